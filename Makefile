@@ -1,0 +1,126 @@
+# The front door: no Rust needed to know. `make help` says what there is.
+
+CARGO ?= cargo
+CARGOFLAGS ?= --locked
+CFLAGS ?= -O2 -g -Wall -Wextra
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+
+# The version stands in Cargo.toml alone. While it is 0.x, each minor version may break the ABI, and is in the SONAME.
+VERSION := $(shell sed -n '/^\[package\]/,/^\[/s/^version *= *"\(.*\)"/\1/p' Cargo.toml)
+words := $(subst ., ,$(VERSION))
+ABI := $(word 1,$(words))$(if $(filter 0,$(word 1,$(words))),.$(word 2,$(words)))
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+STATIC := $(TARGET)/release/libdocker_store.a
+SHARED := $(TARGET)/release/libdocker_store.so
+# What Rust's standard library needs of the system, for who links the static library.
+STATIC_LIBS := -lpthread -ldl -lm -lgcc_s -lc
+
+BUSYBOX := target/base/busybox.tar
+USERLAND := target/base/userland.tar
+ZLIB := target/base/zlib
+ENGINE := scripts/engine run --
+
+.PHONY: build library help demo demo-real test test-quick test-real header lint install uninstall clean toolchain
+
+build: library
+	@echo
+	@echo 'Built:  $(STATIC)'
+	@echo '        $(SHARED)'
+	@echo '        include/docker_store.h'
+	@echo 'Next:   make demo     see it work (starts a Docker engine if none runs)'
+	@echo '        make install  PREFIX=$(PREFIX)'
+	@echo '        make help     all there is'
+
+library: toolchain
+	$(CARGO) build --release $(CARGOFLAGS)
+
+help:
+	@echo 'make             build the library, shared and static (docker-store $(VERSION))'
+	@echo 'make demo        a C program builds with it; once more, and all is found as done'
+	@echo 'make demo-real   a C program compiles a real C project in containers, with a compiler cache'
+	@echo 'make test        all tests; an engine is started if none answers'
+	@echo 'make test-quick  the tests that need no engine'
+	@echo 'make test-real   the test that compiles a real C project (some minutes)'
+	@echo 'make lint        formatting and lints'
+	@echo 'make header      write include/docker_store.h anew'
+	@echo 'make install     into PREFIX=$(PREFIX), under DESTDIR if set; make uninstall takes it away'
+	@echo 'make clean       remove what was built (not what is in the engine)'
+	@echo
+	@echo 'An engine that runs is used (DOCKER_HOST, docker context, /var/run/docker.sock); see scripts/engine.'
+
+toolchain:
+	@command -v $(CARGO) >/dev/null || { echo 'make: $(CARGO) is not on PATH. Install Rust (with rustup, or the packages cargo and rustc); under sudo, keep your PATH: sudo env PATH="$$PATH" make' >&2; exit 1; }
+
+# ---------------------------------------------------------------- demos
+
+demo: $(TARGET)/c/demo $(BUSYBOX)
+	$(ENGINE) $(TARGET)/c/demo target/demo-store $(BUSYBOX)
+
+demo-real: $(TARGET)/c/demo_real $(USERLAND) $(ZLIB)
+	$(ENGINE) $(TARGET)/c/demo_real target/demo-store $(USERLAND) $(ZLIB) target/demo-real
+
+# Linked each time: only cargo knows whether the library has changed.
+$(TARGET)/c/%: examples/c/%.c include/docker_store.h library
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -Iinclude -o $@ $< $(STATIC) $(STATIC_LIBS)
+
+$(BUSYBOX):
+	scripts/base busybox $@
+
+$(USERLAND):
+	scripts/base userland $@
+
+$(ZLIB):
+	scripts/base source zlib $@
+
+# ---------------------------------------------------------------- tests
+
+# The tests of the C ABI link both libraries, as C programs do.
+test: library $(BUSYBOX)
+	scripts/need valgrind
+	$(CARGO) build $(CARGOFLAGS)
+	DOCKER_STORE_TEST_BASE='$(abspath $(BUSYBOX))' $(ENGINE) $(CARGO) test $(CARGOFLAGS)
+
+test-quick: toolchain
+	$(CARGO) test $(CARGOFLAGS) --lib
+
+test-real: library $(BUSYBOX) $(USERLAND) $(ZLIB)
+	DOCKER_STORE_TEST_REAL=1 DOCKER_STORE_TEST_BASE='$(abspath $(BUSYBOX))' \
+	DOCKER_STORE_TEST_USERLAND='$(abspath $(USERLAND))' DOCKER_STORE_TEST_ZLIB='$(abspath $(ZLIB))' \
+	$(ENGINE) $(CARGO) test $(CARGOFLAGS) --test real_build -- --nocapture
+
+lint: toolchain
+	$(CARGO) fmt --check
+	$(CARGO) clippy $(CARGOFLAGS) --all-targets -- -D warnings
+	@if command -v shellcheck >/dev/null; then echo shellcheck; shellcheck scripts/* .ci/run; else echo 'shellcheck is not there: the scripts were not checked'; fi
+
+header: toolchain
+	UPDATE_HEADER=1 $(CARGO) test $(CARGOFLAGS) --test header
+
+# ---------------------------------------------------------------- installing
+
+# Does not build: under sudo there may be no cargo.
+install:
+	@test -f $(SHARED) || { echo 'make: not built yet: run make first' >&2; exit 1; }
+	install -d '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(INCLUDEDIR)'
+	install -m 644 include/docker_store.h '$(DESTDIR)$(INCLUDEDIR)/docker_store.h'
+	install -m 644 $(STATIC) '$(DESTDIR)$(LIBDIR)/libdocker_store.a'
+	install -m 755 $(SHARED) '$(DESTDIR)$(LIBDIR)/libdocker_store.so.$(VERSION)'
+	ln -sf libdocker_store.so.$(VERSION) '$(DESTDIR)$(LIBDIR)/libdocker_store.so.$(ABI)'
+	ln -sf libdocker_store.so.$(ABI) '$(DESTDIR)$(LIBDIR)/libdocker_store.so'
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+	    -e 's|@VERSION@|$(VERSION)|' -e 's|@STATIC_LIBS@|$(STATIC_LIBS)|' \
+	    packaging/docker_store.pc.in >'$(DESTDIR)$(LIBDIR)/pkgconfig/docker_store.pc'
+	@chmod 644 '$(DESTDIR)$(LIBDIR)/pkgconfig/docker_store.pc'
+
+uninstall:
+	rm -f '$(DESTDIR)$(INCLUDEDIR)/docker_store.h' '$(DESTDIR)$(LIBDIR)/libdocker_store.a' \
+	    '$(DESTDIR)$(LIBDIR)/libdocker_store.so' '$(DESTDIR)$(LIBDIR)/libdocker_store.so.$(ABI)' \
+	    '$(DESTDIR)$(LIBDIR)/libdocker_store.so.$(VERSION)' '$(DESTDIR)$(LIBDIR)/pkgconfig/docker_store.pc'
+
+clean: toolchain
+	$(CARGO) clean
+	rm -rf target

@@ -1,0 +1,1552 @@
+/*
+ * docker_store.h - a build store in Docker: results are images, caches are volumes that are lent
+ * as private writable copies, and logs are plain files.
+ *
+ * Generated from src/capi by cbindgen: change it there, then `make header`.
+ *
+ * What holds for every call, unless its own comment says otherwise:
+ *
+ * ERRORS. What can fail returns a dstore_status, and takes a `dstore_error **` last. That may be
+ * NULL; if it is not, it is set to NULL on success, and on failure to an error that says more, to
+ * be freed with dstore_error_free(). Answers are written on success alone; but where an answer is
+ * an object to be freed, it is NULL after a failure.
+ *
+ * NULL. Arguments are not NULL, short of those named after "May be NULL". One that is all the same
+ * is answered with DSTORE_INVALID_ARGUMENT, and so is text that is not UTF-8, and a number that
+ * should stand for a name and does not.
+ *
+ * OWNERSHIP. Objects are made by the calls whose comments name a ..._free(), and freed by that one,
+ * once; given NULL it does nothing. What an object was made from may be freed before it. Text that
+ * is said to be borrowed lives as long as the object it came from. What is handed in is copied, and
+ * need live no longer than the call.
+ *
+ * THREADS. Calls that take a const object may be made by any number of threads on the same object
+ * at once. Without the const, an object is for one thread at a time, and another that comes in
+ * between is told DSTORE_BUSY. Freeing an object must not meet any other call that is given it.
+ *
+ * CALLBACKS run during the call that was given them, on the thread that made it, and with no lock
+ * of the library's held: they may make other calls, but not on the object of the call that they are
+ * in. They return 0 to go on; anything else ends the call with DSTORE_CALLBACK. They must not
+ * throw, longjmp or end the thread. `user_data` is for them alone.
+ *
+ * TEXT is UTF-8 and ends with a zero byte. Names and paths that are said to be "any bytes" need not
+ * be UTF-8.
+ *
+ * WAITING. A call that blocks ends by the engine's answer, its timeout or its dstore_cancel, and
+ * never by a signal. Those without a timeout give up on an engine that does not answer a short
+ * question for a minute.
+ *
+ * THE PROCESS. The library prints nothing but a report of a fault of its own, installs no signal
+ * handler (and does not die of SIGPIPE), changes nothing that is the whole process's (short of
+ * dstore_log_collect()), and starts no thread but one for deferred removals while there are any. A
+ * child that is forked without exec must use none of its objects.
+ */
+
+
+#ifndef DOCKER_STORE_H
+#define DOCKER_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The status of a call that must not go unseen. */
+#ifndef DSTORE_MUST_USE
+#if defined(__GNUC__) || defined(__clang__)
+#define DSTORE_MUST_USE __attribute__((warn_unused_result))
+#else
+#define DSTORE_MUST_USE
+#endif
+#endif
+
+/* The version of this header. The library that runs says its own with dstore_version(). */
+#define DSTORE_VERSION_MAJOR 0
+#define DSTORE_VERSION_MINOR 1
+#define DSTORE_VERSION_PATCH 0
+#define DSTORE_VERSION_NUMBER \
+    (DSTORE_VERSION_MAJOR * 1000000 + DSTORE_VERSION_MINOR * 1000 + DSTORE_VERSION_PATCH)
+#define DSTORE_VERSION_STRING "0.1.0"
+
+
+/**
+ * How a call went. The numbers never change, and later versions may add some: take one that you do
+ * not know for a failure.
+ */
+enum dstore_status
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * It did what was asked.
+     */
+    DSTORE_OK = 0,
+    /**
+     * An argument that the library or the engine cannot take. Nothing was sent or changed.
+     */
+    DSTORE_INVALID_ARGUMENT = 1,
+    /**
+     * What was named does not exist: a base, an image, a path in a container.
+     */
+    DSTORE_NOT_FOUND = 2,
+    /**
+     * The engine refused because of the state that something is in (HTTP 409).
+     */
+    DSTORE_CONFLICT = 3,
+    /**
+     * The engine is doing it already, such as a removal that another call began.
+     */
+    DSTORE_IN_PROGRESS = 4,
+    /**
+     * Somebody else is using it: try again later.
+     */
+    DSTORE_BUSY = 5,
+    /**
+     * dstore_cancel_trigger() was called.
+     */
+    DSTORE_CANCELLED = 6,
+    /**
+     * A timeout passed. What was asked may or may not have happened.
+     */
+    DSTORE_TIMED_OUT = 7,
+    /**
+     * No engine answers at the address.
+     */
+    DSTORE_UNREACHABLE = 8,
+    /**
+     * Something answers, but it is no engine that this library can use: not an engine, or too old.
+     */
+    DSTORE_UNSUPPORTED = 9,
+    /**
+     * The engine failed (HTTP 5xx, or an error in the middle of a stream).
+     */
+    DSTORE_ENGINE = 10,
+    /**
+     * A stream ended in the middle, or the engine's answer makes no sense.
+     */
+    DSTORE_CUT_SHORT = 11,
+    /**
+     * This machine's file system or operating system refused.
+     */
+    DSTORE_IO = 12,
+    /**
+     * The command of a step ended with a status other than zero: see dstore_error_exit_code().
+     */
+    DSTORE_COMMAND_FAILED = 13,
+    /**
+     * The kernel killed the command of a step because its memory ran out.
+     */
+    DSTORE_OUT_OF_MEMORY = 14,
+    /**
+     * A callback returned something other than zero.
+     */
+    DSTORE_CALLBACK = 15,
+    /**
+     * The store, step or lease was closed, committed, aborted or released before.
+     */
+    DSTORE_CLOSED = 16,
+    /**
+     * A file that the store wrote itself cannot be read back.
+     */
+    DSTORE_CORRUPT = 17,
+    /**
+     * A fault of the library's own. The handle that was in use can only be freed from now on.
+     */
+    DSTORE_INTERNAL = 18,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum dstore_status dstore_status;
+#else
+typedef int32_t dstore_status;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What a build did.
+ */
+enum dstore_outcome
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * The result was there before, or another build of the same id made it meanwhile.
+     */
+    DSTORE_HIT = 1,
+    /**
+     * This call built it.
+     */
+    DSTORE_BUILT = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum dstore_outcome dstore_outcome;
+#else
+typedef int32_t dstore_outcome;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What became of a lease that was released.
+ */
+enum dstore_released
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * It is now the newest generation of the cache.
+     */
+    DSTORE_RELEASE_WON = 1,
+    /**
+     * The cache is no longer the generation that was cloned: another release came first, or the
+     * cache was deleted.
+     */
+    DSTORE_RELEASE_LOST = 2,
+    /**
+     * Nothing in it had changed, so the cache stays as it is.
+     */
+    DSTORE_RELEASE_UNCHANGED = 3,
+    /**
+     * Others still hold this shared lease; the last of them publishes it.
+     */
+    DSTORE_RELEASE_SHARED = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum dstore_released dstore_released;
+#else
+typedef int32_t dstore_released;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * How caches are cloned.
+ */
+enum dstore_strategy
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Overlay where the engine can, found out by trying; else copy.
+     */
+    DSTORE_STRATEGY_AUTOMATIC = 0,
+    /**
+     * A lease is a new layer over the layers of the generation: constant in time, Linux engines
+     * only.
+     */
+    DSTORE_STRATEGY_OVERLAY = 1,
+    /**
+     * A lease is a copy of the generation's files: any engine.
+     */
+    DSTORE_STRATEGY_COPY = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum dstore_strategy dstore_strategy;
+#else
+typedef int32_t dstore_strategy;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Which of its outputs a command wrote to.
+ */
+enum dstore_channel
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Standard output.
+     */
+    DSTORE_STDOUT = 1,
+    /**
+     * Standard error.
+     */
+    DSTORE_STDERR = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum dstore_channel dstore_channel;
+#else
+typedef int32_t dstore_channel;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * How leases of one cache that are out at the same time relate.
+ */
+enum dstore_cache_mode
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Each lease is a copy of its own; of those cloned from one generation, the first changed one
+     * that is released wins.
+     */
+    DSTORE_CACHE_PRIVATE = 0,
+    /**
+     * One holder at a time, in all processes: others wait, and each sees what the one before
+     * released.
+     */
+    DSTORE_CACHE_LOCKED = 1,
+    /**
+     * Those who hold a lease at the same time, in all processes, hold the same one. The last
+     * release publishes it. Waits for a locked lease, and the other way round.
+     */
+    DSTORE_CACHE_SHARED = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum dstore_cache_mode dstore_cache_mode;
+#else
+typedef int32_t dstore_cache_mode;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What a store counts from the moment it is opened, for this handle alone.
+ */
+enum dstore_counter
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Builds that found their result there.
+     */
+    DSTORE_COUNT_RESULT_HITS = 1,
+    /**
+     * Builds that did not.
+     */
+    DSTORE_COUNT_RESULT_MISSES = 2,
+    /**
+     * Results that were committed.
+     */
+    DSTORE_COUNT_RESULTS_COMMITTED = 3,
+    /**
+     * Leases of a cache that had something in it.
+     */
+    DSTORE_COUNT_CACHE_HITS = 4,
+    /**
+     * Leases of a cache that was new or empty.
+     */
+    DSTORE_COUNT_CACHE_MISSES = 5,
+    /**
+     * Leases cloned by mounting layers.
+     */
+    DSTORE_COUNT_CLONES_OVERLAY = 6,
+    /**
+     * Leases cloned by copying files.
+     */
+    DSTORE_COUNT_CLONES_COPY = 7,
+    /**
+     * Bytes that clones copied, as far as this process saw them pass.
+     */
+    DSTORE_COUNT_BYTES_COPIED = 8,
+    /**
+     * Nanoseconds spent in cloning.
+     */
+    DSTORE_COUNT_CLONE_NANOSECONDS = 9,
+    /**
+     * Nanoseconds spent in releasing.
+     */
+    DSTORE_COUNT_RELEASE_NANOSECONDS = 10,
+    /**
+     * Releases that became the next generation.
+     */
+    DSTORE_COUNT_RELEASES_WON = 11,
+    /**
+     * Releases discarded because another had won since the clone.
+     */
+    DSTORE_COUNT_RELEASES_LOST = 12,
+    /**
+     * Releases of a lease in which nothing had changed.
+     */
+    DSTORE_COUNT_RELEASES_UNCHANGED = 13,
+    /**
+     * Volumes and containers removed after the call that gave them up had returned.
+     */
+    DSTORE_COUNT_DEFERRED_DELETES = 14,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum dstore_counter dstore_counter;
+#else
+typedef int32_t dstore_counter;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * How much a line of the log matters.
+ */
+enum dstore_log_level
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * None at all.
+     */
+    DSTORE_LOG_OFF = 0,
+    /**
+     * Faults of the library's own.
+     */
+    DSTORE_LOG_ERROR = 1,
+    /**
+     * What went wrong without making a call fail: something that was not removed.
+     */
+    DSTORE_LOG_WARNING = 2,
+    /**
+     * What was done.
+     */
+    DSTORE_LOG_INFO = 3,
+    /**
+     * How.
+     */
+    DSTORE_LOG_DEBUG = 4,
+    /**
+     * All of it.
+     */
+    DSTORE_LOG_TRACE = 5,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum dstore_log_level dstore_log_level;
+#else
+typedef int32_t dstore_log_level;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * A list of caches, as they were at one moment. It does not change, so any number of threads may
+ * read it.
+ */
+typedef struct dstore_caches dstore_caches;
+
+/**
+ * A switch that ends the calls and steps it was given to, from any thread. Once on, it stays on.
+ * All its calls may be made from any thread at any time, short of a free.
+ */
+typedef struct dstore_cancel dstore_cancel;
+
+/**
+ * A command and its surroundings. Whatever is set here ends with the command: the result keeps its
+ * base's configuration. May be run any number of times. Used by one thread at a time. A setter
+ * that fails is remembered: dstore_step_run() then fails with the same error, so a setter's own
+ * status need not be looked at.
+ */
+typedef struct dstore_command dstore_command;
+
+/**
+ * Why a call failed. It does not change, so any number of threads may read it, and any thread may
+ * free it.
+ */
+typedef struct dstore_error dstore_error;
+
+/**
+ * A copy of a cache, lent until it is released or discarded. Used by one thread at a time, which
+ * may change from call to call.
+ */
+typedef struct dstore_lease dstore_lease;
+
+/**
+ * How to open a store. Every setting has a default that suits most, and NULL in place of options
+ * stands for all of them. Used by one thread at a time. A setter that fails is remembered:
+ * dstore_store_open() then fails with the same error, so a setter's own status need not be looked
+ * at.
+ */
+typedef struct dstore_options dstore_options;
+
+/**
+ * A list of results, as they were at one moment. It does not change, so any number of threads may
+ * read it.
+ */
+typedef struct dstore_results dstore_results;
+
+/**
+ * A build in progress, until it is committed or aborted. Used by one thread at a time, which may
+ * change from call to call; a call in the middle of another, from a callback or a second thread,
+ * returns DSTORE_BUSY. A call that fails leaves a step that can only be aborted, unless it failed
+ * with DSTORE_INVALID_ARGUMENT.
+ */
+typedef struct dstore_step dstore_step;
+
+/**
+ * An open store. All its calls may be made from any number of threads at once, short of a free;
+ * and any number of processes may have the same root open. A child process that is forked without
+ * `exec` must not use it.
+ */
+typedef struct dstore_store dstore_store;
+
+/**
+ * Takes the next `length` bytes of a stream; never none. Returns 0 to go on; anything else ends
+ * the call.
+ */
+typedef int32_t (*dstore_write_callback)(void *user_data,
+                                         const char *bytes,
+                                         size_t length);
+
+/**
+ * Does the work of a build with `step`, which is the library's: not to be freed, committed,
+ * aborted or kept. Returns 0 for the result to be recorded; anything else aborts the step.
+ */
+typedef int32_t (*dstore_work_callback)(void *user_data,
+                                        dstore_step *step);
+
+/**
+ * Takes a piece of what a command wrote, `length` bytes as they came: not cut at lines, never
+ * none, and not ended by a zero. `channel` is a dstore_channel. Returns 0 to go on; anything else
+ * ends the command.
+ */
+typedef int32_t (*dstore_output_callback)(void *user_data,
+                                          int32_t channel,
+                                          const char *bytes,
+                                          size_t length);
+
+/**
+ * Gives the next bytes of a stream: puts at most `capacity` of them into `buffer`, and how many
+ * into `*length`, which is 0 as it comes; 0 is the end of the stream. Returns 0 to go on; anything
+ * else ends the call.
+ */
+typedef int32_t (*dstore_read_callback)(void *user_data,
+                                        char *buffer,
+                                        size_t capacity,
+                                        size_t *length);
+
+/**
+ * Hears how far a long call has come. `status` says what is being done in the engine's words
+ * ("Downloading"), `item` to which layer ("" for all); `current` of `total` bytes are done, and
+ * `total` is 0 where nobody knows. Returns 0 to go on; anything else ends the call.
+ */
+typedef int32_t (*dstore_progress_callback)(void *user_data,
+                                            const char *status,
+                                            const char *item,
+                                            uint64_t current,
+                                            uint64_t total);
+
+/**
+ * Takes a line of the library's log: `length` bytes of UTF-8, and a zero after them. `level` is a
+ * dstore_log_level. Returns 0 to go on; anything else ends the call, and the lines that are left
+ * stay for the next one.
+ */
+typedef int32_t (*dstore_log_callback)(void *user_data,
+                                       int32_t level,
+                                       const char *line,
+                                       size_t length);
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The version of the library that runs, as DSTORE_VERSION_STRING was when it was built. A constant
+ * that nobody frees.
+ *
+ * Does not block.
+ */
+const char *dstore_version(void);
+
+/**
+ * The version of the library that runs, as DSTORE_VERSION_NUMBER was when it was built: 1002003 is
+ * 1.2.3.
+ *
+ * Does not block.
+ */
+uint32_t dstore_version_number(void);
+
+/**
+ * A status in a word or two, for a person: "not found". A constant that nobody frees; never NULL,
+ * whatever the number.
+ *
+ * Does not block.
+ */
+const char *dstore_status_name(int32_t status);
+
+/**
+ * The status that the failed call returned; DSTORE_OK for NULL.
+ *
+ * Does not block. May be NULL: error.
+ */
+dstore_status dstore_error_status(const dstore_error *error);
+
+/**
+ * One line for a person: what was being done, to what, and what the engine or the system answered.
+ * UTF-8. Borrowed from `error`; NULL for NULL.
+ *
+ * Does not block. May be NULL: error.
+ */
+const char *dstore_error_message(const dstore_error *error);
+
+/**
+ * The HTTP status that the engine answered with; 0 where it did not.
+ *
+ * Does not block. May be NULL: error.
+ */
+int32_t dstore_error_http_status(const dstore_error *error);
+
+/**
+ * The operating system's error number, an `errno`; 0 where there was none.
+ *
+ * Does not block. May be NULL: error.
+ */
+int32_t dstore_error_os_errno(const dstore_error *error);
+
+/**
+ * The exit status of the command, for DSTORE_COMMAND_FAILED and DSTORE_OUT_OF_MEMORY; else -1.
+ *
+ * Does not block. May be NULL: error.
+ */
+int64_t dstore_error_exit_code(const dstore_error *error);
+
+/**
+ * Frees an error. NULL is fine.
+ *
+ * Does not block.
+ */
+void dstore_error_free(dstore_error *error);
+
+/**
+ * Frees a string that a call gave. NULL is fine.
+ *
+ * Does not block.
+ */
+void dstore_string_free(char *string);
+
+/**
+ * A new switch, which is off. Free it with dstore_cancel_free(). NULL only where the library
+ * itself is at fault.
+ *
+ * Does not block.
+ */
+DSTORE_MUST_USE
+dstore_cancel *dstore_cancel_new(void);
+
+/**
+ * Turns the switch on: calls that wait wake at once, and return DSTORE_CANCELLED.
+ *
+ * Does not block. May be NULL: cancel.
+ */
+void dstore_cancel_trigger(const dstore_cancel *cancel);
+
+/**
+ * Whether the switch is on.
+ *
+ * Does not block. May be NULL: cancel.
+ */
+bool dstore_cancel_is_triggered(const dstore_cancel *cancel);
+
+/**
+ * Frees a switch. NULL is fine. What it was given to goes on, and can no longer be cancelled by
+ * it.
+ *
+ * Does not block.
+ */
+void dstore_cancel_free(dstore_cancel *cancel);
+
+/**
+ * New options, all at their defaults. Free them with dstore_options_free(). NULL only where the
+ * library itself is at fault.
+ *
+ * Does not block.
+ */
+DSTORE_MUST_USE
+dstore_options *dstore_options_new(void);
+
+/**
+ * The engine's address, such as "unix:///var/run/docker.sock". By default `DOCKER_HOST`, else the
+ * current docker context, else that socket.
+ *
+ * Does not block.
+ */
+dstore_status dstore_options_engine(dstore_options *options,
+                                    const char *address,
+                                    dstore_error **error);
+
+/**
+ * The word in front of every name on the engine, of a-z and 0-9; "obuilder" by default, so that
+ * OBuilder finds the results.
+ *
+ * Does not block.
+ */
+dstore_status dstore_options_name(dstore_options *options,
+                                  const char *word,
+                                  dstore_error **error);
+
+/**
+ * How caches are cloned: a dstore_strategy, DSTORE_STRATEGY_AUTOMATIC by default.
+ *
+ * Does not block.
+ */
+dstore_status dstore_options_strategy(dstore_options *options,
+                                      int32_t strategy,
+                                      dstore_error **error);
+
+/**
+ * Whether the files of a released lease are synced to disk before it becomes the cache's next
+ * generation; false by default. Without it a killed process loses nothing, but a power failure may
+ * leave files of the newest generation empty or torn. Only where this process reaches the engine's
+ * volumes as files.
+ *
+ * Does not block.
+ */
+dstore_status dstore_options_sync(dstore_options *options,
+                                  bool sync,
+                                  dstore_error **error);
+
+/**
+ * How long opening may take to reach the engine, in milliseconds and not 0; 30 seconds by default.
+ *
+ * Does not block.
+ */
+dstore_status dstore_options_connect_timeout(dstore_options *options,
+                                             uint64_t timeout_ms,
+                                             dstore_error **error);
+
+/**
+ * Frees options. NULL is fine. A store that was opened with them goes on.
+ *
+ * Does not block.
+ */
+void dstore_options_free(dstore_options *options);
+
+/**
+ * Opens the store at `root`, a directory of this machine (any bytes), which is made if its parent
+ * exists; and removes what dead processes left behind. Free the store with dstore_store_free().
+ *
+ * Blocks, for a handful of engine calls and the removal of leftovers. May be NULL: options.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_open(const char *root,
+                                const dstore_options *options,
+                                dstore_store **store,
+                                dstore_error **error);
+
+/**
+ * Closes the store: waits for removals under way, and ends the session. Every call after this on
+ * the store, its steps and its leases returns DSTORE_CLOSED; what they hold is removed when they
+ * are freed. The handle itself is still to be freed.
+ *
+ * Blocks.
+ */
+dstore_status dstore_store_close(const dstore_store *store,
+                                 dstore_error **error);
+
+/**
+ * Frees a store, and closes it without waiting if nobody has closed it. NULL is fine.
+ *
+ * Does not block.
+ */
+void dstore_store_free(dstore_store *store);
+
+/**
+ * The root directory, without symbolic links. Borrowed from `store`; NULL for NULL.
+ *
+ * Does not block. May be NULL: store.
+ */
+const char *dstore_store_root(const dstore_store *store);
+
+/**
+ * What every name of this store on the engine begins with. Borrowed from `store`; NULL for NULL.
+ *
+ * Does not block. May be NULL: store.
+ */
+const char *dstore_store_prefix(const dstore_store *store);
+
+/**
+ * A directory for the caller's own files. Borrowed from `store`; NULL for NULL.
+ *
+ * Does not block. May be NULL: store.
+ */
+const char *dstore_store_state_dir(const dstore_store *store);
+
+/**
+ * A directory that is empty and that nobody may enter. Borrowed from `store`; NULL for NULL.
+ *
+ * Does not block. May be NULL: store.
+ */
+const char *dstore_store_empty_dir(const dstore_store *store);
+
+/**
+ * The address of the engine. Borrowed from `store`; NULL for NULL.
+ *
+ * Does not block. May be NULL: store.
+ */
+const char *dstore_store_engine(const dstore_store *store);
+
+/**
+ * The version of the Engine API that is spoken: "1.41". Borrowed from `store`; NULL for NULL.
+ *
+ * Does not block. May be NULL: store.
+ */
+const char *dstore_store_api_version(const dstore_store *store);
+
+/**
+ * The path of the log of the build of `id`, whether it exists yet or not. It grows while the build
+ * runs. Free it with dstore_string_free().
+ *
+ * Does not block.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_log_file(const dstore_store *store,
+                                    const char *id,
+                                    char **path,
+                                    dstore_error **error);
+
+/**
+ * Whether `id` has been built. A broken connection is an error, never false.
+ *
+ * Blocks, for one round trip to the engine.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_result(const dstore_store *store,
+                                  const char *id,
+                                  bool *present,
+                                  dstore_error **error);
+
+/**
+ * Removes the result `id` and its log. That there is none is no error, and `deleted` then false.
+ * Other names of the same image stay, and so do the results that were built on it. DSTORE_BUSY
+ * while `id` is being built, or where a container of somebody else's is made of it.
+ *
+ * Blocks. May be NULL: deleted.
+ */
+dstore_status dstore_store_delete(const dstore_store *store,
+                                  const char *id,
+                                  bool *deleted,
+                                  dstore_error **error);
+
+/**
+ * Lists all results, by id. Free the list with dstore_results_free().
+ *
+ * Blocks, for one round trip to the engine.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_results(const dstore_store *store,
+                                   dstore_results **results,
+                                   dstore_error **error);
+
+/**
+ * How many results are in the list; 0 for NULL.
+ *
+ * Does not block. May be NULL: results.
+ */
+size_t dstore_results_count(const dstore_results *results);
+
+/**
+ * The id of the result at `index`, from 0 on. Borrowed from `results`; NULL beyond the end.
+ *
+ * Does not block. May be NULL: results.
+ */
+const char *dstore_results_id(const dstore_results *results,
+                              size_t index);
+
+/**
+ * When the image of the result at `index` was made, in seconds since 1970; 0 beyond the end.
+ *
+ * Does not block. May be NULL: results.
+ */
+int64_t dstore_results_created(const dstore_results *results,
+                               size_t index);
+
+/**
+ * The size of the result at `index` in bytes, counting layers that it shares with others; 0 beyond
+ * the end.
+ *
+ * Does not block. May be NULL: results.
+ */
+uint64_t dstore_results_size(const dstore_results *results,
+                             size_t index);
+
+/**
+ * Frees a list. NULL is fine.
+ *
+ * Does not block.
+ */
+void dstore_results_free(dstore_results *results);
+
+/**
+ * Writes the file or directory at `path` of the result `id` as a tar stream, whose first entry is
+ * the last component of `path`, to `write`; `bytes` is how many that were. `timeout_ms` 0 is none.
+ *
+ * Blocks. May be NULL: cancel, user_data, bytes.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_copy_out(const dstore_store *store,
+                                    const char *id,
+                                    const char *path,
+                                    uint64_t timeout_ms,
+                                    const dstore_cancel *cancel,
+                                    dstore_write_callback write,
+                                    void *user_data,
+                                    uint64_t *bytes,
+                                    dstore_error **error);
+
+/**
+ * dstore_store_copy_out() to the file `tar` of this machine (any bytes). It is written once there
+ * is something to write, and removed if not all can be.
+ *
+ * Blocks. May be NULL: cancel, bytes.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_copy_out_file(const dstore_store *store,
+                                         const char *id,
+                                         const char *path,
+                                         uint64_t timeout_ms,
+                                         const dstore_cancel *cancel,
+                                         const char *tar,
+                                         uint64_t *bytes,
+                                         dstore_error **error);
+
+/**
+ * Begins to build `id` on the result `base`, or on nothing where that is NULL. If `id` has been
+ * built, there is nothing to do: `*step` is then NULL, and the status DSTORE_OK. Waits while
+ * anybody else, in this process or another, builds the same id. `timeout_ms` (0 is none) and
+ * `cancel` hold for this call and for all of the step. Free the step with dstore_step_free().
+ *
+ * Blocks. May be NULL: base, cancel.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_begin(const dstore_store *store,
+                                 const char *base,
+                                 const char *id,
+                                 uint64_t timeout_ms,
+                                 const dstore_cancel *cancel,
+                                 dstore_step **step,
+                                 dstore_error **error);
+
+/**
+ * dstore_store_begin(); then, unless it is a hit, `work`; and then dstore_step_commit(), or
+ * dstore_step_abort() where `work` does not return 0. `outcome` is a dstore_outcome.
+ *
+ * Blocks. May be NULL: base, cancel, user_data, outcome.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_build(const dstore_store *store,
+                                 const char *base,
+                                 const char *id,
+                                 uint64_t timeout_ms,
+                                 const dstore_cancel *cancel,
+                                 dstore_work_callback work,
+                                 void *user_data,
+                                 dstore_outcome *outcome,
+                                 dstore_error **error);
+
+/**
+ * The id that a commit will record. Borrowed from `step`; NULL for NULL.
+ *
+ * Does not block. May be NULL: step.
+ */
+const char *dstore_step_id(const dstore_step *step);
+
+/**
+ * Writes `length` bytes to the step's log, between what its commands write.
+ *
+ * Does not block, short of the disk. May be NULL: bytes, if there are none.
+ */
+dstore_status dstore_step_write_log(dstore_step *step,
+                                    const char *bytes,
+                                    size_t length,
+                                    dstore_error **error);
+
+/**
+ * Runs `command` on what the step has come to, until it ends. Its output goes to the log as it
+ * comes, and each piece to `output` after that. `exit_code` is the command's exit status: 0 to
+ * 255, and 128 + the signal's number where a signal ended it. Other than 0 is
+ * DSTORE_COMMAND_FAILED, unless the command allows it.
+ *
+ * DSTORE_CANCELLED, DSTORE_TIMED_OUT and DSTORE_CALLBACK end the command, and its container is
+ * gone.
+ *
+ * Blocks. May be NULL: output, user_data, exit_code.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_step_run(dstore_step *step,
+                              const dstore_command *command,
+                              dstore_output_callback output,
+                              void *user_data,
+                              int64_t *exit_code,
+                              dstore_error **error);
+
+/**
+ * Records the result, and ends the step. The result appears with the last engine call, at once and
+ * whole: whatever happens before leaves none. After an error there is no result, and a new step
+ * may begin. The handle is still to be freed.
+ *
+ * Blocks.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_step_commit(dstore_step *step,
+                                 dstore_error **error);
+
+/**
+ * Ends the step without a result, and removes its container and its tag. The log stays. The handle
+ * is still to be freed.
+ *
+ * Blocks.
+ */
+dstore_status dstore_step_abort(dstore_step *step,
+                                dstore_error **error);
+
+/**
+ * Frees a step. NULL is fine. One that is neither committed nor aborted is aborted in the
+ * background: dstore_store_complete_deletes() waits for that.
+ *
+ * Does not block.
+ */
+void dstore_step_free(dstore_step *step);
+
+/**
+ * Begins with the files in a tar stream that `read` gives: a base that needs no registry. Only for
+ * a step without a base, and first.
+ *
+ * Blocks. May be NULL: read_data, progress, progress_data.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_step_import(dstore_step *step,
+                                 dstore_read_callback read,
+                                 void *read_data,
+                                 dstore_progress_callback progress,
+                                 void *progress_data,
+                                 dstore_error **error);
+
+/**
+ * dstore_step_import() from the file `tar` of this machine (any bytes).
+ *
+ * Blocks. May be NULL: progress, user_data.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_step_import_file(dstore_step *step,
+                                      const char *tar,
+                                      dstore_progress_callback progress,
+                                      void *user_data,
+                                      dstore_error **error);
+
+/**
+ * Begins with an image that the engine pulls from its registry, such as "debian:bookworm". Only
+ * for a step without a base, and first. `user` and `password` are for a registry that asks for
+ * them; the user "<token>" has an identity token for a password. `server` is the registry's
+ * address, as in the reference.
+ *
+ * Blocks. May be NULL: user and password (both or none), server, progress, user_data.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_step_pull(dstore_step *step,
+                               const char *reference,
+                               const char *user,
+                               const char *password,
+                               const char *server,
+                               dstore_progress_callback progress,
+                               void *user_data,
+                               dstore_error **error);
+
+/**
+ * Begins with an image that the engine has already. Only for a step without a base, and first.
+ *
+ * Blocks.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_step_use_image(dstore_step *step,
+                                    const char *reference,
+                                    dstore_error **error);
+
+/**
+ * Unpacks a tar stream that `read` gives below `path`, an absolute path in the step, which is made
+ * where it is missing. Owners, modes and times are those in the stream.
+ *
+ * Blocks. May be NULL: user_data.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_step_copy_in(dstore_step *step,
+                                  const char *path,
+                                  dstore_read_callback read,
+                                  void *user_data,
+                                  dstore_error **error);
+
+/**
+ * dstore_step_copy_in() from the file `tar` of this machine (any bytes).
+ *
+ * Blocks.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_step_copy_in_file(dstore_step *step,
+                                       const char *path,
+                                       const char *tar,
+                                       dstore_error **error);
+
+/**
+ * Writes the file or directory at `path`, an absolute path in the step, as a tar stream, whose
+ * first entry is the last component of `path`, to `write`; `bytes` is how many that were.
+ * DSTORE_NOT_FOUND where there is no such path: the step then goes on.
+ *
+ * Blocks. May be NULL: user_data, bytes.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_step_copy_out(dstore_step *step,
+                                   const char *path,
+                                   dstore_write_callback write,
+                                   void *user_data,
+                                   uint64_t *bytes,
+                                   dstore_error **error);
+
+/**
+ * dstore_step_copy_out() to the file `tar` of this machine (any bytes). It is written once there
+ * is something to write, and removed if not all can be.
+ *
+ * Blocks. May be NULL: bytes.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_step_copy_out_file(dstore_step *step,
+                                        const char *path,
+                                        const char *tar,
+                                        uint64_t *bytes,
+                                        dstore_error **error);
+
+/**
+ * A command of `argc` words: the program, looked up in the container's PATH, and its arguments. No
+ * shell is involved. Free it with dstore_command_free().
+ *
+ * Does not block. May be NULL: argv, if argc is 0.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_command_new(const char *const *argv,
+                                 size_t argc,
+                                 dstore_command **command,
+                                 dstore_error **error);
+
+/**
+ * Adds an argument.
+ *
+ * Does not block.
+ */
+dstore_status dstore_command_arg(dstore_command *command,
+                                 const char *word,
+                                 dstore_error **error);
+
+/**
+ * Puts `argc` words before the arguments, in place of the image's own entrypoint.
+ *
+ * Does not block. May be NULL: argv, if argc is 0.
+ */
+dstore_status dstore_command_entrypoint(dstore_command *command,
+                                        const char *const *argv,
+                                        size_t argc,
+                                        dstore_error **error);
+
+/**
+ * Puts the image's own entrypoint before the arguments, as `docker run` would.
+ *
+ * Does not block.
+ */
+dstore_status dstore_command_image_entrypoint(dstore_command *command,
+                                              dstore_error **error);
+
+/**
+ * The working directory, made where it is missing. By default the image's.
+ *
+ * Does not block.
+ */
+dstore_status dstore_command_cwd(dstore_command *command,
+                                 const char *path,
+                                 dstore_error **error);
+
+/**
+ * Sets an environment variable over the image's own.
+ *
+ * Does not block.
+ */
+dstore_status dstore_command_env(dstore_command *command,
+                                 const char *name,
+                                 const char *value,
+                                 dstore_error **error);
+
+/**
+ * The user: a name or a number, or either with ":" and a group. By default the image's.
+ *
+ * Does not block.
+ */
+dstore_status dstore_command_user(dstore_command *command,
+                                  const char *user,
+                                  dstore_error **error);
+
+/**
+ * The host name that the command sees.
+ *
+ * Does not block.
+ */
+dstore_status dstore_command_hostname(dstore_command *command,
+                                      const char *name,
+                                      dstore_error **error);
+
+/**
+ * The network, by the engine's name for it: "host", "bridge", ... By default "none": the safe
+ * choice, and the fast one (it saves a tenth of a second).
+ *
+ * Does not block.
+ */
+dstore_status dstore_command_network(dstore_command *command,
+                                     const char *name,
+                                     dstore_error **error);
+
+/**
+ * How many processors' time it may use, in billionths: 1.5 processors are 1500000000.
+ *
+ * Does not block.
+ */
+dstore_status dstore_command_nano_cpus(dstore_command *command,
+                                       int64_t nano_cpus,
+                                       dstore_error **error);
+
+/**
+ * How many bytes of memory it may use, swap included. Beyond that the kernel kills it:
+ * DSTORE_OUT_OF_MEMORY.
+ *
+ * Does not block.
+ */
+dstore_status dstore_command_memory(dstore_command *command,
+                                    int64_t bytes,
+                                    dstore_error **error);
+
+/**
+ * Mounts a leased cache at `target`, an absolute path. Release the lease after the step is
+ * committed or aborted.
+ *
+ * Does not block.
+ */
+dstore_status dstore_command_lease(dstore_command *command,
+                                   const dstore_lease *lease,
+                                   const char *target,
+                                   dstore_error **error);
+
+/**
+ * Mounts the engine's volume `name` at `target`, an absolute path. Nothing of the image is copied
+ * into it.
+ *
+ * Does not block.
+ */
+dstore_status dstore_command_volume(dstore_command *command,
+                                    const char *name,
+                                    const char *target,
+                                    bool read_only,
+                                    dstore_error **error);
+
+/**
+ * Mounts `source`, an absolute path on the engine's machine, at `target`, an absolute path.
+ *
+ * Does not block.
+ */
+dstore_status dstore_command_bind(dstore_command *command,
+                                  const char *source,
+                                  const char *target,
+                                  bool read_only,
+                                  dstore_error **error);
+
+/**
+ * Gives the command a read-only file at `target`, an absolute path, with `length` bytes of
+ * content, owned by `uid` and `gid`, and of a mode up to 0777. The content is copied, and is never
+ * in the result, the log, the environment or what the engine shows of the container.
+ *
+ * Does not block. May be NULL: content, if there is none.
+ */
+dstore_status dstore_command_secret(dstore_command *command,
+                                    const char *target,
+                                    const char *content,
+                                    size_t length,
+                                    uint32_t uid,
+                                    uint32_t gid,
+                                    uint32_t mode,
+                                    dstore_error **error);
+
+/**
+ * What the command reads on its standard input: `length` bytes, which are copied. By default
+ * nothing.
+ *
+ * Does not block. May be NULL: content, if there is none.
+ */
+dstore_status dstore_command_stdin(dstore_command *command,
+                                   const char *content,
+                                   size_t length,
+                                   dstore_error **error);
+
+/**
+ * A file of this machine (any bytes) that the command reads on its standard input, opened when the
+ * command is run.
+ *
+ * Does not block.
+ */
+dstore_status dstore_command_stdin_file(dstore_command *command,
+                                        const char *path,
+                                        dstore_error **error);
+
+/**
+ * Ends the command after so many milliseconds, more than 0: DSTORE_TIMED_OUT.
+ *
+ * Does not block.
+ */
+dstore_status dstore_command_timeout(dstore_command *command,
+                                     uint64_t timeout_ms,
+                                     dstore_error **error);
+
+/**
+ * Whether an exit status other than zero is an answer, not an error. By default it is an error,
+ * and the step can then only be aborted.
+ *
+ * Does not block.
+ */
+dstore_status dstore_command_allow_failure(dstore_command *command,
+                                           bool allow,
+                                           dstore_error **error);
+
+/**
+ * Frees a command. NULL is fine. A run that is under way goes on.
+ *
+ * Does not block.
+ */
+void dstore_command_free(dstore_command *command);
+
+/**
+ * Lends a writable copy of the newest generation of the cache `name`, which is any bytes but none.
+ * A cache that does not exist is created, empty. The copy's root directory belongs to `uid` and
+ * `gid`; `mode` is a dstore_cache_mode; `timeout_ms` (0 is none) and `cancel` hold for the waiting
+ * and the copying. Free the lease with dstore_lease_free().
+ *
+ * Blocks. May be NULL: cancel.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_cache(const dstore_store *store,
+                                 const char *name,
+                                 uint32_t uid,
+                                 uint32_t gid,
+                                 int32_t mode,
+                                 uint64_t timeout_ms,
+                                 const dstore_cancel *cancel,
+                                 dstore_lease **lease,
+                                 dstore_error **error);
+
+/**
+ * The name of the engine's volume, which dstore_command_lease() mounts. Borrowed from `lease`;
+ * NULL for NULL.
+ *
+ * Does not block. May be NULL: lease.
+ */
+const char *dstore_lease_volume(const dstore_lease *lease);
+
+/**
+ * The generation that it was cloned from; 0 is a cache that nobody has released yet.
+ *
+ * Does not block. May be NULL: lease.
+ */
+uint64_t dstore_lease_generation(const dstore_lease *lease);
+
+/**
+ * Gives the lease back: if the cache is still at the generation that was cloned, and anything was
+ * changed, the lease becomes the next generation, atomically. `released`, a dstore_released, is
+ * what became of it. DSTORE_BUSY while any container, running or not, still mounts it; after that,
+ * as after any error but DSTORE_CLOSED, it can be released again. The handle is still to be freed.
+ *
+ * Blocks. May be NULL: released.
+ */
+dstore_status dstore_lease_release(dstore_lease *lease,
+                                   dstore_released *released,
+                                   dstore_error **error);
+
+/**
+ * Gives the lease back without keeping anything of it. The handle is still to be freed.
+ *
+ * Does not block.
+ */
+dstore_status dstore_lease_discard(dstore_lease *lease,
+                                   dstore_error **error);
+
+/**
+ * Frees a lease. NULL is fine. One that is neither released nor discarded is discarded in the
+ * background.
+ *
+ * Does not block.
+ */
+void dstore_lease_free(dstore_lease *lease);
+
+/**
+ * Removes the cache `name` (any bytes but none). Leases in flight go on, and their releases are
+ * discarded. That there is none is no error, and `deleted` then false. DSTORE_BUSY where a
+ * container that is not of this store mounts it.
+ *
+ * Blocks. May be NULL: deleted.
+ */
+dstore_status dstore_store_delete_cache(const dstore_store *store,
+                                        const char *name,
+                                        bool *deleted,
+                                        dstore_error **error);
+
+/**
+ * Lists all caches, by name. Free the list with dstore_caches_free().
+ *
+ * Blocks.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_caches(const dstore_store *store,
+                                  dstore_caches **caches,
+                                  dstore_error **error);
+
+/**
+ * How many caches are in the list; 0 for NULL.
+ *
+ * Does not block. May be NULL: caches.
+ */
+size_t dstore_caches_count(const dstore_caches *caches);
+
+/**
+ * The name of the cache at `index`, from 0 on: `*length` bytes, and a zero after them. Borrowed
+ * from `caches`; NULL beyond the end.
+ *
+ * Does not block. May be NULL: caches, length.
+ */
+const char *dstore_caches_name(const dstore_caches *caches,
+                               size_t index,
+                               size_t *length);
+
+/**
+ * The generation that a lease of the cache at `index` would be cloned from; 0 where none was
+ * released yet, and beyond the end.
+ *
+ * Does not block. May be NULL: caches.
+ */
+uint64_t dstore_caches_generation(const dstore_caches *caches,
+                                  size_t index);
+
+/**
+ * What the newest generation of the cache at `index` is made of: overlay layers, or one whole
+ * copy. DSTORE_STRATEGY_AUTOMATIC beyond the end.
+ *
+ * Does not block. May be NULL: caches.
+ */
+dstore_strategy dstore_caches_strategy(const dstore_caches *caches,
+                                       size_t index);
+
+/**
+ * How many volumes the newest generation of the cache at `index` is made of; 0 beyond the end.
+ *
+ * Does not block. May be NULL: caches.
+ */
+size_t dstore_caches_layers(const dstore_caches *caches,
+                            size_t index);
+
+/**
+ * How many bytes the cache at `index` has on disk; -1 where that is not known, and beyond the end.
+ *
+ * Does not block. May be NULL: caches.
+ */
+int64_t dstore_caches_bytes(const dstore_caches *caches,
+                            size_t index);
+
+/**
+ * When the cache at `index` was made, in seconds since 1970; 0 beyond the end.
+ *
+ * Does not block. May be NULL: caches.
+ */
+int64_t dstore_caches_created(const dstore_caches *caches,
+                              size_t index);
+
+/**
+ * When the cache at `index` was last lent or released, in seconds since 1970; 0 beyond the end.
+ *
+ * Does not block. May be NULL: caches.
+ */
+int64_t dstore_caches_last_use(const dstore_caches *caches,
+                               size_t index);
+
+/**
+ * How many leases of the cache at `index` are out, in all processes; 0 beyond the end.
+ *
+ * Does not block. May be NULL: caches.
+ */
+size_t dstore_caches_leases(const dstore_caches *caches,
+                            size_t index);
+
+/**
+ * Frees a list. NULL is fine.
+ *
+ * Does not block.
+ */
+void dstore_caches_free(dstore_caches *caches);
+
+/**
+ * How much space is free, in percent. `percent` is the scarcer of the other two: `root` is the
+ * file system of the store's root, `engine` that of the engine's data, or -1 where that is not on
+ * this machine or not to be seen. What only root may use counts as not free.
+ *
+ * Blocks, for one engine call. May be NULL: percent, root, engine.
+ */
+dstore_status dstore_store_df(const dstore_store *store,
+                              double *percent,
+                              double *root,
+                              double *engine,
+                              dstore_error **error);
+
+/**
+ * What a counter stands at: `counter` is a dstore_counter.
+ *
+ * Does not block.
+ */
+dstore_status dstore_store_count(const dstore_store *store,
+                                 int32_t counter,
+                                 uint64_t *value,
+                                 dstore_error **error);
+
+/**
+ * Removes what dead processes left, as opening does, and counts it: containers of steps and
+ * copies, tags of steps, leases and other volumes that no cache needs. What a live process holds
+ * stays.
+ *
+ * Blocks. May be NULL: containers, images, volumes.
+ */
+dstore_status dstore_store_purge(const dstore_store *store,
+                                 uint64_t *containers,
+                                 uint64_t *images,
+                                 uint64_t *volumes,
+                                 dstore_error **error);
+
+/**
+ * Waits until everything that was given up (freed steps, released leases, deleted caches) has left
+ * the engine. `timeout_ms` 0 is none.
+ *
+ * Blocks. May be NULL: cancel.
+ */
+dstore_status dstore_store_complete_deletes(const dstore_store *store,
+                                            uint64_t timeout_ms,
+                                            const dstore_cancel *cancel,
+                                            dstore_error **error);
+
+/**
+ * Has the library collect its log from now on, for all stores of the process: lines of up to
+ * `level`, a dstore_log_level; DSTORE_LOG_OFF ends that. Unless this is called, nothing is
+ * collected. DSTORE_CONFLICT in a process whose own Rust code has set a logger: that gets the
+ * lines then.
+ *
+ * Does not block.
+ */
+dstore_status dstore_log_collect(int32_t level,
+                                 dstore_error **error);
+
+/**
+ * Gives `callback` the lines that were collected and not fetched yet, oldest first, on this
+ * thread. If there are none, waits `timeout_ms` for the first; 0 does not wait. A thread of the
+ * caller's that does nothing else may so be the one that writes the log. Of lines that nobody
+ * fetches, the newest few thousand are kept.
+ *
+ * Blocks, for `timeout_ms` at most. May be NULL: user_data.
+ */
+dstore_status dstore_log_fetch(uint64_t timeout_ms,
+                               dstore_log_callback callback,
+                               void *user_data,
+                               dstore_error **error);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* DOCKER_STORE_H */

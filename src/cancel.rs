@@ -1,0 +1,62 @@
+//! [`Cancel`]: ends calls that wait, from any thread.
+
+use std::fmt;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// A switch that ends the calls it was given to. Clones share the switch, and it stays on for good.
+///
+/// A call that waits on the engine wakes at once and answers
+/// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled).
+#[derive(Clone, Default)]
+pub struct Cancel(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    on: AtomicBool,
+    /// Made by the first call that waits: a byte written to `.0` makes `.1` readable for every waiter.
+    wake: OnceLock<Option<(UnixStream, UnixStream)>>,
+}
+
+impl Cancel {
+    /// A switch that is off.
+    pub fn new() -> Self {
+        Cancel::default()
+    }
+
+    /// Turns the switch on. Never blocks, and may be called from any thread, any number of times.
+    pub fn cancel(&self) {
+        if self.0.on.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        if let Some(Some((tx, _))) = self.0.wake.get() {
+            // One byte, never read: the other end stays readable for all who wait now or later.
+            let _ = (&*tx).write(&[1]);
+        }
+    }
+
+    /// Whether the switch is on.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.on.load(Ordering::SeqCst)
+    }
+
+    /// A descriptor that becomes readable when the switch is turned on; `None` where the system has none left.
+    ///
+    /// Ask [`is_cancelled`](Self::is_cancelled) *after* this and before waiting: a switch turned on in
+    /// between has not written.
+    pub(crate) fn wake(&self) -> Option<&UnixStream> {
+        self.0
+            .wake
+            .get_or_init(|| UnixStream::pair().ok())
+            .as_ref()
+            .map(|(_, rx)| rx)
+    }
+}
+
+impl fmt::Debug for Cancel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Cancel").field(&self.is_cancelled()).finish()
+    }
+}

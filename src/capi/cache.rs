@@ -1,0 +1,183 @@
+//! Caches as such: list, delete.
+
+use std::ffi::c_char;
+use std::ptr;
+
+use crate::capi::arguments::{Out, c_bytes, object};
+use crate::capi::boundary::{fallible, free, getter};
+use crate::capi::error::dstore_error;
+use crate::capi::handle::give;
+use crate::capi::options::dstore_strategy;
+use crate::capi::results::seconds;
+use crate::capi::status::dstore_status;
+use crate::capi::store::dstore_store;
+use crate::store::cache::CacheInfo;
+
+/// A list of caches, as they were at one moment. It does not change, so any number of threads may
+/// read it.
+#[derive(Debug)]
+pub struct dstore_caches(Vec<Row>);
+
+#[derive(Debug)]
+struct Row {
+    /// With a zero byte at the end: names are any bytes, but those that C gave have no other.
+    name: Vec<u8>,
+    info: CacheInfo,
+}
+
+impl dstore_caches {
+    fn get<T>(&self, index: usize, otherwise: T, get: impl FnOnce(&Row) -> T) -> T {
+        self.0.get(index).map_or(otherwise, get)
+    }
+}
+
+/// Removes the cache `name` (any bytes but none). Leases in flight go on, and their releases are
+/// discarded. That there is none is no error, and `deleted` then false. DSTORE_BUSY where a
+/// container that is not of this store mounts it.
+///
+/// Blocks. May be NULL: deleted.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_delete_cache(
+    store: *const dstore_store,
+    name: *const c_char,
+    deleted: *mut bool,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        fallible(error, || {
+            let deleted = Out::optional(deleted);
+            let store = object(store, "store")?;
+            deleted.set(store.enter()?.delete_cache(c_bytes(name, "name")?)?);
+            Ok(())
+        })
+    }
+}
+
+/// Lists all caches, by name. Free the list with dstore_caches_free().
+///
+/// Blocks.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_caches(
+    store: *const dstore_store,
+    caches: *mut *mut dstore_caches,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        fallible(error, || {
+            let caches = Out::owned(caches, "caches")?;
+            let rows = object(store, "store")?.enter()?.caches()?.into_iter();
+            let rows = rows.map(|info| Row { name: [&info.name[..], b"\0"].concat(), info });
+            caches.set(give(dstore_caches(rows.collect())));
+            Ok(())
+        })
+    }
+}
+
+/// How many caches are in the list; 0 for NULL.
+///
+/// Does not block. May be NULL: caches.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_caches_count(caches: *const dstore_caches) -> usize {
+    // SAFETY: what the header says of the pointers.
+    unsafe { getter(caches, 0, |caches| caches.0.len()) }
+}
+
+/// The name of the cache at `index`, from 0 on: `*length` bytes, and a zero after them. Borrowed
+/// from `caches`; NULL beyond the end.
+///
+/// Does not block. May be NULL: caches, length.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_caches_name(
+    caches: *const dstore_caches,
+    index: usize,
+    length: *mut usize,
+) -> *const c_char {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        getter(caches, ptr::null(), |caches| {
+            caches.get(index, ptr::null(), |row| {
+                Out::optional(length).set(row.info.name.len());
+                row.name.as_ptr().cast()
+            })
+        })
+    }
+}
+
+/// The generation that a lease of the cache at `index` would be cloned from; 0 where none was
+/// released yet, and beyond the end.
+///
+/// Does not block. May be NULL: caches.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_caches_generation(caches: *const dstore_caches, index: usize) -> u64 {
+    // SAFETY: what the header says of the pointers.
+    unsafe { getter(caches, 0, |caches| caches.get(index, 0, |row| row.info.generation)) }
+}
+
+/// What the newest generation of the cache at `index` is made of: overlay layers, or one whole
+/// copy. DSTORE_STRATEGY_AUTOMATIC beyond the end.
+///
+/// Does not block. May be NULL: caches.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_caches_strategy(caches: *const dstore_caches, index: usize) -> dstore_strategy {
+    let none = dstore_strategy::DSTORE_STRATEGY_AUTOMATIC;
+    // SAFETY: what the header says of the pointers.
+    unsafe { getter(caches, none, |caches| caches.get(index, none, |row| row.info.strategy.into())) }
+}
+
+/// How many volumes the newest generation of the cache at `index` is made of; 0 beyond the end.
+///
+/// Does not block. May be NULL: caches.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_caches_layers(caches: *const dstore_caches, index: usize) -> usize {
+    // SAFETY: what the header says of the pointers.
+    unsafe { getter(caches, 0, |caches| caches.get(index, 0, |row| row.info.layers)) }
+}
+
+/// How many bytes the cache at `index` has on disk; -1 where that is not known, and beyond the end.
+///
+/// Does not block. May be NULL: caches.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_caches_bytes(caches: *const dstore_caches, index: usize) -> i64 {
+    let bytes = |row: &Row| row.info.bytes.and_then(|bytes| bytes.try_into().ok()).unwrap_or(-1);
+    // SAFETY: what the header says of the pointers.
+    unsafe { getter(caches, -1, |caches| caches.get(index, -1, bytes)) }
+}
+
+/// When the cache at `index` was made, in seconds since 1970; 0 beyond the end.
+///
+/// Does not block. May be NULL: caches.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_caches_created(caches: *const dstore_caches, index: usize) -> i64 {
+    // SAFETY: what the header says of the pointers.
+    unsafe { getter(caches, 0, |caches| caches.get(index, 0, |row| seconds(row.info.created))) }
+}
+
+/// When the cache at `index` was last lent or released, in seconds since 1970; 0 beyond the end.
+///
+/// Does not block. May be NULL: caches.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_caches_last_use(caches: *const dstore_caches, index: usize) -> i64 {
+    // SAFETY: what the header says of the pointers.
+    unsafe { getter(caches, 0, |caches| caches.get(index, 0, |row| seconds(row.info.last_use))) }
+}
+
+/// How many leases of the cache at `index` are out, in all processes; 0 beyond the end.
+///
+/// Does not block. May be NULL: caches.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_caches_leases(caches: *const dstore_caches, index: usize) -> usize {
+    // SAFETY: what the header says of the pointers.
+    unsafe { getter(caches, 0, |caches| caches.get(index, 0, |row| row.info.leases)) }
+}
+
+/// Frees a list. NULL is fine.
+///
+/// Does not block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_caches_free(caches: *mut dstore_caches) {
+    // SAFETY: what the header says of the pointers.
+    unsafe { free(caches) }
+}

@@ -1,0 +1,201 @@
+//! Callbacks, and how the store calls them: on the calling thread, during the call that was given them, with no lock held. One
+//! that returns something other than zero ends that call with DSTORE_CALLBACK.
+
+use std::ffi::{c_char, c_void};
+use std::io::{self, Read, Write};
+
+use crate::capi::arguments::refused;
+use crate::capi::step::dstore_step;
+use crate::capi::text::c_string;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::step::{Channel, Output, Progress};
+
+/// Which of its outputs a command wrote to.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug)]
+pub enum dstore_channel {
+    /// Standard output.
+    DSTORE_STDOUT = 1,
+    /// Standard error.
+    DSTORE_STDERR = 2,
+}
+
+/// Takes a piece of what a command wrote, `length` bytes as they came: not cut at lines, never
+/// none, and not ended by a zero. `channel` is a dstore_channel. Returns 0 to go on; anything else
+/// ends the command.
+pub type dstore_output_callback =
+    Option<unsafe extern "C" fn(user_data: *mut c_void, channel: i32, bytes: *const c_char, length: usize) -> i32>;
+
+/// Hears how far a long call has come. `status` says what is being done in the engine's words
+/// ("Downloading"), `item` to which layer ("" for all); `current` of `total` bytes are done, and
+/// `total` is 0 where nobody knows. Returns 0 to go on; anything else ends the call.
+pub type dstore_progress_callback = Option<
+    unsafe extern "C" fn(
+        user_data: *mut c_void,
+        status: *const c_char,
+        item: *const c_char,
+        current: u64,
+        total: u64,
+    ) -> i32,
+>;
+
+/// Gives the next bytes of a stream: puts at most `capacity` of them into `buffer`, and how many
+/// into `*length`, which is 0 as it comes; 0 is the end of the stream. Returns 0 to go on; anything
+/// else ends the call.
+pub type dstore_read_callback = Option<
+    unsafe extern "C" fn(user_data: *mut c_void, buffer: *mut c_char, capacity: usize, length: *mut usize) -> i32,
+>;
+
+/// Takes the next `length` bytes of a stream; never none. Returns 0 to go on; anything else ends
+/// the call.
+pub type dstore_write_callback =
+    Option<unsafe extern "C" fn(user_data: *mut c_void, bytes: *const c_char, length: usize) -> i32>;
+
+/// Does the work of a build with `step`, which is the library's: not to be freed, committed,
+/// aborted or kept. Returns 0 for the result to be recorded; anything else aborts the step.
+pub type dstore_work_callback = Option<unsafe extern "C" fn(user_data: *mut c_void, step: *mut dstore_step) -> i32>;
+
+/// Takes a line of the library's log: `length` bytes of UTF-8, and a zero after them. `level` is a
+/// dstore_log_level. Returns 0 to go on; anything else ends the call, and the lines that are left
+/// stay for the next one.
+pub type dstore_log_callback =
+    Option<unsafe extern "C" fn(user_data: *mut c_void, level: i32, line: *const c_char, length: usize) -> i32>;
+
+/// The error of a call that a callback ended.
+pub(super) fn stopped(which: &str, answer: i32) -> Error {
+    Error::new(ErrorKind::Callback, format!("the {which} callback returned {answer}"))
+}
+
+fn go_on(which: &str, answer: i32) -> Result<()> {
+    match answer {
+        0 => Ok(()),
+        other => Err(stopped(which, other)),
+    }
+}
+
+/// The number of a channel.
+fn number(channel: Channel) -> i32 {
+    match channel {
+        Channel::Stdout => dstore_channel::DSTORE_STDOUT as i32,
+        Channel::Stderr => dstore_channel::DSTORE_STDERR as i32,
+    }
+}
+
+/// Where output goes; nowhere, if the callback is NULL.
+///
+/// # Safety
+///
+/// The callback may be called with `user_data` for as long as what is returned lives.
+pub(super) unsafe fn output(
+    callback: dstore_output_callback,
+    user_data: *mut c_void,
+) -> impl FnMut(Output<'_>) -> Result<()> {
+    move |output| {
+        let Some(callback) = callback else { return Ok(()) };
+        let (bytes, length) = (output.bytes.as_ptr().cast(), output.bytes.len());
+        // SAFETY: the caller's promise.
+        go_on("output", unsafe { callback(user_data, number(output.channel), bytes, length) })
+    }
+}
+
+/// Who hears of progress; nobody, if the callback is NULL.
+///
+/// # Safety
+///
+/// As for [`output`].
+pub(super) unsafe fn progress(
+    callback: dstore_progress_callback,
+    user_data: *mut c_void,
+) -> impl FnMut(Progress<'_>) -> Result<()> {
+    move |progress| {
+        let Some(callback) = callback else { return Ok(()) };
+        let (status, item) = (c_string(progress.status), c_string(progress.item));
+        // SAFETY: the caller's promise.
+        let answer = unsafe { callback(user_data, status.as_ptr(), item.as_ptr(), progress.current, progress.total) };
+        go_on("progress", answer)
+    }
+}
+
+/// A stream that C reads for us.
+pub(super) struct Source {
+    callback: unsafe extern "C" fn(*mut c_void, *mut c_char, usize, *mut usize) -> i32,
+    user_data: *mut c_void,
+    failed: Option<Error>,
+}
+
+impl Source {
+    /// # Safety
+    ///
+    /// The callback may be called with `user_data` for as long as this lives.
+    pub(super) unsafe fn new(callback: dstore_read_callback, user_data: *mut c_void) -> Result<Self> {
+        let callback = callback.ok_or_else(|| refused("read", "is NULL"))?;
+        Ok(Source { callback, user_data, failed: None })
+    }
+
+    /// What the call that read the stream came to: the callback's own failure goes before what that
+    /// led to.
+    pub(super) fn judge<T>(self, done: Result<T>) -> Result<T> {
+        self.failed.map_or(done, Err)
+    }
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut length = 0;
+        // SAFETY: what `new` was promised; the buffer is as long as it says.
+        let answer =
+            unsafe { (self.callback)(self.user_data, buffer.as_mut_ptr().cast(), buffer.len(), &raw mut length) };
+        let fault = match answer {
+            0 if length <= buffer.len() => return Ok(length),
+            0 => Error::new(
+                ErrorKind::Callback,
+                format!("the read callback says it put {length} bytes into a buffer of {}", buffer.len()),
+            ),
+            other => stopped("read", other),
+        };
+        self.failed = Some(fault);
+        Err(io::Error::other("ended by a callback"))
+    }
+}
+
+/// A stream that C writes for us.
+pub(super) struct Sink {
+    callback: unsafe extern "C" fn(*mut c_void, *const c_char, usize) -> i32,
+    user_data: *mut c_void,
+    failed: Option<Error>,
+}
+
+impl Sink {
+    /// # Safety
+    ///
+    /// As for [`Source::new`].
+    pub(super) unsafe fn new(callback: dstore_write_callback, user_data: *mut c_void) -> Result<Self> {
+        let callback = callback.ok_or_else(|| refused("write", "is NULL"))?;
+        Ok(Sink { callback, user_data, failed: None })
+    }
+
+    /// See [`Source::judge`].
+    pub(super) fn judge<T>(self, done: Result<T>) -> Result<T> {
+        self.failed.map_or(done, Err)
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        // SAFETY: what `new` was promised.
+        match unsafe { (self.callback)(self.user_data, bytes.as_ptr().cast(), bytes.len()) } {
+            0 => Ok(bytes.len()),
+            other => {
+                self.failed = Some(stopped("write", other));
+                Err(io::Error::other("ended by a callback"))
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

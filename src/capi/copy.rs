@@ -1,0 +1,155 @@
+//! Copying files into and out of a step, as tar streams.
+
+use std::ffi::{c_char, c_void};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::capi::arguments::{self, Out, object, text};
+use crate::capi::boundary::fallible;
+use crate::capi::callback::{Sink, Source, dstore_read_callback, dstore_write_callback};
+use crate::capi::error::dstore_error;
+use crate::capi::source::open_tar;
+use crate::capi::status::dstore_status;
+use crate::capi::step::dstore_step;
+use crate::error::{Error, Result};
+
+/// Unpacks a tar stream that `read` gives below `path`, an absolute path in the step, which is made
+/// where it is missing. Owners, modes and times are those in the stream.
+///
+/// Blocks. May be NULL: user_data.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_step_copy_in(
+    step: *mut dstore_step,
+    path: *const c_char,
+    read: dstore_read_callback,
+    user_data: *mut c_void,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        fallible(error, || {
+            let step = object(step, "step")?;
+            let path = text(path, "path")?;
+            let mut source = Source::new(read, user_data)?;
+            let copied = step.enter()?.copy_in(path, &mut source);
+            source.judge(copied)
+        })
+    }
+}
+
+/// dstore_step_copy_in() from the file `tar` of this machine (any bytes).
+///
+/// Blocks.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_step_copy_in_file(
+    step: *mut dstore_step,
+    path: *const c_char,
+    tar: *const c_char,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        fallible(error, || {
+            let step = object(step, "step")?;
+            let path = text(path, "path")?;
+            let (mut tar, _) = open_tar(arguments::path(tar, "tar")?)?;
+            step.enter()?.copy_in(path, &mut tar)
+        })
+    }
+}
+
+/// Writes the file or directory at `path`, an absolute path in the step, as a tar stream, whose
+/// first entry is the last component of `path`, to `write`; `bytes` is how many that were.
+/// DSTORE_NOT_FOUND where there is no such path: the step then goes on.
+///
+/// Blocks. May be NULL: user_data, bytes.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_step_copy_out(
+    step: *mut dstore_step,
+    path: *const c_char,
+    write: dstore_write_callback,
+    user_data: *mut c_void,
+    bytes: *mut u64,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        fallible(error, || {
+            let bytes = Out::optional(bytes);
+            let step = object(step, "step")?;
+            let path = text(path, "path")?;
+            let mut sink = Sink::new(write, user_data)?;
+            let copied = step.enter()?.copy_out(path, &mut sink);
+            bytes.set(sink.judge(copied)?);
+            Ok(())
+        })
+    }
+}
+
+/// dstore_step_copy_out() to the file `tar` of this machine (any bytes). It is written once there
+/// is something to write, and removed if not all can be.
+///
+/// Blocks. May be NULL: bytes.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_step_copy_out_file(
+    step: *mut dstore_step,
+    path: *const c_char,
+    tar: *const c_char,
+    bytes: *mut u64,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        fallible(error, || {
+            let bytes = Out::optional(bytes);
+            let step = object(step, "step")?;
+            let path = text(path, "path")?;
+            bytes.set(into_file(arguments::path(tar, "tar")?, |tar| step.enter()?.copy_out(path, tar))?);
+            Ok(())
+        })
+    }
+}
+
+/// Has `write` write a file. What was there stays until there is something to write, and half a
+/// file does not.
+pub(super) fn into_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<u64>) -> Result<u64> {
+    let mut late = Late { path, file: None, failed: None };
+    let written = write(&mut late);
+    let written = late.failed.take().map_or(written, Err);
+    if let (Err(_), Some(file)) = (&written, &late.file) {
+        // Not a device or a pipe, which somebody named for its other end.
+        if file.metadata().is_ok_and(|found| found.is_file()) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+    written
+}
+
+/// A file that is made by the first write.
+struct Late<'a> {
+    path: &'a Path,
+    file: Option<File>,
+    /// Why the file could not be made; the writer would only say that it could not write.
+    failed: Option<Error>,
+}
+
+impl Write for Late<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => File::create(self.path).inspect_err(|e| {
+                self.failed = Some(Error::io(format!("creating {}", self.path.display()), e));
+            })?,
+        };
+        self.file.insert(file).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

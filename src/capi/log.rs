@@ -1,0 +1,171 @@
+//! The library's own log: warnings of what could not be removed, and the like.
+//!
+//! Inside, lines go to the `log` crate, whose receiver is one for the whole process, and who may speak on any thread. Neither suits
+//! C: no call but one of its own should find its callbacks running, least of all on a thread that it does not know. So lines are
+//! collected, once C has asked for that, and handed out when C asks for them.
+
+use std::collections::VecDeque;
+use std::ffi::{CString, c_void};
+use std::time::{Duration, Instant};
+
+use log::{LevelFilter, Log, Metadata, Record};
+use parking_lot::{Condvar, Mutex};
+
+use crate::capi::arguments::{named, refused};
+use crate::capi::boundary::fallible;
+use crate::capi::callback::{dstore_log_callback, stopped};
+use crate::capi::error::dstore_error;
+use crate::capi::status::dstore_status;
+use crate::capi::text::c_string;
+use crate::error::{Error, ErrorKind, Result};
+
+/// How much a line of the log matters.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug)]
+pub enum dstore_log_level {
+    /// None at all.
+    DSTORE_LOG_OFF = 0,
+    /// Faults of the library's own.
+    DSTORE_LOG_ERROR = 1,
+    /// What went wrong without making a call fail: something that was not removed.
+    DSTORE_LOG_WARNING = 2,
+    /// What was done.
+    DSTORE_LOG_INFO = 3,
+    /// How.
+    DSTORE_LOG_DEBUG = 4,
+    /// All of it.
+    DSTORE_LOG_TRACE = 5,
+}
+
+use dstore_log_level::*;
+
+const LEVELS: [(i32, LevelFilter); 6] = [
+    (DSTORE_LOG_OFF as i32, LevelFilter::Off),
+    (DSTORE_LOG_ERROR as i32, LevelFilter::Error),
+    (DSTORE_LOG_WARNING as i32, LevelFilter::Warn),
+    (DSTORE_LOG_INFO as i32, LevelFilter::Info),
+    (DSTORE_LOG_DEBUG as i32, LevelFilter::Debug),
+    (DSTORE_LOG_TRACE as i32, LevelFilter::Trace),
+];
+
+/// So many lines wait to be fetched; then the oldest goes, and is counted.
+const LINES: usize = 4096;
+
+static COLLECTOR: Collector =
+    Collector { state: Mutex::new(State { installed: false, lines: VecDeque::new(), lost: 0 }), more: Condvar::new() };
+
+struct Collector {
+    state: Mutex<State>,
+    more: Condvar,
+}
+
+struct State {
+    installed: bool,
+    lines: VecDeque<Line>,
+    lost: u64,
+}
+
+struct Line {
+    level: i32,
+    text: CString,
+}
+
+impl Log for Collector {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        // A host in Rust has lines of its own.
+        metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.push(Line { level: record.level() as i32, text: c_string(record.args().to_string()) });
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+impl Collector {
+    fn collect(&'static self, level: LevelFilter) -> Result<()> {
+        let mut state = self.state.lock();
+        if !state.installed {
+            log::set_logger(self).map_err(|_| {
+                let why = "this process has a logger of its own already, which gets the library's lines, too";
+                Error::new(ErrorKind::Conflict, why)
+            })?;
+            state.installed = true;
+        }
+        log::set_max_level(level);
+        Ok(())
+    }
+
+    fn push(&self, line: Line) {
+        let mut state = self.state.lock();
+        if state.lines.len() == LINES {
+            state.lines.pop_front();
+            state.lost += 1;
+        }
+        state.lines.push_back(line);
+        self.more.notify_one();
+    }
+
+    /// The oldest line. Waits for one until `deadline`.
+    fn pop(&self, deadline: Instant) -> Option<Line> {
+        let mut state = self.state.lock();
+        while state.lines.is_empty() {
+            if self.more.wait_until(&mut state, deadline).timed_out() && state.lines.is_empty() {
+                return None;
+            }
+        }
+        if state.lost > 0 {
+            let text = format!("{} lines of the log came before this one and were not fetched in time", state.lost);
+            state.lost = 0;
+            return Some(Line { level: DSTORE_LOG_WARNING as i32, text: c_string(text) });
+        }
+        state.lines.pop_front()
+    }
+}
+
+/// Has the library collect its log from now on, for all stores of the process: lines of up to
+/// `level`, a dstore_log_level; DSTORE_LOG_OFF ends that. Unless this is called, nothing is
+/// collected. DSTORE_CONFLICT in a process whose own Rust code has set a logger: that gets the
+/// lines then.
+///
+/// Does not block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_log_collect(level: i32, error: *mut *mut dstore_error) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe { fallible(error, || COLLECTOR.collect(named(level, LEVELS, "level")?)) }
+}
+
+/// Gives `callback` the lines that were collected and not fetched yet, oldest first, on this
+/// thread. If there are none, waits `timeout_ms` for the first; 0 does not wait. A thread of the
+/// caller's that does nothing else may so be the one that writes the log. Of lines that nobody
+/// fetches, the newest few thousand are kept.
+///
+/// Blocks, for `timeout_ms` at most. May be NULL: user_data.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_log_fetch(
+    timeout_ms: u64,
+    callback: dstore_log_callback,
+    user_data: *mut c_void,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        fallible(error, || {
+            let callback = callback.ok_or_else(|| refused("callback", "is NULL"))?;
+            let now = Instant::now();
+            // Nobody waits for a year, and no clock ends sooner.
+            let limit = Duration::from_millis(timeout_ms).min(Duration::from_secs(365 * 24 * 60 * 60));
+            let mut deadline = now + limit;
+            while let Some(line) = COLLECTOR.pop(deadline) {
+                match callback(user_data, line.level, line.text.as_ptr(), line.text.as_bytes().len()) {
+                    0 => deadline = now,
+                    answer => return Err(stopped("log", answer)),
+                }
+            }
+            Ok(())
+        })
+    }
+}

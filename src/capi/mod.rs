@@ -1,0 +1,38 @@
+//! The C ABI: `include/docker_store.h` is generated from here, and its documentation is what the comments here say.
+//!
+//! A type or function has the same name on both sides. Each file holds one C type and its calls; under them lie
+//! [`boundary`] (nothing unwinds into C, a failure becomes a status), [`arguments`] (nothing that C hands in is trusted) and
+//! [`handle`] (what a C pointer to one of our objects is). To add a call: write it beside its like, then `make header`, and
+//! add it to `abi/symbols.txt`.
+
+// With the transports, the one place that has to be. Every block says why it may.
+#![allow(unsafe_code)]
+#![allow(non_camel_case_types)]
+// What C sees is reached by its symbol, not by a path.
+#![allow(unreachable_pub)]
+
+mod arguments;
+mod boundary;
+mod build;
+mod cache;
+mod callback;
+mod cancel;
+mod command;
+mod copy;
+mod error;
+mod handle;
+mod lease;
+mod log;
+mod options;
+mod results;
+mod settings;
+mod source;
+mod status;
+mod step;
+mod store;
+mod text;
+mod upkeep;
+mod version;
+
+#[cfg(test)]
+mod tests;

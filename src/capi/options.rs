@@ -1,0 +1,173 @@
+//! `dstore_options`: how to open a store.
+
+use std::ffi::c_char;
+use std::ptr;
+
+use crate::capi::arguments::{named, refused, text, timeout};
+use crate::capi::boundary::{free, infallible};
+use crate::capi::error::dstore_error;
+use crate::capi::handle::give;
+use crate::capi::settings::{Settable, Settings, set};
+use crate::capi::status::dstore_status;
+use crate::store::{Options, Strategy};
+
+/// How to open a store. Every setting has a default that suits most, and NULL in place of options
+/// stands for all of them. Used by one thread at a time. A setter that fails is remembered:
+/// dstore_store_open() then fails with the same error, so a setter's own status need not be looked
+/// at.
+#[derive(Debug)]
+pub struct dstore_options(Settings<Options>);
+
+impl Settable for dstore_options {
+    type Value = Options;
+    const NAME: &'static str = "options";
+
+    fn settings(&self) -> &Settings<Options> {
+        &self.0
+    }
+}
+
+/// How caches are cloned.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug)]
+pub enum dstore_strategy {
+    /// Overlay where the engine can, found out by trying; else copy.
+    DSTORE_STRATEGY_AUTOMATIC = 0,
+    /// A lease is a new layer over the layers of the generation: constant in time, Linux engines
+    /// only.
+    DSTORE_STRATEGY_OVERLAY = 1,
+    /// A lease is a copy of the generation's files: any engine.
+    DSTORE_STRATEGY_COPY = 2,
+}
+
+use dstore_strategy::*;
+
+const STRATEGIES: [(i32, Strategy); 3] = [
+    (DSTORE_STRATEGY_AUTOMATIC as i32, Strategy::Automatic),
+    (DSTORE_STRATEGY_OVERLAY as i32, Strategy::Overlay),
+    (DSTORE_STRATEGY_COPY as i32, Strategy::Copy),
+];
+
+impl From<Strategy> for dstore_strategy {
+    fn from(strategy: Strategy) -> Self {
+        match strategy {
+            Strategy::Automatic => DSTORE_STRATEGY_AUTOMATIC,
+            Strategy::Overlay => DSTORE_STRATEGY_OVERLAY,
+            Strategy::Copy => DSTORE_STRATEGY_COPY,
+        }
+    }
+}
+
+/// New options, all at their defaults. Free them with dstore_options_free(). NULL only where the
+/// library itself is at fault.
+///
+/// Does not block.
+#[must_use]
+#[unsafe(no_mangle)]
+pub extern "C" fn dstore_options_new() -> *mut dstore_options {
+    infallible(ptr::null_mut(), || give(dstore_options(Settings::new("options", Options::new()))))
+}
+
+/// The engine's address, such as "unix:///var/run/docker.sock". By default `DOCKER_HOST`, else the
+/// current docker context, else that socket.
+///
+/// Does not block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_options_engine(
+    options: *mut dstore_options,
+    address: *const c_char,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        set(options, error, |options| {
+            options.engine(text(address, "address")?);
+            Ok(())
+        })
+    }
+}
+
+/// The word in front of every name on the engine, of a-z and 0-9; "obuilder" by default, so that
+/// OBuilder finds the results.
+///
+/// Does not block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_options_name(
+    options: *mut dstore_options,
+    word: *const c_char,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        set(options, error, |options| {
+            options.name(text(word, "word")?);
+            Ok(())
+        })
+    }
+}
+
+/// How caches are cloned: a dstore_strategy, DSTORE_STRATEGY_AUTOMATIC by default.
+///
+/// Does not block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_options_strategy(
+    options: *mut dstore_options,
+    strategy: i32,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        set(options, error, |options| {
+            options.strategy(named(strategy, STRATEGIES, "strategy")?);
+            Ok(())
+        })
+    }
+}
+
+/// Whether the files of a released lease are synced to disk before it becomes the cache's next
+/// generation; false by default. Without it a killed process loses nothing, but a power failure may
+/// leave files of the newest generation empty or torn. Only where this process reaches the engine's
+/// volumes as files.
+///
+/// Does not block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_options_sync(
+    options: *mut dstore_options,
+    sync: bool,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        set(options, error, |options| {
+            options.sync(sync);
+            Ok(())
+        })
+    }
+}
+
+/// How long opening may take to reach the engine, in milliseconds and not 0; 30 seconds by default.
+///
+/// Does not block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_options_connect_timeout(
+    options: *mut dstore_options,
+    timeout_ms: u64,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        set(options, error, |options| {
+            let limit = timeout(timeout_ms).ok_or_else(|| refused("timeout_ms", "is 0"))?;
+            options.connect_timeout(limit).map(drop)
+        })
+    }
+}
+
+/// Frees options. NULL is fine. A store that was opened with them goes on.
+///
+/// Does not block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_options_free(options: *mut dstore_options) {
+    // SAFETY: what the header says of the pointers.
+    unsafe { free(options) }
+}

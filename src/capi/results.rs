@@ -1,0 +1,207 @@
+//! Results: look up, list, delete, copy out of.
+
+use std::ffi::{CString, c_char, c_void};
+use std::ptr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::capi::arguments::{self, Out, limits, object, text};
+use crate::capi::boundary::{fallible, free, getter};
+use crate::capi::callback::{Sink, dstore_write_callback};
+use crate::capi::cancel::dstore_cancel;
+use crate::capi::copy::into_file;
+use crate::capi::error::dstore_error;
+use crate::capi::handle::give;
+use crate::capi::status::dstore_status;
+use crate::capi::store::dstore_store;
+use crate::capi::text::c_string;
+
+/// A list of results, as they were at one moment. It does not change, so any number of threads may
+/// read it.
+#[derive(Debug)]
+pub struct dstore_results(Vec<Row>);
+
+#[derive(Debug)]
+struct Row {
+    id: CString,
+    created: i64,
+    size: u64,
+}
+
+/// Seconds since 1970.
+pub(super) fn seconds(time: SystemTime) -> i64 {
+    let signed = |time: std::time::Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    time.duration_since(UNIX_EPOCH).map_or_else(|before| -signed(before.duration()), signed)
+}
+
+/// Whether `id` has been built. A broken connection is an error, never false.
+///
+/// Blocks, for one round trip to the engine.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_result(
+    store: *const dstore_store,
+    id: *const c_char,
+    present: *mut bool,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        fallible(error, || {
+            let present = Out::new(present, "present")?;
+            let store = object(store, "store")?;
+            present.set(store.enter()?.result(text(id, "id")?)?);
+            Ok(())
+        })
+    }
+}
+
+/// Removes the result `id` and its log. That there is none is no error, and `deleted` then false.
+/// Other names of the same image stay, and so do the results that were built on it. DSTORE_BUSY
+/// while `id` is being built, or where a container of somebody else's is made of it.
+///
+/// Blocks. May be NULL: deleted.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_delete(
+    store: *const dstore_store,
+    id: *const c_char,
+    deleted: *mut bool,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        fallible(error, || {
+            let deleted = Out::optional(deleted);
+            let store = object(store, "store")?;
+            deleted.set(store.enter()?.delete(text(id, "id")?)?);
+            Ok(())
+        })
+    }
+}
+
+/// Lists all results, by id. Free the list with dstore_results_free().
+///
+/// Blocks, for one round trip to the engine.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_results(
+    store: *const dstore_store,
+    results: *mut *mut dstore_results,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        fallible(error, || {
+            let results = Out::owned(results, "results")?;
+            let rows = object(store, "store")?.enter()?.results()?.into_iter();
+            let rows = rows.map(|row| Row { id: c_string(row.id), created: seconds(row.created), size: row.size });
+            results.set(give(dstore_results(rows.collect())));
+            Ok(())
+        })
+    }
+}
+
+/// How many results are in the list; 0 for NULL.
+///
+/// Does not block. May be NULL: results.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_results_count(results: *const dstore_results) -> usize {
+    // SAFETY: what the header says of the pointers.
+    unsafe { getter(results, 0, |results| results.0.len()) }
+}
+
+/// The id of the result at `index`, from 0 on. Borrowed from `results`; NULL beyond the end.
+///
+/// Does not block. May be NULL: results.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_results_id(results: *const dstore_results, index: usize) -> *const c_char {
+    // SAFETY: what the header says of the pointers.
+    unsafe { getter(results, ptr::null(), |results| results.0.get(index).map_or(ptr::null(), |row| row.id.as_ptr())) }
+}
+
+/// When the image of the result at `index` was made, in seconds since 1970; 0 beyond the end.
+///
+/// Does not block. May be NULL: results.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_results_created(results: *const dstore_results, index: usize) -> i64 {
+    // SAFETY: what the header says of the pointers.
+    unsafe { getter(results, 0, |results| results.0.get(index).map_or(0, |row| row.created)) }
+}
+
+/// The size of the result at `index` in bytes, counting layers that it shares with others; 0 beyond
+/// the end.
+///
+/// Does not block. May be NULL: results.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_results_size(results: *const dstore_results, index: usize) -> u64 {
+    // SAFETY: what the header says of the pointers.
+    unsafe { getter(results, 0, |results| results.0.get(index).map_or(0, |row| row.size)) }
+}
+
+/// Frees a list. NULL is fine.
+///
+/// Does not block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_results_free(results: *mut dstore_results) {
+    // SAFETY: what the header says of the pointers.
+    unsafe { free(results) }
+}
+
+/// Writes the file or directory at `path` of the result `id` as a tar stream, whose first entry is
+/// the last component of `path`, to `write`; `bytes` is how many that were. `timeout_ms` 0 is none.
+///
+/// Blocks. May be NULL: cancel, user_data, bytes.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_copy_out(
+    store: *const dstore_store,
+    id: *const c_char,
+    path: *const c_char,
+    timeout_ms: u64,
+    cancel: *const dstore_cancel,
+    write: dstore_write_callback,
+    user_data: *mut c_void,
+    bytes: *mut u64,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        fallible(error, || {
+            let bytes = Out::optional(bytes);
+            let store = object(store, "store")?;
+            let (id, path) = (text(id, "id")?, text(path, "path")?);
+            let mut sink = Sink::new(write, user_data)?;
+            let copied = store.enter()?.copy_out(id, path, &mut sink, &limits(timeout_ms, cancel));
+            bytes.set(sink.judge(copied)?);
+            Ok(())
+        })
+    }
+}
+
+/// dstore_store_copy_out() to the file `tar` of this machine (any bytes). It is written once there
+/// is something to write, and removed if not all can be.
+///
+/// Blocks. May be NULL: cancel, bytes.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_copy_out_file(
+    store: *const dstore_store,
+    id: *const c_char,
+    path: *const c_char,
+    timeout_ms: u64,
+    cancel: *const dstore_cancel,
+    tar: *const c_char,
+    bytes: *mut u64,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        fallible(error, || {
+            let bytes = Out::optional(bytes);
+            let store = object(store, "store")?;
+            let (id, from) = (text(id, "id")?, text(path, "path")?);
+            let limits = limits(timeout_ms, cancel);
+            bytes.set(into_file(arguments::path(tar, "tar")?, |tar| store.enter()?.copy_out(id, from, tar, &limits))?);
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,130 @@
+//! What a step without a base begins with: a tar stream, an image the engine has, or one from a registry.
+
+use std::ffi::{c_char, c_void};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use crate::capi::arguments::{self, object, optional_text, refused, text};
+use crate::capi::boundary::fallible;
+use crate::capi::callback::{self, Source, dstore_progress_callback, dstore_read_callback};
+use crate::capi::error::dstore_error;
+use crate::capi::status::dstore_status;
+use crate::capi::step::dstore_step;
+use crate::error::{Error, Result};
+use crate::store::step::{Progress, RegistryLogin};
+
+/// Opens a tar of this machine, and gives its size; 0 where that is not known.
+pub(super) fn open_tar(path: &Path) -> Result<(impl Read, u64)> {
+    let doing = || format!("opening {}", path.display());
+    let file = File::open(path).map_err(|e| Error::io(doing(), &e))?;
+    let size = file.metadata().map_err(|e| Error::io(doing(), &e))?.len();
+    Ok((file, size))
+}
+
+/// Begins with the files in a tar stream that `read` gives: a base that needs no registry. Only for
+/// a step without a base, and first.
+///
+/// Blocks. May be NULL: read_data, progress, progress_data.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_step_import(
+    step: *mut dstore_step,
+    read: dstore_read_callback,
+    read_data: *mut c_void,
+    progress: dstore_progress_callback,
+    progress_data: *mut c_void,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        fallible(error, || {
+            let step = object(step, "step")?;
+            let mut source = Source::new(read, read_data)?;
+            let mut progress = callback::progress(progress, progress_data);
+            let imported = step.enter()?.import(&mut source, &mut progress);
+            source.judge(imported)
+        })
+    }
+}
+
+/// dstore_step_import() from the file `tar` of this machine (any bytes).
+///
+/// Blocks. May be NULL: progress, user_data.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_step_import_file(
+    step: *mut dstore_step,
+    tar: *const c_char,
+    progress: dstore_progress_callback,
+    user_data: *mut c_void,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        fallible(error, || {
+            let step = object(step, "step")?;
+            let (mut tar, total) = open_tar(arguments::path(tar, "tar")?)?;
+            let mut progress = callback::progress(progress, user_data);
+            let mut step = step.enter()?;
+            step.import(&mut tar, &mut |so_far: Progress<'_>| progress(Progress { total, ..so_far }))
+        })
+    }
+}
+
+/// Begins with an image that the engine pulls from its registry, such as "debian:bookworm". Only
+/// for a step without a base, and first. `user` and `password` are for a registry that asks for
+/// them; the user "<token>" has an identity token for a password. `server` is the registry's
+/// address, as in the reference.
+///
+/// Blocks. May be NULL: user and password (both or none), server, progress, user_data.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_step_pull(
+    step: *mut dstore_step,
+    reference: *const c_char,
+    user: *const c_char,
+    password: *const c_char,
+    server: *const c_char,
+    progress: dstore_progress_callback,
+    user_data: *mut c_void,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        fallible(error, || {
+            let step = object(step, "step")?;
+            let reference = text(reference, "reference")?;
+            let server = optional_text(server, "server")?.unwrap_or_default().to_owned();
+            let login = match (optional_text(user, "user")?, optional_text(password, "password")?) {
+                (None, None) => None,
+                (Some(user), Some(password)) => {
+                    Some(RegistryLogin { user: user.to_owned(), password: password.to_owned(), server })
+                }
+                (Some(_), None) => return Err(refused("password", "is NULL, and user is not")),
+                (None, Some(_)) => return Err(refused("user", "is NULL, and password is not")),
+            };
+            let mut progress = callback::progress(progress, user_data);
+            step.enter()?.pull(reference, login.as_ref(), &mut progress)
+        })
+    }
+}
+
+/// Begins with an image that the engine has already. Only for a step without a base, and first.
+///
+/// Blocks.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_step_use_image(
+    step: *mut dstore_step,
+    reference: *const c_char,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        fallible(error, || {
+            let step = object(step, "step")?;
+            step.enter()?.use_image(text(reference, "reference")?)
+        })
+    }
+}

@@ -1,0 +1,152 @@
+//! `dstore_step`: a build in progress.
+
+use std::ffi::{CString, c_char, c_void};
+use std::ptr;
+
+use crate::capi::arguments::{Out, bytes, object, refused};
+use crate::capi::boundary::{fallible, free, getter};
+use crate::capi::callback::{self, dstore_output_callback};
+use crate::capi::command::dstore_command;
+use crate::capi::error::dstore_error;
+use crate::capi::handle::{Exclusive, Inside};
+use crate::capi::settings::Settable;
+use crate::capi::status::dstore_status;
+use crate::capi::text::c_string;
+use crate::error::Result;
+use crate::store::step::Step;
+
+/// A build in progress, until it is committed or aborted. Used by one thread at a time, which may
+/// change from call to call; a call in the middle of another, from a callback or a second thread,
+/// returns DSTORE_BUSY. A call that fails leaves a step that can only be aborted, unless it failed
+/// with DSTORE_INVALID_ARGUMENT.
+#[derive(Debug)]
+pub struct dstore_step {
+    step: Exclusive<Step>,
+    id: CString,
+    /// Whether it is that of a build's callback, and not C's to end.
+    lent: bool,
+}
+
+impl dstore_step {
+    pub(super) fn new(step: Step) -> Self {
+        dstore_step { id: c_string(step.id()), step: Exclusive::new("step", step), lent: false }
+    }
+
+    pub(super) fn lent(step: Step) -> Self {
+        dstore_step { lent: true, ..Self::new(step) }
+    }
+
+    pub(super) fn enter(&self) -> Result<Inside<'_, Step>> {
+        self.step.enter()
+    }
+
+    /// Commits or aborts.
+    pub(super) fn finish(&self, commit: bool) -> Result<()> {
+        self.enter()?.finish(commit)
+    }
+
+    fn end(&self, commit: bool) -> Result<()> {
+        match self.lent {
+            true => Err(refused("step", "is that of dstore_store_build(), which ends it itself")),
+            false => self.finish(commit),
+        }
+    }
+}
+
+/// The id that a commit will record. Borrowed from `step`; NULL for NULL.
+///
+/// Does not block. May be NULL: step.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_step_id(step: *const dstore_step) -> *const c_char {
+    // SAFETY: what the header says of the pointers.
+    unsafe { getter(step, ptr::null(), |step| step.id.as_ptr()) }
+}
+
+/// Writes `length` bytes to the step's log, between what its commands write.
+///
+/// Does not block, short of the disk. May be NULL: bytes, if there are none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_step_write_log(
+    step: *mut dstore_step,
+    bytes: *const c_char,
+    length: usize,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        fallible(error, || {
+            let step = object(step, "step")?;
+            step.enter()?.write_log(self::bytes(bytes, length, "bytes")?)
+        })
+    }
+}
+
+/// Runs `command` on what the step has come to, until it ends. Its output goes to the log as it
+/// comes, and each piece to `output` after that. `exit_code` is the command's exit status: 0 to
+/// 255, and 128 + the signal's number where a signal ended it. Other than 0 is
+/// DSTORE_COMMAND_FAILED, unless the command allows it.
+///
+/// DSTORE_CANCELLED, DSTORE_TIMED_OUT and DSTORE_CALLBACK end the command, and its container is
+/// gone.
+///
+/// Blocks. May be NULL: output, user_data, exit_code.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_step_run(
+    step: *mut dstore_step,
+    command: *const dstore_command,
+    output: dstore_output_callback,
+    user_data: *mut c_void,
+    exit_code: *mut i64,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        fallible(error, || {
+            let exit_code = Out::optional(exit_code);
+            let step = object(step, "step")?;
+            let command = object(command, "command")?.settings().get()?;
+            let mut output = callback::output(output, user_data);
+            let exit = step.enter()?.run_with(&command, &mut output)?;
+            exit_code.set(exit.code);
+            Ok(())
+        })
+    }
+}
+
+/// Records the result, and ends the step. The result appears with the last engine call, at once and
+/// whole: whatever happens before leaves none. After an error there is no result, and a new step
+/// may begin. The handle is still to be freed.
+///
+/// Blocks.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_step_commit(step: *mut dstore_step, error: *mut *mut dstore_error) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe { fallible(error, || object(step, "step")?.end(true)) }
+}
+
+/// Ends the step without a result, and removes its container and its tag. The log stays. The handle
+/// is still to be freed.
+///
+/// Blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_step_abort(step: *mut dstore_step, error: *mut *mut dstore_error) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe { fallible(error, || object(step, "step")?.end(false)) }
+}
+
+/// Frees a step. NULL is fine. One that is neither committed nor aborted is aborted in the
+/// background: dstore_store_complete_deletes() waits for that.
+///
+/// Does not block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_step_free(step: *mut dstore_step) {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        // The handle of a build's callback is freed by the build.
+        if !getter(step, false, |step| step.lent) {
+            free(step);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! `dstore_store`: open, close, and what a store is called.
+
+use std::ffi::{CString, c_char};
+use std::ops::Deref;
+use std::ptr;
+
+use crate::capi::arguments::{self, Out, object, optional_object, text};
+use crate::capi::boundary::{fallible, free, getter};
+use crate::capi::error::dstore_error;
+use crate::capi::handle::{Entered, Poison, give};
+use crate::capi::options::dstore_options;
+use crate::capi::settings::Settable;
+use crate::capi::status::dstore_status;
+use crate::capi::text::{c_path, c_string};
+use crate::error::Result;
+use crate::store::{Options, Store};
+
+/// An open store. All its calls may be made from any number of threads at once, short of a free;
+/// and any number of processes may have the same root open. A child process that is forked without
+/// `exec` must not use it.
+#[derive(Debug)]
+pub struct dstore_store {
+    store: Store,
+    poison: Poison,
+    root: CString,
+    prefix: CString,
+    state_dir: CString,
+    empty_dir: CString,
+    engine: CString,
+    api_version: CString,
+}
+
+/// A store in use by a call.
+pub(super) struct Inside<'a> {
+    store: &'a Store,
+    _entered: Entered<'a>,
+}
+
+impl Deref for Inside<'_> {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        self.store
+    }
+}
+
+impl dstore_store {
+    fn new(store: Store) -> Self {
+        dstore_store {
+            root: c_path(store.root()),
+            prefix: c_string(store.prefix()),
+            state_dir: c_path(store.state_dir()),
+            empty_dir: c_path(store.empty_dir()),
+            engine: c_string(store.engine()),
+            api_version: c_string(store.api_version()),
+            poison: Poison::default(),
+            store,
+        }
+    }
+
+    pub(super) fn enter(&self) -> Result<Inside<'_>> {
+        Ok(Inside { _entered: self.poison.enter("store")?, store: &self.store })
+    }
+}
+
+/// Opens the store at `root`, a directory of this machine (any bytes), which is made if its parent
+/// exists; and removes what dead processes left behind. Free the store with dstore_store_free().
+///
+/// Blocks, for a handful of engine calls and the removal of leftovers. May be NULL: options.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_open(
+    root: *const c_char,
+    options: *const dstore_options,
+    store: *mut *mut dstore_store,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        fallible(error, || {
+            let store = Out::owned(store, "store")?;
+            let root = arguments::path(root, "root")?;
+            let options = match optional_object(options) {
+                Some(options) => options.settings().get()?,
+                None => Options::new(),
+            };
+            store.set(give(dstore_store::new(Store::open(root, &options)?)));
+            Ok(())
+        })
+    }
+}
+
+/// Closes the store: waits for removals under way, and ends the session. Every call after this on
+/// the store, its steps and its leases returns DSTORE_CLOSED; what they hold is removed when they
+/// are freed. The handle itself is still to be freed.
+///
+/// Blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_close(
+    store: *const dstore_store,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe { fallible(error, || object(store, "store")?.enter()?.shut()) }
+}
+
+/// Frees a store, and closes it without waiting if nobody has closed it. NULL is fine.
+///
+/// Does not block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_free(store: *mut dstore_store) {
+    // SAFETY: what the header says of the pointers.
+    unsafe { free(store) }
+}
+
+/// The root directory, without symbolic links. Borrowed from `store`; NULL for NULL.
+///
+/// Does not block. May be NULL: store.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_root(store: *const dstore_store) -> *const c_char {
+    // SAFETY: what the header says of the pointers.
+    unsafe { getter(store, ptr::null(), |store| store.root.as_ptr()) }
+}
+
+/// What every name of this store on the engine begins with. Borrowed from `store`; NULL for NULL.
+///
+/// Does not block. May be NULL: store.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_prefix(store: *const dstore_store) -> *const c_char {
+    // SAFETY: what the header says of the pointers.
+    unsafe { getter(store, ptr::null(), |store| store.prefix.as_ptr()) }
+}
+
+/// A directory for the caller's own files. Borrowed from `store`; NULL for NULL.
+///
+/// Does not block. May be NULL: store.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_state_dir(store: *const dstore_store) -> *const c_char {
+    // SAFETY: what the header says of the pointers.
+    unsafe { getter(store, ptr::null(), |store| store.state_dir.as_ptr()) }
+}
+
+/// A directory that is empty and that nobody may enter. Borrowed from `store`; NULL for NULL.
+///
+/// Does not block. May be NULL: store.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_empty_dir(store: *const dstore_store) -> *const c_char {
+    // SAFETY: what the header says of the pointers.
+    unsafe { getter(store, ptr::null(), |store| store.empty_dir.as_ptr()) }
+}
+
+/// The address of the engine. Borrowed from `store`; NULL for NULL.
+///
+/// Does not block. May be NULL: store.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_engine(store: *const dstore_store) -> *const c_char {
+    // SAFETY: what the header says of the pointers.
+    unsafe { getter(store, ptr::null(), |store| store.engine.as_ptr()) }
+}
+
+/// The version of the Engine API that is spoken: "1.41". Borrowed from `store`; NULL for NULL.
+///
+/// Does not block. May be NULL: store.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_api_version(store: *const dstore_store) -> *const c_char {
+    // SAFETY: what the header says of the pointers.
+    unsafe { getter(store, ptr::null(), |store| store.api_version.as_ptr()) }
+}
+
+/// The path of the log of the build of `id`, whether it exists yet or not. It grows while the build
+/// runs. Free it with dstore_string_free().
+///
+/// Does not block.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_log_file(
+    store: *const dstore_store,
+    id: *const c_char,
+    path: *mut *mut c_char,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        fallible(error, || {
+            let path = Out::owned(path, "path")?;
+            let store = object(store, "store")?;
+            let file = store.enter()?.log_file(text(id, "id")?)?;
+            path.set(c_path(file).into_raw());
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,35 @@
+//! Text for C: borrowed from a handle, or owned by the caller and given back with `dstore_string_free`.
+
+use std::ffi::{CString, OsStr, c_char};
+use std::os::unix::ffi::OsStrExt;
+
+use crate::capi::boundary::infallible;
+
+/// Bytes as a C string. A zero byte inside, which no name or path has, would cut it: it is shown as
+/// `?`.
+pub(super) fn c_string(text: impl Into<Vec<u8>>) -> CString {
+    let mut text: Vec<u8> = text.into();
+    for byte in &mut text {
+        if *byte == 0 {
+            *byte = b'?';
+        }
+    }
+    CString::new(text).unwrap_or_default()
+}
+
+pub(super) fn c_path(path: impl AsRef<OsStr>) -> CString {
+    c_string(path.as_ref().as_bytes())
+}
+
+/// Frees a string that a call gave. NULL is fine.
+///
+/// Does not block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_string_free(string: *mut c_char) {
+    infallible((), || {
+        if !string.is_null() {
+            // SAFETY: it came from `CString::into_raw`, and the header says that it is freed once.
+            drop(unsafe { CString::from_raw(string) });
+        }
+    });
+}

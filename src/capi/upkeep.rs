@@ -1,0 +1,158 @@
+//! The upkeep of a store: space, counters, leftovers.
+
+use std::time::Duration;
+
+use crate::capi::arguments::{Out, limits, named, object};
+use crate::capi::boundary::fallible;
+use crate::capi::cancel::dstore_cancel;
+use crate::capi::error::dstore_error;
+use crate::capi::status::dstore_status;
+use crate::capi::store::dstore_store;
+use crate::store::Stats;
+
+/// What a store counts from the moment it is opened, for this handle alone.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum dstore_counter {
+    /// Builds that found their result there.
+    DSTORE_COUNT_RESULT_HITS = 1,
+    /// Builds that did not.
+    DSTORE_COUNT_RESULT_MISSES = 2,
+    /// Results that were committed.
+    DSTORE_COUNT_RESULTS_COMMITTED = 3,
+    /// Leases of a cache that had something in it.
+    DSTORE_COUNT_CACHE_HITS = 4,
+    /// Leases of a cache that was new or empty.
+    DSTORE_COUNT_CACHE_MISSES = 5,
+    /// Leases cloned by mounting layers.
+    DSTORE_COUNT_CLONES_OVERLAY = 6,
+    /// Leases cloned by copying files.
+    DSTORE_COUNT_CLONES_COPY = 7,
+    /// Bytes that clones copied, as far as this process saw them pass.
+    DSTORE_COUNT_BYTES_COPIED = 8,
+    /// Nanoseconds spent in cloning.
+    DSTORE_COUNT_CLONE_NANOSECONDS = 9,
+    /// Nanoseconds spent in releasing.
+    DSTORE_COUNT_RELEASE_NANOSECONDS = 10,
+    /// Releases that became the next generation.
+    DSTORE_COUNT_RELEASES_WON = 11,
+    /// Releases discarded because another had won since the clone.
+    DSTORE_COUNT_RELEASES_LOST = 12,
+    /// Releases of a lease in which nothing had changed.
+    DSTORE_COUNT_RELEASES_UNCHANGED = 13,
+    /// Volumes and containers removed after the call that gave them up had returned.
+    DSTORE_COUNT_DEFERRED_DELETES = 14,
+}
+
+use dstore_counter::*;
+
+/// Every counter and where it stands.
+fn counters(stats: &Stats) -> [(i32, u64); 14] {
+    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    [
+        (DSTORE_COUNT_RESULT_HITS, stats.result_hits),
+        (DSTORE_COUNT_RESULT_MISSES, stats.result_misses),
+        (DSTORE_COUNT_RESULTS_COMMITTED, stats.results_committed),
+        (DSTORE_COUNT_CACHE_HITS, stats.cache_hits),
+        (DSTORE_COUNT_CACHE_MISSES, stats.cache_misses),
+        (DSTORE_COUNT_CLONES_OVERLAY, stats.clones_overlay),
+        (DSTORE_COUNT_CLONES_COPY, stats.clones_copy),
+        (DSTORE_COUNT_BYTES_COPIED, stats.bytes_copied),
+        (DSTORE_COUNT_CLONE_NANOSECONDS, nanoseconds(stats.clone_time)),
+        (DSTORE_COUNT_RELEASE_NANOSECONDS, nanoseconds(stats.release_time)),
+        (DSTORE_COUNT_RELEASES_WON, stats.releases_won),
+        (DSTORE_COUNT_RELEASES_LOST, stats.releases_lost),
+        (DSTORE_COUNT_RELEASES_UNCHANGED, stats.releases_unchanged),
+        (DSTORE_COUNT_DEFERRED_DELETES, stats.deferred_deletes),
+    ]
+    .map(|(name, value)| (name as i32, value))
+}
+
+/// How much space is free, in percent. `percent` is the scarcer of the other two: `root` is the
+/// file system of the store's root, `engine` that of the engine's data, or -1 where that is not on
+/// this machine or not to be seen. What only root may use counts as not free.
+///
+/// Blocks, for one engine call. May be NULL: percent, root, engine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_df(
+    store: *const dstore_store,
+    percent: *mut f64,
+    root: *mut f64,
+    engine: *mut f64,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        fallible(error, || {
+            let (percent, root, engine) = (Out::optional(percent), Out::optional(root), Out::optional(engine));
+            let free = object(store, "store")?.enter()?.df()?;
+            percent.set(free.percent());
+            root.set(free.root);
+            engine.set(free.engine.unwrap_or(-1.0));
+            Ok(())
+        })
+    }
+}
+
+/// What a counter stands at: `counter` is a dstore_counter.
+///
+/// Does not block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_count(
+    store: *const dstore_store,
+    counter: i32,
+    value: *mut u64,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        fallible(error, || {
+            let value = Out::new(value, "value")?;
+            let stats = object(store, "store")?.enter()?.stats();
+            value.set(named(counter, counters(&stats), "counter")?);
+            Ok(())
+        })
+    }
+}
+
+/// Removes what dead processes left, as opening does, and counts it: containers of steps and
+/// copies, tags of steps, leases and other volumes that no cache needs. What a live process holds
+/// stays.
+///
+/// Blocks. May be NULL: containers, images, volumes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_purge(
+    store: *const dstore_store,
+    containers: *mut u64,
+    images: *mut u64,
+    volumes: *mut u64,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        fallible(error, || {
+            let (containers, images, volumes) =
+                (Out::optional(containers), Out::optional(images), Out::optional(volumes));
+            let purged = object(store, "store")?.enter()?.purge()?;
+            containers.set(purged.containers);
+            images.set(purged.images);
+            volumes.set(purged.volumes);
+            Ok(())
+        })
+    }
+}
+
+/// Waits until everything that was given up (freed steps, released leases, deleted caches) has left
+/// the engine. `timeout_ms` 0 is none.
+///
+/// Blocks. May be NULL: cancel.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_complete_deletes(
+    store: *const dstore_store,
+    timeout_ms: u64,
+    cancel: *const dstore_cancel,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe { fallible(error, || object(store, "store")?.enter()?.complete_deletes(&limits(timeout_ms, cancel))) }
+}

@@ -1,0 +1,301 @@
+//! One call: the versioned path, the bounds on its time, and a failure turned into an [`Error`] that says what was
+//! being done, to what, and what the engine answered.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::{Body, Failure, Method, Request, Response, Target};
+use crate::wait::{Stop, Wait};
+
+/// A call that only looks something up or flips a switch has no business taking longer.
+pub(crate) const QUICK: Duration = Duration::from_secs(60);
+
+/// How much of an answer is read whole: an engine with ten thousand images lists them in some megabytes.
+const ANSWER_LIMIT: usize = 256 << 20;
+
+/// How much of an error's text is kept.
+const ERROR_LIMIT: usize = 1 << 20;
+
+/// What a request sends along.
+pub(crate) enum Send<'a> {
+    Nothing,
+    Json(&'a serde_json::Value),
+    /// A tar stream, and how long the engine may leave it standing.
+    Tar(&'a mut dyn std::io::Read, Duration),
+}
+
+/// What one call is, short of its time.
+pub(crate) struct Call<'a> {
+    pub(crate) method: Method,
+    pub(crate) target: Target,
+    pub(crate) send: Send<'a>,
+    /// Asking twice is the same as asking once.
+    pub(crate) repeatable: bool,
+    pub(crate) upgrade: bool,
+    /// The value of `X-Registry-Auth`, for pulls.
+    pub(crate) registry_auth: Option<&'a str>,
+}
+
+impl<'a> Call<'a> {
+    fn new(method: Method, target: Target, repeatable: bool) -> Self {
+        Call {
+            method,
+            target,
+            send: Send::Nothing,
+            repeatable,
+            upgrade: false,
+            registry_auth: None,
+        }
+    }
+
+    pub(crate) fn get(target: Target) -> Self {
+        Call::new(Method::Get, target, true)
+    }
+
+    pub(crate) fn head(target: Target) -> Self {
+        Call::new(Method::Head, target, true)
+    }
+
+    pub(crate) fn post(target: Target) -> Self {
+        Call::new(Method::Post, target, false)
+    }
+
+    pub(crate) fn put(target: Target) -> Self {
+        Call::new(Method::Put, target, false)
+    }
+
+    /// Deleting twice leaves the same as deleting once; the second answer (404) means the same, too.
+    pub(crate) fn delete(target: Target) -> Self {
+        Call::new(Method::Delete, target, true)
+    }
+
+    pub(crate) fn sending(mut self, send: Send<'a>) -> Self {
+        self.send = send;
+        self
+    }
+
+    pub(crate) fn repeatable(mut self) -> Self {
+        self.repeatable = true;
+        self
+    }
+
+    pub(crate) fn upgrading(mut self) -> Self {
+        self.upgrade = true;
+        self
+    }
+}
+
+impl Engine {
+    /// Sends `call` and gives the answer if its status is below 400. `doing` is only formatted for an error.
+    pub(super) fn call(
+        &self,
+        doing: &dyn Display,
+        call: Call<'_>,
+        wait: Wait<'_>,
+    ) -> Result<Response> {
+        let json;
+        let mut stall = None;
+        let body = match call.send {
+            Send::Nothing => Body::Empty,
+            Send::Json(value) => {
+                json = value.to_string();
+                Body::Bytes {
+                    content_type: "application/json",
+                    bytes: json.as_bytes(),
+                }
+            }
+            Send::Tar(source, limit) => {
+                stall = Some(limit);
+                Body::Stream {
+                    content_type: "application/x-tar",
+                    source,
+                }
+            }
+        };
+        let auth = call.registry_auth.map(|auth| ("X-Registry-Auth", auth));
+        let request = Request {
+            method: call.method,
+            target: call.target,
+            headers: auth.as_slice(),
+            body,
+            repeatable: call.repeatable,
+            upgrade: call.upgrade,
+            stall,
+        };
+        let response = self
+            .client
+            .send(request, wait)
+            .map_err(|f| self.failed(doing, f))?;
+        match response.status() {
+            ..=399 => Ok(response),
+            status => Err(self.refused(doing, status, response, wait)),
+        }
+    }
+
+    /// A call whose answer says nothing beyond its status.
+    pub(super) fn done(&self, doing: &dyn Display, call: Call<'_>, wait: Wait<'_>) -> Result<()> {
+        let mut response = self.call(doing, call, wait)?;
+        response
+            .read_whole(ANSWER_LIMIT, wait)
+            .map_err(|f| self.failed(doing, f))?;
+        Ok(())
+    }
+
+    /// A call whose answer is one JSON value.
+    pub(super) fn ask<T: DeserializeOwned>(
+        &self,
+        doing: &dyn Display,
+        call: Call<'_>,
+        wait: Wait<'_>,
+    ) -> Result<T> {
+        let response = self.call(doing, call, wait)?;
+        self.parse(doing, response, wait)
+    }
+
+    /// Reads the JSON value of an answer that has begun.
+    pub(super) fn parse<T: DeserializeOwned>(
+        &self,
+        doing: &dyn Display,
+        mut response: Response,
+        wait: Wait<'_>,
+    ) -> Result<T> {
+        let body = response
+            .read_whole(ANSWER_LIMIT, wait)
+            .map_err(|f| self.failed(doing, f))?;
+        serde_json::from_slice(&body).map_err(|e| {
+            let why = format!(
+                "{doing}: the engine at {} answered what is not expected: {e}",
+                self.address()
+            );
+            Error::new(ErrorKind::CutShort, why)
+        })
+    }
+
+    /// The error for a call that got no whole answer.
+    pub(super) fn failed(&self, doing: &dyn Display, failure: Failure) -> Error {
+        let at = self.address();
+        let io = |kind, what: &str, e: &std::io::Error| {
+            Error::new(kind, format!("{doing}: {what} the engine at {at}: {e}"))
+                .with_os_errno(e.raw_os_error())
+        };
+        match failure {
+            Failure::Unsendable(why) => {
+                Error::new(ErrorKind::InvalidArgument, format!("{doing}: {why}"))
+            }
+            Failure::Connect(e) => io(ErrorKind::Unreachable, "cannot reach", &e),
+            Failure::Send(e) => io(
+                ErrorKind::CutShort,
+                "lost the connection while sending to",
+                &e,
+            ),
+            Failure::Receive(e) => io(
+                ErrorKind::CutShort,
+                "lost the connection while hearing from",
+                &e,
+            ),
+            Failure::Source(e) => {
+                Error::io(format_args!("{doing}: reading what was to be sent"), &e)
+            }
+            Failure::CutShort => Error::new(
+                ErrorKind::CutShort,
+                format!(
+                    "{doing}: the engine at {at} closed the connection in the middle of its answer"
+                ),
+            ),
+            Failure::Malformed(why) => Error::new(
+                ErrorKind::CutShort,
+                format!("{doing}: what answers at {at} does not speak HTTP: {why}"),
+            ),
+            Failure::TooLarge(what) => Error::new(
+                ErrorKind::CutShort,
+                format!("{doing}: the answer of the engine at {at} is too large: {what}"),
+            ),
+            Failure::Stalled => Error::new(
+                ErrorKind::TimedOut,
+                format!("{doing}: the engine at {at} stopped taking or sending data"),
+            ),
+            Failure::Stopped(stop) => stopped(doing, stop),
+        }
+    }
+
+    /// The error for an answer whose status is 400 or more.
+    fn refused(
+        &self,
+        doing: &dyn Display,
+        status: u16,
+        mut response: Response,
+        wait: Wait<'_>,
+    ) -> Error {
+        let text = match response.read_whole(ERROR_LIMIT, wait.at_most(QUICK)) {
+            Ok(body) => said(&body),
+            // The status alone still tells what happened.
+            Err(_) => String::from("(its message could not be read)"),
+        };
+        let kind = match status {
+            // An engine whose oldest API is newer than ours.
+            400 if text.contains("client version") && text.contains("is too old") => {
+                ErrorKind::Unsupported
+            }
+            400 => ErrorKind::InvalidArgument,
+            404 => ErrorKind::NotFound,
+            // Docker's own words for a second removal of one container (moby daemon/delete.go).
+            409 if text.contains("is already in progress") => ErrorKind::InProgress,
+            409 => ErrorKind::Conflict,
+            500.. => ErrorKind::Engine,
+            _ => ErrorKind::Engine,
+        };
+        Error::new(
+            kind,
+            format!("{doing}: the engine answered {status}: {text}"),
+        )
+        .with_http_status(status)
+    }
+}
+
+/// The error of a wait that was ended.
+pub(crate) fn stopped(doing: &dyn Display, stop: Stop) -> Error {
+    match stop {
+        Stop::Cancelled => Error::new(ErrorKind::Cancelled, format!("{doing}: cancelled")),
+        Stop::TimedOut => Error::new(ErrorKind::TimedOut, format!("{doing}: the deadline passed")),
+    }
+}
+
+/// The daemon's message, from `{"message": …}` (Docker), `{"cause", "message", "response"}` (Podman) or plain text.
+fn said(body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Said {
+        message: String,
+    }
+    let text = match serde_json::from_slice::<Said>(body) {
+        Ok(said) => said.message,
+        Err(_) => String::from_utf8_lossy(body).into_owned(),
+    };
+    one_line(&text)
+}
+
+/// A message is one line, whatever the engine put in it.
+pub(crate) fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::said;
+
+    #[test]
+    fn the_daemons_message_is_kept_as_one_line_in_every_shape_it_comes_in() {
+        assert_eq!(
+            said(br#"{"message":"No such image: x\n"}"#),
+            "No such image: x"
+        );
+        assert_eq!(said(br#"{"cause":"a","message":"b","response":404}"#), "b");
+        assert_eq!(said(b"page not found\r\n"), "page not found");
+        assert_eq!(said(b"\xff"), "\u{fffd}");
+    }
+}

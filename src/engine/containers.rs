@@ -1,0 +1,280 @@
+//! Containers: create, attach, start, wait, inspect, remove, list, export.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::engine::call::{Call, QUICK, Send};
+use crate::engine::images::found;
+use crate::engine::{BodyReader, Engine};
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::{Response, Upgraded};
+use crate::transport::Moved;
+use crate::wait::Wait;
+
+/// What the store reads of a container.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Container {
+    pub(crate) state: State,
+}
+
+/// How a container stands.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct State {
+    #[serde(default)]
+    pub(crate) running: bool,
+    #[serde(default)]
+    pub(crate) exit_code: i64,
+    #[serde(rename = "OOMKilled", default)]
+    pub(crate) oom_killed: bool,
+}
+
+/// One container in a listing.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ListedContainer {
+    pub(crate) id: String,
+    /// Each with a slash in front.
+    #[serde(default)]
+    pub(crate) names: Vec<String>,
+    #[serde(default)]
+    pub(crate) labels: Option<HashMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Created {
+    id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Exit {
+    status_code: i64,
+    error: Option<ExitError>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ExitError {
+    #[serde(default)]
+    message: String,
+}
+
+/// The question "when does it exit, and how?", asked before the start.
+pub(crate) struct ExitWait {
+    response: Response,
+}
+
+/// A container's stdin, stdout and stderr over one connection; the output comes in [frames](crate::engine::frames).
+pub(crate) struct Attached<'a> {
+    engine: &'a Engine,
+    stream: Upgraded,
+}
+
+impl Attached<'_> {
+    /// Waits for output, or for stdin to take some of `input`, whichever is first. `received` of 0 is the end.
+    pub(crate) fn exchange(
+        &mut self,
+        input: &[u8],
+        output: &mut [u8],
+        wait: Wait<'_>,
+    ) -> Result<Moved> {
+        let doing = "reading the output of the step";
+        if input.is_empty() {
+            let received = self
+                .stream
+                .read(output, wait)
+                .map_err(|f| self.engine.failed(&doing, f))?;
+            return Ok(Moved {
+                sent: 0,
+                received: Some(received),
+            });
+        }
+        self.stream
+            .exchange(input, output, wait)
+            .map_err(|f| self.engine.failed(&doing, f))
+    }
+
+    /// Ends the container's stdin.
+    pub(crate) fn close_input(&mut self) -> Result<()> {
+        self.stream
+            .close_write()
+            .map_err(|f| self.engine.failed(&"ending the step's input", f))
+    }
+}
+
+impl Engine {
+    /// Creates a container and gives its id.
+    pub(crate) fn create_container(
+        &self,
+        name: &str,
+        spec: &Value,
+        wait: Wait<'_>,
+    ) -> Result<String> {
+        let doing = format!("creating container {name}");
+        let call = Call::post(self.path("/containers/create").query("name", name))
+            .sending(Send::Json(spec));
+        self.ask::<Created>(&doing, call, wait.at_most(QUICK))
+            .map(|c| c.id)
+    }
+
+    /// Attaches to a container's output, and to its stdin if `input`. Done before the start, so that nothing is missed.
+    pub(crate) fn attach(
+        &self,
+        container: &str,
+        input: bool,
+        wait: Wait<'_>,
+    ) -> Result<Attached<'_>> {
+        let doing = format!("attaching to container {container}");
+        let mut target = self
+            .container(container, "/attach")
+            .query("stream", "1")
+            .query("stdout", "1")
+            .query("stderr", "1");
+        if input {
+            target = target.query("stdin", "1");
+        }
+        let response = self.call(&doing, Call::post(target).upgrading(), wait.at_most(QUICK))?;
+        Ok(Attached {
+            engine: self,
+            stream: response.upgrade(),
+        })
+    }
+
+    /// Asks for a container's next exit. The answer's head comes at once, so that the start can follow; its body comes
+    /// with the exit. A plain wait on a container that has not started answers 0 at once (seen on 20.10).
+    pub(crate) fn wait_next_exit(&self, container: &str, wait: Wait<'_>) -> Result<ExitWait> {
+        let doing = format!("asking for the exit of container {container}");
+        let call = Call::post(
+            self.container(container, "/wait")
+                .query("condition", "next-exit"),
+        );
+        let response = self.call(&doing, call, wait.at_most(QUICK))?;
+        Ok(ExitWait { response })
+    }
+
+    /// Waits for the exit that was asked for. Without an end but the wait's own.
+    pub(crate) fn exit_status(&self, exit: ExitWait, wait: Wait<'_>) -> Result<i64> {
+        let doing = "waiting for the step to end";
+        let exit: Exit = self.parse(&doing, exit.response, wait)?;
+        match exit.error {
+            Some(e) if !e.message.is_empty() => Err(Error::new(
+                ErrorKind::Engine,
+                format!("{doing}: the engine reported: {}", e.message),
+            )),
+            _ => Ok(exit.status_code),
+        }
+    }
+
+    /// Starts a container. Waits as long as the engine takes to mount its volumes.
+    pub(crate) fn start_container(&self, container: &str, wait: Wait<'_>) -> Result<()> {
+        let doing = format!("starting container {container}");
+        self.done(
+            &doing,
+            Call::post(self.container(container, "/start")),
+            wait,
+        )
+    }
+
+    /// The container, or `None` where there is none.
+    pub(crate) fn inspect_container(
+        &self,
+        container: &str,
+        wait: Wait<'_>,
+    ) -> Result<Option<Container>> {
+        let doing = format!("inspecting container {container}");
+        let call = Call::get(self.container(container, "/json"));
+        found(self.ask(&doing, call, wait.at_most(QUICK)))
+    }
+
+    /// Ends and removes a container, with its anonymous volumes, and returns when it is gone. `false`: there was none.
+    ///
+    /// Removal is asynchronous on the engine where somebody else began it: 404 is the end, "already in progress" means
+    /// look again (moby#37698).
+    pub(crate) fn remove_container(&self, container: &str, wait: Wait<'_>) -> Result<bool> {
+        let doing = format!("removing container {container}");
+        let wait = wait.at_most(REMOVAL);
+        let mut pause = Duration::from_millis(2);
+        let began = Instant::now();
+        loop {
+            let target = self
+                .container(container, "")
+                .query("force", "1")
+                .query("v", "1");
+            match self.done(&doing, Call::delete(target), wait) {
+                Ok(()) => return Ok(true),
+                Err(e) if e.kind() == ErrorKind::NotFound => {
+                    return Ok(pause > Duration::from_millis(2));
+                }
+                Err(e) if e.kind() == ErrorKind::InProgress && began.elapsed() < REMOVAL => {
+                    wait.sleep(pause)
+                        .map_err(|stop| crate::engine::call::stopped(&doing, stop))?;
+                    pause = (pause * 2).min(Duration::from_millis(100));
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Whether the kernel killed something in the container for want of memory, which the engine may hear of only after the
+    /// exit, so that its state does not show it. Takes a second.
+    pub(crate) fn saw_out_of_memory(&self, container: &str, wait: Wait<'_>) -> Result<bool> {
+        let doing = format!("asking how container {container} ended");
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        let filters = json!({ "container": [container], "event": ["oom"] }).to_string();
+        let target = self
+            .path("/events")
+            .query("since", "0")
+            .query("until", &(now + 1).to_string())
+            .query("filters", &filters);
+        let mut events = self.call(&doing, Call::get(target), wait.at_most(QUICK))?;
+        let seen = events
+            .read_whole(1 << 20, wait.at_most(QUICK))
+            .map_err(|f| self.failed(&doing, f))?;
+        Ok(!seen.is_empty())
+    }
+
+    /// The containers that pass `filters`, running or not.
+    pub(crate) fn list_containers(
+        &self,
+        filters: &Value,
+        wait: Wait<'_>,
+    ) -> Result<Vec<ListedContainer>> {
+        let doing = "listing containers";
+        let target = self
+            .path("/containers/json")
+            .query("all", "1")
+            .query("filters", &filters.to_string());
+        self.ask(&doing, Call::get(target), wait.at_most(QUICK))
+    }
+
+    /// All files of a container as one tar stream, without what its volumes hold.
+    pub(crate) fn export_container<'a>(
+        &'a self,
+        container: &str,
+        wait: Wait<'a>,
+    ) -> Result<BodyReader<'a>> {
+        let doing = format!("exporting container {container}");
+        let response = self.call(
+            &doing,
+            Call::get(self.container(container, "/export")),
+            wait,
+        )?;
+        Ok(BodyReader::new(self, doing, response, wait))
+    }
+
+    pub(super) fn container(&self, container: &str, rest: &str) -> crate::http::Target {
+        self.path("/containers").segment(container).fixed(rest)
+    }
+}
+
+/// The longest time that a container's removal is waited for: the engine kills, unmounts and unlinks.
+const REMOVAL: Duration = Duration::from_secs(300);

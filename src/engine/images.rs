@@ -1,0 +1,262 @@
+//! Images: inspect, tag, remove, list, commit, import, load, pull.
+
+use std::io::Read;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::engine::Engine;
+use crate::engine::call::{Call, QUICK, Send};
+use crate::engine::progress::Message;
+use crate::engine::system::UPLOAD_STALL;
+use crate::error::{Error, ErrorKind, Result};
+use crate::wait::Wait;
+
+/// What the store reads of an image.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Image {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) architecture: String,
+    #[serde(default)]
+    pub(crate) os: String,
+    #[serde(default)]
+    pub(crate) created: String,
+    /// The configuration that containers made from it inherit, as the engine wrote it.
+    #[serde(default)]
+    pub(crate) config: Option<Map<String, Value>>,
+    #[serde(rename = "RootFS", default)]
+    pub(crate) root_fs: RootFs,
+}
+
+/// The layers of an image.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct RootFs {
+    /// The digest of each layer's uncompressed tar, lowest first.
+    pub(crate) layers: Vec<String>,
+}
+
+/// One image in a listing.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ListedImage {
+    pub(crate) repo_tags: Option<Vec<String>>,
+    /// Seconds since 1970.
+    #[serde(default)]
+    pub(crate) created: i64,
+    /// Bytes, counting layers that it shares with others.
+    #[serde(default)]
+    pub(crate) size: u64,
+}
+
+/// One line of an image's history, newest first as the engine lists it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Step {
+    /// Seconds since 1970.
+    #[serde(default)]
+    pub(crate) created: i64,
+    #[serde(default)]
+    pub(crate) created_by: String,
+    #[serde(default)]
+    pub(crate) comment: String,
+    #[serde(default)]
+    pub(crate) size: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Made {
+    id: String,
+}
+
+impl Engine {
+    /// Whether an image of this name exists, in one round trip. A broken connection is an error, never "absent".
+    pub(crate) fn image_exists(&self, name: &str, wait: Wait<'_>) -> Result<bool> {
+        let doing = format!("looking for image {name}");
+        let call = Call::get(self.path("/images").segment(name).fixed("/json"));
+        match self.done(&doing, call, wait.at_most(QUICK)) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The image, or `None` where there is none of this name.
+    pub(crate) fn inspect_image(&self, name: &str, wait: Wait<'_>) -> Result<Option<Image>> {
+        let doing = format!("inspecting image {name}");
+        let call = Call::get(self.path("/images").segment(name).fixed("/json"));
+        found(self.ask(&doing, call, wait.at_most(QUICK)))
+    }
+
+    /// The history of an image, newest first.
+    pub(crate) fn image_history(&self, name: &str, wait: Wait<'_>) -> Result<Vec<Step>> {
+        let doing = format!("reading the history of image {name}");
+        let call = Call::get(self.path("/images").segment(name).fixed("/history"));
+        self.ask(&doing, call, wait.at_most(QUICK))
+    }
+
+    /// Gives `source` the further name `name`, taking it from whatever had it.
+    pub(crate) fn tag_image(&self, source: &str, name: &str, wait: Wait<'_>) -> Result<()> {
+        let doing = format!("tagging image {source} as {name}");
+        let (repo, tag) = repo_and_tag(name);
+        let target = self
+            .path("/images")
+            .segment(source)
+            .fixed("/tag")
+            .query("repo", repo)
+            .query("tag", tag);
+        self.done(&doing, Call::post(target).repeatable(), wait.at_most(QUICK))
+    }
+
+    /// Removes the name, and the image with it where that was its last one. `false`: there was none.
+    ///
+    /// Waits as long as the engine takes: a large image leaves the disk before it answers.
+    pub(crate) fn remove_image(&self, name: &str, wait: Wait<'_>) -> Result<bool> {
+        let doing = format!("removing image {name}");
+        let call = Call::delete(self.path("/images").segment(name));
+        Ok(found(self.done(&doing, call, wait))?.is_some())
+    }
+
+    /// The images with a name that matches the glob `reference`.
+    pub(crate) fn list_images(&self, reference: &str, wait: Wait<'_>) -> Result<Vec<ListedImage>> {
+        let doing = format!("listing images {reference}");
+        let filters = serde_json::json!({ "reference": [reference] }).to_string();
+        let call = Call::get(self.path("/images/json").query("filters", &filters));
+        self.ask(&doing, call, wait.at_most(QUICK))
+    }
+
+    /// Makes an image of a container's files under the name `name`, which is the last thing the engine does. `config`
+    /// is merged over the container's own configuration (moby `daemon/commit.go`, `merge`).
+    ///
+    /// Waits as long as the engine takes.
+    pub(crate) fn commit(
+        &self,
+        container: &str,
+        name: &str,
+        config: &Value,
+        wait: Wait<'_>,
+    ) -> Result<()> {
+        let doing = format!("committing container {container} as {name}");
+        let (repo, tag) = repo_and_tag(name);
+        let target = self
+            .path("/commit")
+            .query("container", container)
+            .query("repo", repo)
+            .query("tag", tag)
+            // The store never commits a running container; Podman would pause it otherwise.
+            .query("pause", "0");
+        self.ask::<Made>(&doing, Call::post(target).sending(Send::Json(config)), wait)
+            .map(drop)
+    }
+
+    /// Makes an image named `name` of one layer, the files in the tar stream `source`. `change` is one Dockerfile
+    /// instruction for its configuration.
+    ///
+    /// Waits as long as the stream and the engine take, but not on an engine that stops taking it.
+    pub(crate) fn import_image(
+        &self,
+        source: &mut dyn Read,
+        name: &str,
+        change: Option<&str>,
+        wait: Wait<'_>,
+        each: impl FnMut(&Message) -> Result<()>,
+    ) -> Result<()> {
+        let doing = format!("importing a tar stream as {name}");
+        let (repo, tag) = repo_and_tag(name);
+        let mut target = self
+            .path("/images/create")
+            .query("fromSrc", "-")
+            .query("repo", repo)
+            .query("tag", tag);
+        if let Some(change) = change {
+            target = target.query("changes", change);
+        }
+        let call = Call::post(target).sending(Send::Tar(source, UPLOAD_STALL));
+        let response = self.call(&doing, call, wait)?;
+        self.follow(&doing, response, wait, each)
+    }
+
+    /// Takes in a tar as `docker save` writes it.
+    pub(crate) fn load_image(&self, mut tar: &[u8], name: &str, wait: Wait<'_>) -> Result<()> {
+        let doing = format!("loading image {name}");
+        let call = Call::post(self.path("/images/load").query("quiet", "1"));
+        let response = self.call(
+            &doing,
+            call.sending(Send::Tar(&mut tar, UPLOAD_STALL)),
+            wait,
+        )?;
+        self.follow(&doing, response, wait, |_| Ok(()))
+    }
+
+    /// Pulls `reference` from its registry. `auth` is the value of `X-Registry-Auth`: base64url, padded, of a JSON object.
+    ///
+    /// Waits as long as the registry takes.
+    pub(crate) fn pull_image(
+        &self,
+        reference: &str,
+        auth: Option<&str>,
+        wait: Wait<'_>,
+        each: impl FnMut(&Message) -> Result<()>,
+    ) -> Result<()> {
+        let doing = format!("pulling {reference}");
+        let mut target = self.path("/images/create").query("fromImage", reference);
+        // Without a tag the engine would pull every tag of the repository.
+        if !reference.contains('@') && !has_tag(reference) {
+            target = target.query("tag", "latest");
+        }
+        let call = Call {
+            registry_auth: auth,
+            ..Call::post(target)
+        };
+        let response = self.call(&doing, call, wait)?;
+        self.follow(&doing, response, wait, each)
+    }
+}
+
+/// Whether an image's name ends in a tag. A colon before the last slash is of a registry's port.
+fn has_tag(name: &str) -> bool {
+    name.rsplit('/')
+        .next()
+        .is_some_and(|last| last.contains(':'))
+}
+
+/// The repository and the tag of an image's name; `latest` where it names no tag.
+fn repo_and_tag(name: &str) -> (&str, &str) {
+    match name.rsplit_once(':') {
+        Some(parts) if has_tag(name) => parts,
+        _ => (name, "latest"),
+    }
+}
+
+/// "Not found" as `None`.
+pub(super) fn found<T>(answer: Result<T>) -> Result<Option<T>> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// For answers that must exist: "not found" as the error it then is.
+pub(crate) fn must_exist(what: &str) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!("{what} does not exist on the engine"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::repo_and_tag;
+
+    #[test]
+    fn a_registrys_port_is_no_tag() {
+        assert_eq!(repo_and_tag("a"), ("a", "latest"));
+        assert_eq!(repo_and_tag("a:1"), ("a", "1"));
+        assert_eq!(repo_and_tag("h:5000/a"), ("h:5000/a", "latest"));
+        assert_eq!(repo_and_tag("h:5000/a:1"), ("h:5000/a", "1"));
+    }
+}

@@ -1,0 +1,44 @@
+//! Typed calls of the Docker Engine API, and nothing about stores.
+//!
+//! Facts about how engines behave come from runs against dockerd 20.10 and from the engine's own sources (moby);
+//! the places that depend on one say so.
+
+pub(crate) mod address;
+mod archive;
+mod call;
+pub(crate) mod containers;
+pub(crate) mod frames;
+pub(crate) mod images;
+pub(crate) mod progress;
+mod reading;
+pub(crate) mod system;
+pub(crate) mod volumes;
+
+use crate::engine::system::ApiVersion;
+use crate::http::Client;
+
+pub(crate) use crate::engine::call::stopped;
+pub(crate) use crate::engine::reading::BodyReader;
+
+/// One engine: a pool of connections and the API version agreed on.
+pub(crate) struct Engine {
+    client: Client,
+    version: ApiVersion,
+}
+
+impl Engine {
+    /// The address, as a person would write it.
+    pub(crate) fn address(&self) -> &str {
+        self.client.address()
+    }
+
+    /// The API version that every call names.
+    pub(crate) fn version(&self) -> ApiVersion {
+        self.version
+    }
+
+    /// Closes the connections that wait for a next call.
+    pub(crate) fn close_idle(&self) {
+        self.client.close_idle();
+    }
+}

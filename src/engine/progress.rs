@@ -1,0 +1,190 @@
+//! Progress streams: JSON values, one after the other, with errors in band (image import, load and pull).
+
+use serde::Deserialize;
+
+use crate::engine::Engine;
+use crate::engine::call::one_line;
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::Response;
+use crate::wait::Wait;
+
+/// One message longer than this is no progress message.
+const MESSAGE_LIMIT: usize = 16 << 20;
+
+/// One message of a progress stream.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Message {
+    pub(crate) status: String,
+    pub(crate) id: String,
+    /// `load` and `build` say what they did here.
+    pub(crate) stream: String,
+    #[serde(rename = "progressDetail")]
+    pub(crate) detail: Detail,
+    #[serde(rename = "errorDetail")]
+    error_detail: Option<ErrorDetail>,
+    /// The older form of `errorDetail`, gone since API 1.48.
+    error: Option<String>,
+}
+
+/// How far a layer has come, in bytes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Detail {
+    pub(crate) current: u64,
+    pub(crate) total: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ErrorDetail {
+    message: String,
+}
+
+impl Message {
+    fn failure(&self) -> Option<&str> {
+        match (&self.error_detail, &self.error) {
+            (Some(detail), _) => Some(&detail.message),
+            (None, Some(text)) => Some(text),
+            (None, None) => None,
+        }
+    }
+}
+
+impl Engine {
+    /// Reads a progress stream to its end. A message that reports an error is one, whatever the status said.
+    pub(super) fn follow(
+        &self,
+        doing: &dyn std::fmt::Display,
+        mut response: Response,
+        wait: Wait<'_>,
+        mut each: impl FnMut(&Message) -> Result<()>,
+    ) -> Result<()> {
+        let mut lines = Lines::default();
+        let mut buffer = vec![0; 16 << 10];
+        loop {
+            let n = response
+                .read(&mut buffer, wait)
+                .map_err(|f| self.failed(doing, f))?;
+            let messages = if n == 0 {
+                lines.finish()
+            } else {
+                lines.feed(&buffer[..n])
+            };
+            let messages = messages.map_err(|why| {
+                Error::new(
+                    ErrorKind::CutShort,
+                    format!("{doing}: the engine's progress cannot be read: {why}"),
+                )
+            })?;
+            for message in messages {
+                if let Some(why) = message.failure() {
+                    let why = one_line(why);
+                    return Err(Error::new(
+                        ErrorKind::Engine,
+                        format!("{doing}: the engine reported: {why}"),
+                    ));
+                }
+                each(&message)?;
+            }
+            if n == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Cuts a byte stream into lines, and lines into messages. Docker ends each with CRLF and never breaks one.
+#[derive(Default)]
+struct Lines {
+    partial: Vec<u8>,
+}
+
+impl Lines {
+    fn feed(&mut self, bytes: &[u8]) -> std::result::Result<Vec<Message>, String> {
+        let mut messages = Vec::new();
+        let mut rest = bytes;
+        while let Some(end) = rest.iter().position(|b| *b == b'\n') {
+            self.partial.extend_from_slice(&rest[..end]);
+            rest = &rest[end + 1..];
+            self.take(&mut messages)?;
+        }
+        self.partial.extend_from_slice(rest);
+        if self.partial.len() > MESSAGE_LIMIT {
+            return Err(String::from("a message without an end"));
+        }
+        Ok(messages)
+    }
+
+    fn finish(&mut self) -> std::result::Result<Vec<Message>, String> {
+        let mut messages = Vec::new();
+        self.take(&mut messages)?;
+        Ok(messages)
+    }
+
+    fn take(&mut self, into: &mut Vec<Message>) -> std::result::Result<(), String> {
+        // Podman may put several values on a line; a stream deserializer takes one or many.
+        for message in serde_json::Deserializer::from_slice(&self.partial).into_iter::<Message>() {
+            into.push(message.map_err(|e| e.to_string())?);
+        }
+        self.partial.clear();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(pieces: &[&[u8]]) -> std::result::Result<Vec<(String, Option<String>)>, String> {
+        let mut lines = Lines::default();
+        let mut got = Vec::new();
+        for piece in pieces {
+            got.extend(lines.feed(piece)?);
+        }
+        got.extend(lines.finish()?);
+        Ok(got
+            .into_iter()
+            .map(|m| (m.status.clone(), m.failure().map(str::to_owned)))
+            .collect())
+    }
+
+    #[test]
+    fn messages_are_whole_wherever_the_stream_is_cut() {
+        let stream = b"{\"status\":\"a\"}\r\n{\"status\":\"b\",\"progressDetail\":{\"current\":1,\"total\":2}}\r\n{\"errorDetail\":{\"message\":\"no\"},\"error\":\"no\"}\r\n";
+        let want = vec![
+            (String::from("a"), None),
+            (String::from("b"), None),
+            (String::new(), Some(String::from("no"))),
+        ];
+        for cut in 0..=stream.len() {
+            assert_eq!(
+                all(&[&stream[..cut], &stream[cut..]]),
+                Ok(want.clone()),
+                "cut at {cut}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_error_is_seen_in_its_old_and_its_new_form() {
+        for text in [r#"{"error":"no"}"#, r#"{"errorDetail":{"message":"no"}}"#] {
+            assert_eq!(
+                all(&[text.as_bytes()]),
+                Ok(vec![(String::new(), Some(String::from("no")))])
+            );
+        }
+    }
+
+    #[test]
+    fn a_stream_that_ends_inside_a_message_is_an_error() {
+        assert!(all(&[b"{\"status\":\"a\""]).is_err());
+    }
+
+    #[test]
+    fn a_message_longer_than_a_line_buffer_is_whole() {
+        let text = format!("{{\"status\":\"{}\"}}\r\n", "x".repeat(200_000));
+        let pieces: Vec<&[u8]> = text.as_bytes().chunks(16 << 10).collect();
+        assert_eq!(all(&pieces).map(|m| m[0].0.len()), Ok(200_000));
+    }
+}

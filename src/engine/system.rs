@@ -1,0 +1,161 @@
+//! The engine as a whole: finding out what answers and which API version to speak, and what it says of itself.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::engine::Engine;
+use crate::engine::call::{Call, QUICK};
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::{Body, Client, Failure, Method, Request, Response, Target};
+use crate::transport::Connect;
+use crate::wait::Wait;
+
+/// A version of the Engine API, such as 1.41.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ApiVersion(u32, u32);
+
+impl ApiVersion {
+    /// The oldest API this library speaks: Docker 20.10's, and Podman 4's.
+    pub(crate) const OLDEST: ApiVersion = ApiVersion(1, 41);
+    /// The newest it was written against. Engines up to API 1.52 still take it (their minimum is 1.44).
+    pub(crate) const NEWEST: ApiVersion = ApiVersion(1, 47);
+
+    fn parse(text: &str) -> Option<Self> {
+        let (major, minor) = text.trim().split_once('.')?;
+        Some(ApiVersion(major.parse().ok()?, minor.parse().ok()?))
+    }
+}
+
+impl fmt::Display for ApiVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+/// What an engine says of itself.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Info {
+    /// Stays the same for the life of the engine's data root.
+    #[serde(rename = "ID", default)]
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) docker_root_dir: String,
+    #[serde(rename = "OSType", default)]
+    pub(crate) os_type: String,
+    #[serde(default)]
+    pub(crate) server_version: String,
+}
+
+impl Engine {
+    /// Asks what answers behind `connector`, and agrees on an API version.
+    ///
+    /// The ping is unversioned, so an engine of any age answers it. Docker takes HEAD since API 1.40; whatever does not
+    /// is asked again with GET.
+    pub(crate) fn negotiate(connector: Box<dyn Connect>, wait: Wait<'_>) -> Result<Self> {
+        let engine = Engine {
+            client: Client::new(connector),
+            version: ApiVersion::OLDEST,
+        };
+        let wait = wait.at_most(QUICK);
+        let mut answer = engine.ping(Method::Head, wait)?;
+        if answer.status() != 200 || answer.header("api-version").is_none() {
+            drop(answer);
+            answer = engine.ping(Method::Get, wait)?;
+        }
+        let at = engine.address();
+        let unusable =
+            |why: String| Error::new(ErrorKind::Unsupported, why).with_http_status(answer.status());
+        if answer.status() >= 500 {
+            return Err(Error::new(
+                ErrorKind::Engine,
+                format!(
+                    "asking the engine at {at} for its version: it answered {}",
+                    answer.status()
+                ),
+            )
+            .with_http_status(answer.status()));
+        }
+        let offered = answer
+            .header("api-version")
+            .and_then(ApiVersion::parse)
+            .ok_or_else(|| {
+                unusable(format!(
+                    "what answers at {at} is not a Docker engine: its ping names no API version"
+                ))
+            })?;
+        if offered < ApiVersion::OLDEST {
+            let need = ApiVersion::OLDEST;
+            return Err(unusable(format!(
+                "the engine at {at} is too old: it speaks API {offered}, and {need} or newer is needed (Docker 20.10)"
+            )));
+        }
+        let version = offered.min(ApiVersion::NEWEST);
+        drop(answer);
+        Ok(Engine { version, ..engine })
+    }
+
+    fn ping(&self, method: Method, wait: Wait<'_>) -> Result<Response> {
+        let doing = "asking for the engine's version";
+        let request = Request {
+            method,
+            target: Target::new("/_ping"),
+            headers: &[],
+            body: Body::Empty,
+            repeatable: true,
+            upgrade: false,
+            stall: None,
+        };
+        let mut response = self.client.send(request, wait).map_err(|f| match f {
+            Failure::Malformed(why) => Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "what answers at {} is not a Docker engine: {why}",
+                    self.address()
+                ),
+            ),
+            other => self.failed(&doing, other),
+        })?;
+        response
+            .read_whole(64 << 10, wait)
+            .map_err(|f| self.failed(&doing, f))?;
+        Ok(response)
+    }
+
+    /// One round trip that says only whether the engine still answers.
+    pub(crate) fn ping_once(&self, wait: Wait<'_>) -> Result<()> {
+        self.ping(Method::Head, wait.at_most(QUICK)).map(drop)
+    }
+
+    /// What the engine says of itself. Slower than other look-ups: the engine counts its objects for it.
+    pub(crate) fn info(&self, wait: Wait<'_>) -> Result<Info> {
+        let call = Call::get(self.path("/info"));
+        self.ask(&"asking what the engine is", call, wait.at_most(QUICK))
+    }
+
+    /// A path of the agreed API version.
+    pub(super) fn path(&self, fixed: &str) -> Target {
+        Target::new(&format!("/v{}{fixed}", self.version))
+    }
+}
+
+/// The longest time that an upload may stand still. An engine that stops taking an archive holds that container's lock, and
+/// with it every image delete (seen on 20.10): better to close the connection, which frees it.
+pub(crate) const UPLOAD_STALL: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::ApiVersion;
+
+    #[test]
+    fn versions_compare_as_numbers_not_as_text() {
+        let of = |text| ApiVersion::parse(text).expect("a version");
+        assert!(of("1.9") < of("1.41") && of("1.41") < of("1.100") && of("1.100") < of("2.0"));
+        assert_eq!(of(" 1.41\r").to_string(), "1.41");
+        for text in ["", "1", "1.", "a.b", "1.2.3", "-1.2"] {
+            assert_eq!(ApiVersion::parse(text), None, "{text:?}");
+        }
+    }
+}

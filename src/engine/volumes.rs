@@ -1,0 +1,104 @@
+//! Volumes: create, inspect, remove, list.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::engine::Engine;
+use crate::engine::call::{Call, QUICK, Send};
+use crate::engine::images::found;
+use crate::error::{Error, ErrorKind, Result};
+use crate::wait::Wait;
+
+/// What the store reads of a volume.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Volume {
+    pub(crate) name: String,
+    /// Where its files are, on the engine's machine.
+    #[serde(default)]
+    pub(crate) mountpoint: String,
+    #[serde(default)]
+    pub(crate) labels: Option<HashMap<String, String>>,
+}
+
+impl Volume {
+    /// The value of a label, where it has it.
+    pub(crate) fn label(&self, name: &str) -> Option<&str> {
+        self.labels.as_ref()?.get(name).map(String::as_str)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    volumes: Option<Vec<Volume>>,
+}
+
+impl Engine {
+    /// Creates a local volume. `labels` and `options` are JSON objects.
+    ///
+    /// An engine that has a volume of this name gives that one and ignores the rest, so the name must be new; `labels` come
+    /// back with it, and are compared to make sure.
+    pub(crate) fn create_volume(
+        &self,
+        name: &str,
+        labels: &Value,
+        options: &Value,
+        wait: Wait<'_>,
+    ) -> Result<Volume> {
+        let doing = format!("creating volume {name}");
+        let body =
+            json!({ "Name": name, "Driver": "local", "DriverOpts": options, "Labels": labels });
+        // Repeatable, since a second one with the same labels is the first.
+        let call = Call::post(self.path("/volumes/create"))
+            .sending(Send::Json(&body))
+            .repeatable();
+        let made: Volume = self.ask(&doing, call, wait.at_most(QUICK))?;
+        let same = labels.as_object().is_none_or(|want| {
+            want.iter()
+                .all(|(name, value)| made.label(name) == value.as_str())
+        });
+        if made.name != name || !same {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!("{doing}: the engine has another volume of this name"),
+            ));
+        }
+        Ok(made)
+    }
+
+    /// The volume, or `None` where there is none.
+    pub(crate) fn inspect_volume(&self, name: &str, wait: Wait<'_>) -> Result<Option<Volume>> {
+        let doing = format!("inspecting volume {name}");
+        found(self.ask(
+            &doing,
+            Call::get(self.path("/volumes").segment(name)),
+            wait.at_most(QUICK),
+        ))
+    }
+
+    /// Removes a volume and what is in it. `false`: there was none. [`Conflict`](ErrorKind::Conflict) while any
+    /// container, even one that never started, mounts it.
+    ///
+    /// Waits as long as the engine takes to unlink the files.
+    pub(crate) fn remove_volume(&self, name: &str, wait: Wait<'_>) -> Result<bool> {
+        let doing = format!("removing volume {name}");
+        Ok(found(self.done(
+            &doing,
+            Call::delete(self.path("/volumes").segment(name)),
+            wait,
+        ))?
+        .is_some())
+    }
+
+    /// The volumes whose name contains `name`.
+    pub(crate) fn list_volumes(&self, name: &str, wait: Wait<'_>) -> Result<Vec<Volume>> {
+        let doing = format!("listing volumes {name}");
+        let filters = json!({ "name": [name] }).to_string();
+        let call = Call::get(self.path("/volumes").query("filters", &filters));
+        let listed: Listed = self.ask(&doing, call, wait.at_most(QUICK))?;
+        Ok(listed.volumes.unwrap_or_default())
+    }
+}

@@ -1,0 +1,160 @@
+//! What can go wrong, once for the whole crate: a kind to act on, and one line that says what was being
+//! done, to what, and what the engine answered.
+
+use std::fmt;
+
+/// A result whose error is [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The kinds of failure a caller can tell apart and act on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An argument the library or the engine cannot take. Nothing was sent or changed.
+    InvalidArgument,
+    /// What was named does not exist: a base, an image, a path in a container.
+    NotFound,
+    /// The engine refused because of the state something is in (HTTP 409).
+    Conflict,
+    /// The engine is doing it already, such as a removal that another call began.
+    InProgress,
+    /// Somebody else is using it: try again later.
+    Busy,
+    /// [`Cancel::cancel`](crate::Cancel::cancel) was called.
+    Cancelled,
+    /// A deadline passed. What was asked may or may not have happened.
+    TimedOut,
+    /// No engine answers at the address.
+    Unreachable,
+    /// Something answers, but it is no engine that this library can use: not an engine, or too old.
+    Unsupported,
+    /// The engine failed (HTTP 5xx, or an error in the middle of a stream).
+    Engine,
+    /// The connection ended in the middle of an answer, or the answer makes no sense.
+    CutShort,
+    /// The host's file system or operating system refused.
+    Io,
+    /// The command of a step ended with a status other than zero; see [`Error::exit_code`].
+    CommandFailed,
+    /// The kernel killed the command of a step because its memory ran out.
+    OutOfMemory,
+    /// A callback asked for the call to end.
+    Callback,
+    /// The store, step or lease was closed, committed, aborted or released before.
+    Closed,
+    /// A file the store wrote itself cannot be read back.
+    Corrupt,
+    /// The library has a fault of its own; the handle that was in use is unusable from now on.
+    Internal,
+}
+
+/// A failed call: its [kind](Error::kind) and one line for a person.
+///
+/// Small (one pointer), `Send` and `Sync`, so it can be handed to another thread.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    http_status: Option<u16>,
+    os_errno: Option<i32>,
+    exit_code: Option<i64>,
+}
+
+impl Error {
+    /// Makes an error of `kind` whose text is `message`: for errors a build callback returns.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Error(Box::new(Inner {
+            kind,
+            message: message.into(),
+            http_status: None,
+            os_errno: None,
+            exit_code: None,
+        }))
+    }
+
+    /// An operating system's refusal: `doing` says what was tried, and on what.
+    pub(crate) fn io(doing: impl fmt::Display, error: &std::io::Error) -> Self {
+        let mut made = Error::new(ErrorKind::Io, format!("{doing}: {error}"));
+        made.0.os_errno = error.raw_os_error();
+        made
+    }
+
+    pub(crate) fn with_http_status(mut self, status: u16) -> Self {
+        self.0.http_status = Some(status);
+        self
+    }
+
+    pub(crate) fn with_os_errno(mut self, errno: Option<i32>) -> Self {
+        self.0.os_errno = errno;
+        self
+    }
+
+    pub(crate) fn with_exit_code(mut self, code: i64) -> Self {
+        self.0.exit_code = Some(code);
+        self
+    }
+
+    /// The same error, with what the caller was doing put in front of its text.
+    pub(crate) fn context(mut self, doing: impl fmt::Display) -> Self {
+        self.0.message = format!("{doing}: {}", self.0.message);
+        self
+    }
+
+    /// What kind of failure this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// One line: what was being done, to what, and what the engine or the system answered.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The HTTP status the engine answered with, where it answered at all.
+    pub fn http_status(&self) -> Option<u16> {
+        self.0.http_status
+    }
+
+    /// The operating system's error number, where there was one.
+    pub fn os_errno(&self) -> Option<i32> {
+        self.0.os_errno
+    }
+
+    /// The exit status of the command, for [`ErrorKind::CommandFailed`] and [`ErrorKind::OutOfMemory`].
+    pub fn exit_code(&self) -> Option<i64> {
+        self.0.exit_code
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("message", &self.0.message)
+            .field("http_status", &self.0.http_status)
+            .field("os_errno", &self.0.os_errno)
+            .field("exit_code", &self.0.exit_code)
+            .finish()
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_pointer_and_crosses_threads() {
+        fn crosses<T: Send + Sync + 'static>() {}
+        crosses::<Error>();
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+}

@@ -1,0 +1,168 @@
+//! [`Target`]: the path and query of a request, built so that no name can change what is asked.
+
+use std::fmt::Write;
+
+/// A request target. The library's own words go in as they are; what a caller passes is percent-encoded.
+///
+/// ```text
+/// Target::new("/v1.41/images").segment(name).fixed("/json").query("platform", platform)
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    text: String,
+    has_query: bool,
+    fault: Option<&'static str>,
+}
+
+impl Target {
+    /// A target that begins with `fixed`: a path in the library's own words, never a caller's.
+    pub(crate) fn new(fixed: &str) -> Self {
+        let mut text = String::with_capacity(128);
+        text.push_str(fixed);
+        Target {
+            text,
+            has_query: false,
+            fault: None,
+        }
+    }
+
+    /// More path in the library's own words.
+    pub(crate) fn fixed(mut self, fixed: &str) -> Self {
+        debug_assert!(!self.has_query, "a path after the query");
+        self.text.push_str(fixed);
+        self
+    }
+
+    /// One path segment, `/` and all: an engine takes `%2F` for a part of the name.
+    ///
+    /// A name with an empty, `.` or `..` component cannot be sent at all. No encoding helps: engines decode first and
+    /// clean the path afterwards, and then answer for another one.
+    pub(crate) fn segment(mut self, name: &str) -> Self {
+        debug_assert!(!self.has_query, "a path after the query");
+        if name.split('/').any(|part| matches!(part, "" | "." | "..")) {
+            self.fault = Some("a name with an empty, `.` or `..` component");
+        }
+        self.text.push('/');
+        self.push_encoded(name);
+        self
+    }
+
+    /// One `key=value` of the query.
+    pub(crate) fn query(mut self, key: &str, value: &str) -> Self {
+        self.text.push(if self.has_query { '&' } else { '?' });
+        self.has_query = true;
+        self.push_encoded(key);
+        self.text.push('=');
+        self.push_encoded(value);
+        self
+    }
+
+    /// The target as it stands in a request line, or why it cannot stand there.
+    pub(super) fn sendable(&self) -> Result<&str, &'static str> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        // What is "fixed" may have been put together from an engine's own answer, such as its version.
+        let visible = self.text.bytes().all(|byte| byte.is_ascii_graphic());
+        if !visible || !self.text.starts_with('/') {
+            return Err("a target that is no path");
+        }
+        Ok(&self.text)
+    }
+
+    /// Everything outside RFC 3986's unreserved characters becomes `%XX`.
+    fn push_encoded(&mut self, text: &str) {
+        for byte in text.bytes() {
+            match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                    self.text.push(char::from(byte));
+                }
+                _ => write!(self.text, "%{byte:02X}").expect("a String takes all"),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn text(target: &Target) -> &str {
+        target.sendable().unwrap()
+    }
+
+    #[test]
+    fn a_target_reads_as_it_was_built() {
+        let target = Target::new("/v1.41/images")
+            .segment("debian:12")
+            .fixed("/json")
+            .query("k", "v")
+            .query("filters", "{\"a\": [1]}");
+        assert_eq!(
+            text(&target),
+            "/v1.41/images/debian%3A12/json?k=v&filters=%7B%22a%22%3A%20%5B1%5D%7D"
+        );
+    }
+
+    #[test]
+    fn no_name_adds_a_segment_a_query_or_a_header() {
+        for (name, encoded) in [
+            ("a b", "a%20b"),
+            ("x\r\nHost: y", "x%0D%0AHost%3A%20y"),
+            ("%2f", "%252f"),
+            ("a/b", "a%2Fb"),
+            ("a?b=c&d#e", "a%3Fb%3Dc%26d%23e"),
+            ("\u{1f980}", "%F0%9F%A6%80"),
+            ("nul\0", "nul%00"),
+            ("..x", "..x"),
+        ] {
+            let target = Target::new("/containers").segment(name).fixed("/json");
+            assert_eq!(text(&target), format!("/containers/{encoded}/json"));
+            let target = Target::new("/x").query(name, name);
+            assert_eq!(text(&target), format!("/x?{encoded}={encoded}"));
+        }
+        let long = "\n".repeat(10_000);
+        let target = Target::new("/x").segment(&long);
+        assert_eq!(text(&target), format!("/x/{}", "%0A".repeat(10_000)));
+    }
+
+    #[test]
+    fn a_name_that_a_servers_path_cleaning_would_resolve_is_not_sent() {
+        for name in ["", ".", "..", "../x", "x/..", "a//b", "/a", "a/", "a/./b"] {
+            let target = Target::new("/images").segment(name).fixed("/json");
+            assert!(target.sendable().is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_version_that_an_engine_made_up_cannot_end_the_line() {
+        for version in ["1.41 HTTP/1.1\r\nX: y", "1 2", "\u{e9}"] {
+            assert!(Target::new(&format!("/v{version}/x")).sendable().is_err());
+        }
+        assert!(Target::new("x").sendable().is_err());
+        assert!(Target::new("").segment("v1.41").sendable().is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_encoded_decodes_to_itself(name in ".{1,50}") {
+            let target = Target::new("/a").query("k", &name);
+            let encoded = text(&target).strip_prefix("/a?k=").unwrap();
+            let mut decoded = Vec::new();
+            let mut rest = encoded.as_bytes();
+            while let Some((&first, after)) = rest.split_first() {
+                if first == b'%' {
+                    let digits = std::str::from_utf8(&after[..2]).unwrap();
+                    decoded.push(u8::from_str_radix(digits, 16).unwrap());
+                    rest = &after[2..];
+                } else {
+                    prop_assert!(first.is_ascii_alphanumeric() || b"-._~".contains(&first));
+                    decoded.push(first);
+                    rest = after;
+                }
+            }
+            prop_assert_eq!(decoded, name.as_bytes());
+        }
+    }
+}

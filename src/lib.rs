@@ -1,0 +1,49 @@
+//! A build store in Docker: results are images, caches are volumes lent as private writable copies, logs and the caller's
+//! state are plain files under one root directory.
+//!
+//! ```no_run
+//! use docker_store::{Begun, Command, Limits, Options, Store};
+//!
+//! # fn main() -> docker_store::Result<()> {
+//! let store = Store::open("/var/cache/build", &Options::new())?;
+//! if let Begun::Step(mut step) = store.begin(Some("base"), "hello", &Limits::none())? {
+//!     step.run(&Command::new(["sh", "-c", "echo hello > /hello"]))?;
+//!     step.commit()?;
+//! }
+//! assert!(store.result("hello")?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Every call blocks. What may take long takes [`Limits`]: a deadline, and a [`Cancel`] that any thread may turn on. The
+//! library prints nothing, starts no thread but one for deferred removals while there are any, and changes nothing in the
+//! process that it runs in.
+//!
+//! Inside, a call flows straight down and its answer straight up: `capi` (the C ABI, described in
+//! `include/docker_store.h`), `store`, `engine` (typed calls), `http`, `transport`.
+
+#![deny(unsafe_code)]
+
+pub use crate::cancel::Cancel;
+pub use crate::error::{Error, ErrorKind, Result};
+pub use crate::store::cache::{CacheInfo, CacheMode, CacheRequest, Lease, Released};
+pub use crate::store::step::command::Command;
+pub use crate::store::step::{Channel, Exit, Output, Progress, RegistryLogin, Step};
+pub use crate::store::{
+    Begun, DiskFree, Options, Outcome, Purged, ResultInfo, Stats, Store, Strategy,
+};
+pub use crate::wait::Limits;
+
+mod cancel;
+mod capi;
+mod engine;
+mod error;
+mod http;
+mod store;
+mod transport;
+mod wait;
+
+/// The README's program must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

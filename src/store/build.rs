@@ -1,0 +1,97 @@
+//! One build for each id: whoever comes second, in this process or another, waits and takes the first one's result.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::store::lock::FileLock;
+use crate::store::site::Site;
+use crate::store::step::Step;
+use crate::wait::Limits;
+
+/// What [`Store::begin`](crate::Store::begin) found.
+#[derive(Debug)]
+pub enum Begun {
+    /// The result is there: nothing is to be done.
+    Present,
+    /// It is not, and nobody else builds it now.
+    Step(Step),
+}
+
+/// What [`Store::build`](crate::Store::build) did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The result was there before, or another build of the same id made it meanwhile.
+    Hit,
+    /// This call built it.
+    Built,
+}
+
+/// See [`Store::begin`](crate::Store::begin).
+pub(crate) fn begin(
+    site: &Arc<Site>,
+    base: Option<&str>,
+    id: &str,
+    limits: &Limits,
+) -> Result<Begun> {
+    site.check_open("beginning a step")?;
+    let base = base.map(|base| site.names.id(base)).transpose()?;
+    let id = site.names.id(id)?;
+    // The lock first, and then one look: a build that ended just now is seen.
+    let path = site.paths.build_lock(id.as_str());
+    let lock = match FileLock::try_take(&path)? {
+        Some(lock) => lock,
+        None => FileLock::take(&path, limits.wait()).map_err(|e| {
+            e.context(format_args!(
+                "another build of {:?} is under way",
+                id.as_str()
+            ))
+        })?,
+    };
+    if site
+        .engine
+        .image_exists(&site.names.image(&id), limits.wait())?
+    {
+        site.counters.result_hits.add(1);
+        lock.remove();
+        return Ok(Begun::Present);
+    }
+    site.counters.result_misses.add(1);
+    Step::begin(site, base.as_ref(), id, lock, limits.clone()).map(Begun::Step)
+}
+
+/// See [`Store::build`](crate::Store::build).
+pub(crate) fn build(
+    site: &Arc<Site>,
+    base: Option<&str>,
+    id: &str,
+    limits: &Limits,
+    work: impl FnOnce(&mut Step) -> Result<()>,
+) -> Result<Outcome> {
+    let mut step = match begin(site, base, id, limits)? {
+        Begun::Present => return Ok(Outcome::Hit),
+        Begun::Step(step) => step,
+    };
+    // A panic ends the step before it goes on its way: the caller may well catch it and try again.
+    let worked = match catch_unwind(AssertUnwindSafe(|| work(&mut step))) {
+        Ok(worked) => worked,
+        Err(panic) => {
+            abort(step);
+            resume_unwind(panic);
+        }
+    };
+    match worked {
+        Ok(()) => step.commit().map(|()| Outcome::Built),
+        Err(e) => {
+            abort(step);
+            Err(e)
+        }
+    }
+}
+
+/// Aborts on the way out with another error, which is the one to report.
+fn abort(step: Step) {
+    if let Err(e) = step.abort() {
+        log::warn!("{e}");
+    }
+}

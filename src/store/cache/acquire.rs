@@ -1,0 +1,217 @@
+//! Lending: a record pins what is to be cloned, then the clone is made with no lock held.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::engine::stopped;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::cache::Caches;
+use crate::store::cache::folder::{Folder, Guard};
+use crate::store::cache::head::{Head, Kind, Part, RootLook};
+use crate::store::cache::lease::{Held, Lease};
+use crate::store::cache::record::{Record, Shared};
+use crate::store::cache::request::{CacheMode, CacheRequest};
+use crate::store::cache::strategy::{Cloning, Failed, Made, Source};
+use crate::store::lock::FileLock;
+use crate::store::names::CacheName;
+use crate::store::options::Strategy;
+use crate::store::site::Site;
+use crate::wait::Wait;
+
+/// How often somebody outside the store may take a generation away while it is being cloned, before that is an error.
+const TRIES: u32 = 5;
+
+/// The pause between looks at a shared lease that another thread or process is making or publishing.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// What the cache's state says is to be done.
+enum Claim {
+    /// Clone these parts; the record pins them.
+    Clone { record: Record, parts: Vec<Part>, root: RootLook },
+    /// Another's shared lease, held by this record, too.
+    Joined(Record),
+    /// Another is making a shared lease, or publishing it.
+    Later,
+}
+
+impl Caches {
+    /// Lends the cache `name`.
+    pub(crate) fn acquire(self: &Arc<Self>, site: &Arc<Site>, name: &[u8], request: &CacheRequest) -> Result<Lease> {
+        site.check_open("leasing a cache")?;
+        let escaped = CacheName::new(name)?;
+        let wait = request.wait();
+        let folder = self.folder(site, &escaped);
+        let turn = || match request.mode {
+            CacheMode::Private => Ok(None),
+            CacheMode::Locked => FileLock::take(&folder.turn_file(), wait).map(Some),
+            CacheMode::Shared => FileLock::take_shared(&folder.turn_file(), wait).map(Some),
+        };
+        let turn = folder.in_folder(turn)?;
+        let facts = self.facts(site, wait)?;
+        let cloning = facts.cloning();
+
+        let began = Instant::now();
+        let mut tries = 0;
+        let (record, cloned_from) = loop {
+            match self.claim(site, &folder, name, &escaped, request, &*cloning, wait)? {
+                Claim::Joined(record) => break (record, None),
+                Claim::Later => {
+                    let doing = format_args!("waiting for another's shared lease of the cache {}", folder.escaped);
+                    wait.sleep(LOOK).map_err(|stop| stopped(&doing, stop))?;
+                }
+                Claim::Clone { record, parts, root } => {
+                    let source = Source { cache: &folder.escaped, parts: &parts, root, owner: request.owner };
+                    match self.make(site, &folder, record, &source, &*cloning, wait) {
+                        Ok(record) => break (record, Some(parts.len())),
+                        Err(Failed::Missing(volume)) if tries < TRIES => {
+                            tries += 1;
+                            self.lose(site, &folder, &parts, &volume)?;
+                        }
+                        Err(Failed::TooDeep) if tries < TRIES => {
+                            tries += 1;
+                            self.compact(site, &folder, wait)?;
+                        }
+                        Err(Failed::Error(e)) => return Err(e),
+                        Err(Failed::Missing(volume)) => {
+                            let why = format!("leasing the cache {}: volume {volume} is gone", folder.escaped);
+                            return Err(Error::new(ErrorKind::NotFound, why));
+                        }
+                        Err(Failed::TooDeep) => {
+                            let why = format!("leasing the cache {}: it has too many layers", folder.escaped);
+                            return Err(Error::new(ErrorKind::Internal, why));
+                        }
+                    }
+                }
+            }
+        };
+        let counters = &site.counters;
+        counters.clone_nanos.add_time(began.elapsed());
+        match cloned_from {
+            Some(0) => counters.cache_misses.add(1),
+            Some(_) | None => counters.cache_hits.add(1),
+        }
+        match (cloned_from, cloning.strategy()) {
+            (None, _) => {}
+            (Some(_), Strategy::Overlay) => counters.clones_overlay.add(1),
+            (Some(_), _) => counters.clones_copy.add(1),
+        }
+        Ok(Lease::new(site, self, Held { folder, record, turn: parking_lot::Mutex::new(turn) }))
+    }
+
+    /// Writes the record of a new lease, under the lock.
+    #[allow(clippy::too_many_arguments)]
+    fn claim(
+        &self,
+        site: &Arc<Site>,
+        folder: &Folder,
+        name: &[u8],
+        escaped: &CacheName,
+        request: &CacheRequest,
+        cloning: &dyn Cloning,
+        wait: Wait<'_>,
+    ) -> Result<Claim> {
+        let guard = folder.lock(wait)?;
+        let head = match guard.head()? {
+            Some(head) => head,
+            None => first_head(site, &guard, name, escaped, wait)?,
+        };
+        folder.touch();
+        let id = site.session.unique();
+        if request.mode == CacheMode::Shared {
+            // The one that made it died, or it is being published: both end soon.
+            let others = guard.live_records(site)?;
+            if let Some(other) = others.into_iter().find(|record| record.shared.is_some()) {
+                let joinable = other.looks.is_some() && other.shared.as_ref().is_some_and(|shared| !shared.closing);
+                if !joinable {
+                    return Ok(Claim::Later);
+                }
+                let record = Record { id, ..other };
+                guard.write_record(&record)?;
+                return Ok(Claim::Joined(record));
+            }
+        }
+        let shared =
+            (request.mode == CacheMode::Shared).then(|| Shared { group: id.clone(), keep: false, closing: false });
+        let record = Record {
+            id,
+            base: head.generation,
+            parts: head.parts.iter().map(|part| part.volume.clone()).collect(),
+            volumes: cloning.volumes(site, &folder.escaped, head.generation),
+            shared,
+            looks: None,
+        };
+        guard.write_record(&record)?;
+        Ok(Claim::Clone { record, parts: head.parts, root: head.root.unwrap_or_else(RootLook::new) })
+    }
+
+    /// Makes the clone, with no lock held, and notes how it looks.
+    fn make(
+        self: &Arc<Self>,
+        site: &Arc<Site>,
+        folder: &Arc<Folder>,
+        mut record: Record,
+        source: &Source<'_>,
+        cloning: &dyn Cloning,
+        wait: Wait<'_>,
+    ) -> Made<Record> {
+        let made = cloning.make(site, source, &record.volumes, wait).and_then(|looks| {
+            record.looks = Some(looks);
+            // Only those who may join it read the record again.
+            if record.shared.is_some() {
+                folder.lock(wait)?.write_record(&record)?;
+            }
+            Ok(())
+        });
+        match made {
+            Ok(()) => Ok(record),
+            Err(failed) => {
+                self.give_up(site, folder, &record);
+                Err(failed)
+            }
+        }
+    }
+
+    /// Makes a cache empty of which `volume` was taken away from outside, unless it has moved on since.
+    fn lose(self: &Arc<Self>, site: &Arc<Site>, folder: &Arc<Folder>, parts: &[Part], volume: &str) -> Result<()> {
+        let guard = folder.lock(Wait::forever())?;
+        let Some(mut head) = guard.head()?.filter(|head| head.parts == parts) else { return Ok(()) };
+        log::warn!(
+            "the cache {} is empty from now on: somebody outside the store removed its volume {volume}",
+            folder.escaped
+        );
+        // What the missing volume's name stands for now is something the engine made up.
+        head.empty();
+        guard.write_head(&head)?;
+        let rest = guard.unneeded(site, parts.iter().map(|part| part.volume.clone()))?;
+        drop(guard);
+        self.remove_later(site, rest);
+        Ok(())
+    }
+}
+
+/// Writes the first head of a cache: a new one, or one that takes over what an OBuilder store left.
+fn first_head(site: &Site, guard: &Guard<'_>, name: &[u8], escaped: &CacheName, wait: Wait<'_>) -> Result<Head> {
+    let mut head = Head::new(name);
+    if let Some(part) = left_by_obuilder(site, escaped, wait)? {
+        head.generation = 1;
+        head.parts.push(part);
+    }
+    guard.write_head(&head)?;
+    Ok(head)
+}
+
+/// The volume that an OBuilder store would have for the cache, if there is one.
+pub(super) fn left_by_obuilder(site: &Site, escaped: &CacheName, wait: Wait<'_>) -> Result<Option<Part>> {
+    let Some(seeds) = escaped.as_the_seed_wrote_it() else { return Ok(None) };
+    let volume = site.names.volume("cache", seeds);
+    let found = site.engine.inspect_volume(&volume, wait)?;
+    // One of ours may be called alike, for another cache.
+    let found = found.filter(|found| found.label(crate::store::site::LABEL_STORE).is_none());
+    Ok(found.map(|found| Part {
+        volume: found.name,
+        kind: Kind::Whole,
+        mountpoint: found.mountpoint,
+        adopted: true,
+        size: None,
+    }))
+}

@@ -1,0 +1,226 @@
+//! The folder of one cache, and its lock: a mutex orders the threads of this process, `flock` orders processes. Neither is held
+//! while a caller's code runs or while bytes are copied for a lease.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::engine::stopped;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::cache::head::{Head, sync_folder};
+use crate::store::cache::record::Record;
+use crate::store::lock::FileLock;
+use crate::store::session;
+use crate::store::site::Site;
+use crate::wait::Wait;
+
+/// How long a thread waits for the mutex between looks at its cancel.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// One cache on disk. One value for each cache and open store: it holds the mutex.
+pub(super) struct Folder {
+    /// The name, escaped: what labels and volume names carry.
+    pub(super) escaped: String,
+    path: PathBuf,
+    mutex: Mutex<()>,
+}
+
+/// The lock of a cache, held. Only through it is anything of the cache's state decided.
+pub(super) struct Guard<'a> {
+    folder: &'a Folder,
+    _process: FileLock,
+    _thread: MutexGuard<'a, ()>,
+}
+
+impl Folder {
+    /// The folder of the cache whose escaped name is `escaped`. Nothing is made yet.
+    pub(super) fn new(site: &Site, escaped: &str) -> Self {
+        Folder { escaped: escaped.to_owned(), path: site.paths.caches().join(escaped), mutex: Mutex::new(()) }
+    }
+
+    pub(super) fn exists(&self) -> bool {
+        self.path.exists()
+    }
+
+    fn head(&self) -> PathBuf {
+        self.path.join("head")
+    }
+
+    fn leases(&self) -> PathBuf {
+        self.path.join("leases")
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.path.join("lock")
+    }
+
+    /// Held by the holders of locked and shared leases for as long as they have them.
+    pub(super) fn turn_file(&self) -> PathBuf {
+        self.path.join("turn")
+    }
+
+    /// Waits for the lock.
+    pub(super) fn lock(&self, wait: Wait<'_>) -> Result<Guard<'_>> {
+        let doing = || format!("waiting for the lock of the cache {}", self.escaped);
+        let thread = loop {
+            let pause = wait.left().map_err(|stop| stopped(&doing(), stop))?.map_or(LOOK, |left| left.min(LOOK));
+            if let Some(thread) = self.mutex.try_lock_for(pause) {
+                break thread;
+            }
+        };
+        let process = self.in_folder(|| FileLock::take(&self.lock_file(), wait))?;
+        Ok(Guard { folder: self, _process: process, _thread: thread })
+    }
+
+    /// Does `what` with files in the folder, which is made if need be: a purge may take that of a deleted cache away at any
+    /// time that its lock is free.
+    pub(super) fn in_folder<T>(&self, mut what: impl FnMut() -> Result<T>) -> Result<T> {
+        loop {
+            match what() {
+                Err(e) if e.os_errno() == Some(rustix::io::Errno::NOENT.raw_os_error()) => self.make()?,
+                other => return other,
+            }
+        }
+    }
+
+    fn make(&self) -> Result<()> {
+        let doing = |e: &io::Error| Error::io(format!("making the folder {}", self.path.display()), e);
+        match fs::create_dir(&self.path) {
+            Ok(()) => self.path.parent().map_or(Ok(()), sync_folder).map_err(|e| doing(&e)),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(e) => Err(doing(&e)),
+        }
+    }
+
+    /// The head as it is now. Without the lock it is good for a guess only.
+    pub(super) fn read_head(&self) -> Result<Option<Head>> {
+        Head::read(&self.head())
+    }
+
+    /// The ids of all lease records, dead or alive.
+    pub(super) fn record_ids(&self) -> Result<Vec<String>> {
+        Record::list(&self.leases())
+    }
+
+    /// The newest generation that any lease was cloned from, as far as the records can be read.
+    pub(super) fn newest_base(&self) -> Result<u64> {
+        let records = self.record_ids()?.into_iter().filter_map(|id| Record::read(&self.leases(), &id).ok().flatten());
+        Ok(records.map(|record| record.base).max().unwrap_or_default())
+    }
+
+    /// Notes that the cache was used now. The time of the lock file says it: the head need not be written for that.
+    pub(super) fn touch(&self) {
+        let touched =
+            File::options().write(true).open(self.lock_file()).and_then(|f| f.set_modified(SystemTime::now()));
+        if let Err(e) = touched {
+            log::debug!("noting the use of the cache {}: {e}", self.escaped);
+        }
+    }
+
+    /// When the cache was used last.
+    pub(super) fn last_use(&self) -> Option<SystemTime> {
+        fs::metadata(self.lock_file()).and_then(|found| found.modified()).ok()
+    }
+}
+
+impl Guard<'_> {
+    pub(super) fn head(&self) -> Result<Option<Head>> {
+        self.folder.read_head()
+    }
+
+    /// From here on, this is the cache.
+    pub(super) fn write_head(&self, head: &Head) -> Result<()> {
+        head.write(&self.folder.head())
+    }
+
+    pub(super) fn write_record(&self, record: &Record) -> Result<()> {
+        record.write(&self.folder.leases())
+    }
+
+    pub(super) fn record(&self, id: &str) -> Result<Option<Record>> {
+        Record::read(&self.folder.leases(), id)
+    }
+
+    /// Removes a record. `false`: there was none.
+    pub(super) fn remove_record(&self, id: &str) -> Result<bool> {
+        Record::remove(&self.folder.leases(), id)
+    }
+
+    /// The records of all leases whose session is alive.
+    pub(super) fn live_records(&self, site: &Site) -> Result<Vec<Record>> {
+        let mut live = Vec::new();
+        for id in self.folder.record_ids()? {
+            if !id.ends_with(".new") && session::is_alive(&site.paths.sessions(), Record::session_of(&id))? {
+                live.extend(self.record(&id)?);
+            }
+        }
+        Ok(live)
+    }
+
+    /// Of `candidates`, those that neither the head nor a lease of a live session needs.
+    pub(super) fn unneeded(&self, site: &Site, candidates: impl IntoIterator<Item = String>) -> Result<Vec<String>> {
+        let head = self.head()?;
+        let records = self.live_records(site)?;
+        let parts = head.iter().flat_map(|head| &head.parts).map(|part| part.volume.as_str());
+        let needed: HashSet<&str> = parts.chain(records.iter().flat_map(Record::names)).collect();
+        Ok(candidates.into_iter().filter(|name| !needed.contains(name.as_str())).collect())
+    }
+
+    /// Removes the records of dead sessions, and gives what they named.
+    pub(super) fn bury_records(&self, site: &Site) -> Result<Vec<String>> {
+        let mut named = Vec::new();
+        for id in self.folder.record_ids()? {
+            if session::is_alive(&site.paths.sessions(), Record::session_of(&id))? {
+                continue;
+            }
+            // A torn one names nothing; its volumes carry the dead session's label.
+            if let Ok(Some(record)) = self.record(&id) {
+                named.extend(record.names().map(str::to_owned));
+            }
+            self.remove_record(&id)?;
+        }
+        Ok(named)
+    }
+
+    /// Takes away the folder of a deleted cache that nobody uses any more. `false`: somebody does.
+    pub(super) fn remove_folder(self, unique: &str) -> Result<bool> {
+        let path = &self.folder.path;
+        let doing = |e: &io::Error| Error::io(format!("removing the folder {}", path.display()), e);
+        // Whoever waits for a turn without a lease yet has this one. Held until the folder is away.
+        let Some(_turn) = FileLock::try_take(&self.folder.turn_file())? else { return Ok(false) };
+        // Those who wait for a lock in it find the path gone, and begin anew.
+        let away = path.with_file_name(format!("gone-{unique}"));
+        fs::rename(path, &away).map_err(|e| doing(&e))?;
+        fs::remove_dir_all(&away).map_err(|e| doing(&e))?;
+        Ok(true)
+    }
+}
+
+/// The escaped names of all caches that have a folder.
+pub(super) fn all(caches: &Path) -> Result<Vec<String>> {
+    let doing = |e: &io::Error| Error::io(format!("listing the caches in {}", caches.display()), e);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(caches).map_err(|e| doing(&e))? {
+        let name = entry.map_err(|e| doing(&e))?.file_name();
+        if let Some(name) = name.to_str().filter(|name| is_escaped(name)) {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Whether a folder's name or a label can be a cache's escaped name.
+pub(super) fn is_escaped(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    (name.starts_with("c-") || name.starts_with("h-")) && name.bytes().all(plain)
+}
+
+/// The error for a lease that is no more.
+pub(super) fn closed(doing: &str, cache: &str) -> Error {
+    Error::new(ErrorKind::Closed, format!("{doing} a lease of the cache {cache}: it was released or discarded before"))
+}

@@ -1,0 +1,192 @@
+//! The head of a cache: which generation it is at and which volumes that is made of. One small file, replaced as a whole, so
+//! that at every instant a reader or a crash finds one generation.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::names;
+
+/// The version of the file's format.
+const FORMAT: u32 = 1;
+
+/// What a volume of a generation holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Kind {
+    /// The cache's whole tree.
+    Whole,
+    /// What one release changed, in `upper/`, in the form that the kernel's overlay gives it.
+    Layer,
+}
+
+/// One volume of a generation. Nothing ever writes to it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Part {
+    pub(super) volume: String,
+    pub(super) kind: Kind,
+    /// Where its files were on the engine's machine when it was made. Looked up anew where nothing is found there.
+    pub(super) mountpoint: String,
+    /// An OBuilder store made it: it carries no labels of ours.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) adopted: bool,
+    /// How many files it has and what they take on disk, if anybody counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) size: Option<Size>,
+}
+
+/// How much a tree is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Size {
+    pub(super) entries: u64,
+    pub(super) bytes: u64,
+}
+
+/// What the root directory of a cache looks like, short of its owner, which every lease has its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RootLook {
+    pub(super) mode: u32,
+    /// Seconds since 1970, and nanoseconds.
+    pub(super) mtime: (i64, u32),
+}
+
+impl RootLook {
+    /// That of a new cache.
+    pub(super) fn new() -> Self {
+        RootLook { mode: 0o755, mtime: (i64::try_from(since_1970().as_secs()).unwrap_or_default(), 0) }
+    }
+}
+
+/// The state of one cache.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Head {
+    format: u32,
+    /// The name as it was given, in hex: it is any bytes, and the folder's name may be its digest.
+    name: String,
+    pub(super) generation: u64,
+    /// A deleted cache keeps its head, so that leases cloned before lose.
+    #[serde(default)]
+    pub(super) deleted: bool,
+    /// Lowest first; none is an empty cache.
+    pub(super) parts: Vec<Part>,
+    pub(super) root: Option<RootLook>,
+    /// Volumes without this store's labels (an OBuilder store made them) that the cache once was and that are still to be
+    /// removed.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) retired: BTreeSet<String>,
+    /// Seconds since 1970.
+    created: u64,
+}
+
+impl Head {
+    /// The head of a cache that nobody has released yet.
+    pub(super) fn new(name: &[u8]) -> Self {
+        Head {
+            format: FORMAT,
+            name: names::hex(name),
+            generation: 0,
+            deleted: false,
+            parts: Vec::new(),
+            root: None,
+            retired: BTreeSet::new(),
+            created: since_1970().as_secs(),
+        }
+    }
+
+    /// The cache's name; `None` where the file does not hold one.
+    pub(super) fn name(&self) -> Option<Vec<u8>> {
+        let digits = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        let whole = self.name.len() % 2 == 0;
+        whole.then(|| self.name.as_bytes().chunks(2).map(digits).collect::<Option<Vec<u8>>>()).flatten()
+    }
+
+    pub(super) fn created(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(self.created)
+    }
+
+    /// Makes the cache an empty one, newer than every lease that is out.
+    pub(super) fn empty(&mut self) {
+        self.generation += 1;
+        self.parts.clear();
+        self.root = None;
+    }
+
+    /// Reads the head at `path`; `None` where there is none.
+    pub(super) fn read(path: &Path) -> Result<Option<Self>> {
+        let doing = || format!("reading the head {}", path.display());
+        let text = match fs::read(path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(Error::io(doing(), &e)),
+        };
+        let corrupt = |why: String| {
+            let healed = "deleting the cache heals it";
+            Error::new(ErrorKind::Corrupt, format!("{}: {why}; {healed}", doing()))
+        };
+        let head: Head = serde_json::from_slice(&text).map_err(|e| corrupt(e.to_string()))?;
+        match head.format {
+            FORMAT => Ok(Some(head)),
+            other => Err(corrupt(format!("it has format {other}, and this library knows {FORMAT}"))),
+        }
+    }
+
+    /// Puts the head at `path`: written beside, synced, renamed over, the directory synced.
+    pub(super) fn write(&self, path: &Path) -> Result<()> {
+        let doing = |e: &io::Error| Error::io(format!("writing the head {}", path.display()), e);
+        let text = serde_json::to_vec(self).map_err(|e| doing(&e.into()))?;
+        // One name is enough: the cache's lock is held. A killed writer's leftover is written over.
+        let beside = path.with_extension("new");
+        let mut file = File::create(&beside).map_err(|e| doing(&e))?;
+        file.write_all(&text).and_then(|()| file.sync_all()).map_err(|e| doing(&e))?;
+        fs::rename(&beside, path).map_err(|e| doing(&e))?;
+        // A folder whose sync fails has the new head all the same, and may only forget it in a power failure.
+        match path.parent() {
+            Some(folder) => sync_folder(folder).map_err(|e| doing(&e)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Makes the names in a folder survive a power failure.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    OpenOptions::new().read(true).open(folder)?.sync_all()
+}
+
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_comes_back_as_it_was_written_and_a_foreign_one_is_refused() {
+        let folder = std::env::temp_dir().join(format!("docker-store-head-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder");
+        let path = folder.join("head");
+        assert_eq!(Head::read(&path).expect("none"), None);
+        let mut head = Head::new(b"a/\xff\0b");
+        head.parts.push(Part {
+            volume: String::from("v"),
+            kind: Kind::Layer,
+            mountpoint: String::from("/v/_data"),
+            adopted: false,
+            size: Some(Size { entries: 1, bytes: 2 }),
+        });
+        head.root = Some(RootLook { mode: 0o1777, mtime: (-5, 7) });
+        head.write(&path).expect("written");
+        let read = Head::read(&path).expect("a head").expect("there");
+        assert_eq!((read.name(), &read), (Some(b"a/\xff\0b".to_vec()), &head));
+        for text in ["", "{", "{}", r#"{"format":2,"name":"","generation":0,"parts":[],"root":null,"created":0}"#] {
+            fs::write(&path, text).expect("written");
+            assert_eq!(Head::read(&path).expect_err(text).kind(), ErrorKind::Corrupt);
+        }
+        fs::remove_dir_all(&folder).expect("removed");
+    }
+}

@@ -1,0 +1,132 @@
+//! Caches: named, versioned directory trees, lent to steps as private copies and taken back as the next generation.
+//!
+//! A cache is a folder of small files in the root (its [head], its lock, a [record] of each lease) and volumes on the engine.
+//! What the bytes of a clone are is the business of a [strategy]; everything else is the same for all.
+
+mod acquire;
+mod copy;
+mod copy_direct;
+mod delete;
+mod folder;
+mod head;
+mod lease;
+mod listing;
+mod overlay;
+mod probe;
+mod purge;
+mod record;
+mod release;
+mod request;
+mod strategy;
+mod tar;
+mod volumes;
+mod walk;
+mod xattr;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+pub use self::lease::Lease;
+pub use self::request::{CacheInfo, CacheMode, CacheRequest, Released};
+
+use self::folder::Folder;
+use self::head::Size;
+use self::probe::Facts;
+use crate::engine::stopped;
+use crate::error::Result;
+use crate::store::names::CacheName;
+use crate::store::options::Strategy;
+use crate::store::site::Site;
+use crate::wait::Wait;
+
+/// How long a thread waits for another's probe between looks at its own cancel.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What one open store knows of its caches, beyond what is on disk.
+#[derive(Default)]
+pub(crate) struct Caches {
+    /// One for each cache that was used, by its escaped name: they hold the mutexes.
+    folders: Mutex<HashMap<String, Arc<Folder>>>,
+    facts: Mutex<Option<Arc<Facts>>>,
+    /// Volumes that should be gone and could not be removed, mostly because a container has them.
+    stuck: Mutex<BTreeSet<String>>,
+    /// Sizes of volumes that nothing changes any more.
+    sizes: Mutex<HashMap<String, Size>>,
+}
+
+impl Caches {
+    fn folder(&self, site: &Site, name: &CacheName) -> Arc<Folder> {
+        self.folder_of(site, name.as_str())
+    }
+
+    fn folder_of(&self, site: &Site, escaped: &str) -> Arc<Folder> {
+        let mut folders = self.folders.lock();
+        let folder = folders.entry(escaped.to_owned()).or_insert_with(|| Arc::new(Folder::new(site, escaped)));
+        Arc::clone(folder)
+    }
+
+    /// What works on this engine: tried the first time that somebody needs to know.
+    fn facts(&self, site: &Site, wait: Wait<'_>) -> Result<Arc<Facts>> {
+        let mut known = loop {
+            let doing = "waiting for the engine to be probed";
+            let pause = wait.left().map_err(|stop| stopped(&doing, stop))?.map_or(LOOK, |left| left.min(LOOK));
+            if let Some(known) = self.facts.try_lock_for(pause) {
+                break known;
+            }
+        };
+        if let Some(facts) = &*known {
+            return Ok(Arc::clone(facts));
+        }
+        let facts = Arc::new(probe::probe(site, wait)?);
+        log::info!("caches are cloned by {:?}: {}", facts.strategy, facts.why);
+        *known = Some(Arc::clone(&facts));
+        Ok(facts)
+    }
+
+    /// How caches are cloned, and why so. Finds out if nobody has yet.
+    pub(crate) fn strategy(&self, site: &Site) -> Result<(Strategy, String)> {
+        site.check_open("asking how caches are cloned")?;
+        let facts = self.facts(site, Wait::forever())?;
+        Ok((facts.strategy, facts.why.clone()))
+    }
+
+    /// Removes volumes in the background. Nobody can come to need them again: that was decided under the cache's lock.
+    fn remove_later(self: &Arc<Self>, site: &Arc<Site>, volumes: Vec<String>) {
+        if volumes.is_empty() {
+            return;
+        }
+        let caches = Arc::clone(self);
+        site.deletes.push(
+            site,
+            Box::new(move |site| {
+                for volume in volumes {
+                    if let Err(e) = remove(site, &volume) {
+                        log::warn!("{e}; tried again by complete_deletes, and by a later open");
+                        caches.stuck.lock().insert(volume);
+                    }
+                }
+            }),
+        );
+    }
+
+    /// Tries once more, in the background, to remove what could not be removed before.
+    pub(crate) fn retry_deletes(self: &Arc<Self>, site: &Arc<Site>) -> Result<()> {
+        let stuck = std::mem::take(&mut *self.stuck.lock());
+        self.remove_later(site, stuck.into_iter().collect());
+        Ok(())
+    }
+
+    fn compact_later(self: &Arc<Self>, _site: &Arc<Site>, _folder: &Arc<Folder>) {}
+
+    fn compact(self: &Arc<Self>, _site: &Arc<Site>, _folder: &Arc<Folder>, _wait: Wait<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Removes a volume, or finds it gone.
+fn remove(site: &Site, volume: &str) -> Result<bool> {
+    site.engine.remove_volume(volume, Wait::forever())
+}

@@ -1,0 +1,132 @@
+//! Lease records: one small file for each lease that is out, so that every process knows which volumes are in use. A record
+//! counts for as long as its session lives; what is in it may not be removed until then.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::cache::head::RootLook;
+
+/// What a record says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Record {
+    /// The session's id, a dash and a number: also the file's name, so that even a torn file tells whose it is.
+    pub(super) id: String,
+    /// The generation that was cloned.
+    pub(super) base: u64,
+    /// The volumes it was cloned from. Empty once they are of no more use to it.
+    pub(super) parts: Vec<String>,
+    /// The volumes made for it; the first is the one to mount.
+    pub(super) volumes: Vec<String>,
+    /// The id of the shared lease this is a hold on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) shared: Option<Shared>,
+    /// How the clone looked, to tell later whether it was changed. `None` while it is being made.
+    #[serde(default)]
+    pub(super) looks: Option<Looks>,
+}
+
+/// What holders of one shared lease need to know of each other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Shared {
+    /// The record id of the one that made it.
+    pub(super) group: String,
+    /// One of those who held it has released it: it is to be published, even if the last one discards.
+    pub(super) keep: bool,
+    /// The last holder is publishing it: nobody may join any more.
+    pub(super) closing: bool,
+}
+
+/// How a clone looked when it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Looks {
+    /// A digest over what `stat` says of every file.
+    Tree(String),
+    /// A digest over the tar stream of it.
+    Tar(String),
+    /// An empty directory that looks like this.
+    Upper {
+        owner: (u32, u32),
+        root: RootLook,
+        /// The layer's place on the engine's machine.
+        mountpoint: String,
+    },
+}
+
+impl Record {
+    /// The session that a record's id names.
+    pub(super) fn session_of(id: &str) -> &str {
+        id.split_once('-').map_or(id, |(session, _)| session)
+    }
+
+    pub(super) fn session(&self) -> &str {
+        Record::session_of(&self.id)
+    }
+
+    /// All volumes that this record keeps from being removed.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().chain(&self.volumes).map(String::as_str)
+    }
+
+    /// Puts the record into `folder`. Only ever under the cache's lock.
+    pub(super) fn write(&self, folder: &Path) -> Result<()> {
+        let path = folder.join(&self.id);
+        let doing = |e: &io::Error| Error::io(format!("writing the lease record {}", path.display()), e);
+        let text = serde_json::to_vec(self).map_err(|e| doing(&e.into()))?;
+        // Renamed over, or a kill in the middle would tear a record that others of its group need. Not synced: a power
+        // failure ends every session.
+        let beside = folder.join(format!("{}.new", self.id));
+        match fs::write(&beside, &text) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(folder).and_then(|()| fs::write(&beside, &text)).map_err(|e| doing(&e))?;
+            }
+            written => written.map_err(|e| doing(&e))?,
+        }
+        fs::rename(&beside, &path).map_err(|e| doing(&e))
+    }
+
+    /// The record `id` in `folder`; `None` where there is none.
+    pub(super) fn read(folder: &Path, id: &str) -> Result<Option<Self>> {
+        let path = folder.join(id);
+        let doing = || format!("reading the lease record {}", path.display());
+        match fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text)
+                .map(Some)
+                .map_err(|e| Error::new(ErrorKind::Corrupt, format!("{}: {e}", doing()))),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io(doing(), &e)),
+        }
+    }
+
+    /// Removes the record `id`. `false`: there was none.
+    pub(super) fn remove(folder: &Path, id: &str) -> Result<bool> {
+        let path = folder.join(id);
+        match fs::remove_file(&path) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(Error::io(format!("removing the lease record {}", path.display()), &e)),
+        }
+    }
+
+    /// The ids of all records in `folder`.
+    pub(super) fn list(folder: &Path) -> Result<Vec<String>> {
+        let doing = |e: &io::Error| Error::io(format!("listing the lease records in {}", folder.display()), e);
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(doing(&e)),
+        };
+        let mut ids = Vec::new();
+        for entry in entries {
+            // A name that is no text is none of ours.
+            if let Ok(name) = entry.map_err(|e| doing(&e))?.file_name().into_string() {
+                ids.push(name);
+            }
+        }
+        Ok(ids)
+    }
+}

@@ -1,0 +1,182 @@
+//! Taking back: a lease becomes the next generation, or is removed. Nothing is decided without the cache's lock.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::error::Result;
+use crate::store::cache::Caches;
+use crate::store::cache::folder::{Folder, closed};
+use crate::store::cache::lease::Held;
+use crate::store::cache::record::Record;
+use crate::store::cache::request::Released;
+use crate::store::cache::strategy::{Cloning, Seal};
+use crate::store::site::Site;
+use crate::wait::Wait;
+
+impl Caches {
+    /// Releases a lease. After an error the lease is as it was.
+    pub(super) fn release(self: &Arc<Self>, site: &Arc<Site>, held: &Held) -> Result<Released> {
+        let began = Instant::now();
+        let released = if held.record.shared.is_some() && !self.last_of_shared(site, held, true)? {
+            Released::Shared
+        } else {
+            self.publish(site, held).inspect_err(|_| reopen(held))?
+        };
+        held.turn.lock().take();
+        held.folder.touch();
+        let counters = &site.counters;
+        counters.release_nanos.add_time(began.elapsed());
+        match released {
+            Released::Won(_) => counters.releases_won.add(1),
+            Released::Lost => counters.releases_lost.add(1),
+            Released::Unchanged => counters.releases_unchanged.add(1),
+            Released::Shared => {}
+        }
+        Ok(released)
+    }
+
+    /// Gives a lease up, later and in the background.
+    pub(super) fn discard(self: &Arc<Self>, site: &Arc<Site>, held: &Arc<Held>) {
+        // The next one need not wait for that: what is given up changes nothing.
+        held.turn.lock().take();
+        let (caches, held) = (Arc::clone(self), Arc::clone(held));
+        site.deletes.push(
+            site,
+            Box::new(move |site| {
+                let cache = &held.folder.escaped;
+                if let Err(e) = caches.discard_now(site, &held) {
+                    log::warn!("discarding a lease of the cache {cache}: {e}; a later open removes it");
+                }
+            }),
+        );
+    }
+
+    fn discard_now(self: &Arc<Self>, site: &Arc<Site>, held: &Held) -> Result<()> {
+        if held.record.shared.is_some() {
+            if !self.last_of_shared(site, held, false)? {
+                return Ok(());
+            }
+            // Somebody who released it before counts on it.
+            if held.folder.lock(Wait::forever())?.record(&held.record.id)?.is_some_and(|own| kept(&own)) {
+                return self.publish(site, held).map(drop).inspect_err(|_| reopen(held));
+            }
+        }
+        self.give_up(site, &held.folder, &held.record);
+        Ok(())
+    }
+
+    /// Removes the record of a lease and what only that one needed.
+    pub(super) fn give_up(self: &Arc<Self>, site: &Arc<Site>, folder: &Folder, record: &Record) {
+        let given_up = folder.lock(Wait::forever()).and_then(|guard| {
+            guard.remove_record(&record.id)?;
+            guard.unneeded(site, record.names().map(str::to_owned))
+        });
+        match given_up {
+            Ok(volumes) => self.remove_later(site, volumes),
+            Err(e) => log::warn!("{e}; a later open removes what the lease left"),
+        }
+    }
+
+    /// Leaves a shared lease. `true`: nobody else has it, and nobody can join any more.
+    fn last_of_shared(&self, site: &Site, held: &Held, keep: bool) -> Result<bool> {
+        let guard = held.folder.lock(Wait::forever())?;
+        let gone = || closed("releasing", &held.folder.escaped);
+        let mut own = guard.record(&held.record.id)?.ok_or_else(gone)?;
+        let group = |record: &Record| record.shared.as_ref().map(|shared| shared.group.clone());
+        let others = guard.live_records(site)?.into_iter().filter(|r| r.id != own.id && group(r) == group(&own));
+        let mut alone = true;
+        for mut other in others {
+            alone = false;
+            match &mut other.shared {
+                Some(shared) if keep && !shared.keep => shared.keep = true,
+                _ => continue,
+            }
+            guard.write_record(&other)?;
+        }
+        if alone {
+            own.shared.iter_mut().for_each(|shared| shared.closing = true);
+            guard.write_record(&own)?;
+        } else {
+            guard.remove_record(&own.id)?;
+        }
+        Ok(alone)
+    }
+
+    /// Makes the lease the next generation, if it may be.
+    fn publish(self: &Arc<Self>, site: &Arc<Site>, held: &Held) -> Result<Released> {
+        let (folder, record) = (&held.folder, &held.record);
+        let facts = self.facts(site, Wait::forever())?;
+        let cloning = facts.cloning_of(record);
+        cloning.detach(site, &record.volumes, Wait::forever())?;
+        let seal = match folder.read_head()? {
+            // Nobody needs to know what it looks like.
+            Some(head) if head.generation != record.base => None,
+            None => None,
+            Some(_) => Some(self.seal(site, held, &*cloning)?),
+        };
+
+        let guard = folder.lock(Wait::forever())?;
+        if guard.record(&record.id)?.is_none() {
+            return Err(closed("releasing", &folder.escaped));
+        }
+        let mut given_up: Vec<String> = record.names().map(str::to_owned).collect();
+        let released = match (seal, guard.head()?) {
+            (Some(Seal::Unchanged), _) => Released::Unchanged,
+            (Some(Seal::Changed(sealed)), Some(mut head)) if head.generation == record.base => {
+                // Those of the head, not those that were cloned: they may have been compacted since, into the same tree.
+                let parts = cloning.follow(&head.parts, sealed.part);
+                for part in &head.parts {
+                    if !parts.iter().any(|p| p.volume == part.volume) {
+                        given_up.push(part.volume.clone());
+                        if part.adopted {
+                            head.retired.insert(part.volume.clone());
+                        }
+                    }
+                }
+                head.parts = parts;
+                head.root = sealed.root.or(head.root);
+                head.generation += 1;
+                head.deleted = false;
+                guard.write_head(&head)?;
+                Released::Won(head.generation)
+            }
+            _ => Released::Lost,
+        };
+        guard.remove_record(&record.id)?;
+        let unneeded = guard.unneeded(site, given_up)?;
+        drop(guard);
+        self.remove_later(site, unneeded);
+        if let Released::Won(_) = released {
+            self.compact_later(site, folder);
+        }
+        Ok(released)
+    }
+
+    fn seal(&self, site: &Site, held: &Held, cloning: &dyn Cloning) -> Result<Seal> {
+        let Some(looks) = &held.record.looks else { return Ok(Seal::Gone) };
+        let seal = cloning.seal(site, &held.record.volumes, looks, Wait::forever())?;
+        if matches!(seal, Seal::Gone) {
+            log::warn!("a lease of the cache {} is lost: somebody outside the store removed it", held.folder.escaped);
+        }
+        Ok(seal)
+    }
+}
+
+/// Lets others join a shared lease again whose release failed.
+fn reopen(held: &Held) {
+    if held.record.shared.is_none() {
+        return;
+    }
+    let reopened = held.folder.lock(Wait::forever()).and_then(|guard| {
+        let Some(mut own) = guard.record(&held.record.id)? else { return Ok(()) };
+        own.shared.iter_mut().for_each(|shared| shared.closing = false);
+        guard.write_record(&own)
+    });
+    if let Err(e) = reopened {
+        log::warn!("{e}");
+    }
+}
+
+fn kept(record: &Record) -> bool {
+    record.shared.as_ref().is_some_and(|shared| shared.keep)
+}

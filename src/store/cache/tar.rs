@@ -1,0 +1,126 @@
+//! The root directory in a tar stream: how a clone is given another owner, and how two streams are compared.
+
+use std::io::{self, Read};
+
+use sha2::{Digest, Sha256};
+
+use crate::store::cache::head::RootLook;
+use crate::store::names::hex;
+
+const BLOCK: usize = 512;
+
+/// Where the helper containers have the volume. Streams name it `c/`.
+pub(super) const PLACE: &str = "/c";
+
+/// A tar header for a directory.
+pub(super) fn folder(path: &str, owner: (u32, u32), look: RootLook) -> [u8; BLOCK] {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Directory);
+    // Ours are a few letters long; a header takes a hundred.
+    let name = path.as_bytes();
+    header.as_gnu_mut().expect("a GNU header was made").name[..name.len()].copy_from_slice(name);
+    header.set_uid(owner.0.into());
+    header.set_gid(owner.1.into());
+    header.set_mode(look.mode);
+    header.set_mtime(u64::try_from(look.mtime.0).unwrap_or_default());
+    header.set_size(0);
+    header.set_cksum();
+    *header.as_bytes()
+}
+
+/// A tar stream of one directory as the engine sends it, with the root's owner replaced, and watched: a digest over all of
+/// it tells whether two streams show the same tree.
+pub(super) struct Watched<R> {
+    inner: R,
+    owner: Option<(u32, u32)>,
+    /// What stands at the front and was not handed out yet.
+    front: Vec<u8>,
+    begun: bool,
+    root: Option<RootLook>,
+    digest: Sha256,
+    bytes: u64,
+    /// How many zero bytes the stream has ended with so far.
+    zeros: usize,
+}
+
+impl<R: Read> Watched<R> {
+    /// Keeps the root's owner where `owner` is `None`.
+    pub(super) fn new(inner: R, owner: Option<(u32, u32)>) -> Self {
+        let digest = Sha256::new();
+        Watched { inner, owner, front: Vec::new(), begun: false, root: None, digest, bytes: 0, zeros: 0 }
+    }
+
+    /// Reads to the end: the digest, how many bytes there were, and how the root looks.
+    pub(super) fn finish(mut self) -> io::Result<(String, u64, RootLook)> {
+        io::copy(&mut self, &mut io::sink())?;
+        // What the engine could not finish it ends like what it could; only a whole archive ends in two empty blocks.
+        let root = self.root.filter(|_| self.zeros >= 2 * BLOCK).ok_or_else(|| bad("it has no end"))?;
+        Ok((hex(&self.digest.finalize()), self.bytes, root))
+    }
+
+    /// Reads the root's entry, which comes first, and puts one of ours in its place.
+    fn begin(&mut self) -> io::Result<()> {
+        let mut block = [0; BLOCK];
+        let (mut uid, mut gid) = (None, None);
+        loop {
+            self.inner.read_exact(&mut block)?;
+            let header = tar::Header::from_byte_slice(&block);
+            match header.entry_type() {
+                // Numbers that the header itself has no room for.
+                tar::EntryType::XHeader | tar::EntryType::XGlobalHeader => {
+                    let size = header.entry_size()?;
+                    let padded = size.next_multiple_of(BLOCK as u64);
+                    let mut text = Vec::new();
+                    (&mut self.inner).take(padded.min(1 << 20)).read_to_end(&mut text)?;
+                    text.truncate(usize::try_from(size).unwrap_or_default());
+                    for record in tar::PaxExtensions::new(&text) {
+                        let record = record?;
+                        match record.key_bytes() {
+                            b"uid" => uid = record.value().ok().and_then(|v| v.parse().ok()),
+                            b"gid" => gid = record.value().ok().and_then(|v| v.parse().ok()),
+                            _ => {}
+                        }
+                    }
+                }
+                tar::EntryType::Directory => {
+                    let found =
+                        (uid.map_or_else(|| header.uid(), Ok)? as u32, gid.map_or_else(|| header.gid(), Ok)? as u32);
+                    let seconds = i64::try_from(header.mtime()?).unwrap_or_default();
+                    let look = RootLook { mode: header.mode()? & 0o7777, mtime: (seconds, 0) };
+                    let ours = folder("c/", self.owner.unwrap_or(found), look);
+                    self.front = ours.to_vec();
+                    self.root = Some(look);
+                    return Ok(());
+                }
+                _ => return Err(bad("its first entry is no directory")),
+            }
+        }
+    }
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if !self.begun {
+            self.begun = true;
+            self.begin()?;
+        }
+        let n = if self.front.is_empty() {
+            self.inner.read(buffer)?
+        } else {
+            let n = self.front.len().min(buffer.len());
+            buffer[..n].copy_from_slice(&self.front[..n]);
+            self.front.drain(..n);
+            n
+        };
+        let got = &buffer[..n];
+        self.digest.update(got);
+        self.bytes += n as u64;
+        let tail = got.iter().rev().take_while(|b| **b == 0).take(2 * BLOCK).count();
+        self.zeros = if tail == n { self.zeros + tail } else { tail };
+        Ok(n)
+    }
+}
+
+fn bad(why: &str) -> io::Error {
+    io::Error::other(format!("the engine's tar stream of a volume cannot be used: {why}"))
+}

@@ -1,0 +1,218 @@
+//! Walking a directory tree by descriptors, never by path: no symlink in it can lead out of it, names may be any bytes, and
+//! neither depth nor length of a path has a limit but memory.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::vec;
+
+use rustix::fs::{
+    AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, fchmod, fchown, fstat, futimens, open,
+    openat, statat, syncfs,
+};
+use sha2::{Digest, Sha256};
+
+use crate::engine::stopped;
+use crate::error::Error;
+use crate::store::cache::head::{RootLook, Size};
+use crate::store::names::hex;
+use crate::wait::{Stop, Wait};
+
+/// How a directory in a tree is opened.
+pub(super) const FOLDER: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Why a visit failed; the walk adds what was being done, to what.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Io(io::Error),
+    Stopped(Stop),
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Fault::Io(error)
+    }
+}
+
+impl From<rustix::io::Errno> for Fault {
+    fn from(error: rustix::io::Errno) -> Self {
+        Fault::Io(error.into())
+    }
+}
+
+impl From<Stop> for Fault {
+    fn from(stop: Stop) -> Self {
+        Fault::Stopped(stop)
+    }
+}
+
+impl Fault {
+    pub(super) fn into_error(self, doing: &str, path: &Path) -> Error {
+        match self {
+            Fault::Io(e) => Error::io(format_args!("{doing} {}", path.display()), &e),
+            Fault::Stopped(stop) => stopped(&format_args!("{doing} {}", path.display()), stop),
+        }
+    }
+}
+
+/// One step of a walk.
+pub(super) enum Visit<'a> {
+    /// Something in `folder`. A directory is entered next.
+    Entry { folder: BorrowedFd<'a>, name: &'a CStr, stat: &'a Stat },
+    /// The directory `folder`, after everything in it. The last one is the root.
+    Leave { folder: BorrowedFd<'a>, stat: &'a Stat },
+}
+
+/// A directory that the walk is in.
+struct Level {
+    stat: Stat,
+    names: vec::IntoIter<CString>,
+}
+
+/// Visits everything below `root`, each directory's entries in the order of their names.
+pub(super) fn walk(
+    root: OwnedFd,
+    wait: Wait<'_>,
+    visit: &mut dyn FnMut(Visit<'_>) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut folder = root;
+    let mut levels = vec![Level { stat: fstat(&folder)?, names: names(&folder)?.into_iter() }];
+    while let Some(level) = levels.last_mut() {
+        wait.left()?;
+        match level.names.next() {
+            Some(name) => {
+                let stat = statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW)?;
+                visit(Visit::Entry { folder: folder.as_fd(), name: &name, stat: &stat })?;
+                if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+                    // Only the current directory is open: a tree may be deeper than descriptors go round.
+                    folder = openat(&folder, &name, FOLDER, Mode::empty())?;
+                    levels.push(Level { stat, names: names(&folder)?.into_iter() });
+                }
+            }
+            None => {
+                visit(Visit::Leave { folder: folder.as_fd(), stat: &level.stat })?;
+                levels.pop();
+                if let Some(parent) = levels.last() {
+                    folder = up(&folder, &parent.stat)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The directory above `folder`, which must be the one that `expected` describes.
+pub(super) fn up(folder: &OwnedFd, expected: &Stat) -> Result<OwnedFd, Fault> {
+    let parent = openat(folder, c"..", FOLDER, Mode::empty())?;
+    let found = fstat(&parent)?;
+    if (found.st_dev, found.st_ino) != (expected.st_dev, expected.st_ino) {
+        return Err(io::Error::other("a directory was moved while it was being read").into());
+    }
+    Ok(parent)
+}
+
+/// The names in a directory, sorted.
+pub(super) fn names(folder: &OwnedFd) -> Result<Vec<CString>, Fault> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name != c"." && name != c".." {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Opens the root of a tree.
+pub(super) fn open_root(path: &Path) -> io::Result<OwnedFd> {
+    Ok(open(path, FOLDER, Mode::empty())?)
+}
+
+/// What a tree looks like to `stat`: whoever changes anything in it changes this.
+pub(super) struct Look {
+    pub(super) digest: String,
+    pub(super) size: Size,
+    pub(super) root: RootLook,
+}
+
+/// Looks at every file of the tree at `path`, without reading any.
+pub(super) fn look(path: &Path, wait: Wait<'_>) -> Result<Look, Error> {
+    let mut digest = Sha256::new();
+    let mut size = Size::default();
+    let mut root = RootLook { mode: 0, mtime: (0, 0) };
+    let mut take = |stat: &Stat, name: Option<&CStr>| {
+        let folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        digest.update(name.map_or(&b""[..], CStr::to_bytes));
+        digest.update([0]);
+        // The change time says what the others do not: new contents of the same length, put back to the old time.
+        let numbers = [
+            i128::from(stat.st_mode),
+            i128::from(stat.st_uid),
+            i128::from(stat.st_gid),
+            i128::from(stat.st_ino),
+            i128::from(stat.st_rdev),
+            if folder { 0 } else { i128::from(stat.st_nlink) },
+            if folder { 0 } else { i128::from(stat.st_size) },
+            i128::from(stat.st_mtime),
+            i128::from(stat.st_mtime_nsec),
+            i128::from(stat.st_ctime),
+            i128::from(stat.st_ctime_nsec),
+        ];
+        numbers.iter().for_each(|n| digest.update(n.to_le_bytes()));
+    };
+    let open = open_root(path).map_err(Fault::from);
+    open.and_then(|open| {
+        walk(open, wait, &mut |visit| {
+            match visit {
+                Visit::Entry { name, stat, .. } => {
+                    size.entries += 1;
+                    size.bytes += blocks(stat);
+                    take(stat, Some(name));
+                }
+                Visit::Leave { stat, .. } => {
+                    take(stat, None);
+                    root = root_look(stat);
+                }
+            }
+            Ok(())
+        })
+    })
+    .map_err(|fault| fault.into_error("looking at the files of", path))?;
+    Ok(Look { digest: hex(&digest.finalize()), size, root })
+}
+
+/// Gives the root of a tree an owner, a mode and a time.
+pub(super) fn set_root(path: &Path, owner: (u32, u32), look: RootLook) -> Result<(), Error> {
+    let set = || -> Result<(), Fault> {
+        let root = open_root(path)?;
+        fchown(&root, Some(Uid::from_raw(owner.0)), Some(Gid::from_raw(owner.1)))?;
+        fchmod(&root, Mode::from_raw_mode(look.mode))?;
+        let time = Timespec { tv_sec: look.mtime.0, tv_nsec: look.mtime.1.into() };
+        futimens(&root, &Timestamps { last_access: time, last_modification: time })?;
+        Ok(())
+    };
+    set().map_err(|fault| fault.into_error("setting the owner of", path))
+}
+
+/// Writes everything on the file system of `path` to its disk.
+pub(super) fn sync(path: &Path) -> Result<(), Error> {
+    let synced = open_root(path).and_then(|root| Ok(syncfs(root)?));
+    synced.map_err(|e| Error::io(format!("syncing {}", path.display()), &e))
+}
+
+/// What `stat` says of a root directory, as far as clones keep it.
+pub(super) fn root_look(stat: &Stat) -> RootLook {
+    RootLook {
+        mode: stat.st_mode & 0o7777,
+        mtime: (stat.st_mtime as i64, u32::try_from(stat.st_mtime_nsec).unwrap_or_default()),
+    }
+}
+
+/// What a file takes on disk. `stat` counts in units of 512 bytes, whatever the file system's own are.
+pub(super) fn blocks(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_blocks).unwrap_or_default() * 512
+}

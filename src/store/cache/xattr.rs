@@ -1,0 +1,104 @@
+//! Extended attributes: POSIX ACLs, capabilities, the users' own and the overlay's.
+
+use std::ffi::{CStr, CString, OsStr};
+use std::fmt::Write;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fsetxattr, lgetxattr, llistxattr, lsetxattr};
+use rustix::io::Errno;
+
+use crate::store::cache::walk::Fault;
+
+/// The kernel's own limit on a value, and on the list of names (linux/limits.h).
+const MOST: usize = 64 << 10;
+
+/// The names of an open file's attributes.
+pub(super) fn list(file: BorrowedFd<'_>) -> Result<Vec<CString>, Fault> {
+    // Most files have none: a small buffer, and a large one where that is too small.
+    let mut buffer = vec![0; 256];
+    loop {
+        match flistxattr(file, &mut buffer[..]) {
+            Ok(n) => return Ok(split(&buffer[..n])),
+            Err(Errno::RANGE) if buffer.len() < MOST => buffer.resize(MOST, 0),
+            // A file system without attributes.
+            Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+/// The value of an open file's attribute; `None` where it has none of that name.
+pub(super) fn get(file: BorrowedFd<'_>, name: &CStr) -> Result<Option<Vec<u8>>, Fault> {
+    let mut buffer = vec![0; 256];
+    loop {
+        match fgetxattr(file, name, &mut buffer[..]) {
+            Ok(n) => {
+                buffer.truncate(n);
+                return Ok(Some(buffer));
+            }
+            Err(Errno::RANGE) if buffer.len() < MOST => buffer.resize(MOST, 0),
+            Err(Errno::NODATA | Errno::OPNOTSUPP) => return Ok(None),
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+/// Gives `to` those attributes of `from` that `keep` names.
+pub(super) fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, keep: impl Fn(&[u8]) -> bool) -> Result<(), Fault> {
+    for name in list(from)? {
+        if !keep(name.to_bytes()) {
+            continue;
+        }
+        if let Some(value) = get(from, &name)? {
+            settle(fsetxattr(to, &name, &value, XattrFlags::empty()), &name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives `to/name` the attributes of `from/name`, neither of which can be opened.
+pub(super) fn copy_unopened(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr) -> Result<(), Fault> {
+    // There is no call relative to a directory for these, but /proc makes a path of a descriptor.
+    let Ok(source) = path(from, name) else { return Ok(()) };
+    let mut buffer = vec![0; MOST];
+    let names = match llistxattr(&source, &mut buffer[..]) {
+        Ok(n) => split(&buffer[..n]),
+        // Neither has any, or /proc is not there.
+        Err(Errno::OPNOTSUPP | Errno::PERM | Errno::NOENT | Errno::NAMETOOLONG) => return Ok(()),
+        Err(e) => return Err(e.into()),
+    };
+    for attribute in names {
+        match lgetxattr(&source, &attribute, &mut buffer[..]) {
+            Ok(n) => {
+                let set = lsetxattr(path(to, name)?, &attribute, &buffer[..n], XattrFlags::empty());
+                settle(set, &attribute)?;
+            }
+            Err(Errno::NODATA) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
+}
+
+/// A security module may refuse its own labels, and gives new files theirs anyway.
+fn settle(set: rustix::io::Result<()>, name: &CStr) -> Result<(), Fault> {
+    match set {
+        Err(Errno::PERM | Errno::OPNOTSUPP | Errno::INVAL) if name.to_bytes().starts_with(b"security.") => {
+            if name == c"security.capability" { set.map_err(Fault::from) } else { Ok(()) }
+        }
+        other => other.map_err(Fault::from),
+    }
+}
+
+fn path(folder: BorrowedFd<'_>, name: &CStr) -> io::Result<PathBuf> {
+    let mut text = String::new();
+    write!(text, "/proc/self/fd/{}", folder.as_raw_fd()).map_err(io::Error::other)?;
+    Ok(PathBuf::from(text).join(OsStr::from_bytes(name.to_bytes())))
+}
+
+fn split(list: &[u8]) -> Vec<CString> {
+    list.split(|b| *b == 0).filter(|name| !name.is_empty()).filter_map(|name| CString::new(name).ok()).collect()
+}

@@ -1,0 +1,53 @@
+//! How full the disks are: that of the root, and that of the engine where it is on this machine.
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::store::site::Site;
+use crate::wait::Wait;
+
+/// Free space, in percent of the file system. What only root may use counts as not free.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct DiskFree {
+    /// On the file system of the store's root.
+    pub root: f64,
+    /// On the file system of the engine's data root; `None` where that is not on this machine, or not to be seen.
+    pub engine: Option<f64>,
+}
+
+impl DiskFree {
+    /// The scarcer of the two.
+    pub fn percent(&self) -> f64 {
+        self.engine
+            .map_or(self.root, |engine| engine.min(self.root))
+    }
+}
+
+/// Asks both file systems.
+pub(crate) fn free(site: &Site) -> Result<DiskFree> {
+    site.check_open("asking for free space")?;
+    let root = percent_free(site.paths.root())?;
+    let data = site.engine.info(Wait::forever())?.docker_root_dir;
+    // Every address so far is a socket of this machine; the engine behind it may still be in a container or a machine of
+    // its own, and then its path means nothing here.
+    let engine = match Path::new(&data) {
+        data if data.is_absolute() && data.is_dir() => Some(percent_free(data)?),
+        _ => None,
+    };
+    Ok(DiskFree { root, engine })
+}
+
+fn percent_free(path: &Path) -> Result<f64> {
+    let stat = rustix::fs::statvfs(path).map_err(|e| {
+        Error::io(
+            format!("asking for the free space of {}", path.display()),
+            &e.into(),
+        )
+    })?;
+    match stat.f_blocks {
+        // A pseudo file system has no blocks, and never fills.
+        0 => Ok(100.0),
+        blocks => Ok(stat.f_bavail as f64 / blocks as f64 * 100.0),
+    }
+}

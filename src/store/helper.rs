@@ -1,0 +1,107 @@
+//! A container that is never started: the engine's way to reach into volumes with tar streams alone, for a user who is only
+//! in the `docker` group, on any machine, without a shell in any image.
+
+use std::io::Read;
+
+use serde_json::{Value, json};
+
+use crate::engine::BodyReader;
+use crate::error::{ErrorKind, Result};
+use crate::store::site::Site;
+use crate::wait::Wait;
+
+/// An empty tar file: two blocks of zeros.
+const EMPTY_TAR: [u8; 1024] = [0; 1024];
+
+/// A never-started container with volumes mounted. [`remove`](Self::remove) it; one that is only dropped is removed too, but
+/// without a word about errors.
+pub(crate) struct Helper<'a> {
+    site: &'a Site,
+    id: String,
+}
+
+impl<'a> Helper<'a> {
+    /// Mounts each `(volume, path)` of `volumes`, without copying anything of the image into them.
+    pub(crate) fn create(site: &'a Site, volumes: &[(&str, &str)], wait: Wait<'_>) -> Result<Self> {
+        let mounts: Vec<Value> = volumes
+            .iter()
+            .map(|(volume, target)| volume_mount(volume, target, false))
+            .collect();
+        let image = site.names.empty_image();
+        let spec = json!({
+            "Image": image,
+            // Never run, but the engine wants one.
+            "Cmd": ["-"],
+            "Labels": site.labels("helper"),
+            "NetworkDisabled": true,
+            "HostConfig": {
+                "NetworkMode": "none",
+                "LogConfig": { "Type": "none" },
+                "Mounts": mounts,
+            },
+        });
+        let name = site.names.helper(&site.session.unique());
+        let id = match site.engine.create_container(&name, &spec, wait) {
+            // The first helper of this store, or somebody removed the image.
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                import_empty_image(site, wait)?;
+                site.engine.create_container(&name, &spec, wait)?
+            }
+            made => made?,
+        };
+        Ok(Helper { site, id })
+    }
+
+    /// Unpacks a tar stream below `path`, owners and modes as in the stream.
+    pub(crate) fn put(&self, path: &str, source: &mut dyn Read, wait: Wait<'_>) -> Result<()> {
+        self.site.engine.put_archive(&self.id, path, source, wait)
+    }
+
+    /// `path` as a tar stream. Never feed it into this same container: that deadlocks the engine.
+    pub(crate) fn get<'b>(&'b self, path: &str, wait: Wait<'b>) -> Result<BodyReader<'b>> {
+        self.site.engine.get_archive(&self.id, path, wait)
+    }
+
+    /// Removes the container; the volumes stay.
+    pub(crate) fn remove(mut self) -> Result<()> {
+        let id = std::mem::take(&mut self.id);
+        self.site
+            .engine
+            .remove_container(&id, Wait::forever())
+            .map(drop)
+    }
+}
+
+impl Drop for Helper<'_> {
+    fn drop(&mut self) {
+        if self.id.is_empty() {
+            return;
+        }
+        if let Err(e) = self.site.engine.remove_container(&self.id, Wait::forever()) {
+            log::warn!("{e}; the next open of this root removes it");
+        }
+    }
+}
+
+/// Makes the image that helpers are made of: no files at all, so no registry is needed.
+pub(crate) fn import_empty_image(site: &Site, wait: Wait<'_>) -> Result<()> {
+    let label = format!("LABEL docker-store.prefix={}", site.names.prefix());
+    site.engine.import_image(
+        &mut EMPTY_TAR.as_slice(),
+        &site.names.empty_image(),
+        Some(&label),
+        wait,
+        |_| Ok(()),
+    )
+}
+
+/// A mount of a volume. `NoCopy` always: else the engine fills an empty volume from the image and re-owns its root.
+pub(crate) fn volume_mount(volume: &str, target: &str, read_only: bool) -> Value {
+    json!({
+        "Type": "volume",
+        "Source": volume,
+        "Target": target,
+        "ReadOnly": read_only,
+        "VolumeOptions": { "NoCopy": true },
+    })
+}

@@ -1,0 +1,292 @@
+//! [`Store`]: the front of the library.
+
+mod build;
+pub(crate) mod cache;
+mod clock;
+mod deletes;
+mod disk;
+mod helper;
+mod lock;
+mod names;
+mod options;
+mod paths;
+mod purge;
+mod results;
+mod session;
+mod site;
+mod stats;
+pub(crate) mod step;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use self::build::{Begun, Outcome};
+pub use self::disk::DiskFree;
+pub use self::options::{Options, Strategy};
+pub use self::purge::Purged;
+pub use self::results::ResultInfo;
+pub use self::stats::Stats;
+
+use self::cache::{CacheInfo, CacheRequest, Caches, Lease};
+use self::names::Names;
+use self::paths::Paths;
+use self::session::Session;
+use self::site::Site;
+use self::step::Step;
+use crate::engine::Engine;
+use crate::engine::address::{Surroundings, connector};
+use crate::engine::stopped;
+use crate::error::Result;
+use crate::wait::{Limits, Wait};
+
+/// An open store. Every method may be called from any number of threads at once, and from any number of processes that have
+/// the same root open.
+///
+/// Dropping it ends the session; [`close`](Self::close) does so too, and waits for what is still being removed. A child process
+/// that is forked without `exec` must not use it, and keeps the session alive for as long as it runs.
+pub struct Store {
+    site: Arc<Site>,
+    caches: Arc<Caches>,
+}
+
+impl Store {
+    /// Opens the store at `root`, making the directory if its parent exists, and removes what dead sessions left behind.
+    ///
+    /// Takes as long as the engine needs to answer a handful of calls, and to remove leftovers.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a root that is no directory or a bad option;
+    /// [`Io`](crate::ErrorKind::Io) where it cannot be made or written; [`Unreachable`](crate::ErrorKind::Unreachable) and
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) where there is no engine that serves.
+    pub fn open(root: impl AsRef<Path>, options: &Options) -> Result<Self> {
+        let address = Surroundings::of_process().address(options.engine.as_deref())?;
+        let connector = connector(&address)?;
+        let paths = Paths::create(root.as_ref())?;
+        let names = Names::new(&options.word, paths.root())?;
+        let engine =
+            Engine::negotiate(connector, Wait::forever().at_most(options.connect_timeout))?;
+        let session = Session::begin(&paths.sessions())?;
+        let site = Arc::new(Site::new(engine, names, paths, session, options.cache));
+        let store = Store {
+            site,
+            caches: Arc::new(Caches::default()),
+        };
+        store.purge()?;
+        Ok(store)
+    }
+
+    /// The root directory, without links.
+    pub fn root(&self) -> &Path {
+        self.site.paths.root()
+    }
+
+    /// What every name of this store on the engine begins with.
+    pub fn prefix(&self) -> &str {
+        self.site.names.prefix()
+    }
+
+    /// A directory for the caller's own files.
+    pub fn state_dir(&self) -> PathBuf {
+        self.site.paths.state()
+    }
+
+    /// A directory that is empty and that nobody may enter.
+    pub fn empty_dir(&self) -> PathBuf {
+        self.site.paths.empty()
+    }
+
+    /// The log of the build of `id`, whether it exists yet or not. It grows while the build runs.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for an id that no image name takes.
+    pub fn log_file(&self, id: &str) -> Result<PathBuf> {
+        Ok(self.site.paths.log(&self.site.names.id(id)?))
+    }
+
+    /// The address of the engine.
+    pub fn engine(&self) -> &str {
+        self.site.engine.address()
+    }
+
+    /// The version of the Engine API that is spoken.
+    pub fn api_version(&self) -> String {
+        self.site.engine.version().to_string()
+    }
+
+    /// How much space is free.
+    ///
+    /// # Errors
+    ///
+    /// What the engine or the system answered.
+    pub fn df(&self) -> Result<DiskFree> {
+        disk::free(&self.site)
+    }
+
+    /// Whether `id` has been built: one round trip to the engine.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for an id that no image name takes. A broken connection is an
+    /// error, never "no".
+    pub fn result(&self, id: &str) -> Result<bool> {
+        results::exists(&self.site, id)
+    }
+
+    /// All results, by id.
+    ///
+    /// # Errors
+    ///
+    /// What the engine answered.
+    pub fn results(&self) -> Result<Vec<ResultInfo>> {
+        results::list(&self.site)
+    }
+
+    /// Removes the result `id` and its log. `false`: there was no result. Other names of the same image stay, and so do the
+    /// results that were built on it.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`](crate::ErrorKind::Busy) while `id` is being built, or where a container of somebody else's is made of it.
+    pub fn delete(&self, id: &str) -> Result<bool> {
+        results::delete(&self.site, id)
+    }
+
+    /// Begins to build `id` on the result `base`, or on nothing; unless it has been built. Waits while somebody else, in this
+    /// process or another, builds the same id.
+    ///
+    /// `limits` holds for this call and for all of the step.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::ErrorKind::NotFound) for a base that has not been built.
+    pub fn begin(&self, base: Option<&str>, id: &str, limits: &Limits) -> Result<Begun> {
+        build::begin(&self.site, base, id, limits)
+    }
+
+    /// [`begin`](Self::begin), `work`, and then commit; or abort where `work` fails or panics.
+    ///
+    /// # Errors
+    ///
+    /// Those of `begin`, of `work` and of [`Step::commit`]. After an error there is no result.
+    pub fn build(
+        &self,
+        base: Option<&str>,
+        id: &str,
+        limits: &Limits,
+        work: impl FnOnce(&mut Step) -> Result<()>,
+    ) -> Result<Outcome> {
+        build::build(&self.site, base, id, limits, work)
+    }
+
+    /// Writes the file or directory at `path` of the result `id` to `tar` as a tar stream, and gives the bytes written.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::ErrorKind::NotFound) where the result or the path does not exist.
+    pub fn copy_out(
+        &self,
+        id: &str,
+        path: &str,
+        tar: &mut dyn Write,
+        limits: &Limits,
+    ) -> Result<u64> {
+        results::copy_out(&self.site, id, path, tar, limits)
+    }
+
+    /// Lends a private writable copy of the newest generation of the cache `name`, which is any bytes but none. A cache that
+    /// does not exist is created, empty.
+    ///
+    /// # Errors
+    ///
+    /// What the engine or the system answered.
+    pub fn cache(&self, name: impl AsRef<[u8]>, request: &CacheRequest) -> Result<Lease> {
+        self.site.check_open("leasing a cache")?;
+        self.caches.acquire(&self.site, name.as_ref(), request)
+    }
+
+    /// Removes a cache. Leases in flight go on, and their releases are discarded. `false`: there was none.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`](crate::ErrorKind::Busy) where a container that is not of this store mounts it.
+    pub fn delete_cache(&self, name: impl AsRef<[u8]>) -> Result<bool> {
+        self.site.check_open("deleting a cache")?;
+        self.caches.delete(&self.site, name.as_ref())
+    }
+
+    /// All caches, by name.
+    ///
+    /// # Errors
+    ///
+    /// What the system answered.
+    pub fn caches(&self) -> Result<Vec<CacheInfo>> {
+        self.site.check_open("listing caches")?;
+        self.caches.list(&self.site)
+    }
+
+    /// Waits until everything that was given up has left the engine.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled), as `limits` says.
+    pub fn complete_deletes(&self, limits: &Limits) -> Result<()> {
+        self.site.check_open("completing deletes")?;
+        self.caches.retry_deletes(&self.site)?;
+        self.site
+            .deletes
+            .wait_idle(limits.wait())
+            .map_err(|stop| stopped(&"completing deletes", stop))
+    }
+
+    /// What has been done since this store was opened.
+    pub fn stats(&self) -> Stats {
+        self.site.counters.read()
+    }
+
+    /// Removes what dead sessions left, as opening does. What a live session of any process holds stays.
+    ///
+    /// # Errors
+    ///
+    /// What the engine answered to being asked what there is.
+    pub fn purge(&self) -> Result<Purged> {
+        purge::purge(&self.site, &self.caches)
+    }
+
+    /// Closes the store: waits for removals under way, and ends the session. Steps and leases that are still open answer
+    /// [`Closed`](crate::ErrorKind::Closed) from now on; what they hold is removed when they are dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::ErrorKind::Closed) where another handle of it was closed before.
+    pub fn close(self) -> Result<()> {
+        self.shut()
+    }
+
+    /// [`close`](Self::close) for handles that outlive it.
+    pub(crate) fn shut(&self) -> Result<()> {
+        self.site.check_open("closing")?;
+        if self.site.close() {
+            self.site.deletes.join();
+            self.site.engine.close_idle();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.site.close();
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("root", &self.root())
+            .field("prefix", &self.prefix())
+            .finish_non_exhaustive()
+    }
+}

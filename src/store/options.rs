@@ -1,0 +1,98 @@
+//! How to open a store.
+
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::names;
+
+/// How caches are cloned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Strategy {
+    /// Overlay where the engine can, found out by trying; else copy.
+    #[default]
+    Automatic,
+    /// A lease is a new layer over the layers of the generation: constant in time, Linux engines only.
+    Overlay,
+    /// A lease is a copy of the generation's files: any engine.
+    Copy,
+}
+
+/// The options that concern caches.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CacheOptions {
+    pub(crate) strategy: Strategy,
+    /// Sync the files of a lease to disk before the head moves to it.
+    pub(crate) sync: bool,
+}
+
+/// How to open a [`Store`](crate::Store). Every setter has a default that suits most.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub(crate) engine: Option<String>,
+    pub(crate) word: String,
+    pub(crate) cache: CacheOptions,
+    pub(crate) connect_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            engine: None,
+            word: names::WORD.to_owned(),
+            cache: CacheOptions::default(),
+            connect_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Options {
+    /// The defaults.
+    pub fn new() -> Self {
+        Options::default()
+    }
+
+    /// The engine's address, such as `unix:///var/run/docker.sock`. By default `DOCKER_HOST`, else the current docker
+    /// context, else that socket.
+    pub fn engine(&mut self, address: impl Into<String>) -> &mut Self {
+        self.engine = Some(address.into());
+        self
+    }
+
+    /// The word in front of every name on the engine; `obuilder` by default, so that OBuilder finds the results. Only
+    /// `a`–`z` and `0`–`9`.
+    pub fn name(&mut self, word: impl Into<String>) -> &mut Self {
+        self.word = word.into();
+        self
+    }
+
+    /// How caches are cloned; [`Strategy::Automatic`] by default.
+    pub fn strategy(&mut self, strategy: Strategy) -> &mut Self {
+        self.cache.strategy = strategy;
+        self
+    }
+
+    /// Whether the files of a released lease are synced to disk before it becomes the cache's next generation; `false` by
+    /// default. Without it a killed process loses nothing, but a power failure may leave files of the newest
+    /// generation empty or torn. Only where this process reaches the engine's volumes as files.
+    pub fn sync(&mut self, sync: bool) -> &mut Self {
+        self.cache.sync = sync;
+        self
+    }
+
+    /// How long opening may take to reach the engine; 30 seconds by default.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for zero.
+    pub fn connect_timeout(&mut self, limit: Duration) -> Result<&mut Self> {
+        if limit.is_zero() {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "a connect timeout of zero would never connect",
+            ));
+        }
+        self.connect_timeout = limit;
+        Ok(self)
+    }
+}

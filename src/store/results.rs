@@ -1,0 +1,141 @@
+//! Results: look up, list, delete, copy out of.
+
+use std::io::Write;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::json;
+
+use crate::engine::images::must_exist;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::lock::FileLock;
+use crate::store::site::Site;
+use crate::store::step::copy::{absolute, pour};
+use crate::wait::{Limits, Wait};
+
+/// One result in a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ResultInfo {
+    /// The id it was built under.
+    pub id: String,
+    /// When its image was made.
+    pub created: SystemTime,
+    /// Bytes, counting layers that it shares with others.
+    pub size: u64,
+}
+
+/// Whether `id` has been built, in one round trip.
+pub(crate) fn exists(site: &Site, id: &str) -> Result<bool> {
+    site.check_open("looking up a result")?;
+    let id = site.names.id(id)?;
+    site.engine
+        .image_exists(&site.names.image(&id), Wait::forever())
+}
+
+/// All results, by id.
+pub(crate) fn list(site: &Site) -> Result<Vec<ResultInfo>> {
+    site.check_open("listing results")?;
+    let images = site
+        .engine
+        .list_images(&format!("{}-image-*", site.names.prefix()), Wait::forever())?;
+    let mut results = Vec::new();
+    for image in images {
+        for tag in image.repo_tags.iter().flatten() {
+            if let Some(id) = site.names.id_of_image(tag) {
+                let created =
+                    UNIX_EPOCH + Duration::from_secs(image.created.try_into().unwrap_or_default());
+                results.push(ResultInfo {
+                    id: id.to_owned(),
+                    created,
+                    size: image.size,
+                });
+            }
+        }
+    }
+    results.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(results)
+}
+
+/// Removes the result and its log. `false`: there was no result.
+pub(crate) fn delete(site: &Site, id: &str) -> Result<bool> {
+    site.check_open("deleting a result")?;
+    let id = site.names.id(id)?;
+    let path = site.paths.build_lock(id.as_str());
+    let lock = match FileLock::try_take(&path) {
+        Ok(Some(lock)) => Some(lock),
+        Ok(None) => {
+            return Err(Error::new(
+                ErrorKind::Busy,
+                format!("deleting {:?}: it is being built", id.as_str()),
+            ));
+        }
+        // On a full disk there is no new lock, and a delete is what makes room. Whoever builds has the file there.
+        Err(_) if !path.exists() => None,
+        Err(e) => return Err(e),
+    };
+    let name = site.names.image(&id);
+    let removed = site
+        .engine
+        .remove_image(&name, Wait::forever())
+        .map_err(|e| match e.kind() {
+            // Its last name, and a container is made of it.
+            ErrorKind::Conflict => Error::new(ErrorKind::Busy, e.message()).with_http_status(409),
+            _ => e,
+        });
+    let log = match &removed {
+        Ok(_) => remove_if_there(&site.paths.log(&id)),
+        Err(_) => Ok(()),
+    };
+    if let Some(lock) = lock {
+        lock.remove();
+    }
+    let removed = removed?;
+    log.map(|()| removed)
+}
+
+/// Writes a path of a result to `tar` as a tar stream.
+pub(crate) fn copy_out(
+    site: &Site,
+    id: &str,
+    path: &str,
+    tar: &mut dyn Write,
+    limits: &Limits,
+) -> Result<u64> {
+    site.check_open("copying out of a result")?;
+    let id = site.names.id(id)?;
+    absolute(path)?;
+    let image = site.names.image(&id);
+    let spec = json!({
+        "Image": image,
+        "Entrypoint": ["-"],
+        "Labels": site.labels("helper"),
+        "HostConfig": { "NetworkMode": "none", "LogConfig": { "Type": "none" } },
+    });
+    let name = site.names.helper(&site.session.unique());
+    let container = site
+        .engine
+        .create_container(&name, &spec, limits.wait())
+        .map_err(|e| match e.kind() {
+            ErrorKind::NotFound => must_exist(&format!("the result {:?}", id.as_str())),
+            _ => e,
+        })?;
+    let copied = (|| {
+        let mut body = site.engine.get_archive(&container, path, limits.wait())?;
+        let copied = pour(&mut body, tar);
+        body.why().map_or(copied, Err)
+    })();
+    if let Err(e) = site.engine.remove_container(&container, Wait::forever()) {
+        log::warn!("{e}; the next open of this root removes it");
+    }
+    copied
+}
+
+fn remove_if_there(path: &std::path::Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(
+            format!("removing the log {}", path.display()),
+            &e,
+        )),
+        _ => Ok(()),
+    }
+}

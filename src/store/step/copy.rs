@@ -1,0 +1,238 @@
+//! Copying files into and out of a step, as tar streams.
+
+use std::io::{Read, Write};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::step::{Open, Step, Surroundings, spec};
+
+/// Tar streams move in pieces of this.
+const PIECE: usize = 256 << 10;
+
+impl Step {
+    /// Unpacks the tar stream `tar` below `path`, an absolute path that is made where it is missing. Owners, modes and
+    /// times are those in the stream.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for a path that is not absolute; [`Io`](ErrorKind::Io) where `tar` itself
+    /// fails; [`Engine`](ErrorKind::Engine) where the engine cannot unpack it, as one that is cut short.
+    pub fn copy_in(&mut self, path: &str, tar: &mut dyn Read) -> Result<()> {
+        self.working("copying files in", |open, step| {
+            open.copy_in(step, path, tar)
+        })
+    }
+
+    /// Writes the file or directory at `path`, an absolute path, to `tar` as a tar stream whose first entry is its last
+    /// component. Gives the bytes written.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) where there is no such path: the step goes on. [`Io`](ErrorKind::Io) where `tar`
+    /// cannot be written.
+    pub fn copy_out(&mut self, path: &str, tar: &mut dyn Write) -> Result<u64> {
+        let mut missing = None;
+        let copied = self.working("copying files out", |open, step| {
+            match open.copy_out(step, path, tar) {
+                Err(e) if e.kind() == ErrorKind::NotFound => {
+                    missing = Some(e);
+                    Ok(0)
+                }
+                done => done,
+            }
+        })?;
+        match missing {
+            Some(e) => Err(e),
+            None => Ok(copied),
+        }
+    }
+}
+
+impl Open {
+    fn copy_in(&mut self, step: &Surroundings<'_>, path: &str, tar: &mut dyn Read) -> Result<()> {
+        absolute(path)?;
+        let container = self.some_container(step)?;
+        make_path(step, &container, path)?;
+        if let Some(made) = self.container.as_mut() {
+            made.changed = true;
+        }
+        let mut counted = Whole {
+            source: tar,
+            tail: [0; 1024],
+            bytes: 0,
+        };
+        step.site
+            .engine
+            .put_archive(&container, path, &mut counted, step.wait)?;
+        counted.check()
+    }
+
+    fn copy_out(
+        &mut self,
+        step: &Surroundings<'_>,
+        path: &str,
+        tar: &mut dyn Write,
+    ) -> Result<u64> {
+        absolute(path)?;
+        let container = self.some_container(step)?;
+        let mut body = step.site.engine.get_archive(&container, path, step.wait)?;
+        let copied = pour(&mut body, tar);
+        body.why().map_or(copied, Err)
+    }
+
+    /// The step's container, whether it has run something or not.
+    fn some_container(&mut self, step: &Surroundings<'_>) -> Result<String> {
+        let idle = spec::idle(&self.image(step)?.name);
+        match &self.container {
+            Some(made) => Ok(made.container.clone()),
+            None => self
+                .make_container(step, idle, None)
+                .map(|made| made.container.clone()),
+        }
+    }
+}
+
+/// Makes the directories of `path` that are missing.
+fn make_path(step: &Surroundings<'_>, container: &str, path: &str) -> Result<()> {
+    let engine = &step.site.engine;
+    let names: Vec<&str> = path.split('/').filter(|name| !name.is_empty()).collect();
+    // From the deepest upwards: mostly all of it is there.
+    let mut there = names.len();
+    while there > 0
+        && !engine.path_exists(
+            container,
+            &format!("/{}", names[..there].join("/")),
+            step.wait,
+        )?
+    {
+        there -= 1;
+    }
+    if there == names.len() {
+        return Ok(());
+    }
+    let mut tar = tar::Builder::new(Vec::new());
+    let packing = |e| Error::io("packing directories", &e);
+    for depth in there + 1..=names.len() {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Directory);
+        header.set_mode(0o755);
+        header.set_size(0);
+        tar.append_data(&mut header, names[there..depth].join("/"), &[][..])
+            .map_err(packing)?;
+    }
+    let tar = tar.into_inner().map_err(packing)?;
+    engine.put_archive(
+        container,
+        &format!("/{}", names[..there].join("/")),
+        &mut tar.as_slice(),
+        step.wait,
+    )
+}
+
+pub(crate) fn absolute(path: &str) -> Result<()> {
+    if !path.starts_with('/') || path.contains('\0') {
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("{path:?} is not an absolute path"),
+        ));
+    }
+    if path.split('/').any(|name| name == "..") {
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("{path:?} has .. in it"),
+        ));
+    }
+    Ok(())
+}
+
+/// Moves all of `from` to `to`, and gives the bytes moved.
+pub(crate) fn pour(from: &mut dyn Read, to: &mut dyn Write) -> Result<u64> {
+    let mut buffer = vec![0; PIECE];
+    let mut moved = 0;
+    loop {
+        let n = from
+            .read(&mut buffer)
+            .map_err(|e| Error::io("reading the files", &e))?;
+        if n == 0 {
+            return Ok(moved);
+        }
+        to.write_all(&buffer[..n])
+            .map_err(|e| Error::io("writing the tar stream", &e))?;
+        moved += n as u64;
+    }
+}
+
+/// Watches a tar stream pass: engines take one that stops between two entries for whole, though its end is missing.
+struct Whole<'a> {
+    source: &'a mut dyn Read,
+    /// The last bytes seen; a whole stream ends with two blocks of zeros.
+    tail: [u8; 1024],
+    bytes: u64,
+}
+
+impl Whole<'_> {
+    fn check(&self) -> Result<()> {
+        if self.bytes >= 1024 && self.tail.iter().all(|b| *b == 0) {
+            return Ok(());
+        }
+        let why = format!(
+            "the tar stream is cut short: it has {} bytes, and no end mark",
+            self.bytes
+        );
+        Err(Error::new(ErrorKind::CutShort, why))
+    }
+}
+
+impl Read for Whole<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.source.read(buffer)?;
+        self.bytes += n as u64;
+        let keep = self.tail.len();
+        if n >= keep {
+            self.tail.copy_from_slice(&buffer[n - keep..n]);
+        } else {
+            self.tail.copy_within(n.., 0);
+            self.tail[keep - n..].copy_from_slice(&buffer[..n]);
+        }
+        Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tar_stream_without_its_end_is_told_from_a_whole_one() {
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(5);
+        tar.append_data(&mut header, "a", &b"hello"[..])
+            .expect("in memory");
+        let whole = tar.into_inner().expect("in memory");
+        for (end, good) in [
+            (whole.len(), true),
+            (whole.len() - 1024, false),
+            (whole.len() - 600, false),
+            (0, false),
+        ] {
+            let mut source = &whole[..end];
+            let mut watch = Whole {
+                source: &mut source,
+                tail: [0; 1024],
+                bytes: 0,
+            };
+            pour(&mut watch, &mut std::io::sink()).expect("in memory");
+            assert_eq!(watch.check().is_ok(), good, "{end} bytes");
+        }
+    }
+
+    #[test]
+    fn paths_are_absolute_and_stay_where_they_point() {
+        for path in ["", "a", "../a", "/a/../b", "/..", "/a\0b"] {
+            assert!(absolute(path).is_err(), "{path:?}");
+        }
+        for path in ["/", "/a", "/a/b/", "/..a"] {
+            assert!(absolute(path).is_ok(), "{path:?}");
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! [`Step`]: a build in progress. It holds the tag `PREFIX-image-tmp-ID`, and one container at a time.
+
+pub(crate) mod command;
+pub(crate) mod copy;
+mod log;
+mod publish;
+mod run;
+mod secrets;
+mod source;
+mod spec;
+
+use std::sync::Arc;
+
+pub use self::run::{Channel, Exit, Output};
+pub use self::source::{Progress, RegistryLogin};
+
+use self::log::LogFile;
+use self::secrets::SecretVolume;
+use self::spec::{Config, Spec};
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::lock::FileLock;
+use crate::store::names::Id;
+use crate::store::site::Site;
+use crate::wait::{Limits, Wait};
+
+/// A build in progress, from [`Store::begin`](crate::Store::begin) until [`commit`](Self::commit) or
+/// [`abort`](Self::abort). One that is dropped is aborted in the background.
+///
+/// Every method blocks, and ends when the limits given to `begin` say so. A method that fails leaves a step that can
+/// only be aborted, unless it failed on its arguments. A step may be handed from thread to thread, and is used by one at
+/// a time.
+pub struct Step {
+    site: Arc<Site>,
+    id: Id,
+    limits: Limits,
+    /// `None` once committed or aborted.
+    open: Option<Open>,
+}
+
+/// What a step holds while it is open.
+struct Open {
+    /// Nobody else builds this id meanwhile; and by this lock a purge knows that the step is alive.
+    lock: FileLock,
+    log: LogFile,
+    /// What the step has come to, once it has begun with something.
+    image: Option<Current>,
+    container: Option<Made>,
+    /// Tags that the step holds beside its first, and how many it ever had.
+    further: Vec<String>,
+    tags: u32,
+    failed: bool,
+}
+
+/// The image the step has come to.
+struct Current {
+    /// The step's tag that names it.
+    name: String,
+    /// The configuration that the result is to have: the base's own.
+    config: Config,
+    layers: usize,
+}
+
+/// The step's container.
+struct Made {
+    container: String,
+    spec: Spec,
+    secrets: Option<SecretVolume>,
+    /// Whether its files may differ from its image's.
+    changed: bool,
+}
+
+impl Step {
+    /// Begins with `base`, or with nothing. `lock` is that of `id`.
+    pub(crate) fn begin(
+        site: &Arc<Site>,
+        base: Option<&Id>,
+        id: Id,
+        lock: FileLock,
+        limits: Limits,
+    ) -> Result<Self> {
+        let log = LogFile::of(&site.paths, &id);
+        let open = Open {
+            lock,
+            log,
+            image: None,
+            container: None,
+            further: Vec::new(),
+            tags: 0,
+            failed: false,
+        };
+        let mut step = Step {
+            site: Arc::clone(site),
+            id,
+            limits,
+            open: Some(open),
+        };
+        if let Some(base) = base {
+            let tag = step.site.names.tmp_image(&step.id);
+            let image = step.site.names.image(base);
+            step.site
+                .engine
+                .tag_image(&image, &tag, step.limits.wait())
+                .map_err(|e| match e.kind() {
+                    ErrorKind::NotFound => Error::new(
+                        ErrorKind::NotFound,
+                        format!(
+                            "the base {:?} of {:?} does not exist",
+                            base.as_str(),
+                            step.id.as_str()
+                        ),
+                    ),
+                    _ => e,
+                })?;
+            step.working("looking at the base", |open, step| open.take_tag(step))?;
+        }
+        // Last, so that a bad base does not cost the log of the try before.
+        step.working("beginning the log", |open, step| {
+            open.log.begin(&step.site.paths)
+        })?;
+        Ok(step)
+    }
+
+    /// The id that a commit will record.
+    pub fn id(&self) -> &str {
+        self.id.as_str()
+    }
+
+    /// Writes `bytes` to the step's log, between what its commands write.
+    ///
+    /// # Errors
+    ///
+    /// [`Io`](ErrorKind::Io) where the log cannot be written; the step can then only be aborted.
+    pub fn write_log(&mut self, bytes: &[u8]) -> Result<()> {
+        self.working("writing to the log", |open, _| open.log.write(bytes))
+    }
+
+    /// Records the result and ends the step. The result appears with the last call, at once and whole: whatever happens
+    /// before leaves none.
+    ///
+    /// # Errors
+    ///
+    /// [`Conflict`](ErrorKind::Conflict) after a failure of this step, which is then aborted; else what went wrong. After an
+    /// error there is no result, and a further try may begin.
+    pub fn commit(mut self) -> Result<()> {
+        self.finish(true)
+    }
+
+    /// Ends the step without a result, and removes its container and its tag. The log stays.
+    ///
+    /// # Errors
+    ///
+    /// What the engine refused to remove; the next open of this root, or the next build of this id, removes it.
+    pub fn abort(mut self) -> Result<()> {
+        self.finish(false)
+    }
+
+    /// [`commit`](Self::commit) and [`abort`](Self::abort) for handles that outlive the step.
+    pub(crate) fn finish(&mut self, commit: bool) -> Result<()> {
+        let committed = match commit {
+            true => self.working("committing", |open, step| open.publish_result(step)),
+            false => self
+                .site
+                .check_open("aborting a step")
+                .and(self.still_open("aborting").map(drop)),
+        };
+        let Some(open) = self.open.take() else {
+            return committed;
+        };
+        let cleaned = open.end(&self.site, &self.id);
+        match (commit, committed, cleaned) {
+            // There is a result, and what is left over is found again by name.
+            (true, Ok(()), Err(e)) => {
+                ::log::warn!("after committing {:?}: {e}", self.id.as_str());
+                Ok(())
+            }
+            (_, Ok(()), cleaned) => cleaned,
+            (_, Err(e), _) => Err(e),
+        }
+    }
+
+    /// Runs `work` on the open step. A failure of anything but the arguments spoils the step.
+    fn working<T>(
+        &mut self,
+        doing: &str,
+        work: impl FnOnce(&mut Open, &Surroundings<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.site.check_open(doing)?;
+        let id = self.id.clone();
+        let Some(open) = self.open.as_mut() else {
+            return Err(ended(&id, doing));
+        };
+        if open.failed {
+            let why = format!(
+                "{doing}: the step {:?} has failed and can only be aborted",
+                id.as_str()
+            );
+            return Err(Error::new(ErrorKind::Conflict, why));
+        }
+        let surroundings = Surroundings {
+            site: &self.site,
+            id: &self.id,
+            wait: self.limits.wait(),
+        };
+        // A panic of the caller's code on the way out leaves it spoiled, too.
+        open.failed = true;
+        let done = work(open, &surroundings);
+        open.failed = matches!(&done, Err(e) if e.kind() != ErrorKind::InvalidArgument);
+        done.map_err(|e| e.context(format_args!("step {:?}", id.as_str())))
+    }
+
+    fn still_open(&self, doing: &str) -> Result<&Open> {
+        self.open.as_ref().ok_or_else(|| ended(&self.id, doing))
+    }
+}
+
+/// What a step's parts need besides the step itself.
+struct Surroundings<'a> {
+    site: &'a Arc<Site>,
+    id: &'a Id,
+    wait: Wait<'a>,
+}
+
+impl Surroundings<'_> {
+    fn tag(&self) -> String {
+        self.site.names.tmp_image(self.id)
+    }
+}
+
+impl Open {
+    /// Looks at the image that the step's tag now names.
+    fn take_tag(&mut self, step: &Surroundings<'_>) -> Result<()> {
+        let tag = step.tag();
+        let image = step.site.engine.inspect_image(&tag, step.wait)?;
+        let image =
+            image.ok_or_else(|| crate::engine::images::must_exist(&format!("image {tag}")))?;
+        self.image = Some(Current {
+            name: tag,
+            config: image.config.unwrap_or_default(),
+            layers: image.root_fs.layers.len(),
+        });
+        Ok(())
+    }
+
+    /// The image the step has come to; without a base it begins with no files at all.
+    fn image(&mut self, step: &Surroundings<'_>) -> Result<&Current> {
+        if self.image.is_none() {
+            source::from_nothing(step)?;
+            self.take_tag(step)?;
+        }
+        self.image
+            .as_ref()
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "a step without an image"))
+    }
+
+    /// Removes the container, and then its secrets.
+    fn remove_container(&mut self, site: &Site) -> Result<()> {
+        let Some(made) = self.container.take() else {
+            return Ok(());
+        };
+        // Not the step's own wait: what was cancelled must be cleaned up, too.
+        let removed = site
+            .engine
+            .remove_container(&made.container, Wait::forever());
+        if let Some(secrets) = made.secrets {
+            secrets.remove(site);
+        }
+        removed.map(drop)
+    }
+
+    /// Removes the step's further tags.
+    fn remove_tags(&mut self, site: &Site) -> Result<()> {
+        let mut done = Ok(());
+        for tag in std::mem::take(&mut self.further) {
+            let removed = site
+                .engine
+                .remove_image(&tag, Wait::forever().at_most(REMOVAL));
+            done = done.and(removed.map(drop));
+        }
+        done
+    }
+
+    /// A tag that the step has not had yet. What an engine loads or imports must not take over one in use: the image before
+    /// would be left without a name, and nobody would find it again.
+    fn new_tag(&mut self, step: &Surroundings<'_>) -> String {
+        self.tags += 1;
+        let tag = format!("{}:{}", step.tag(), self.tags);
+        self.further.push(tag.clone());
+        tag
+    }
+
+    /// Leaves nothing of the step on the engine, and lets the next one begin.
+    fn end(mut self, site: &Site, id: &Id) -> Result<()> {
+        let container = self.remove_container(site);
+        // Even where the step knows of no image: the tag may be there, of a base that could not be looked at.
+        self.further.push(site.names.tmp_image(id));
+        let tags = self.remove_tags(site);
+        self.lock.remove();
+        container.and(tags)
+    }
+}
+
+/// An engine that takes longer to untag an image is wedged.
+const REMOVAL: std::time::Duration = std::time::Duration::from_secs(300);
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        let id = self.id.clone();
+        let job = move |site: &Arc<Site>| {
+            if let Err(e) = open.end(site, &id) {
+                ::log::warn!("aborting {:?}: {e}", id.as_str());
+            }
+        };
+        self.site.deletes.push(&self.site, Box::new(job));
+    }
+}
+
+impl std::fmt::Debug for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Step")
+            .field("id", &self.id.as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+fn ended(id: &Id, doing: &str) -> Error {
+    Error::new(
+        ErrorKind::Closed,
+        format!(
+            "{doing}: the step {:?} was committed or aborted before",
+            id.as_str()
+        ),
+    )
+}

@@ -1,0 +1,359 @@
+//! Running a command: create, attach, ask for the exit, start, take the output as it comes, and find out how it ended.
+
+use std::io::Read;
+use std::time::Duration;
+
+use crate::engine::containers::{Attached, State};
+use crate::engine::frames::{self, Frames, UnknownKind};
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::step::command::{Command, Stdin};
+use crate::store::step::log::LogFile;
+use crate::store::step::secrets::SecretVolume;
+use crate::store::step::spec::{self, Spec};
+use crate::store::step::{Made, Open, Step, Surroundings};
+use crate::wait::Wait;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Exit {
+    /// Its exit status: 0 to 255; 128 + the signal's number where a signal ended it.
+    pub code: i64,
+}
+
+/// Which of its outputs a command wrote to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Channel {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// A piece of what a command wrote: as it came, not cut at lines.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Output<'a> {
+    /// Where it was written to.
+    pub channel: Channel,
+    /// The bytes; never none.
+    pub bytes: &'a [u8],
+}
+
+/// Takes pieces of output on the calling thread, in between reads.
+type Sink<'a> = &'a mut dyn FnMut(Output<'_>) -> Result<()>;
+
+/// Output is read in pieces of at most this.
+const PIECE: usize = 256 << 10;
+
+/// What a command ends with that was killed.
+const KILLED: i64 = 128 + 9;
+
+/// How long a look at a container that has ended may take, when the step's own time is up.
+const AFTERWARDS: Duration = Duration::from_secs(30);
+
+impl Step {
+    /// Runs `command` on what the step has come to, and writes its output to the log.
+    ///
+    /// Blocks until it ends. No lock of the store is held meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandFailed`](ErrorKind::CommandFailed) for an exit status other than zero, unless the command allows it;
+    /// [`OutOfMemory`](ErrorKind::OutOfMemory); [`Cancelled`](ErrorKind::Cancelled) and [`TimedOut`](ErrorKind::TimedOut),
+    /// after which the container is gone; [`InvalidArgument`](ErrorKind::InvalidArgument), after which the step goes on;
+    /// else what the engine answered.
+    pub fn run(&mut self, command: &Command) -> Result<Exit> {
+        self.run_with(command, &mut |_| Ok(()))
+    }
+
+    /// [`run`](Self::run), and gives `output` every piece after it is in the log. An error that it returns ends the
+    /// command and is the run's own.
+    pub fn run_with(
+        &mut self,
+        command: &Command,
+        output: &mut dyn FnMut(Output<'_>) -> Result<()>,
+    ) -> Result<Exit> {
+        self.working("running a command", |open, step| {
+            open.run(step, command, output)
+        })
+    }
+}
+
+impl Open {
+    fn run(
+        &mut self,
+        step: &Surroundings<'_>,
+        command: &Command,
+        output: Sink<'_>,
+    ) -> Result<Exit> {
+        // Before anything is settled: a bad command costs nothing.
+        spec::of(command, "", &spec::Config::new(), &[])?;
+        let input = Reader::open(&command.stdin)?;
+        self.settle(step)?;
+        self.image(step)?;
+        let secrets = SecretVolume::create(step.site, &command.secrets, step.wait)?;
+        let binds = secrets
+            .as_ref()
+            .map(|s| s.binds.as_slice())
+            .unwrap_or_default();
+        let image = self.image(step)?;
+        let spec = spec::of(command, &image.name, &image.config, binds)?;
+        self.make_container(step, spec, secrets)?;
+        let wait = match command.timeout {
+            Some(limit) => step.wait.at_most(limit),
+            None => step.wait,
+        };
+        let ran = self.execute(step, input, output, wait);
+        if ran.is_err() {
+            // Ends what may still run; the abort that follows would do it as well, but later.
+            if let Err(e) = self.remove_container(step.site) {
+                ::log::warn!("{e}");
+            }
+        }
+        let mut ended = ran?;
+        if ended.exit_code == KILLED && !ended.oom_killed && command.memory.is_some() {
+            let container = self
+                .container
+                .as_ref()
+                .map(|made| made.container.as_str())
+                .unwrap_or_default();
+            ended.oom_killed = step
+                .site
+                .engine
+                .saw_out_of_memory(container, step.wait.at_most(AFTERWARDS))?;
+        }
+        judge(command, &ended)
+    }
+
+    /// Creates the step's container. Whatever has its name already was left by a process that died.
+    pub(super) fn make_container(
+        &mut self,
+        step: &Surroundings<'_>,
+        spec: Spec,
+        secrets: Option<SecretVolume>,
+    ) -> Result<&mut Made> {
+        let engine = &step.site.engine;
+        let name = step.site.names.container(step.id);
+        let made = match engine.create_container(&name, &spec.body, step.wait) {
+            Err(e) if e.kind() == ErrorKind::Conflict => engine
+                .remove_container(&name, step.wait)
+                .and_then(|_| engine.create_container(&name, &spec.body, step.wait)),
+            made => made,
+        };
+        match made {
+            Ok(container) => Ok(self.container.insert(Made {
+                container,
+                spec,
+                secrets,
+                changed: false,
+            })),
+            Err(e) => {
+                if let Some(secrets) = secrets {
+                    secrets.remove(step.site);
+                }
+                Err(e)
+            }
+        }
+    }
+
+    fn execute(
+        &mut self,
+        step: &Surroundings<'_>,
+        input: Option<Reader<'_>>,
+        output: Sink<'_>,
+        wait: Wait<'_>,
+    ) -> Result<State> {
+        let engine = &step.site.engine;
+        let Some(made) = self.container.as_mut() else {
+            return Err(Error::new(
+                ErrorKind::Internal,
+                "a step without a container",
+            ));
+        };
+        let container = made.container.as_str();
+        let mut attached = engine.attach(container, input.is_some(), wait)?;
+        let exit = engine.wait_next_exit(container, wait)?;
+        made.changed = true;
+        engine
+            .start_container(container, wait)
+            .map_err(not_started)?;
+        pump(&mut attached, input, &mut self.log, output, wait)?;
+        // Its output has ended; it has, too, unless it closed its outputs first.
+        let code = engine.exit_status(exit, wait)?;
+        let ended = engine.inspect_container(container, step.wait.at_most(AFTERWARDS))?;
+        let state = ended.map(|c| c.state).ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotFound,
+                format!("container {container} was removed by somebody else"),
+            )
+        })?;
+        if state.running || state.exit_code != code {
+            let why = format!(
+                "the engine says that container {container} ended with {code} and then that it {} {}",
+                if state.running {
+                    "still runs, with"
+                } else {
+                    "ended with"
+                },
+                state.exit_code
+            );
+            return Err(Error::new(ErrorKind::Engine, why));
+        }
+        Ok(state)
+    }
+}
+
+/// What the command is to read, and how much of it has been sent.
+struct Reader<'a> {
+    source: Box<dyn Read + 'a>,
+    buffer: Vec<u8>,
+    sent: usize,
+    filled: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// Opens what a command is to read; `None` where that is nothing.
+    fn open(stdin: &'a Stdin) -> Result<Option<Self>> {
+        let source: Box<dyn Read + 'a> = match stdin {
+            Stdin::Nothing => return Ok(None),
+            Stdin::Bytes(bytes) => Box::new(bytes.as_slice()),
+            Stdin::File(path) => {
+                let bad = |e: std::io::Error| {
+                    let why = format!("opening {}: {e}", path.display());
+                    Error::new(ErrorKind::InvalidArgument, why).with_os_errno(e.raw_os_error())
+                };
+                Box::new(std::fs::File::open(path).map_err(bad)?)
+            }
+        };
+        Ok(Some(Reader {
+            source,
+            buffer: vec![0; 64 << 10],
+            sent: 0,
+            filled: 0,
+        }))
+    }
+
+    /// What is to be sent next; empty at the end.
+    fn next(&mut self) -> Result<&[u8]> {
+        if self.sent == self.filled {
+            self.filled = loop {
+                match self.source.read(&mut self.buffer) {
+                    Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                    done => {
+                        break done.map_err(|e| Error::io("reading the command's input", &e))?;
+                    }
+                }
+            };
+            self.sent = 0;
+        }
+        Ok(&self.buffer[self.sent..self.filled])
+    }
+}
+
+/// Moves output to the log and the sink, and input to the command, until the output ends.
+fn pump(
+    attached: &mut Attached<'_>,
+    mut input: Option<Reader<'_>>,
+    log: &mut LogFile,
+    output: Sink<'_>,
+    wait: Wait<'_>,
+) -> Result<()> {
+    let mut frames = Frames::default();
+    let mut buffer = vec![0; PIECE];
+    let mut daemon = String::new();
+    loop {
+        let moved = match input.as_mut() {
+            None => attached.exchange(&[], &mut buffer, wait)?,
+            Some(reader) => {
+                let outgoing = reader.next()?;
+                if outgoing.is_empty() {
+                    attached.close_input()?;
+                    input = None;
+                    continue;
+                }
+                let moved = attached.exchange(outgoing, &mut buffer, wait)?;
+                reader.sent += moved.sent;
+                moved
+            }
+        };
+        let Some(n) = moved.received else { continue };
+        if n == 0 {
+            break;
+        }
+        frames.feed(&buffer[..n], |channel, bytes| {
+            let channel = match channel {
+                frames::Channel::Stdout => Channel::Stdout,
+                frames::Channel::Stderr => Channel::Stderr,
+                frames::Channel::Daemon => {
+                    daemon.push_str(&String::from_utf8_lossy(bytes));
+                    return Ok(());
+                }
+            };
+            log.write(bytes)?;
+            output(Output { channel, bytes })
+        })?;
+    }
+    if !daemon.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Engine,
+            format!("reading the output of the step: the engine reported: {daemon}"),
+        ));
+    }
+    if !frames.is_whole() {
+        return Err(Error::new(
+            ErrorKind::CutShort,
+            "reading the output of the step: it ends in the middle of a frame",
+        ));
+    }
+    Ok(())
+}
+
+impl From<UnknownKind> for Error {
+    fn from(UnknownKind(kind): UnknownKind) -> Self {
+        let why = format!(
+            "reading the output of the step: the engine sent a frame of the unknown kind {kind}"
+        );
+        Error::new(ErrorKind::CutShort, why)
+    }
+}
+
+/// A start that fails because the image does not have the program is the command's failure, as a shell would have it.
+fn not_started(error: Error) -> Error {
+    let text = error.message();
+    let code = if text.contains("executable file not found")
+        || text.contains("no such file or directory")
+    {
+        127
+    } else if text.contains("permission denied") {
+        126
+    } else {
+        return error;
+    };
+    // A mount source that does not exist reads much the same, but is no exit status of a command.
+    if text.contains("mount") {
+        return error;
+    }
+    let status = error.http_status();
+    let made = Error::new(ErrorKind::CommandFailed, text.to_owned()).with_exit_code(code);
+    match status {
+        Some(status) => made.with_http_status(status),
+        None => made,
+    }
+}
+
+fn judge(command: &Command, state: &State) -> Result<Exit> {
+    let code = state.exit_code;
+    if state.oom_killed && code != 0 {
+        let why = "the command was killed because its memory ran out";
+        return Err(Error::new(ErrorKind::OutOfMemory, why).with_exit_code(code));
+    }
+    if code != 0 && !command.allow_failure {
+        let program = command.argv.first().map(String::as_str).unwrap_or_default();
+        let why = format!(
+            "the command {program:?} ended with exit status {code}; its output is in the log"
+        );
+        return Err(Error::new(ErrorKind::CommandFailed, why).with_exit_code(code));
+    }
+    Ok(Exit { code })
+}

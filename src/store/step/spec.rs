@@ -1,0 +1,263 @@
+//! From a [`Command`] to what the engine is asked to create, and the checks before anything is sent.
+
+use serde_json::{Map, Value, json};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::helper::volume_mount;
+use crate::store::step::command::{Command, Entrypoint, Source, Stdin};
+
+/// The configuration of an image, as the engine wrote it.
+pub(crate) type Config = Map<String, Value>;
+
+/// What a container of the step is created from, and what of that a commit would leave in the result.
+#[derive(Debug)]
+pub(crate) struct Spec {
+    pub(crate) body: Value,
+    /// What the command has that its image does not, and a commit cannot take back.
+    pub(crate) leaks: bool,
+}
+
+/// The spec of a container that is only copied into or out of. It runs nothing.
+pub(crate) fn idle(image: &str) -> Spec {
+    Spec {
+        body: json!({ "Image": image, "Entrypoint": ["-"], "HostConfig": host_config() }),
+        leaks: false,
+    }
+}
+
+/// The spec of a container for `command`. `secrets` are the binds of the secret files: (path on the engine, target).
+pub(crate) fn of(
+    command: &Command,
+    image: &str,
+    config: &Config,
+    secrets: &[(String, String)],
+) -> Result<Spec> {
+    check(command)?;
+    let mut argv: Vec<Value> = match &command.entrypoint {
+        Entrypoint::None => Vec::new(),
+        Entrypoint::Image => config
+            .get("Entrypoint")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default(),
+        Entrypoint::Given(words) => words.iter().map(|w| json!(w)).collect(),
+    };
+    argv.extend(command.argv.iter().map(|w| json!(w)));
+
+    let mut host = host_config();
+    if let Some(network) = &command.network {
+        host["NetworkMode"] = json!(network);
+    }
+    if let Some(cpus) = command.nano_cpus {
+        host["NanoCpus"] = json!(cpus);
+    }
+    if let Some(bytes) = command.memory {
+        host["Memory"] = json!(bytes);
+        // The same figure: no swap beyond it.
+        host["MemorySwap"] = json!(bytes);
+    }
+    let mut mounts: Vec<Value> = command
+        .mounts
+        .iter()
+        .map(|mount| match &mount.source {
+            Source::Volume(name) => volume_mount(name, &mount.target, mount.read_only),
+            Source::Bind(path) => bind_mount(path, &mount.target, mount.read_only),
+        })
+        .collect();
+    mounts.extend(
+        secrets
+            .iter()
+            .map(|(path, target)| bind_mount(path, target, true)),
+    );
+    host["Mounts"] = json!(mounts);
+
+    let env: Vec<String> = command
+        .env
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let input = !matches!(command.stdin, Stdin::Nothing);
+    let body = json!({
+        "Image": image,
+        // All words here and none in Cmd: a commit merges Cmd into an image that has none.
+        "Entrypoint": argv,
+        "Env": env,
+        "User": command.user.as_deref().unwrap_or_default(),
+        "WorkingDir": command.cwd.as_deref().unwrap_or_default(),
+        "Hostname": command.hostname.as_deref().unwrap_or_default(),
+        "AttachStdout": true,
+        "AttachStderr": true,
+        "AttachStdin": input,
+        "OpenStdin": input,
+        "StdinOnce": input,
+        "HostConfig": host,
+    });
+    Ok(Spec {
+        body,
+        leaks: leaks(command, config),
+    })
+}
+
+/// The parts that every container of a step has. The engine's own log is off: it costs four bytes on disk for each byte of
+/// output, and the step's log has them already.
+fn host_config() -> Value {
+    json!({ "NetworkMode": "none", "LogConfig": { "Type": "none" } })
+}
+
+fn bind_mount(path: &str, target: &str, read_only: bool) -> Value {
+    json!({ "Type": "bind", "Source": path, "Target": target, "ReadOnly": read_only })
+}
+
+/// Whether a commit would keep something of the command that its base does not have. A commit's configuration is merged
+/// over the container's: it can give a variable its old value back, but cannot take a new one away, nor set a user to none.
+fn leaks(command: &Command, base: &Config) -> bool {
+    let known = |name: &str| {
+        let set = base
+            .get("Env")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str);
+        set.into_iter()
+            .any(|line| line.split('=').next() == Some(name))
+    };
+    let has_user = base
+        .get("User")
+        .and_then(Value::as_str)
+        .is_some_and(|user| !user.is_empty());
+    command.env.iter().any(|(name, _)| !known(name)) || command.user.is_some() && !has_user
+}
+
+/// The base's configuration as the body of a commit, so that the merge gives the base's back.
+pub(crate) fn commit_body(base: &Config) -> Value {
+    let mut body = base.clone();
+    // Missing is filled from the container; an empty list is not. Both mean "none" to whoever runs the image.
+    if body.get("Entrypoint").is_none_or(Value::is_null) {
+        body.insert("Entrypoint".into(), json!([]));
+    }
+    if body
+        .get("WorkingDir")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .is_empty()
+    {
+        body.insert("WorkingDir".into(), json!("/"));
+    }
+    Value::Object(body)
+}
+
+fn check(command: &Command) -> Result<()> {
+    let refuse = |why: String| {
+        Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("the command of a step: {why}"),
+        ))
+    };
+    if command.argv.first().is_none_or(String::is_empty)
+        && matches!(command.entrypoint, Entrypoint::None)
+    {
+        return refuse("it has no program".into());
+    }
+    for (name, _) in &command.env {
+        if name.is_empty() || name.contains('=') {
+            return refuse(format!("{name:?} is no name of an environment variable"));
+        }
+    }
+    let env = command.env.iter().flat_map(|(name, value)| [name, value]);
+    let texts = command
+        .argv
+        .iter()
+        .chain(env)
+        .chain(&command.cwd)
+        .chain(&command.user)
+        .chain(&command.hostname);
+    if texts.into_iter().any(|text| text.contains('\0')) {
+        return refuse("a zero byte ends a word".into());
+    }
+    let targets = command
+        .mounts
+        .iter()
+        .map(|m| &m.target)
+        .chain(command.secrets.iter().map(|s| &s.target));
+    for path in targets.chain(&command.cwd) {
+        if !path.starts_with('/') {
+            return refuse(format!("{path:?} is not an absolute path"));
+        }
+    }
+    for secret in &command.secrets {
+        if secret.target.ends_with('/') || secret.mode & !0o777 != 0 {
+            return refuse(format!(
+                "the secret {:?} needs a file's path and a mode of at most 0777",
+                secret.target
+            ));
+        }
+    }
+    if command.nano_cpus.is_some_and(|n| n <= 0) || command.memory.is_some_and(|n| n <= 0) {
+        return refuse("limits are above zero".into());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(value: Value) -> Config {
+        value.as_object().cloned().expect("an object")
+    }
+
+    #[test]
+    fn a_commit_is_known_to_leak_exactly_what_the_merge_cannot_undo() {
+        let base = config(json!({ "Env": ["PATH=/bin", "A=1"], "User": "" }));
+        let mut same = Command::new(["x"]);
+        same.env("A", "2").cwd("/w").hostname("h");
+        assert!(!leaks(&same, &base));
+        let mut new = Command::new(["x"]);
+        new.env("B", "2");
+        assert!(leaks(&new, &base));
+        let mut user = Command::new(["x"]);
+        user.user("1000");
+        assert!(leaks(&user, &base));
+        assert!(!leaks(&user, &config(json!({ "User": "root" }))));
+        assert!(leaks(&new, &config(json!({ "Env": null }))));
+    }
+
+    #[test]
+    fn a_bad_command_is_refused_before_anything_is_sent() {
+        let bad: [fn(&mut Command); 9] = [
+            |c| c.argv.clear(),
+            |c| drop(c.env("A=B", "x")),
+            |c| drop(c.env("", "x")),
+            |c| drop(c.arg("a\0b")),
+            |c| drop(c.cwd("relative")),
+            |c| drop(c.volume("v", "relative", false)),
+            |c| drop(c.secret("/s", "x", (0, 0), 0o4777)),
+            |c| drop(c.secret("/s/", "x", (0, 0), 0o400)),
+            |c| drop(c.memory(0)),
+        ];
+        for (n, spoil) in bad.iter().enumerate() {
+            let mut command = Command::new(["true"]);
+            assert!(of(&command, "i", &Config::new(), &[]).is_ok());
+            spoil(&mut command);
+            let error = of(&command, "i", &Config::new(), &[]).expect_err("refused");
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "case {n}");
+        }
+    }
+
+    #[test]
+    fn the_content_of_a_secret_is_not_in_what_the_engine_is_asked_nor_in_a_debug_line() {
+        let mut command = Command::new(["true"]);
+        command.secret("/run/secrets/key", "hunter2", (0, 0), 0o400);
+        let spec = of(
+            &command,
+            "i",
+            &Config::new(),
+            &[("/v/0".into(), "/run/secrets/key".into())],
+        )
+        .expect("a spec");
+        assert!(
+            !spec.body.to_string().contains("hunter2")
+                && !format!("{command:?}").contains("hunter2")
+        );
+    }
+}

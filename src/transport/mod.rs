@@ -1,0 +1,60 @@
+//! Byte streams to an engine, one file for each kind. The layer above speaks HTTP over them.
+
+#[cfg(test)]
+pub(crate) mod memory;
+#[cfg(unix)]
+pub(crate) mod unix;
+
+use std::io;
+
+use crate::wait::{Stop, Wait};
+
+/// Why bytes did not move.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    Io(io::Error),
+    Stopped(Stop),
+}
+
+impl From<Stop> for Fault {
+    fn from(stop: Stop) -> Self {
+        Fault::Stopped(stop)
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Fault::Io(error)
+    }
+}
+
+/// Opens streams to one engine.
+pub(crate) trait Connect: Send + Sync {
+    /// Opens a stream, or says what the system said: nothing is tried twice but what a full queue turned away.
+    fn connect(&self, wait: Wait<'_>) -> Result<Box<dyn Stream>, Fault>;
+    /// The address, as a person would write it.
+    fn address(&self) -> &str;
+}
+
+/// What an [exchange](Stream::exchange) moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moved {
+    pub(crate) sent: usize,
+    /// `Some(0)` is the end of the stream.
+    pub(crate) received: Option<usize>,
+}
+
+/// One connection. `EINTR` is retried inside against the same deadline; nothing here raises SIGPIPE.
+pub(crate) trait Stream: Send {
+    /// Waits for bytes and reads some; 0 is the end of the stream.
+    fn read(&mut self, buffer: &mut [u8], wait: Wait<'_>) -> Result<usize, Fault>;
+    /// Sends all of `bytes`.
+    fn write_all(&mut self, bytes: &[u8], wait: Wait<'_>) -> Result<(), Fault>;
+    /// Waits until some of `out` (when not empty) can be sent or bytes arrive (when `buffer` is not empty), whichever
+    /// is first, and does what it can. Bytes that have arrived are handed out before a failure to send is.
+    fn exchange(&mut self, out: &[u8], buffer: &mut [u8], wait: Wait<'_>) -> Result<Moved, Fault>;
+    /// Says that no more will be sent.
+    fn close_write(&mut self) -> Result<(), Fault>;
+    /// Whether an idle connection is still usable: open, and nothing unexpected has arrived.
+    fn is_quiet(&mut self) -> bool;
+}

@@ -1,0 +1,404 @@
+/* A store's life: open, a base, steps with a cache, hits and misses, a log while it grows, a cancel
+ * from another thread, lists, files out, delete, purge, close. */
+#include "test.h"
+
+static const char *base_tar;
+
+/* ---------------------------------------------------------------- a base */
+
+static int32_t note_progress(void *user_data, const char *status, const char *item, uint64_t current,
+                             uint64_t total)
+{
+    uint64_t *last = user_data;
+    CHECK(*status && item);
+    CHECK(current >= *last && current <= total);
+    *last = current;
+    return 0;
+}
+
+static void import(const dstore_store *store)
+{
+    uint64_t imported = 0;
+    dstore_step *step = begin(store, NULL, "base");
+    OK(dstore_step_import_file(step, base_tar, note_progress, &imported, &error));
+    CHECK(imported > 0);
+    OK(dstore_step_commit(step, &error));
+    EXPECT(DSTORE_CLOSED, dstore_step_commit(step, &error));
+    dstore_step_free(step);
+    CHECK(present(store, "base"));
+}
+
+/* ---------------------------------------------------------------- steps that share a cache */
+
+struct output {
+    char out[100], err[100];
+};
+
+static int32_t collect(void *user_data, int32_t channel, const char *bytes, size_t length)
+{
+    struct output *output = user_data;
+    CHECK(length > 0 && (channel == DSTORE_STDOUT || channel == DSTORE_STDERR));
+    char *text = channel == DSTORE_STDOUT ? output->out : output->err;
+    CHECK(strlen(text) + length < sizeof output->out);
+    strncat(text, bytes, length);
+    return 0;
+}
+
+static void build(const dstore_store *store, const char *base, const char *id, uint64_t generation,
+                  const char *seen)
+{
+    dstore_lease *lease;
+    OK(dstore_store_cache(store, "scratch", 0, 0, DSTORE_CACHE_PRIVATE, 0, NULL, &lease, &error));
+    CHECK(dstore_lease_generation(lease) == generation);
+    CHECK(strncmp(dstore_lease_volume(lease), dstore_store_prefix(store),
+                  strlen(dstore_store_prefix(store))) == 0);
+
+    dstore_step *step = begin(store, base, id);
+    OK(dstore_step_write_log(step, "begin\n", 6, &error));
+    dstore_command *command = sh("cat /cache/seen; echo $NAME >>/cache/seen; echo $NAME >/made-by; echo done >&2");
+    OK(dstore_command_env(command, "NAME", id, &error));
+    OK(dstore_command_lease(command, lease, "/cache", &error));
+    struct output output = {"", ""};
+    int64_t code = -1;
+    OK(dstore_step_run(step, command, collect, &output, &code, &error));
+    dstore_command_free(command);
+    CHECK(code == 0);
+    CHECK(strcmp(output.out, seen) == 0);
+    CHECK(strstr(output.err, "done\n"));
+    OK(dstore_step_commit(step, &error));
+    dstore_step_free(step);
+
+    dstore_released released;
+    OK(dstore_lease_release(lease, &released, &error));
+    CHECK(released == DSTORE_RELEASE_WON);
+    EXPECT(DSTORE_CLOSED, dstore_lease_release(lease, NULL, &error));
+    EXPECT(DSTORE_CLOSED, dstore_lease_discard(lease, &error));
+    dstore_lease_free(lease);
+}
+
+static int32_t write_hello(void *user_data, dstore_step *step)
+{
+    ++*(int *)user_data;
+    run(step, "echo hello >/hello");
+    return 0;
+}
+
+static void build_by_callback(const dstore_store *store)
+{
+    int runs = 0;
+    dstore_outcome outcome;
+    OK(dstore_store_build(store, "two", "three", 0, NULL, write_hello, &runs, &outcome, &error));
+    CHECK(outcome == DSTORE_BUILT && runs == 1);
+    OK(dstore_store_build(store, "two", "three", 0, NULL, write_hello, &runs, &outcome, &error));
+    CHECK(outcome == DSTORE_HIT && runs == 1);
+}
+
+static void look_up(const dstore_store *store)
+{
+    CHECK(present(store, "one") && present(store, "two") && !present(store, "four"));
+    dstore_step *step = (dstore_step *)&step;
+    OK(dstore_store_begin(store, "one", "two", 0, NULL, &step, &error));
+    CHECK(step == NULL);
+    step = (dstore_step *)&step;
+    EXPECT(DSTORE_NOT_FOUND, dstore_store_begin(store, "nowhere", "four", 0, NULL, &step, &error));
+    CHECK(step == NULL);
+}
+
+/* ---------------------------------------------------------------- threads */
+
+struct job {
+    const dstore_store *store;
+    const char *id, *script;
+    const dstore_cancel *cancel;
+    dstore_status expected, got;
+};
+
+/* Runs a script in a step of its own, and commits or aborts it. */
+static void *work(void *user_data)
+{
+    struct job *job = user_data;
+    dstore_step *step;
+    OK(dstore_store_begin(job->store, "base", job->id, 0, job->cancel, &step, &error));
+    CHECK(step);
+    dstore_command *command = sh(job->script);
+    EXPECT(job->expected, job->got = dstore_step_run(step, command, NULL, NULL, NULL, &error));
+    dstore_command_free(command);
+    if (job->got == DSTORE_OK)
+        OK(dstore_step_commit(step, &error));
+    else
+        OK(dstore_step_abort(step, &error));
+    dstore_step_free(step);
+    return NULL;
+}
+
+static void read_a_log_while_it_grows(const dstore_store *store)
+{
+    struct job job = {store, "talker", "echo first; sleep 2; echo second",
+                      NULL, DSTORE_OK, DSTORE_INTERNAL};
+    char *log;
+    OK(dstore_store_log_file(store, "talker", &log, &error));
+    CHECK(access(log, F_OK) != 0);
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, work, &job) == 0);
+    until_file_has(log, "first\n");
+    CHECK(!file_has(log, "second"));
+    CHECK(!present(store, "talker"));
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK(file_has(log, "first\nsecond\n"));
+    CHECK(present(store, "talker"));
+    dstore_string_free(log);
+}
+
+static void cancel_a_step(const dstore_store *store)
+{
+    dstore_cancel *cancel = dstore_cancel_new();
+    CHECK(cancel && !dstore_cancel_is_triggered(cancel));
+    struct job job = {store, "sleeper", "echo asleep; sleep 1000", cancel, DSTORE_CANCELLED, DSTORE_OK};
+    char *log;
+    OK(dstore_store_log_file(store, "sleeper", &log, &error));
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, work, &job) == 0);
+    until_file_has(log, "asleep\n");
+    time_t began = time(NULL);
+    dstore_cancel_trigger(cancel);
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK(time(NULL) - began < 60);
+    CHECK(dstore_cancel_is_triggered(cancel));
+    dstore_cancel_free(cancel);
+    dstore_string_free(log);
+
+    CHECK(!present(store, "sleeper"));
+    struct job again = {store, "sleeper", "true", NULL, DSTORE_OK, DSTORE_INTERNAL};
+    work(&again);
+    CHECK(present(store, "sleeper"));
+}
+
+/* ---------------------------------------------------------------- commands */
+
+static void surroundings(const dstore_store *store)
+{
+    const char *words[] = {"-c", "id -u; pwd; hostname; cat; cat /run/key; echo \"$1\""};
+    const char *entrypoint[] = {"/bin/sh"};
+    dstore_command *command;
+    OK(dstore_command_new(words, 2, &command, &error));
+    OK(dstore_command_entrypoint(command, entrypoint, 1, &error));
+    OK(dstore_command_arg(command, "zero", &error));
+    OK(dstore_command_arg(command, "first", &error));
+    OK(dstore_command_user(command, "1000:1000", &error));
+    OK(dstore_command_cwd(command, "/usr", &error));
+    OK(dstore_command_hostname(command, "box", &error));
+    OK(dstore_command_network(command, "none", &error));
+    OK(dstore_command_nano_cpus(command, 1000000000, &error));
+    OK(dstore_command_memory(command, 64 << 20, &error));
+    OK(dstore_command_stdin(command, "input\n", 6, &error));
+    OK(dstore_command_secret(command, "/run/key", "secret\n", 7, 1000, 1000, 0400, &error));
+    OK(dstore_command_timeout(command, 60000, &error));
+    struct output output = {"", ""};
+    dstore_step *step = begin(store, "base", "odd");
+    OK(dstore_step_run(step, command, collect, &output, NULL, &error));
+    CHECK(strcmp(output.out, "1000\n/usr\nbox\ninput\nsecret\nfirst\n") == 0);
+    dstore_command_free(command);
+
+    command = sh("exit 7");
+    OK(dstore_command_allow_failure(command, true, &error));
+    int64_t code;
+    OK(dstore_step_run(step, command, NULL, NULL, &code, &error));
+    CHECK(code == 7);
+    OK(dstore_command_allow_failure(command, false, &error));
+    dstore_error *error;
+    CHECK(dstore_step_run(step, command, NULL, NULL, NULL, &error) == DSTORE_COMMAND_FAILED);
+    CHECK(dstore_error_exit_code(error) == 7);
+    dstore_error_free(error);
+    dstore_command_free(command);
+    EXPECT(DSTORE_CONFLICT, dstore_step_write_log(step, "more", 4, &error));
+    /* Neither committed nor aborted: the free does that. */
+    dstore_step_free(step);
+    OK(dstore_store_complete_deletes(store, 60000, NULL, &error));
+    CHECK(!present(store, "odd"));
+
+    step = begin(store, "base", "late");
+    command = sh("sleep 1000");
+    OK(dstore_command_timeout(command, 300, &error));
+    EXPECT(DSTORE_TIMED_OUT, dstore_step_run(step, command, NULL, NULL, NULL, &error));
+    dstore_command_free(command);
+    OK(dstore_step_abort(step, &error));
+    EXPECT(DSTORE_CLOSED, dstore_step_abort(step, &error));
+    dstore_step_free(step);
+}
+
+/* ---------------------------------------------------------------- files */
+
+static int32_t to_file(void *user_data, const char *bytes, size_t length)
+{
+    return fwrite(bytes, 1, length, user_data) != length;
+}
+
+static int32_t from_file(void *user_data, char *buffer, size_t capacity, size_t *length)
+{
+    CHECK(*length == 0);
+    *length = fread(buffer, 1, capacity, user_data);
+    return ferror((FILE *)user_data);
+}
+
+static void copy_files(const dstore_store *store)
+{
+    char tar_name[1000], second_name[1000];
+    snprintf(tar_name, sizeof tar_name, "%s/hello.tar", dstore_store_state_dir(store));
+    snprintf(second_name, sizeof second_name, "%s/second.tar", dstore_store_state_dir(store));
+
+    uint64_t bytes, again;
+    OK(dstore_store_copy_out_file(store, "three", "/hello", 0, NULL, tar_name, &bytes, &error));
+    CHECK(bytes >= 1024 && file_has(tar_name, "hello"));
+    EXPECT(DSTORE_NOT_FOUND, dstore_store_copy_out_file(store, "three", "/nothing", 0, NULL, second_name, NULL, &error));
+    CHECK(access(second_name, F_OK) != 0);
+
+    dstore_step *step = begin(store, "base", "copies");
+    OK(dstore_step_copy_in_file(step, "/one/deep", tar_name, &error));
+    FILE *file = fopen(tar_name, "rb");
+    OK(dstore_step_copy_in(step, "/two", from_file, file, &error));
+    fclose(file);
+    run(step, "cmp /one/deep/hello /two/hello");
+    EXPECT(DSTORE_NOT_FOUND, dstore_step_copy_out_file(step, "/nothing", second_name, NULL, &error));
+    OK(dstore_step_copy_out_file(step, "/two/hello", second_name, &again, &error));
+    CHECK(again == bytes);
+    file = tmpfile();
+    OK(dstore_step_copy_out(step, "/two/hello", to_file, file, &again, &error));
+    CHECK(again == bytes && (uint64_t)ftell(file) == bytes);
+    fclose(file);
+    OK(dstore_step_commit(step, &error));
+    dstore_step_free(step);
+
+    file = tmpfile();
+    OK(dstore_store_copy_out(store, "copies", "/one", 0, NULL, to_file, file, NULL, &error));
+    CHECK(ftell(file) > 1024);
+    rewind(file);
+    /* A tar of files is a base, too: here one that nothing can run in. */
+    step = begin(store, NULL, "files");
+    OK(dstore_step_import(step, from_file, file, NULL, NULL, &error));
+    fclose(file);
+    OK(dstore_step_commit(step, &error));
+    dstore_step_free(step);
+    CHECK(remove(tar_name) == 0 && remove(second_name) == 0);
+}
+
+/* ---------------------------------------------------------------- upkeep */
+
+static uint64_t count(const dstore_store *store, int32_t counter)
+{
+    uint64_t value;
+    OK(dstore_store_count(store, counter, &value, &error));
+    return value;
+}
+
+static void list_and_count(const dstore_store *store)
+{
+    dstore_results *results;
+    OK(dstore_store_results(store, &results, &error));
+    size_t found = 0;
+    for (size_t i = 0; i < dstore_results_count(results); i++) {
+        if (strcmp(dstore_results_id(results, i), "two") == 0) {
+            CHECK(dstore_results_size(results, i) > 1000000);
+            CHECK(dstore_results_created(results, i) > 1600000000);
+            found++;
+        }
+    }
+    CHECK(found == 1);
+    CHECK(!dstore_results_id(results, dstore_results_count(results)));
+    CHECK(!dstore_results_size(results, (size_t)-1) && !dstore_results_created(results, (size_t)-1));
+    dstore_results_free(results);
+
+    dstore_caches *caches;
+    OK(dstore_store_caches(store, &caches, &error));
+    CHECK(dstore_caches_count(caches) == 1);
+    size_t length;
+    CHECK(strcmp(dstore_caches_name(caches, 0, &length), "scratch") == 0 && length == 7);
+    CHECK(dstore_caches_generation(caches, 0) == 2 && dstore_caches_leases(caches, 0) == 0);
+    CHECK(dstore_caches_layers(caches, 0) >= 1 && dstore_caches_strategy(caches, 0) != DSTORE_STRATEGY_AUTOMATIC);
+    CHECK(dstore_caches_created(caches, 0) > 1600000000);
+    CHECK(dstore_caches_last_use(caches, 0) >= dstore_caches_created(caches, 0));
+    CHECK(dstore_caches_bytes(caches, 0) >= -1);
+    CHECK(!dstore_caches_name(caches, 1, NULL) && dstore_caches_bytes(caches, 1) == -1);
+    dstore_caches_free(caches);
+
+    CHECK(count(store, DSTORE_COUNT_RELEASES_WON) == 2);
+    CHECK(count(store, DSTORE_COUNT_RESULT_HITS) == 2);
+    CHECK(count(store, DSTORE_COUNT_RESULTS_COMMITTED) >= 5);
+    CHECK(count(store, DSTORE_COUNT_CLONE_NANOSECONDS) > 0);
+
+    double percent, root, engine;
+    OK(dstore_store_df(store, &percent, &root, &engine, &error));
+    CHECK(percent >= 0 && percent <= 100 && percent <= root && engine <= 100);
+}
+
+static void delete_all(const dstore_store *store)
+{
+    bool deleted;
+    char *log;
+    OK(dstore_store_log_file(store, "two", &log, &error));
+    CHECK(access(log, F_OK) == 0);
+    OK(dstore_store_delete(store, "two", &deleted, &error));
+    CHECK(deleted && !present(store, "two") && access(log, F_OK) != 0);
+    dstore_string_free(log);
+    OK(dstore_store_delete(store, "two", &deleted, &error));
+    CHECK(!deleted);
+    CHECK(present(store, "three"));
+
+    dstore_results *results;
+    OK(dstore_store_results(store, &results, &error));
+    for (size_t i = 0; i < dstore_results_count(results); i++)
+        OK(dstore_store_delete(store, dstore_results_id(results, i), NULL, &error));
+    dstore_results_free(results);
+    OK(dstore_store_results(store, &results, &error));
+    CHECK(dstore_results_count(results) == 0);
+    dstore_results_free(results);
+
+    OK(dstore_store_delete_cache(store, "scratch", &deleted, &error));
+    CHECK(deleted);
+    OK(dstore_store_delete_cache(store, "scratch", &deleted, &error));
+    CHECK(!deleted);
+}
+
+int main(int argc, char **argv)
+{
+    CHECK(argc == 3);
+    base_tar = argv[2];
+
+    CHECK(strcmp(dstore_version(), DSTORE_VERSION_STRING) == 0);
+    CHECK(dstore_version_number() == DSTORE_VERSION_NUMBER);
+    OK(dstore_log_collect(DSTORE_LOG_WARNING, &error));
+
+    dstore_options *options = dstore_options_new();
+    OK(dstore_options_name(options, "obuilder", &error));
+    OK(dstore_options_strategy(options, DSTORE_STRATEGY_COPY, &error));
+    OK(dstore_options_sync(options, true, &error));
+    OK(dstore_options_connect_timeout(options, 10000, &error));
+    dstore_store *store;
+    OK(dstore_store_open(argv[1], options, &store, &error));
+    dstore_options_free(options);
+    CHECK(strncmp(dstore_store_prefix(store), "obuilder-", 9) == 0);
+    CHECK(dstore_store_root(store)[0] == '/' && access(dstore_store_state_dir(store), W_OK) == 0);
+    CHECK(access(dstore_store_empty_dir(store), F_OK) == 0);
+    CHECK(strstr(dstore_store_engine(store), "://") && dstore_store_api_version(store)[0] == '1');
+
+    import(store);
+    build(store, "base", "one", 0, "");
+    build(store, "one", "two", 1, "one\n");
+    look_up(store);
+    build_by_callback(store);
+    read_a_log_while_it_grows(store);
+    cancel_a_step(store);
+    surroundings(store);
+    copy_files(store);
+    list_and_count(store);
+    delete_all(store);
+
+    uint64_t containers, images, volumes;
+    OK(dstore_store_purge(store, &containers, &images, &volumes, &error));
+    CHECK(containers == 0 && images == 0);
+    OK(dstore_store_purge(store, NULL, NULL, NULL, &error));
+    OK(dstore_store_close(store, &error));
+    EXPECT(DSTORE_CLOSED, dstore_store_close(store, &error));
+    dstore_store_free(store);
+    puts("ok");
+    return 0;
+}

@@ -1,0 +1,134 @@
+//! The engine calls that a step, a look-up and an open make: those that ARCHITECTURE.md lists, in that order, and no more.
+
+mod common;
+
+use std::sync::{Arc, Mutex};
+
+use common::proxy::{Act, Proxy};
+use common::{Root, begin, import_base, sh};
+use docker_store::{Options, Store};
+
+/// The lines of the block in ARCHITECTURE.md that follows `<!-- calls: NAME -->`, without what they say after the path.
+fn listed(name: &str) -> Vec<String> {
+    let text = include_str!("../ARCHITECTURE.md");
+    let (_, after) = text
+        .split_once(&format!("<!-- calls: {name} -->"))
+        .expect("the block's mark");
+    let block = after.split("```").nth(1).expect("a block");
+    let call = |line: &str| {
+        line.split_whitespace()
+            .take(2)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    block
+        .lines()
+        .skip(1)
+        .map(call)
+        .filter(|line| !line.is_empty())
+        .collect()
+}
+
+/// A store whose calls are written down, with names and ids replaced as ARCHITECTURE.md writes them.
+struct Recorded {
+    root: Root,
+    address: String,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Recorded {
+    fn new(name: &str) -> Self {
+        let root = Root::new(name);
+        import_base(&root.open(), "base");
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&lines);
+        let proxy = Proxy::new(&root.path, move |_, line| {
+            kept.lock().expect("unpoisoned").push(line.to_owned());
+            Act::Pass
+        });
+        Recorded {
+            address: proxy.address,
+            root,
+            lines,
+        }
+    }
+
+    fn open(&self) -> Store {
+        Store::open(&self.root.path, Options::new().engine(&self.address)).expect("a store")
+    }
+
+    fn taken(&self) -> Vec<String> {
+        let lines = std::mem::take(&mut *self.lines.lock().expect("unpoisoned"));
+        lines.iter().map(|line| self.plain(line)).collect()
+    }
+
+    fn plain(&self, line: &str) -> String {
+        let mut words = line.split(' ');
+        let (method, target) = (
+            words.next().expect("a method"),
+            words.next().expect("a target"),
+        );
+        let path = target.split('?').next().expect("a path");
+        let path = path
+            .strip_prefix("/v1.")
+            .and_then(|p| p.find('/').map(|at| &p[at..]))
+            .unwrap_or(path);
+        let is_id = |part: &str| part.len() == 64 && part.bytes().all(|b| b.is_ascii_hexdigit());
+        let parts = path.split('/').map(|part| match part {
+            part if is_id(part) => "CONTAINER".to_owned(),
+            part => part
+                .replace("%3A", ":")
+                .replace(self.root.prefix(), "PREFIX")
+                .replace("-one", "-ID")
+                .replace("-base", "-BASE"),
+        });
+        format!("{method} {}", parts.collect::<Vec<_>>().join("/"))
+    }
+}
+
+#[test]
+fn a_step_makes_the_calls_that_architecture_lists() {
+    let recorded = Recorded::new("calls-step");
+    let store = recorded.open();
+    recorded.taken();
+    let mut step = begin(&store, "base", "one");
+    step.run(&sh("echo made > /made")).expect("a run");
+    step.commit().expect("a commit");
+    assert_eq!(recorded.taken(), listed("step"));
+}
+
+#[test]
+fn a_step_with_a_user_and_variables_of_its_own_makes_the_calls_that_architecture_lists() {
+    let recorded = Recorded::new("calls-exact");
+    let store = recorded.open();
+    recorded.taken();
+    let mut step = begin(&store, "base", "one");
+    step.run(sh("echo made > /tmp/made").env("NEW", "1").user("1000"))
+        .expect("a run");
+    step.commit().expect("a commit");
+    assert_eq!(recorded.taken(), listed("exact step"));
+}
+
+#[test]
+fn a_look_up_is_one_call_and_so_is_a_build_that_hits() {
+    let recorded = Recorded::new("calls-result");
+    let store = recorded.open();
+    recorded.taken();
+    assert!(!store.result("one").expect("a look"));
+    assert_eq!(recorded.taken(), listed("result"));
+    store
+        .build(Some("base"), "base", &Default::default(), |_| {
+            panic!("a hit")
+        })
+        .expect("a hit");
+    assert_eq!(recorded.taken().len(), 1);
+}
+
+#[test]
+fn an_open_that_finds_no_leftovers_makes_the_calls_that_architecture_lists() {
+    let recorded = Recorded::new("calls-open");
+    recorded.taken();
+    let store = recorded.open();
+    assert_eq!(recorded.taken(), listed("open"));
+    drop(store);
+}

@@ -1,0 +1,262 @@
+//! What the tests share: a root and a store of their own, a base to build on, and a look at the engine that goes past the
+//! library.
+//!
+//! The tests need a real engine: run them by `make test`, which makes sure of one.
+#![allow(dead_code, unreachable_pub)] // each test file uses its part
+
+pub mod proxy;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Command as Process;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use docker_store::{Begun, Command, Limits, Options, Step, Store};
+
+/// A root of its own, and so a prefix of its own. Dropping it removes everything under that prefix from the engine, and
+/// fails the test if the library left anything that it should not have.
+pub struct Root {
+    pub path: PathBuf,
+    prefix: String,
+}
+
+impl Root {
+    pub fn new(name: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!(
+            "docker-store-test-{}-{n}-{name}",
+            std::process::id()
+        ));
+        std::fs::create_dir(&path).expect("a new directory");
+        let prefix = match Store::open(&path, &Options::new()) {
+            Ok(store) => store.prefix().to_owned(),
+            Err(e) => {
+                let _ = std::fs::remove_dir_all(&path);
+                panic!("no engine to test with ({e}); run the tests by `make test`");
+            }
+        };
+        Root { path, prefix }
+    }
+
+    pub fn open(&self) -> Store {
+        self.open_with(&Options::new())
+    }
+
+    pub fn open_with(&self, options: &Options) -> Store {
+        Store::open(&self.path, options).expect("a store")
+    }
+
+    /// A store with the result `base` in it: busybox.
+    pub fn open_with_base(&self) -> Store {
+        let store = self.open();
+        import_base(&store, "base");
+        store
+    }
+
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    pub fn image(&self, id: &str) -> String {
+        format!("{}-image-{id}", self.prefix)
+    }
+
+    /// The names of containers, images and volumes of this root that only a step or a lease under way may hold.
+    pub fn leftovers(&self) -> Vec<String> {
+        let p = &self.prefix;
+        let mut names = docker(&[
+            "ps",
+            "-a",
+            "--filter",
+            &format!("name={p}"),
+            "--format",
+            "{{.Names}}",
+        ]);
+        names.extend(docker(&[
+            "images",
+            "--format",
+            "{{.Repository}}",
+            &format!("{p}-image-tmp-*"),
+        ]));
+        let volumes = docker(&["volume", "ls", "-q", "--filter", &format!("name={p}-")]);
+        names.extend(
+            volumes
+                .into_iter()
+                .filter(|name| !name.starts_with(&format!("{p}-cache-"))),
+        );
+        names
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        let p = &self.prefix;
+        for container in docker(&["ps", "-aq", "--filter", &format!("name={p}")]) {
+            docker(&["rm", "-fv", &container]);
+        }
+        for image in docker(&[
+            "images",
+            "--format",
+            "{{.Repository}}:{{.Tag}}",
+            &format!("{p}-*"),
+        ]) {
+            docker(&["rmi", "-f", &image]);
+        }
+        for volume in docker(&["volume", "ls", "-q", "--filter", &format!("name={p}-")]) {
+            docker(&["volume", "rm", "-f", &volume]);
+        }
+        let _ = Process::new("rm").arg("-rf").arg(&self.path).status();
+    }
+}
+
+/// The tar of a small root file system: busybox and a user `build`.
+pub fn base_tar() -> PathBuf {
+    let path = std::env::var_os("DOCKER_STORE_TEST_BASE").map(PathBuf::from);
+    let path = path
+        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/base/busybox.tar"));
+    assert!(
+        path.exists(),
+        "{} is missing: run `make test`, or `scripts/base busybox {0}`",
+        path.display()
+    );
+    path
+}
+
+pub fn import_base(store: &Store, id: &str) {
+    if let Begun::Step(mut step) = store.begin(None, id, &Limits::none()).expect("a step") {
+        let mut tar = std::fs::File::open(base_tar()).expect("the base");
+        step.import(&mut tar, &mut |_| Ok(())).expect("an import");
+        step.commit().expect("a commit");
+    }
+}
+
+/// Begins a step that must not be there yet.
+pub fn begin(store: &Store, base: &str, id: &str) -> Step {
+    match store.begin(Some(base), id, &Limits::none()).expect("begun") {
+        Begun::Step(step) => step,
+        Begun::Present => panic!("{id} is there already"),
+    }
+}
+
+pub fn sh(script: &str) -> Command {
+    Command::new(["/bin/sh", "-c", script])
+}
+
+/// Builds `id` on `base` with a shell script.
+pub fn build(store: &Store, base: &str, id: &str, script: &str) {
+    let mut step = begin(store, base, id);
+    step.run(&sh(script)).expect("a run");
+    step.commit().expect("a commit");
+}
+
+/// What a command prints in a container made of a result, which is not changed by it.
+pub fn output_in(store: &Store, id: &str, script: &str) -> String {
+    let probe = format!("{id}-probe");
+    let mut step = begin(store, id, &probe);
+    step.run(&sh(script)).expect("a run");
+    step.abort().expect("aborted");
+    std::fs::read_to_string(store.log_file(&probe).expect("a path")).expect("a log")
+}
+
+/// Runs the `docker` command, and gives its lines. The engine is asked past the library.
+pub fn docker(args: &[&str]) -> Vec<String> {
+    let output = Process::new("docker")
+        .args(args)
+        .output()
+        .expect("the docker command");
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(str::to_owned)
+        .filter(|l| !l.is_empty())
+        .collect()
+}
+
+/// One tar file with one file in it.
+pub fn tar_of(name: &str, content: &[u8]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(content.len() as u64);
+    header.set_mode(0o644);
+    tar.append_data(&mut header, name, content)
+        .expect("in memory");
+    tar.into_inner().expect("in memory")
+}
+
+/// The files in a tar stream: names and contents.
+pub fn untar(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut archive = tar::Archive::new(bytes);
+    let entries = archive.entries().expect("a tar");
+    entries
+        .map(|entry| {
+            let mut entry = entry.expect("an entry");
+            let name = entry.path().expect("a path").display().to_string();
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).expect("its content");
+            (name, content)
+        })
+        .collect()
+}
+
+/// In a child that [`spawn`] made for this test: the root it is to work on. A test begins with asking this, and is its own
+/// child's program.
+pub fn child_of(test: &str) -> Option<PathBuf> {
+    let (name, root) = (
+        std::env::var("DOCKER_STORE_CHILD").ok()?,
+        std::env::var_os("DOCKER_STORE_CHILD_ROOT")?,
+    );
+    (name == test).then(|| root.into())
+}
+
+/// Runs `test` again as a child process that works on `root`.
+pub fn spawn(test: &str, root: &Root, role: &str) -> Child {
+    let process = Process::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", test, "--nocapture", "--test-threads", "1"])
+        .env("DOCKER_STORE_CHILD", test)
+        .env("DOCKER_STORE_CHILD_ROOT", &root.path)
+        .env("DOCKER_STORE_CHILD_ROLE", role)
+        .stdin(std::process::Stdio::null())
+        .spawn()
+        .expect("a child");
+    Child(process)
+}
+
+/// What the child was spawned for.
+pub fn role() -> String {
+    std::env::var("DOCKER_STORE_CHILD_ROLE").unwrap_or_default()
+}
+
+/// A child process; killed if the test ends before it does.
+pub struct Child(std::process::Child);
+
+impl Child {
+    /// Kills it where it stands.
+    pub fn kill(mut self) {
+        self.0.kill().expect("killed");
+        self.0.wait().expect("its end");
+    }
+
+    /// Waits for it to pass.
+    pub fn pass(mut self) {
+        assert!(
+            self.0.wait().expect("its end").success(),
+            "the child failed"
+        );
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits until `happened`, and fails the test if it does not within a minute.
+pub fn until(what: &str, mut happened: impl FnMut() -> bool) {
+    let began = std::time::Instant::now();
+    while !happened() {
+        assert!(began.elapsed().as_secs() < 60, "still waiting: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}

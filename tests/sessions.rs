@@ -1,0 +1,366 @@
+//! Several stores on one root, in threads and in processes: nobody takes what a live one holds, and nothing of a dead one
+//! stays.
+
+mod common;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use common::{
+    Root, begin, build, child_of, docker, import_base, output_in, role, sh, spawn, until,
+};
+use docker_store::{Begun, ErrorKind, Limits, Options, Outcome, Store};
+
+fn touch(path: impl AsRef<Path>) {
+    std::fs::write(path, "").expect("written");
+}
+
+#[test]
+fn a_second_process_opens_amid_the_steps_of_the_first_and_both_finish() {
+    const TEST: &str = "a_second_process_opens_amid_the_steps_of_the_first_and_both_finish";
+    if let Some(root) = child_of(TEST) {
+        let store = Store::open(&root, &Options::new()).expect("a store");
+        let mut lease = store.cache("shared", &Default::default()).expect("a lease");
+        let mut step = begin(&store, "base", "first");
+        let script = "echo running; echo kept > /cache/kept; while [ ! -e /go ] && [ ! -e /cache/go ]; do sleep 0.1; done; echo ok > /made";
+        let mut told = false;
+        step.run_with(
+            sh(script)
+                .lease(&lease, "/cache")
+                .bind(root.display().to_string(), "/go.d", true),
+            &mut |_| {
+                if !told {
+                    touch(root.join("first-runs"));
+                    told = true;
+                }
+                Ok(())
+            },
+        )
+        .expect("a run");
+        step.commit().expect("a commit");
+        lease.release().expect("a release");
+        return;
+    }
+    let root = Root::new("amid");
+    import_base(&root.open(), "base");
+    let first = spawn(TEST, &root, "");
+    until("the first process runs its step", || {
+        root.path.join("first-runs").exists()
+    });
+    // Two opens and a purge beside it.
+    let store = root.open();
+    assert_eq!(store.purge().expect("a purge").containers, 0);
+    let running = docker(&[
+        "ps",
+        "--filter",
+        &format!("name={}-container-first", root.prefix()),
+        "--format",
+        "{{.Names}}",
+    ]);
+    assert_eq!(running.len(), 1, "the first one's container runs on");
+    build(&store, "base", "second", "echo too > /made");
+    docker(&[
+        "exec",
+        &format!("{}-container-first", root.prefix()),
+        "touch",
+        "/go",
+    ]);
+    first.pass();
+    assert_eq!(output_in(&store, "first", "cat /made"), "ok\n");
+    // What the first one wrote into the cache is there for the next.
+    let lease = store.cache("shared", &Default::default()).expect("a lease");
+    let mut step = begin(&store, "base", "third");
+    step.run(sh("cat /cache/kept").lease(&lease, "/cache"))
+        .expect("kept");
+    step.abort().expect("aborted");
+    drop(lease);
+    store.complete_deletes(&Limits::none()).expect("done");
+    assert_eq!(root.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_killed_process_left_is_purged_by_the_next_open() {
+    const TEST: &str = "what_a_killed_process_left_is_purged_by_the_next_open";
+    if let Some(root) = child_of(TEST) {
+        let store = Store::open(&root, &Options::new()).expect("a store");
+        let lease = store.cache("c", &Default::default()).expect("a lease");
+        let mut step = begin(&store, "base", "one");
+        step.run_with(
+            sh("echo running; sleep 60")
+                .lease(&lease, "/cache")
+                .secret("/s", "x", (0, 0), 0o400),
+            &mut |_| {
+                touch(root.join("runs"));
+                Ok(())
+            },
+        )
+        .expect("killed before");
+        return;
+    }
+    let root = Root::new("killed");
+    import_base(&root.open(), "base");
+    let child = spawn(TEST, &root, "");
+    until("the child runs its step", || {
+        root.path.join("runs").exists()
+    });
+    child.kill();
+    let before = root.leftovers();
+    assert!(before.len() >= 3, "a container, a tag, volumes: {before:?}");
+    let store = root.open();
+    assert_eq!(root.leftovers(), Vec::<String>::new());
+    let volumes = docker(&[
+        "volume",
+        "ls",
+        "-q",
+        "--filter",
+        &format!("name={}-", root.prefix()),
+    ]);
+    assert_eq!(
+        volumes,
+        Vec::<String>::new(),
+        "an untouched new cache has no volumes"
+    );
+    assert!(!store.result("one").expect("a look"));
+    build(&store, "base", "one", "true");
+}
+
+#[test]
+fn a_live_process_may_build_what_a_killed_one_began_without_a_purge() {
+    const TEST: &str = "a_live_process_may_build_what_a_killed_one_began_without_a_purge";
+    if let Some(root) = child_of(TEST) {
+        let store = Store::open(&root, &Options::new()).expect("a store");
+        begin(&store, "base", "one")
+            .run_with(&sh("echo running; sleep 60"), &mut |_| {
+                touch(root.join("runs"));
+                Ok(())
+            })
+            .expect("killed before");
+        return;
+    }
+    let root = Root::new("rebuild");
+    let store = root.open_with_base();
+    let child = spawn(TEST, &root, "");
+    until("the child runs its step", || {
+        root.path.join("runs").exists()
+    });
+    child.kill();
+    build(&store, "base", "one", "echo again > /made");
+    assert_eq!(output_in(&store, "one", "cat /made"), "again\n");
+    assert_eq!(root.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn two_threads_and_two_processes_that_build_one_id_build_it_once() {
+    const TEST: &str = "two_threads_and_two_processes_that_build_one_id_build_it_once";
+    let work = |store: &Store, built: &AtomicU32| {
+        let outcome = store.build(Some("base"), "one", &Limits::none(), |step| {
+            step.run(&sh("sleep 1; echo built >> /made")).map(drop)
+        });
+        if outcome.expect("a build") == Outcome::Built {
+            built.fetch_add(1, Ordering::SeqCst);
+        }
+    };
+    if let Some(root) = child_of(TEST) {
+        let built = AtomicU32::new(0);
+        work(
+            &Store::open(&root, &Options::new()).expect("a store"),
+            &built,
+        );
+        if built.into_inner() > 0 {
+            touch(root.join(format!("built-by-{}", role())));
+        }
+        return;
+    }
+    let root = Root::new("once");
+    let store = root.open_with_base();
+    let built = AtomicU32::new(0);
+    let children = [spawn(TEST, &root, "a"), spawn(TEST, &root, "b")];
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| work(&store, &built));
+        }
+    });
+    for child in children {
+        child.pass();
+    }
+    let by_children = ["a", "b"]
+        .iter()
+        .filter(|c| root.path.join(format!("built-by-{c}")).exists())
+        .count();
+    assert_eq!(built.into_inner() as usize + by_children, 1);
+    assert_eq!(output_in(&store, "one", "cat /made"), "built\n");
+}
+
+#[test]
+fn waiting_for_anothers_build_ends_by_deadline() {
+    let root = Root::new("waiting");
+    let store = root.open_with_base();
+    let step = begin(&store, "base", "one");
+    let limits = Limits::none().timeout(Duration::from_millis(200));
+    let error = store
+        .begin(Some("base"), "one", &limits)
+        .expect_err("a wait");
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    assert!(error.message().contains("under way"), "{error}");
+    let error = store.delete("one").expect_err("being built");
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    step.abort().expect("aborted");
+    assert!(matches!(
+        store.begin(Some("base"), "one", &limits),
+        Ok(Begun::Step(_)) | Err(_)
+    ));
+}
+
+#[test]
+fn a_strangers_object_whose_name_starts_alike_is_left_alone() {
+    let root = Root::new("stranger");
+    let store = root.open_with_base();
+    let p = root.prefix();
+    let strange = [format!("{p}xyz-precious"), format!("{p}-precious")];
+    for name in &strange {
+        docker(&["create", "--name", name, &root.image("base"), "/bin/true"]);
+        docker(&["volume", "create", name]);
+        docker(&[
+            "tag",
+            &root.image("base"),
+            &name.replace("precious", "image-tmp-x_"),
+        ]);
+    }
+    drop(store);
+    let store = root.open();
+    store.purge().expect("a purge");
+    for name in &strange {
+        assert_eq!(
+            docker(&["ps", "-aq", "--filter", &format!("name=^/{name}$")]).len(),
+            1,
+            "{name}"
+        );
+        assert_eq!(
+            docker(&["volume", "ls", "-q", "--filter", &format!("name=^{name}$")]).len(),
+            1,
+            "{name}"
+        );
+        docker(&["rm", name]);
+        docker(&["volume", "rm", name]);
+    }
+}
+
+#[test]
+fn leftovers_of_an_obuilder_store_are_purged() {
+    let root = Root::new("seed");
+    let store = root.open_with_base();
+    let p = root.prefix();
+    // As OBuilder names them: no labels.
+    docker(&[
+        "create",
+        "--name",
+        &format!("{p}-container-abc"),
+        &root.image("base"),
+        "/bin/true",
+    ]);
+    docker(&["tag", &root.image("base"), &format!("{p}-image-tmp-abc")]);
+    docker(&["volume", "create", &format!("{p}-cache-tmp-0-c-opam")]);
+    let purged = store.purge().expect("a purge");
+    assert_eq!(
+        (purged.containers, purged.images, purged.volumes),
+        (1, 1, 1)
+    );
+    assert_eq!(root.leftovers(), Vec::<String>::new());
+    assert_eq!(store.purge().expect("again"), Default::default());
+}
+
+#[test]
+fn results_are_found_under_the_seeds_names_and_the_other_way_round() {
+    let root = Root::new("names");
+    let store = root.open_with_base();
+    docker(&["tag", &root.image("base"), &root.image("theirs")]);
+    assert!(store.result("theirs").expect("a look"));
+    build(&store, "theirs", "ours", "true");
+    assert_eq!(docker(&["images", "-q", &root.image("ours")]).len(), 1);
+    let ids: Vec<String> = store
+        .results()
+        .expect("a list")
+        .into_iter()
+        .map(|r| r.id)
+        .collect();
+    assert_eq!(ids, ["base", "ours", "theirs"]);
+}
+
+#[test]
+fn a_deleted_result_is_gone_with_its_log_and_other_names_stay() {
+    let root = Root::new("delete");
+    let store = root.open_with_base();
+    build(&store, "base", "one", "echo x");
+    docker(&["tag", &root.image("one"), &root.image("other")]);
+    assert!(store.delete("one").expect("deleted"));
+    assert!(!store.delete("one").expect("absent is fine"));
+    assert!(!store.log_file("one").expect("a path").exists());
+    assert!(!store.result("one").expect("a look") && store.result("other").expect("a look"));
+    // A base with results on it, and one that a container of somebody else's is made of.
+    build(&store, "other", "child", "true");
+    assert!(store.delete("other").expect("deleted"));
+    assert_eq!(output_in(&store, "child", "echo fine"), "fine\n");
+    docker(&[
+        "create",
+        "--name",
+        &format!("{}-user", root.prefix()),
+        &root.image("child"),
+        "/bin/true",
+    ]);
+    let error = store.delete("child").expect_err("used");
+    assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+    assert!(store.result("child").expect("a look"));
+    docker(&["rm", &format!("{}-user", root.prefix())]);
+    assert!(store.delete("child").expect("deleted"));
+}
+
+#[test]
+fn a_closed_store_answers_that_it_is_closed() {
+    let root = Root::new("closed");
+    let store = root.open_with_base();
+    let mut step = begin(&store, "base", "one");
+    step.run(&sh("true")).expect("a run");
+    let path = store.root().to_owned();
+    store.close().expect("closed");
+    assert_eq!(
+        step.run(&sh("true")).expect_err("closed").kind(),
+        ErrorKind::Closed
+    );
+    assert_eq!(step.commit().expect_err("closed").kind(), ErrorKind::Closed);
+    // What the step held is removed in the background, or by whoever opens next.
+    until("the step's lock is free", || {
+        !path.join(".store/builds/one").exists()
+    });
+    let store = root.open();
+    assert_eq!(root.leftovers(), Vec::<String>::new());
+    assert!(!store.result("one").expect("a look"));
+}
+
+#[test]
+fn a_log_folder_removed_under_our_feet_costs_nothing() {
+    let root = Root::new("logs");
+    let store = root.open_with_base();
+    std::fs::remove_dir_all(root.path.join("logs")).expect("removed");
+    build(&store, "base", "one", "echo hello");
+    assert_eq!(
+        std::fs::read_to_string(store.log_file("one").expect("a path")).expect("a log"),
+        "hello\n"
+    );
+    let mut step = begin(&store, "base", "two");
+    step.run(&sh("echo x")).expect("a run");
+    std::fs::remove_dir_all(root.path.join("logs")).expect("removed");
+    step.run(&sh("echo y")).expect("a run");
+    step.commit().expect("a commit");
+    assert!(store.result("two").expect("a look"));
+}
+
+#[test]
+fn free_space_is_that_of_the_scarcer_disk() {
+    let root = Root::new("df");
+    let store = root.open();
+    let free = store.df().expect("asked");
+    assert!(free.root > 0.0 && free.root <= 100.0);
+    let engine = free.engine.expect("an engine on this machine");
+    assert_eq!(free.percent(), free.root.min(engine));
+}

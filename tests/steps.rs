@@ -1,0 +1,553 @@
+//! Steps on a real engine: what a step does, leaves and does not leave.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{Root, begin, build, docker, output_in, sh, tar_of, untar};
+use docker_store::{Begun, Cancel, Channel, Command, Error, ErrorKind, Limits, Outcome};
+
+#[test]
+fn a_step_records_what_it_made_and_is_found_again() {
+    let root = Root::new("record");
+    let store = root.open_with_base();
+    assert!(!store.result("one").expect("a look"));
+    build(&store, "base", "one", "echo made > /made");
+    assert!(store.result("one").expect("a look"));
+    assert_eq!(output_in(&store, "one", "cat /made"), "made\n");
+    assert!(matches!(
+        store.begin(Some("base"), "one", &Limits::none()),
+        Ok(Begun::Present)
+    ));
+    // Somebody who opens the same root later finds it, too.
+    drop(store);
+    let store = root.open();
+    assert!(store.result("one").expect("a look"));
+    assert_eq!(root.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn output_goes_to_the_log_and_the_callback_in_order_and_by_channel() {
+    let root = Root::new("output");
+    let store = root.open_with_base();
+    let mut step = begin(&store, "base", "one");
+    step.write_log(b"before\n").expect("written");
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    step.run_with(
+        &sh("echo a; sleep 0.1; echo b >&2; sleep 0.1; echo c"),
+        &mut |piece| {
+            match piece.channel {
+                Channel::Stdout => out.extend_from_slice(piece.bytes),
+                Channel::Stderr => err.extend_from_slice(piece.bytes),
+            }
+            Ok(())
+        },
+    )
+    .expect("a run");
+    step.commit().expect("a commit");
+    assert_eq!((out, err), (b"a\nc\n".to_vec(), b"b\n".to_vec()));
+    let log = std::fs::read_to_string(store.log_file("one").expect("a path")).expect("a log");
+    assert_eq!(log, "before\na\nb\nc\n");
+}
+
+#[test]
+fn a_long_output_arrives_whole() {
+    let root = Root::new("long");
+    let store = root.open_with_base();
+    let mut step = begin(&store, "base", "one");
+    let mut bytes = 0;
+    step.run_with(
+        &sh("dd if=/dev/zero bs=1M count=64 2>/dev/null"),
+        &mut |piece| {
+            bytes += piece.bytes.len();
+            Ok(())
+        },
+    )
+    .expect("a run");
+    step.abort().expect("aborted");
+    assert_eq!(bytes, 64 << 20);
+    assert_eq!(
+        std::fs::metadata(store.log_file("one").expect("a path"))
+            .expect("a log")
+            .len(),
+        64 << 20
+    );
+}
+
+#[test]
+fn a_failed_command_is_an_error_with_its_status_and_leaves_no_result() {
+    let root = Root::new("failed");
+    let store = root.open_with_base();
+    let mut step = begin(&store, "base", "one");
+    let error = step.run(&sh("exit 7")).expect_err("a failure");
+    assert_eq!(
+        (error.kind(), error.exit_code()),
+        (ErrorKind::CommandFailed, Some(7))
+    );
+    let error = step.run(&sh("true")).expect_err("spoiled");
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    let error = step.commit().expect_err("spoiled");
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(!store.result("one").expect("a look"));
+    assert_eq!(root.leftovers(), Vec::<String>::new());
+    build(&store, "base", "one", "true");
+}
+
+#[test]
+fn a_command_may_be_allowed_to_fail() {
+    let root = Root::new("allowed");
+    let store = root.open_with_base();
+    let mut step = begin(&store, "base", "one");
+    assert_eq!(
+        step.run(sh("exit 3").allow_failure(true))
+            .expect("a run")
+            .code,
+        3
+    );
+    // Not the first process of the container: that one the kernel spares.
+    assert_eq!(
+        step.run(sh("sh -c 'kill -9 $$'; exit $?").allow_failure(true))
+            .expect("a run")
+            .code,
+        137
+    );
+    step.commit().expect("a commit");
+}
+
+#[test]
+fn a_program_that_the_image_does_not_have_fails_as_in_a_shell() {
+    let root = Root::new("missing");
+    let store = root.open_with_base();
+    let mut step = begin(&store, "base", "one");
+    let error = step
+        .run(&Command::new(["/no/such/program"]))
+        .expect_err("a failure");
+    assert_eq!(
+        (error.kind(), error.exit_code()),
+        (ErrorKind::CommandFailed, Some(127)),
+        "{error}"
+    );
+    step.abort().expect("aborted");
+    assert_eq!(root.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn cancelling_from_another_thread_ends_the_container_at_once() {
+    let root = Root::new("cancel");
+    let store = root.open_with_base();
+    let cancel = Cancel::new();
+    let limits = Limits::none().cancel(&cancel);
+    let Begun::Step(mut step) = store.begin(Some("base"), "one", &limits).expect("begun") else {
+        panic!("present")
+    };
+    let began = Instant::now();
+    let error = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(700));
+            cancel.cancel();
+        });
+        step.run(&sh("echo started; sleep 60"))
+            .expect_err("cancelled")
+    });
+    assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+    assert!(began.elapsed() < Duration::from_secs(20));
+    drop(step);
+    store.complete_deletes(&Limits::none()).expect("done");
+    assert_eq!(root.leftovers(), Vec::<String>::new());
+    assert!(!store.result("one").expect("a look"));
+    build(&store, "base", "one", "true");
+}
+
+#[test]
+fn a_command_past_its_timeout_is_ended() {
+    let root = Root::new("timeout");
+    let store = root.open_with_base();
+    let mut step = begin(&store, "base", "one");
+    let error = step
+        .run(sh("sleep 60").timeout(Duration::from_millis(500)))
+        .expect_err("a timeout");
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    step.abort().expect("aborted");
+    assert_eq!(root.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn a_callback_that_refuses_ends_the_command_with_its_own_error() {
+    let root = Root::new("callback");
+    let store = root.open_with_base();
+    let mut step = begin(&store, "base", "one");
+    let error = step
+        .run_with(&sh("echo x; sleep 60"), &mut |_| {
+            Err(Error::new(ErrorKind::Callback, "enough"))
+        })
+        .expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::Callback);
+    assert!(error.message().contains("enough"), "{error}");
+    step.abort().expect("aborted");
+    assert_eq!(root.leftovers(), Vec::<String>::new());
+    build(&store, "base", "one", "true");
+}
+
+#[test]
+fn a_panic_in_the_work_of_a_build_leaves_nothing() {
+    let root = Root::new("panic");
+    let store = root.open_with_base();
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        store.build(Some("base"), "one", &Limits::none(), |step| {
+            step.run(&sh("true"))?;
+            panic!("of the work")
+        })
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(root.leftovers(), Vec::<String>::new());
+    let built = store.build(Some("base"), "one", &Limits::none(), |step| {
+        step.run(&sh("true")).map(drop)
+    });
+    assert_eq!(built.expect("a build"), Outcome::Built);
+    let again = store.build(Some("base"), "one", &Limits::none(), |_| {
+        panic!("not asked")
+    });
+    assert_eq!(again.expect("a hit"), Outcome::Hit);
+}
+
+#[test]
+fn surroundings_reach_the_command_and_not_the_result() {
+    let root = Root::new("surroundings");
+    let store = root.open_with_base();
+    let mut step = begin(&store, "base", "one");
+    let script = "echo $PWD $COLOR $(id -u):$(id -g) $(hostname); ls /sys/class/net | tr '\\n' ' '";
+    step.run(
+        sh(script)
+            .cwd("/work/deep")
+            .env("COLOR", "blue")
+            .user("1000:1000")
+            .hostname("builder"),
+    )
+    .expect("a run");
+    step.commit().expect("a commit");
+    let log = std::fs::read_to_string(store.log_file("one").expect("a path")).expect("a log");
+    assert_eq!(log, "/work/deep blue 1000:1000 builder\nlo ");
+    let shows = |id: &str, what: &str| {
+        docker(&[
+            "inspect",
+            "--format",
+            &format!("{{{{json .Config.{what}}}}}"),
+            &root.image(id),
+        ])
+    };
+    for what in ["Env", "Labels", "User", "Cmd", "Entrypoint", "WorkingDir"] {
+        assert_eq!(shows("one", what), shows("base", what), "{what}");
+    }
+}
+
+#[test]
+fn a_result_keeps_the_configuration_of_its_base() {
+    let root = Root::new("config");
+    let store = root.open_with_base();
+    // A base with a configuration of its own, made past the library, as OBuilder would have one.
+    let container = docker(&["create", &root.image("base"), "x"]).remove(0);
+    docker(&[
+        "commit",
+        "-c",
+        "ENTRYPOINT [\"/bin/sh\", \"-c\"]",
+        "-c",
+        "CMD [\"echo hi\"]",
+        "-c",
+        "ENV A=1 B=2",
+        "-c",
+        "LABEL l=m",
+        "-c",
+        "USER build",
+        "-c",
+        "WORKDIR /tmp",
+        "-c",
+        "EXPOSE 80",
+        &container,
+        &root.image("rich"),
+    ]);
+    docker(&["rm", &container]);
+    let config = |id: &str| docker(&["inspect", "--format", "{{json .Config}}", &root.image(id)]);
+    let want: serde_json::Value = serde_json::from_str(&config("rich")[0]).expect("JSON");
+    let mut loud = sh("true");
+    loud.env("B", "3")
+        .env("C", "4")
+        .user("0")
+        .cwd("/")
+        .hostname("h");
+    let mut quiet = sh("true");
+    quiet.env("B", "3").cwd("/");
+    for (id, command) in [("loud", &loud), ("quiet", &quiet)] {
+        let mut step = begin(&store, "rich", id);
+        step.run(command).expect("a run");
+        // Two commands: the second must not inherit what the first was given.
+        step.run(&sh(
+            "test -z \"$C\" && test $B = 2 && test $(id -un) = build && test $PWD = /tmp",
+        ))
+        .expect("clean");
+        step.commit().expect("a commit");
+        let got: serde_json::Value = serde_json::from_str(&config(id)[0]).expect("JSON");
+        for what in [
+            "Env",
+            "Labels",
+            "User",
+            "Cmd",
+            "Entrypoint",
+            "WorkingDir",
+            "ExposedPorts",
+        ] {
+            assert_eq!(got[what], want[what], "{what} of {id}");
+        }
+    }
+    assert_eq!(root.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn a_command_reads_its_standard_input_to_the_end() {
+    let root = Root::new("stdin");
+    let store = root.open_with_base();
+    let mut step = begin(&store, "base", "one");
+    let bytes = vec![b'x'; 3 << 20];
+    step.run(sh("wc -c").stdin(bytes)).expect("a run");
+    step.run(
+        sh("cat").stdin_file(
+            common::base_tar()
+                .parent()
+                .expect("a folder")
+                .join("nothing"),
+        ),
+    )
+    .expect_err("no file");
+    step.run(&sh("cat")).expect("a run");
+    step.abort().expect("aborted");
+    let log = std::fs::read_to_string(store.log_file("one").expect("a path")).expect("a log");
+    assert_eq!(log.trim(), (3 << 20).to_string());
+}
+
+#[test]
+fn a_secret_is_read_by_the_command_and_kept_by_nothing() {
+    let root = Root::new("secret");
+    let store = root.open_with_base();
+    let mut step = begin(&store, "base", "one");
+    let mut seen = String::new();
+    let mut command = sh(
+        "cat /run/secrets/key | md5sum; stat -c '%a %u:%g' /run/secrets/key; echo shown; sleep 1",
+    );
+    command.secret("/run/secrets/key", "hunter2hunter2", (1000, 1000), 0o400);
+    step.run_with(&command, &mut |piece| {
+        if String::from_utf8_lossy(piece.bytes).contains("shown") {
+            let name = format!("{}-container-one", root.prefix());
+            seen = docker(&["inspect", &name]).join("\n");
+        }
+        Ok(())
+    })
+    .expect("a run");
+    step.commit().expect("a commit");
+    let log = std::fs::read_to_string(store.log_file("one").expect("a path")).expect("a log");
+    assert!(
+        log.contains("400 1000:1000") && !log.contains("hunter2"),
+        "{log}"
+    );
+    assert!(seen.contains("/run/secrets/key") && !seen.contains("hunter2"));
+    assert_eq!(
+        output_in(&store, "one", "cat /run/secrets/key | wc -c").trim(),
+        "0"
+    );
+    assert!(
+        !docker(&["inspect", &root.image("one")])
+            .join("\n")
+            .contains("hunter2")
+    );
+    assert_eq!(root.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn files_are_copied_in_and_out_with_owners_modes_and_missing_folders() {
+    let root = Root::new("copy");
+    let store = root.open_with_base();
+    let mut step = begin(&store, "base", "one");
+    step.copy_in("/src/deep", &mut tar_of("a", b"hello").as_slice())
+        .expect("copied in");
+    step.run(&sh(
+        "cat /src/deep/a > /b; chown 1000:1000 /b; chmod 600 /b",
+    ))
+    .expect("a run");
+    let mut out = Vec::new();
+    step.copy_out("/b", &mut out).expect("copied out");
+    assert_eq!(untar(&out), vec![("b".to_owned(), b"hello".to_vec())]);
+    let error = step
+        .copy_out("/nowhere", &mut Vec::new())
+        .expect_err("no such path");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    step.commit().expect("a commit");
+    let mut out = Vec::new();
+    store
+        .copy_out("one", "/src", &mut out, &Limits::none())
+        .expect("copied out");
+    assert!(untar(&out).contains(&("src/deep/a".to_owned(), b"hello".to_vec())));
+    assert_eq!(
+        output_in(&store, "one", "stat -c '%a %u:%g' /b").trim(),
+        "600 1000:1000"
+    );
+}
+
+#[test]
+fn a_tar_that_is_cut_short_is_an_error_and_no_result() {
+    let root = Root::new("cut");
+    let store = root.open_with_base();
+    let tar = tar_of("a", &[7; 5000]);
+    for (n, end) in [0, 300, 512, 3000, tar.len() - 1024]
+        .into_iter()
+        .enumerate()
+    {
+        let id = format!("cut{n}");
+        let mut step = begin(&store, "base", &id);
+        step.copy_in("/", &mut &tar[..end]).expect_err("cut short");
+        step.commit().expect_err("spoiled");
+        assert!(!store.result(&id).expect("a look"));
+    }
+    let mut begun = store
+        .begin(None, "imported", &Limits::none())
+        .expect("begun");
+    let Begun::Step(step) = &mut begun else {
+        panic!("present")
+    };
+    step.import(&mut &tar[..3000], &mut |_| Ok(()))
+        .expect_err("cut short");
+    drop(begun);
+    store.complete_deletes(&Limits::none()).expect("done");
+    assert!(!store.result("imported").expect("a look"));
+    assert_eq!(root.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn a_step_on_nothing_is_made_of_what_is_copied_in() {
+    let root = Root::new("scratch");
+    let store = root.open();
+    let Begun::Step(mut step) = store.begin(None, "one", &Limits::none()).expect("begun") else {
+        panic!("present")
+    };
+    step.copy_in("/", &mut tar_of("only", b"file").as_slice())
+        .expect("copied in");
+    step.commit().expect("a commit");
+    let mut out = Vec::new();
+    store
+        .copy_out("one", "/only", &mut out, &Limits::none())
+        .expect("copied out");
+    assert_eq!(untar(&out), vec![("only".to_owned(), b"file".to_vec())]);
+}
+
+#[test]
+fn an_image_that_the_engine_has_serves_as_a_base() {
+    let root = Root::new("use");
+    let store = root.open_with_base();
+    let Begun::Step(mut step) = store.begin(None, "one", &Limits::none()).expect("begun") else {
+        panic!("present")
+    };
+    step.use_image(&root.image("base")).expect("taken");
+    let error = step.use_image(&root.image("base")).expect_err("twice");
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    step.run(&sh("true")).expect("a run");
+    step.commit().expect("a commit");
+    let Begun::Step(mut step) = store.begin(None, "two", &Limits::none()).expect("begun") else {
+        panic!("present")
+    };
+    let error = step.use_image("no/such-image:1").expect_err("absent");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_base_that_does_not_exist_is_an_error_that_names_it() {
+    let root = Root::new("nobase");
+    let store = root.open();
+    let error = store
+        .begin(Some("nowhere"), "one", &Limits::none())
+        .expect_err("no base");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.message().contains("nowhere"), "{error}");
+    store.complete_deletes(&Limits::none()).expect("done");
+    assert_eq!(root.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn memory_beyond_its_limit_is_told_apart_from_failure() {
+    let root = Root::new("memory");
+    let store = root.open_with_base();
+    let mut step = begin(&store, "base", "one");
+    // tail keeps the last line, which never ends.
+    let error = step
+        .run(
+            sh("tail /dev/zero")
+                .memory(16 << 20)
+                .nano_cpus(1_000_000_000),
+        )
+        .expect_err("out of memory");
+    assert_eq!(
+        (error.kind(), error.exit_code()),
+        (ErrorKind::OutOfMemory, Some(137)),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_chain_of_200_steps_works() {
+    let root = Root::new("chain");
+    let store = root.open_with_base();
+    let mut base = "base".to_owned();
+    for n in 0..200 {
+        let id = format!("step{n}");
+        build(&store, &base, &id, &format!("echo {n} >> /chain"));
+        base = id;
+    }
+    assert_eq!(output_in(&store, &base, "wc -l < /chain").trim(), "200");
+    assert_eq!(root.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn a_step_of_many_commands_leaves_no_image_without_a_name() {
+    let root = Root::new("dangling");
+    let store = root.open_with_base();
+    let mark = format!("org.example.mark={}", root.prefix());
+    let container = docker(&["create", &root.image("base"), "x"]).remove(0);
+    docker(&[
+        "commit",
+        "-c",
+        &format!("LABEL {mark}"),
+        &container,
+        &root.image("marked"),
+    ]);
+    docker(&["rm", &container]);
+    // What is made of the marked base, under any name or none: `images -a` would show parents, too.
+    let nameless = || {
+        docker(&[
+            "images",
+            "-q",
+            "--filter",
+            "dangling=true",
+            "--filter",
+            &format!("label={mark}"),
+        ])
+    };
+    let mut loud = sh("echo x >> /tmp/x");
+    loud.env("NEW", "1").user("1000");
+    for commit in [true, false] {
+        let id = format!("many{commit}");
+        let mut step = begin(&store, "marked", &id);
+        for command in [&sh("echo 1 > /1"), &loud, &loud, &sh("echo 2 > /2"), &loud] {
+            step.run(command).expect("a run");
+        }
+        step.copy_in("/in", &mut tar_of("a", b"b").as_slice())
+            .expect("copied in");
+        match commit {
+            true => step.commit().expect("a commit"),
+            false => step.abort().expect("aborted"),
+        }
+        assert_eq!(nameless(), Vec::<String>::new(), "commit: {commit}");
+        assert_eq!(root.leftovers(), Vec::<String>::new());
+    }
+    assert_eq!(
+        output_in(&store, "manytrue", "cat /1 /2 /tmp/x /in/a"),
+        "1\n2\nx\nx\nx\nb"
+    );
+    store.delete("manytrue").expect("deleted");
+    assert_eq!(nameless(), Vec::<String>::new());
+}
