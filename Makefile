@@ -80,7 +80,7 @@ $(ZLIB):
 
 # The tests of the C ABI link both libraries, as C programs do.
 test: library $(BUSYBOX)
-	scripts/need valgrind
+	scripts/need valgrind cmake pkg-config g++
 	$(CARGO) build $(CARGOFLAGS)
 	DOCKER_STORE_TEST_BASE='$(abspath $(BUSYBOX))' $(ENGINE) $(CARGO) test $(CARGOFLAGS)
 
@@ -102,24 +102,32 @@ header: toolchain
 
 # ---------------------------------------------------------------- installing
 
+PC := $(LIBDIR)/pkgconfig/docker_store.pc
+CMAKE := $(LIBDIR)/cmake/docker_store
+INSTALLED := $(INCLUDEDIR)/docker_store.h $(PC) $(CMAKE)/docker_store-config.cmake $(CMAKE)/docker_store-config-version.cmake \
+    $(addprefix $(LIBDIR)/,libdocker_store.a libdocker_store.so libdocker_store.so.$(ABI) libdocker_store.so.$(VERSION))
+
+# $(call fill,TEMPLATE,PLACE): a template of packaging/ with this installation's paths.
+fill = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+    -e 's|@VERSION@|$(VERSION)|' -e 's|@ABI@|$(ABI)|' -e 's|@STATIC_LIBS@|$(STATIC_LIBS)|' \
+    packaging/$(1).in >'$(DESTDIR)$(2)' && chmod 644 '$(DESTDIR)$(2)'
+
 # Does not build: under sudo there may be no cargo.
 install:
 	@test -f $(SHARED) || { echo 'make: not built yet: run make first' >&2; exit 1; }
-	install -d '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(INCLUDEDIR)'
+	install -d '$(DESTDIR)$(dir $(PC))' '$(DESTDIR)$(CMAKE)' '$(DESTDIR)$(INCLUDEDIR)'
 	install -m 644 include/docker_store.h '$(DESTDIR)$(INCLUDEDIR)/docker_store.h'
 	install -m 644 $(STATIC) '$(DESTDIR)$(LIBDIR)/libdocker_store.a'
 	install -m 755 $(SHARED) '$(DESTDIR)$(LIBDIR)/libdocker_store.so.$(VERSION)'
 	ln -sf libdocker_store.so.$(VERSION) '$(DESTDIR)$(LIBDIR)/libdocker_store.so.$(ABI)'
 	ln -sf libdocker_store.so.$(ABI) '$(DESTDIR)$(LIBDIR)/libdocker_store.so'
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
-	    -e 's|@VERSION@|$(VERSION)|' -e 's|@STATIC_LIBS@|$(STATIC_LIBS)|' \
-	    packaging/docker_store.pc.in >'$(DESTDIR)$(LIBDIR)/pkgconfig/docker_store.pc'
-	@chmod 644 '$(DESTDIR)$(LIBDIR)/pkgconfig/docker_store.pc'
+	$(call fill,docker_store.pc,$(PC))
+	$(call fill,docker_store-config.cmake,$(CMAKE)/docker_store-config.cmake)
+	$(call fill,docker_store-config-version.cmake,$(CMAKE)/docker_store-config-version.cmake)
 
 uninstall:
-	rm -f '$(DESTDIR)$(INCLUDEDIR)/docker_store.h' '$(DESTDIR)$(LIBDIR)/libdocker_store.a' \
-	    '$(DESTDIR)$(LIBDIR)/libdocker_store.so' '$(DESTDIR)$(LIBDIR)/libdocker_store.so.$(ABI)' \
-	    '$(DESTDIR)$(LIBDIR)/libdocker_store.so.$(VERSION)' '$(DESTDIR)$(LIBDIR)/pkgconfig/docker_store.pc'
+	rm -f $(foreach file,$(INSTALLED),'$(DESTDIR)$(file)')
+	-rmdir '$(DESTDIR)$(CMAKE)' 2>/dev/null
 
 clean: toolchain
 	$(CARGO) clean

@@ -1032,7 +1032,7 @@ dstore_status dstore_step_import_file(dstore_step *step,
  * them; the user "<token>" has an identity token for a password. `server` is the registry's
  * address, as in the reference.
  *
- * Blocks. May be NULL: user and password (both or none), server, progress, user_data.
+ * Blocks. May be NULL: server, progress, user_data; user and password, if both are.
  */
 DSTORE_MUST_USE
 dstore_status dstore_step_pull(dstore_step *step,

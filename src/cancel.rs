@@ -1,9 +1,9 @@
 //! [`Cancel`]: ends calls that wait, from any thread.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
 /// A switch that ends the calls it was given to. Clones share the switch, and it stays on for good.
@@ -31,9 +31,14 @@ impl Cancel {
         if self.0.on.swap(true, Ordering::SeqCst) {
             return;
         }
+        // With its twin in `wake`: either the descriptors are seen here, or the switch is seen on there.
+        fence(Ordering::SeqCst);
         if let Some(Some((tx, _))) = self.0.wake.get() {
             // One byte, never read: the other end stays readable for all who wait now or later.
-            let _ = (&*tx).write(&[1]);
+            while (&*tx)
+                .write(&[1])
+                .is_err_and(|error| error.kind() == ErrorKind::Interrupted)
+            {}
         }
     }
 
@@ -47,11 +52,9 @@ impl Cancel {
     /// Ask [`is_cancelled`](Self::is_cancelled) *after* this and before waiting: a switch turned on in
     /// between has not written.
     pub(crate) fn wake(&self) -> Option<&UnixStream> {
-        self.0
-            .wake
-            .get_or_init(|| UnixStream::pair().ok())
-            .as_ref()
-            .map(|(_, rx)| rx)
+        let wake = self.0.wake.get_or_init(|| UnixStream::pair().ok());
+        fence(Ordering::SeqCst);
+        wake.as_ref().map(|(_, rx)| rx)
     }
 }
 

@@ -1,22 +1,24 @@
 //! `include/docker_store.h` is what the sources say, and any C or C++ compiler takes it.
 
-use std::path::{Path, PathBuf};
+mod abi;
+
 use std::process::Command;
 use std::sync::OnceLock;
 use std::{env, fs};
 
+use abi::{Folder, root, run};
+
 /// The files of the C ABI, in the order in which their calls stand in the header.
 const SOURCES: [&str; 18] = [
-    "version", "status", "error", "text", "cancel", "options", "store", "results", "build", "step", "source", "copy",
-    "command", "lease", "cache", "upkeep", "log", "callback",
+    "version", "status", "error", "text", "cancel", "options", "store", "results", "build", "step",
+    "source", "copy", "command", "lease", "cache", "upkeep", "log", "callback",
 ];
 
-const VERSION: [&str; 3] =
-    [env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"), env!("CARGO_PKG_VERSION_PATCH")];
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
+const VERSION: [&str; 3] = [
+    env!("CARGO_PKG_VERSION_MAJOR"),
+    env!("CARGO_PKG_VERSION_MINOR"),
+    env!("CARGO_PKG_VERSION_PATCH"),
+];
 
 /// The header that is checked in. `UPDATE_HEADER` is set: checks in that of today.
 fn checked_in() -> &'static str {
@@ -26,13 +28,15 @@ fn checked_in() -> &'static str {
         if env::var_os("UPDATE_HEADER").is_some() {
             fs::write(&file, generate(VERSION)).expect("include/docker_store.h");
         }
-        fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}: run `make header`", file.display()))
+        fs::read_to_string(&file)
+            .unwrap_or_else(|e| panic!("{}: {e}: run `make header`", file.display()))
     })
 }
 
 /// The header as the sources of today have it.
 fn generate(version: [&str; 3]) -> String {
-    let mut config = cbindgen::Config::from_file(root().join("cbindgen.toml")).expect("cbindgen.toml");
+    let mut config =
+        cbindgen::Config::from_file(root().join("cbindgen.toml")).expect("cbindgen.toml");
     let after = config.after_includes.get_or_insert_default();
     after.push_str(&version_macros(version));
     let mut builder = cbindgen::Builder::new().with_config(config);
@@ -40,7 +44,10 @@ fn generate(version: [&str; 3]) -> String {
         builder = builder.with_src(root().join("src/capi").join(name).with_extension("rs"));
     }
     let mut header = Vec::new();
-    builder.generate().expect("cbindgen takes the sources").write(&mut header);
+    builder
+        .generate()
+        .expect("cbindgen takes the sources")
+        .write(&mut header);
     String::from_utf8(header).expect("UTF-8")
 }
 
@@ -62,7 +69,10 @@ fn version_macros([major, minor, patch]: [&str; 3]) -> String {
 fn the_header_is_what_the_sources_say() {
     let (there, generated) = (checked_in(), generate(VERSION));
     let lines = there.lines().zip(generated.lines()).enumerate();
-    let differs = lines.filter(|(_, (a, b))| a != b).map(|(n, (a, b))| format!("line {}:\n- {a}\n+ {b}", n + 1)).next();
+    let differs = lines
+        .filter(|(_, (a, b))| a != b)
+        .map(|(n, (a, b))| format!("line {}:\n- {a}\n+ {b}", n + 1))
+        .next();
     assert!(
         there == generated,
         "include/docker_store.h is not what src/capi says: run `make header`, and look at what changed.\n{}",
@@ -75,64 +85,80 @@ fn no_source_with_a_call_is_left_out() {
     for entry in fs::read_dir(root().join("src/capi")).expect("src/capi") {
         let path = entry.expect("an entry").path();
         let text = fs::read_to_string(&path).expect("a source");
-        let name = path.file_stem().and_then(|name| name.to_str()).expect("a name");
+        let name = path
+            .file_stem()
+            .and_then(|name| name.to_str())
+            .expect("a name");
         let exports = text.contains("#[unsafe(no_mangle)]") || text.contains("#[repr(i32)]");
-        assert_eq!(exports, SOURCES.contains(&name), "src/capi/{name}.rs: list it in tests/header.rs");
+        assert_eq!(
+            exports,
+            SOURCES.contains(&name),
+            "src/capi/{name}.rs: list it in tests/header.rs"
+        );
     }
 }
 
-/// Every declaration says whether it blocks, and names no argument that it does not have.
+/// Every declaration says whether it blocks and who frees what it gives, and names no argument that it does not have.
 #[test]
 fn every_declaration_says_what_a_caller_must_know() {
-    let header = checked_in();
-    let mut functions = 0;
-    for (comment, function) in functions_of(header) {
-        functions += 1;
-        assert!(
-            comment.contains("Blocks.") || comment.contains("Blocks, ") || comment.contains("Does not block"),
-            "does it block?\n{comment}{function}"
-        );
-        if let Some((_, list)) = comment.split_once("May be NULL: ") {
-            let list = list.split('.').next().unwrap_or_default();
-            for name in list.split([',', ' ']).filter(|word| !word.is_empty() && !PROSE.contains(word)) {
-                let known = function.contains(&format!("*{name},")) || function.contains(&format!(" {name},"));
-                let last = function.contains(&format!("*{name})"));
-                assert!(known || last, "{name:?} may be NULL, but is no argument:\n{function}");
-            }
+    let functions = abi::functions(checked_in());
+    assert!(
+        functions.len() > 90,
+        "only {} functions found: is the header read right?",
+        functions.len()
+    );
+    for function in functions {
+        let comment = &function.comment;
+        let blocks = ["Blocks.", "Blocks, ", "Does not block"]
+            .iter()
+            .any(|words| comment.contains(words));
+        assert!(blocks, "does it block? {function:#?}");
+        let (always, sometimes) = function.may_be_null();
+        for name in always.iter().chain(&sometimes) {
+            let known = function
+                .parameters
+                .iter()
+                .any(|(_, parameter)| parameter == name);
+            assert!(
+                known,
+                "{name} may be NULL, but is no argument: {function:#?}"
+            );
         }
-        let gives = function.contains("**") && !function.contains("dstore_error **error)")
-            || function.matches("**").count() > 1;
-        assert!(!gives || comment.contains("_free()"), "who frees what it gives?\n{comment}{function}");
+        let gives =
+            |kind: &str| kind == "char **" || kind.starts_with("dstore_") && kind.ends_with("**");
+        let mut given = function
+            .parameters
+            .iter()
+            .filter(|(kind, name)| gives(kind) && name != "error");
+        let owned = given.next().is_some()
+            || function.returns.starts_with("dstore_") && function.returns.ends_with('*');
+        assert!(
+            !owned || comment.contains("_free()"),
+            "who frees what it gives? {function:#?}"
+        );
+        let borrowed = function.returns == "const char *";
+        assert!(
+            !borrowed || comment.contains("Borrowed from") || comment.contains("A constant"),
+            "whose? {function:#?}"
+        );
     }
-    assert!(functions > 90, "only {functions} functions found: is the header read right?");
-}
-
-/// What may stand in a list of arguments that may be NULL, besides their names.
-const PROSE: [&str; 12] = ["and", "both", "or", "none", "(both", "none)", "if", "there", "is", "are", "argc", "0"];
-
-/// Each function with the comment before it.
-fn functions_of(header: &str) -> impl Iterator<Item = (&str, &str)> {
-    header.split("/**").skip(1).filter_map(|part| {
-        let (comment, declared) = part.split_once("*/")?;
-        let declared = declared.split(';').next()?.trim_start();
-        (declared.contains('(') && !declared.starts_with("typedef") && !declared.contains('{'))
-            .then_some((comment, declared))
-    })
 }
 
 #[test]
 fn the_header_compiles_alone_and_twice_in_every_standard() {
     checked_in();
-    let source = "#include <docker_store.h>\n#include <docker_store.h>\nint main(void) { return 0; }\n";
-    for (compiler, suffix, standards) in
-        [("cc", "c", &["c99", "c11", "c17"][..]), ("c++", "cc", &["c++11", "c++14", "c++17", "c++20"])]
-    {
+    let source =
+        "#include <docker_store.h>\n#include <docker_store.h>\nint main(void) { return 0; }\n";
+    for (compiler, suffix, standards) in [
+        ("cc", "c", &["c99", "c11", "c17"][..]),
+        ("c++", "cc", &["c++11", "c++14", "c++17", "c++20"]),
+    ] {
         if suffix == "cc" && Command::new(compiler).arg("--version").output().is_err() {
             println!("there is no {compiler}: the header was not tried with it");
             continue;
         }
         let folder = Folder::new(&format!("header-{suffix}"));
-        let file = folder.0.join("twice").with_extension(suffix);
+        let file = folder.file("twice").with_extension(suffix);
         fs::write(&file, source).expect("a source file");
         for standard in standards {
             let mut compile = Command::new(compiler);
@@ -151,35 +177,18 @@ fn the_header_compiles_alone_and_twice_in_every_standard() {
 #[test]
 fn version_macros_have_each_number_in_its_place() {
     let folder = Folder::new("header-version");
-    fs::write(folder.0.join("docker_store.h"), generate(["1", "2", "3"])).expect("a header");
+    fs::write(folder.file("docker_store.h"), generate(["1", "2", "3"])).expect("a header");
     let program = "#include <docker_store.h>\n#include <string.h>\n\
         #if DSTORE_VERSION_NUMBER != 1002003 || DSTORE_VERSION_MAJOR != 1 || DSTORE_VERSION_MINOR != 2 || DSTORE_VERSION_PATCH != 3\n\
         #error wrong\n#endif\n\
         int main(void) { return strcmp(DSTORE_VERSION_STRING, \"1.2.3\"); }\n";
-    let (file, program_file) = (folder.0.join("version.c"), folder.0.join("version"));
+    let (file, program_file) = (folder.file("version.c"), folder.file("version"));
     fs::write(&file, program).expect("a source file");
-    run(Command::new("cc").arg("-I").arg(&folder.0).arg(&file).arg("-o").arg(&program_file));
+    run(Command::new("cc")
+        .arg("-I")
+        .arg(folder.file(""))
+        .arg(&file)
+        .arg("-o")
+        .arg(&program_file));
     run(&mut Command::new(&program_file));
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
-    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// A folder of this test's own, removed with it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = env::temp_dir().join(format!("docker-store-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).expect("a temporary folder");
-        Folder(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }

@@ -13,7 +13,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::wait::Limits;
 
 pub(super) fn refused(name: &str, why: impl std::fmt::Display) -> Error {
-    Error::new(ErrorKind::InvalidArgument, format!("the argument {name} {why}"))
+    Error::new(
+        ErrorKind::InvalidArgument,
+        format!("the argument {name} {why}"),
+    )
 }
 
 fn there<T>(pointer: *const T, name: &str) -> Result<()> {
@@ -70,7 +73,10 @@ pub(super) unsafe fn text<'a>(text: *const c_char, name: &str) -> Result<&'a str
 /// # Safety
 ///
 /// As for [`c_bytes`].
-pub(super) unsafe fn optional_text<'a>(pointer: *const c_char, name: &str) -> Result<Option<&'a str>> {
+pub(super) unsafe fn optional_text<'a>(
+    pointer: *const c_char,
+    name: &str,
+) -> Result<Option<&'a str>> {
     match pointer.is_null() {
         true => Ok(None),
         // SAFETY: the caller's promise.
@@ -85,7 +91,9 @@ pub(super) unsafe fn optional_text<'a>(pointer: *const c_char, name: &str) -> Re
 /// As for [`c_bytes`].
 pub(super) unsafe fn path<'a>(path: *const c_char, name: &str) -> Result<&'a Path> {
     // SAFETY: the caller's promise.
-    Ok(Path::new(OsStr::from_bytes(unsafe { c_bytes(path, name) }?)))
+    Ok(Path::new(OsStr::from_bytes(unsafe {
+        c_bytes(path, name)
+    }?)))
 }
 
 /// `length` bytes. None at all may be NULL.
@@ -93,7 +101,11 @@ pub(super) unsafe fn path<'a>(path: *const c_char, name: &str) -> Result<&'a Pat
 /// # Safety
 ///
 /// `bytes` is NULL or has `length` bytes that stay as they are for `'a`: the length of the call.
-pub(super) unsafe fn bytes<'a>(bytes: *const c_char, length: usize, name: &str) -> Result<&'a [u8]> {
+pub(super) unsafe fn bytes<'a>(
+    bytes: *const c_char,
+    length: usize,
+    name: &str,
+) -> Result<&'a [u8]> {
     if length == 0 {
         return Ok(&[]);
     }
@@ -110,7 +122,11 @@ pub(super) unsafe fn bytes<'a>(bytes: *const c_char, length: usize, name: &str) 
 /// # Safety
 ///
 /// `words` is NULL or has `count` pointers, each as for [`c_bytes`].
-pub(super) unsafe fn texts<'a>(words: *const *const c_char, count: usize, name: &str) -> Result<Vec<&'a str>> {
+pub(super) unsafe fn texts<'a>(
+    words: *const *const c_char,
+    count: usize,
+    name: &str,
+) -> Result<Vec<&'a str>> {
     if count > 0 {
         there(words, name)?;
     }
@@ -124,8 +140,15 @@ pub(super) unsafe fn texts<'a>(words: *const *const c_char, count: usize, name: 
 }
 
 /// A number that stands for a name.
-pub(super) fn named<T: Copy, const N: usize>(number: i32, names: [(i32, T); N], name: &str) -> Result<T> {
-    let found = names.iter().find(|(known, _)| *known == number).map(|(_, value)| *value);
+pub(super) fn named<T: Copy, const N: usize>(
+    number: i32,
+    names: [(i32, T); N],
+    name: &str,
+) -> Result<T> {
+    let found = names
+        .iter()
+        .find(|(known, _)| *known == number)
+        .map(|(_, value)| *value);
     found.ok_or_else(|| refused(name, format_args!("has the unknown value {number}")))
 }
 

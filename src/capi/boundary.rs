@@ -17,7 +17,10 @@ use crate::error::{Error, ErrorKind, Result};
 /// # Safety
 ///
 /// `error` is NULL or may be written to.
-pub(super) unsafe fn fallible(error: *mut *mut dstore_error, body: impl FnOnce() -> Result<()>) -> dstore_status {
+pub(super) unsafe fn fallible(
+    error: *mut *mut dstore_error,
+    body: impl FnOnce() -> Result<()>,
+) -> dstore_status {
     let done = caught(body).unwrap_or_else(Err);
     let (status, object) = match done {
         Ok(()) => (dstore_status::DSTORE_OK, None),
@@ -68,6 +71,11 @@ fn caught<T>(body: impl FnOnce() -> T) -> std::result::Result<T, Error> {
 
 fn fault(panic: &(dyn Any + Send)) -> Error {
     let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no reason given");
-    Error::new(ErrorKind::Internal, format!("a fault in docker-store: {text}"))
+    let text = text
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no reason given");
+    Error::new(
+        ErrorKind::Internal,
+        format!("a fault in docker-store: {text}"),
+    )
 }

@@ -49,7 +49,10 @@ pub unsafe extern "C" fn dstore_store_begin(
             let step = Out::owned(step, "step")?;
             let store = object(store, "store")?;
             let (base, id) = (optional_text(base, "base")?, text(id, "id")?);
-            match store.enter()?.begin(base, id, &limits(timeout_ms, cancel))? {
+            match store
+                .enter()?
+                .begin(base, id, &limits(timeout_ms, cancel))?
+            {
                 Begun::Present => {}
                 Begun::Step(begun) => step.set(give(dstore_step::new(begun))),
             }
@@ -82,7 +85,10 @@ pub unsafe extern "C" fn dstore_store_build(
             let store = object(store, "store")?;
             let (base, id) = (optional_text(base, "base")?, text(id, "id")?);
             let work = work.ok_or_else(|| refused("work", "is NULL"))?;
-            let Begun::Step(step) = store.enter()?.begin(base, id, &limits(timeout_ms, cancel))? else {
+            let Begun::Step(step) = store
+                .enter()?
+                .begin(base, id, &limits(timeout_ms, cancel))?
+            else {
                 outcome.set(DSTORE_HIT);
                 return Ok(());
             };

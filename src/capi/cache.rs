@@ -69,7 +69,10 @@ pub unsafe extern "C" fn dstore_store_caches(
         fallible(error, || {
             let caches = Out::owned(caches, "caches")?;
             let rows = object(store, "store")?.enter()?.caches()?.into_iter();
-            let rows = rows.map(|info| Row { name: [&info.name[..], b"\0"].concat(), info });
+            let rows = rows.map(|info| Row {
+                name: [&info.name[..], b"\0"].concat(),
+                info,
+            });
             caches.set(give(dstore_caches(rows.collect())));
             Ok(())
         })
@@ -111,9 +114,16 @@ pub unsafe extern "C" fn dstore_caches_name(
 ///
 /// Does not block. May be NULL: caches.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn dstore_caches_generation(caches: *const dstore_caches, index: usize) -> u64 {
+pub unsafe extern "C" fn dstore_caches_generation(
+    caches: *const dstore_caches,
+    index: usize,
+) -> u64 {
     // SAFETY: what the header says of the pointers.
-    unsafe { getter(caches, 0, |caches| caches.get(index, 0, |row| row.info.generation)) }
+    unsafe {
+        getter(caches, 0, |caches| {
+            caches.get(index, 0, |row| row.info.generation)
+        })
+    }
 }
 
 /// What the newest generation of the cache at `index` is made of: overlay layers, or one whole
@@ -121,10 +131,17 @@ pub unsafe extern "C" fn dstore_caches_generation(caches: *const dstore_caches, 
 ///
 /// Does not block. May be NULL: caches.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn dstore_caches_strategy(caches: *const dstore_caches, index: usize) -> dstore_strategy {
+pub unsafe extern "C" fn dstore_caches_strategy(
+    caches: *const dstore_caches,
+    index: usize,
+) -> dstore_strategy {
     let none = dstore_strategy::DSTORE_STRATEGY_AUTOMATIC;
     // SAFETY: what the header says of the pointers.
-    unsafe { getter(caches, none, |caches| caches.get(index, none, |row| row.info.strategy.into())) }
+    unsafe {
+        getter(caches, none, |caches| {
+            caches.get(index, none, |row| row.info.strategy.into())
+        })
+    }
 }
 
 /// How many volumes the newest generation of the cache at `index` is made of; 0 beyond the end.
@@ -133,7 +150,11 @@ pub unsafe extern "C" fn dstore_caches_strategy(caches: *const dstore_caches, in
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_caches_layers(caches: *const dstore_caches, index: usize) -> usize {
     // SAFETY: what the header says of the pointers.
-    unsafe { getter(caches, 0, |caches| caches.get(index, 0, |row| row.info.layers)) }
+    unsafe {
+        getter(caches, 0, |caches| {
+            caches.get(index, 0, |row| row.info.layers)
+        })
+    }
 }
 
 /// How many bytes the cache at `index` has on disk; -1 where that is not known, and beyond the end.
@@ -141,7 +162,12 @@ pub unsafe extern "C" fn dstore_caches_layers(caches: *const dstore_caches, inde
 /// Does not block. May be NULL: caches.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_caches_bytes(caches: *const dstore_caches, index: usize) -> i64 {
-    let bytes = |row: &Row| row.info.bytes.and_then(|bytes| bytes.try_into().ok()).unwrap_or(-1);
+    let bytes = |row: &Row| {
+        row.info
+            .bytes
+            .and_then(|bytes| bytes.try_into().ok())
+            .unwrap_or(-1)
+    };
     // SAFETY: what the header says of the pointers.
     unsafe { getter(caches, -1, |caches| caches.get(index, -1, bytes)) }
 }
@@ -152,7 +178,11 @@ pub unsafe extern "C" fn dstore_caches_bytes(caches: *const dstore_caches, index
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_caches_created(caches: *const dstore_caches, index: usize) -> i64 {
     // SAFETY: what the header says of the pointers.
-    unsafe { getter(caches, 0, |caches| caches.get(index, 0, |row| seconds(row.info.created))) }
+    unsafe {
+        getter(caches, 0, |caches| {
+            caches.get(index, 0, |row| seconds(row.info.created))
+        })
+    }
 }
 
 /// When the cache at `index` was last lent or released, in seconds since 1970; 0 beyond the end.
@@ -161,7 +191,11 @@ pub unsafe extern "C" fn dstore_caches_created(caches: *const dstore_caches, ind
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_caches_last_use(caches: *const dstore_caches, index: usize) -> i64 {
     // SAFETY: what the header says of the pointers.
-    unsafe { getter(caches, 0, |caches| caches.get(index, 0, |row| seconds(row.info.last_use))) }
+    unsafe {
+        getter(caches, 0, |caches| {
+            caches.get(index, 0, |row| seconds(row.info.last_use))
+        })
+    }
 }
 
 /// How many leases of the cache at `index` are out, in all processes; 0 beyond the end.
@@ -170,7 +204,11 @@ pub unsafe extern "C" fn dstore_caches_last_use(caches: *const dstore_caches, in
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_caches_leases(caches: *const dstore_caches, index: usize) -> usize {
     // SAFETY: what the header says of the pointers.
-    unsafe { getter(caches, 0, |caches| caches.get(index, 0, |row| row.info.leases)) }
+    unsafe {
+        getter(caches, 0, |caches| {
+            caches.get(index, 0, |row| row.info.leases)
+        })
+    }
 }
 
 /// Frees a list. NULL is fine.

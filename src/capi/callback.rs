@@ -23,8 +23,14 @@ pub enum dstore_channel {
 /// Takes a piece of what a command wrote, `length` bytes as they came: not cut at lines, never
 /// none, and not ended by a zero. `channel` is a dstore_channel. Returns 0 to go on; anything else
 /// ends the command.
-pub type dstore_output_callback =
-    Option<unsafe extern "C" fn(user_data: *mut c_void, channel: i32, bytes: *const c_char, length: usize) -> i32>;
+pub type dstore_output_callback = Option<
+    unsafe extern "C" fn(
+        user_data: *mut c_void,
+        channel: i32,
+        bytes: *const c_char,
+        length: usize,
+    ) -> i32,
+>;
 
 /// Hears how far a long call has come. `status` says what is being done in the engine's words
 /// ("Downloading"), `item` to which layer ("" for all); `current` of `total` bytes are done, and
@@ -43,27 +49,43 @@ pub type dstore_progress_callback = Option<
 /// into `*length`, which is 0 as it comes; 0 is the end of the stream. Returns 0 to go on; anything
 /// else ends the call.
 pub type dstore_read_callback = Option<
-    unsafe extern "C" fn(user_data: *mut c_void, buffer: *mut c_char, capacity: usize, length: *mut usize) -> i32,
+    unsafe extern "C" fn(
+        user_data: *mut c_void,
+        buffer: *mut c_char,
+        capacity: usize,
+        length: *mut usize,
+    ) -> i32,
 >;
 
 /// Takes the next `length` bytes of a stream; never none. Returns 0 to go on; anything else ends
 /// the call.
-pub type dstore_write_callback =
-    Option<unsafe extern "C" fn(user_data: *mut c_void, bytes: *const c_char, length: usize) -> i32>;
+pub type dstore_write_callback = Option<
+    unsafe extern "C" fn(user_data: *mut c_void, bytes: *const c_char, length: usize) -> i32,
+>;
 
 /// Does the work of a build with `step`, which is the library's: not to be freed, committed,
 /// aborted or kept. Returns 0 for the result to be recorded; anything else aborts the step.
-pub type dstore_work_callback = Option<unsafe extern "C" fn(user_data: *mut c_void, step: *mut dstore_step) -> i32>;
+pub type dstore_work_callback =
+    Option<unsafe extern "C" fn(user_data: *mut c_void, step: *mut dstore_step) -> i32>;
 
 /// Takes a line of the library's log: `length` bytes of UTF-8, and a zero after them. `level` is a
 /// dstore_log_level. Returns 0 to go on; anything else ends the call, and the lines that are left
 /// stay for the next one.
-pub type dstore_log_callback =
-    Option<unsafe extern "C" fn(user_data: *mut c_void, level: i32, line: *const c_char, length: usize) -> i32>;
+pub type dstore_log_callback = Option<
+    unsafe extern "C" fn(
+        user_data: *mut c_void,
+        level: i32,
+        line: *const c_char,
+        length: usize,
+    ) -> i32,
+>;
 
 /// The error of a call that a callback ended.
 pub(super) fn stopped(which: &str, answer: i32) -> Error {
-    Error::new(ErrorKind::Callback, format!("the {which} callback returned {answer}"))
+    Error::new(
+        ErrorKind::Callback,
+        format!("the {which} callback returned {answer}"),
+    )
 }
 
 fn go_on(which: &str, answer: i32) -> Result<()> {
@@ -91,10 +113,14 @@ pub(super) unsafe fn output(
     user_data: *mut c_void,
 ) -> impl FnMut(Output<'_>) -> Result<()> {
     move |output| {
-        let Some(callback) = callback else { return Ok(()) };
+        let Some(callback) = callback else {
+            return Ok(());
+        };
         let (bytes, length) = (output.bytes.as_ptr().cast(), output.bytes.len());
         // SAFETY: the caller's promise.
-        go_on("output", unsafe { callback(user_data, number(output.channel), bytes, length) })
+        go_on("output", unsafe {
+            callback(user_data, number(output.channel), bytes, length)
+        })
     }
 }
 
@@ -108,10 +134,20 @@ pub(super) unsafe fn progress(
     user_data: *mut c_void,
 ) -> impl FnMut(Progress<'_>) -> Result<()> {
     move |progress| {
-        let Some(callback) = callback else { return Ok(()) };
+        let Some(callback) = callback else {
+            return Ok(());
+        };
         let (status, item) = (c_string(progress.status), c_string(progress.item));
         // SAFETY: the caller's promise.
-        let answer = unsafe { callback(user_data, status.as_ptr(), item.as_ptr(), progress.current, progress.total) };
+        let answer = unsafe {
+            callback(
+                user_data,
+                status.as_ptr(),
+                item.as_ptr(),
+                progress.current,
+                progress.total,
+            )
+        };
         go_on("progress", answer)
     }
 }
@@ -127,9 +163,16 @@ impl Source {
     /// # Safety
     ///
     /// The callback may be called with `user_data` for as long as this lives.
-    pub(super) unsafe fn new(callback: dstore_read_callback, user_data: *mut c_void) -> Result<Self> {
+    pub(super) unsafe fn new(
+        callback: dstore_read_callback,
+        user_data: *mut c_void,
+    ) -> Result<Self> {
         let callback = callback.ok_or_else(|| refused("read", "is NULL"))?;
-        Ok(Source { callback, user_data, failed: None })
+        Ok(Source {
+            callback,
+            user_data,
+            failed: None,
+        })
     }
 
     /// What the call that read the stream came to: the callback's own failure goes before what that
@@ -143,13 +186,22 @@ impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut length = 0;
         // SAFETY: what `new` was promised; the buffer is as long as it says.
-        let answer =
-            unsafe { (self.callback)(self.user_data, buffer.as_mut_ptr().cast(), buffer.len(), &raw mut length) };
+        let answer = unsafe {
+            (self.callback)(
+                self.user_data,
+                buffer.as_mut_ptr().cast(),
+                buffer.len(),
+                &raw mut length,
+            )
+        };
         let fault = match answer {
             0 if length <= buffer.len() => return Ok(length),
             0 => Error::new(
                 ErrorKind::Callback,
-                format!("the read callback says it put {length} bytes into a buffer of {}", buffer.len()),
+                format!(
+                    "the read callback says it put {length} bytes into a buffer of {}",
+                    buffer.len()
+                ),
             ),
             other => stopped("read", other),
         };
@@ -169,9 +221,16 @@ impl Sink {
     /// # Safety
     ///
     /// As for [`Source::new`].
-    pub(super) unsafe fn new(callback: dstore_write_callback, user_data: *mut c_void) -> Result<Self> {
+    pub(super) unsafe fn new(
+        callback: dstore_write_callback,
+        user_data: *mut c_void,
+    ) -> Result<Self> {
         let callback = callback.ok_or_else(|| refused("write", "is NULL"))?;
-        Ok(Sink { callback, user_data, failed: None })
+        Ok(Sink {
+            callback,
+            user_data,
+            failed: None,
+        })
     }
 
     /// See [`Source::judge`].

@@ -44,7 +44,10 @@ pub unsafe extern "C" fn dstore_command_new(
         fallible(error, || {
             let command = Out::owned(command, "command")?;
             let words = texts(argv, argc, "argv")?;
-            command.set(give(dstore_command(Settings::new("command", Command::new(words)))));
+            command.set(give(dstore_command(Settings::new(
+                "command",
+                Command::new(words),
+            ))));
             Ok(())
         })
     }
@@ -314,7 +317,12 @@ pub unsafe extern "C" fn dstore_command_secret(
     // SAFETY: what the header says of the pointers.
     unsafe {
         set(command, error, |command| {
-            command.secret(text(target, "target")?, bytes(content, length, "content")?, (uid, gid), mode);
+            command.secret(
+                text(target, "target")?,
+                bytes(content, length, "content")?,
+                (uid, gid),
+                mode,
+            );
             Ok(())
         })
     }

@@ -109,7 +109,9 @@ pub unsafe extern "C" fn dstore_step_copy_out_file(
             let bytes = Out::optional(bytes);
             let step = object(step, "step")?;
             let path = text(path, "path")?;
-            bytes.set(into_file(arguments::path(tar, "tar")?, |tar| step.enter()?.copy_out(path, tar))?);
+            bytes.set(into_file(arguments::path(tar, "tar")?, |tar| {
+                step.enter()?.copy_out(path, tar)
+            })?);
             Ok(())
         })
     }
@@ -117,8 +119,15 @@ pub unsafe extern "C" fn dstore_step_copy_out_file(
 
 /// Has `write` write a file. What was there stays until there is something to write, and half a
 /// file does not.
-pub(super) fn into_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<u64>) -> Result<u64> {
-    let mut late = Late { path, file: None, failed: None };
+pub(super) fn into_file(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> Result<u64>,
+) -> Result<u64> {
+    let mut late = Late {
+        path,
+        file: None,
+        failed: None,
+    };
     let written = write(&mut late);
     let written = late.failed.take().map_or(written, Err);
     if let (Err(_), Some(file)) = (&written, &late.file) {
@@ -151,5 +160,53 @@ impl Write for Late<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn a_file_is_made_when_there_is_something_to_write_and_not_left_half_written() {
+        let path =
+            std::env::temp_dir().join(format!("docker-store-into-file-{}", std::process::id()));
+        let not_found = || Err(Error::new(ErrorKind::NotFound, "no such path"));
+        std::fs::write(&path, "old").expect("a file");
+        assert!(into_file(&path, |_| not_found()).is_err());
+        assert_eq!(std::fs::read(&path).expect("still there"), b"old");
+        let half = into_file(&path, |file| {
+            file.write_all(b"ha")
+                .map_err(|e| Error::io("writing", &e))?;
+            not_found()
+        });
+        assert!(half.is_err() && !path.exists());
+        let whole = into_file(&path, |file| {
+            file.write_all(b"whole")
+                .map(|()| 5)
+                .map_err(|e| Error::io("writing", &e))
+        });
+        assert_eq!(
+            (
+                whole.expect("written"),
+                std::fs::read(&path).expect("there")
+            ),
+            (5, b"whole".to_vec())
+        );
+        std::fs::remove_file(&path).expect("removed");
+
+        let nowhere = path.join("x");
+        let failed = into_file(&nowhere, |file| {
+            file.write_all(b"x")
+                .map(|()| 1)
+                .map_err(|e| Error::io("writing", &e))
+        });
+        assert!(
+            failed
+                .expect_err("no folder")
+                .message()
+                .starts_with("creating ")
+        );
     }
 }

@@ -45,10 +45,15 @@ impl Poison {
     /// Begins a call. `what` names the object in the error of a call after the panic.
     pub(super) fn enter(&self, what: &'static str) -> Result<Entered<'_>> {
         if self.0.load(Ordering::SeqCst) {
-            let why = format!("the {what} is unusable since a fault in an earlier call; it can only be freed");
+            let why = format!(
+                "the {what} is unusable since a fault in an earlier call; it can only be freed"
+            );
             return Err(Error::new(ErrorKind::Internal, why));
         }
-        Ok(Entered { poison: &self.0, panicking: std::thread::panicking() })
+        Ok(Entered {
+            poison: &self.0,
+            panicking: std::thread::panicking(),
+        })
     }
 }
 
@@ -78,15 +83,25 @@ pub(super) struct Exclusive<T> {
 
 impl<T> Exclusive<T> {
     pub(super) fn new(what: &'static str, value: T) -> Self {
-        Exclusive { value: Mutex::new(value), poison: Poison::default(), what }
+        Exclusive {
+            value: Mutex::new(value),
+            poison: Poison::default(),
+            what,
+        }
     }
 
     pub(super) fn enter(&self) -> Result<Inside<'_, T>> {
         let Some(value) = self.value.try_lock() else {
-            let why = format!("the {} is in use, by another thread or by the call whose callback this is", self.what);
+            let why = format!(
+                "the {} is in use, by another thread or by the call whose callback this is",
+                self.what
+            );
             return Err(Error::new(ErrorKind::Busy, why));
         };
-        Ok(Inside { _entered: self.poison.enter(self.what)?, value })
+        Ok(Inside {
+            _entered: self.poison.enter(self.what)?,
+            value,
+        })
     }
 }
 

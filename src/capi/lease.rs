@@ -85,7 +85,13 @@ impl dstore_lease {
         dstore_lease {
             volume: c_string(lease.volume()),
             generation: lease.generation(),
-            state: Exclusive::new("lease", State { lease, ended: false }),
+            state: Exclusive::new(
+                "lease",
+                State {
+                    lease,
+                    ended: false,
+                },
+            ),
         }
     }
 
@@ -94,7 +100,10 @@ impl dstore_lease {
     pub(super) fn volume_of_open(&self) -> Result<String> {
         let state = self.state.enter()?;
         match state.ended {
-            true => Err(Error::new(ErrorKind::Closed, "mounting a lease: it was released or discarded before")),
+            true => Err(Error::new(
+                ErrorKind::Closed,
+                "mounting a lease: it was released or discarded before",
+            )),
             false => Ok(state.lease.volume().to_owned()),
         }
     }
@@ -126,8 +135,13 @@ pub unsafe extern "C" fn dstore_store_cache(
             let store = object(store, "store")?;
             let name = c_bytes(name, "name")?;
             let mut request = CacheRequest::new();
-            request.owner(uid, gid).mode(named(mode, MODES, "mode")?).limits(limits(timeout_ms, cancel));
-            lease.set(give(dstore_lease::new(store.enter()?.cache(name, &request)?)));
+            request
+                .owner(uid, gid)
+                .mode(named(mode, MODES, "mode")?)
+                .limits(limits(timeout_ms, cancel));
+            lease.set(give(dstore_lease::new(
+                store.enter()?.cache(name, &request)?,
+            )));
             Ok(())
         })
     }

@@ -49,10 +49,16 @@ const LEVELS: [(i32, LevelFilter); 6] = [
 ];
 
 /// So many lines wait to be fetched; then the oldest goes, and is counted.
-const LINES: usize = 4096;
+const LINES: usize = if cfg!(miri) { 16 } else { 4096 };
 
-static COLLECTOR: Collector =
-    Collector { state: Mutex::new(State { installed: false, lines: VecDeque::new(), lost: 0 }), more: Condvar::new() };
+static COLLECTOR: Collector = Collector {
+    state: Mutex::new(State {
+        installed: false,
+        lines: VecDeque::new(),
+        lost: 0,
+    }),
+    more: Condvar::new(),
+};
 
 struct Collector {
     state: Mutex<State>,
@@ -78,7 +84,10 @@ impl Log for Collector {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            self.push(Line { level: record.level() as i32, text: c_string(record.args().to_string()) });
+            self.push(Line {
+                level: record.level() as i32,
+                text: c_string(record.args().to_string()),
+            });
         }
     }
 
@@ -118,9 +127,15 @@ impl Collector {
             }
         }
         if state.lost > 0 {
-            let text = format!("{} lines of the log came before this one and were not fetched in time", state.lost);
+            let text = format!(
+                "{} lines of the log came before this one and were not fetched in time",
+                state.lost
+            );
             state.lost = 0;
-            return Some(Line { level: DSTORE_LOG_WARNING as i32, text: c_string(text) });
+            return Some(Line {
+                level: DSTORE_LOG_WARNING as i32,
+                text: c_string(text),
+            });
         }
         state.lines.pop_front()
     }
@@ -133,7 +148,10 @@ impl Collector {
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn dstore_log_collect(level: i32, error: *mut *mut dstore_error) -> dstore_status {
+pub unsafe extern "C" fn dstore_log_collect(
+    level: i32,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
     // SAFETY: what the header says of the pointers.
     unsafe { fallible(error, || COLLECTOR.collect(named(level, LEVELS, "level")?)) }
 }
@@ -157,15 +175,116 @@ pub unsafe extern "C" fn dstore_log_fetch(
             let callback = callback.ok_or_else(|| refused("callback", "is NULL"))?;
             let now = Instant::now();
             // Nobody waits for a year, and no clock ends sooner.
-            let limit = Duration::from_millis(timeout_ms).min(Duration::from_secs(365 * 24 * 60 * 60));
+            let limit =
+                Duration::from_millis(timeout_ms).min(Duration::from_secs(365 * 24 * 60 * 60));
             let mut deadline = now + limit;
             while let Some(line) = COLLECTOR.pop(deadline) {
-                match callback(user_data, line.level, line.text.as_ptr(), line.text.as_bytes().len()) {
+                match callback(
+                    user_data,
+                    line.level,
+                    line.text.as_ptr(),
+                    line.text.as_bytes().len(),
+                ) {
                     0 => deadline = now,
                     answer => return Err(stopped("log", answer)),
                 }
             }
             Ok(())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::{CStr, c_char};
+    use std::ptr;
+
+    use super::*;
+
+    unsafe extern "C" fn note(
+        user_data: *mut c_void,
+        level: i32,
+        line: *const c_char,
+        length: usize,
+    ) -> i32 {
+        // SAFETY: the test gives a vector, and the caller a line.
+        let (lines, line) =
+            unsafe { (&mut *user_data.cast::<Vec<String>>(), CStr::from_ptr(line)) };
+        assert_eq!(line.to_bytes().len(), length);
+        lines.push(format!("{level} {}", line.to_string_lossy()));
+        i32::from(line.to_bytes().ends_with(b"stop"))
+    }
+
+    fn fetch(timeout_ms: u64) -> (dstore_status, Vec<String>) {
+        let mut lines = Vec::<String>::new();
+        // SAFETY: the callback may be called with the vector.
+        let status = unsafe {
+            dstore_log_fetch(
+                timeout_ms,
+                Some(note),
+                (&raw mut lines).cast(),
+                ptr::null_mut(),
+            )
+        };
+        // Other tests of this process may have lines of their own.
+        lines.retain(|line| line.contains("log-test"));
+        (status, lines)
+    }
+
+    /// One test: there is one log.
+    #[test]
+    fn lines_are_collected_when_asked_for_and_kept_until_they_are_fetched() {
+        // SAFETY: no place for an error.
+        let collect = |level| unsafe { dstore_log_collect(level, ptr::null_mut()) };
+        log::error!("log-test before");
+        assert_eq!(fetch(0), (dstore_status::DSTORE_OK, vec![]));
+
+        assert_eq!(collect(DSTORE_LOG_WARNING as i32), dstore_status::DSTORE_OK);
+        log::error!("log-test one");
+        log::warn!("log-test two, stop");
+        log::warn!("log-test three");
+        log::info!("log-test four");
+        log::error!(target: "somebody_else", "log-test five");
+        let seen = |lines: &[&str]| {
+            lines
+                .iter()
+                .map(|line| (*line).to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            fetch(0),
+            (
+                dstore_status::DSTORE_CALLBACK,
+                seen(&["1 log-test one", "2 log-test two, stop"])
+            )
+        );
+        assert_eq!(
+            fetch(0),
+            (dstore_status::DSTORE_OK, seen(&["2 log-test three"]))
+        );
+
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| fetch(60_000));
+            std::thread::sleep(Duration::from_millis(50));
+            log::error!("log-test woken");
+            assert_eq!(
+                waiter.join().expect("no panic"),
+                (dstore_status::DSTORE_OK, seen(&["1 log-test woken"]))
+            );
+        });
+
+        for n in 0..LINES + 10 {
+            log::error!("log-test {n}");
+        }
+        let (_, lines) = fetch(0);
+        assert!(
+            lines.len() <= LINES
+                && lines
+                    .last()
+                    .is_some_and(|line| line == &format!("1 log-test {}", LINES + 9))
+        );
+        assert_eq!(collect(DSTORE_LOG_OFF as i32), dstore_status::DSTORE_OK);
+        log::error!("log-test after");
+        assert_eq!(fetch(0), (dstore_status::DSTORE_OK, vec![]));
     }
 }

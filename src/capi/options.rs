@@ -65,7 +65,9 @@ impl From<Strategy> for dstore_strategy {
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn dstore_options_new() -> *mut dstore_options {
-    infallible(ptr::null_mut(), || give(dstore_options(Settings::new("options", Options::new()))))
+    infallible(ptr::null_mut(), || {
+        give(dstore_options(Settings::new("options", Options::new())))
+    })
 }
 
 /// The engine's address, such as "unix:///var/run/docker.sock". By default `DOCKER_HOST`, else the

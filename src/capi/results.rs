@@ -30,7 +30,8 @@ struct Row {
 /// Seconds since 1970.
 pub(super) fn seconds(time: SystemTime) -> i64 {
     let signed = |time: std::time::Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-    time.duration_since(UNIX_EPOCH).map_or_else(|before| -signed(before.duration()), signed)
+    time.duration_since(UNIX_EPOCH)
+        .map_or_else(|before| -signed(before.duration()), signed)
 }
 
 /// Whether `id` has been built. A broken connection is an error, never false.
@@ -93,7 +94,11 @@ pub unsafe extern "C" fn dstore_store_results(
         fallible(error, || {
             let results = Out::owned(results, "results")?;
             let rows = object(store, "store")?.enter()?.results()?.into_iter();
-            let rows = rows.map(|row| Row { id: c_string(row.id), created: seconds(row.created), size: row.size });
+            let rows = rows.map(|row| Row {
+                id: c_string(row.id),
+                created: seconds(row.created),
+                size: row.size,
+            });
             results.set(give(dstore_results(rows.collect())));
             Ok(())
         })
@@ -113,18 +118,35 @@ pub unsafe extern "C" fn dstore_results_count(results: *const dstore_results) ->
 ///
 /// Does not block. May be NULL: results.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn dstore_results_id(results: *const dstore_results, index: usize) -> *const c_char {
+pub unsafe extern "C" fn dstore_results_id(
+    results: *const dstore_results,
+    index: usize,
+) -> *const c_char {
     // SAFETY: what the header says of the pointers.
-    unsafe { getter(results, ptr::null(), |results| results.0.get(index).map_or(ptr::null(), |row| row.id.as_ptr())) }
+    unsafe {
+        getter(results, ptr::null(), |results| {
+            results
+                .0
+                .get(index)
+                .map_or(ptr::null(), |row| row.id.as_ptr())
+        })
+    }
 }
 
 /// When the image of the result at `index` was made, in seconds since 1970; 0 beyond the end.
 ///
 /// Does not block. May be NULL: results.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn dstore_results_created(results: *const dstore_results, index: usize) -> i64 {
+pub unsafe extern "C" fn dstore_results_created(
+    results: *const dstore_results,
+    index: usize,
+) -> i64 {
     // SAFETY: what the header says of the pointers.
-    unsafe { getter(results, 0, |results| results.0.get(index).map_or(0, |row| row.created)) }
+    unsafe {
+        getter(results, 0, |results| {
+            results.0.get(index).map_or(0, |row| row.created)
+        })
+    }
 }
 
 /// The size of the result at `index` in bytes, counting layers that it shares with others; 0 beyond
@@ -134,7 +156,11 @@ pub unsafe extern "C" fn dstore_results_created(results: *const dstore_results, 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_results_size(results: *const dstore_results, index: usize) -> u64 {
     // SAFETY: what the header says of the pointers.
-    unsafe { getter(results, 0, |results| results.0.get(index).map_or(0, |row| row.size)) }
+    unsafe {
+        getter(results, 0, |results| {
+            results.0.get(index).map_or(0, |row| row.size)
+        })
+    }
 }
 
 /// Frees a list. NULL is fine.
@@ -170,7 +196,9 @@ pub unsafe extern "C" fn dstore_store_copy_out(
             let store = object(store, "store")?;
             let (id, path) = (text(id, "id")?, text(path, "path")?);
             let mut sink = Sink::new(write, user_data)?;
-            let copied = store.enter()?.copy_out(id, path, &mut sink, &limits(timeout_ms, cancel));
+            let copied = store
+                .enter()?
+                .copy_out(id, path, &mut sink, &limits(timeout_ms, cancel));
             bytes.set(sink.judge(copied)?);
             Ok(())
         })
@@ -200,7 +228,9 @@ pub unsafe extern "C" fn dstore_store_copy_out_file(
             let store = object(store, "store")?;
             let (id, from) = (text(id, "id")?, text(path, "path")?);
             let limits = limits(timeout_ms, cancel);
-            bytes.set(into_file(arguments::path(tar, "tar")?, |tar| store.enter()?.copy_out(id, from, tar, &limits))?);
+            bytes.set(into_file(arguments::path(tar, "tar")?, |tar| {
+                store.enter()?.copy_out(id, from, tar, &limits)
+            })?);
             Ok(())
         })
     }

@@ -29,13 +29,21 @@ struct State<T> {
 
 impl<T: Clone> Settings<T> {
     pub(super) fn new(what: &'static str, value: T) -> Self {
-        Settings(Exclusive::new(what, State { value, refused: None }))
+        Settings(Exclusive::new(
+            what,
+            State {
+                value,
+                refused: None,
+            },
+        ))
     }
 
     fn set(&self, change: impl FnOnce(&mut T) -> Result<()>) -> Result<()> {
         let mut state = self.0.enter()?;
         change(&mut state.value).inspect_err(|e| {
-            state.refused.get_or_insert_with(|| (e.kind(), e.message().to_owned()));
+            state
+                .refused
+                .get_or_insert_with(|| (e.kind(), e.message().to_owned()));
         })
     }
 

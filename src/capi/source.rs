@@ -67,7 +67,9 @@ pub unsafe extern "C" fn dstore_step_import_file(
             let (mut tar, total) = open_tar(arguments::path(tar, "tar")?)?;
             let mut progress = callback::progress(progress, user_data);
             let mut step = step.enter()?;
-            step.import(&mut tar, &mut |so_far: Progress<'_>| progress(Progress { total, ..so_far }))
+            step.import(&mut tar, &mut |so_far: Progress<'_>| {
+                progress(Progress { total, ..so_far })
+            })
         })
     }
 }
@@ -77,7 +79,7 @@ pub unsafe extern "C" fn dstore_step_import_file(
 /// them; the user "<token>" has an identity token for a password. `server` is the registry's
 /// address, as in the reference.
 ///
-/// Blocks. May be NULL: user and password (both or none), server, progress, user_data.
+/// Blocks. May be NULL: server, progress, user_data; user and password, if both are.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_step_pull(
@@ -95,12 +97,19 @@ pub unsafe extern "C" fn dstore_step_pull(
         fallible(error, || {
             let step = object(step, "step")?;
             let reference = text(reference, "reference")?;
-            let server = optional_text(server, "server")?.unwrap_or_default().to_owned();
-            let login = match (optional_text(user, "user")?, optional_text(password, "password")?) {
+            let server = optional_text(server, "server")?
+                .unwrap_or_default()
+                .to_owned();
+            let login = match (
+                optional_text(user, "user")?,
+                optional_text(password, "password")?,
+            ) {
                 (None, None) => None,
-                (Some(user), Some(password)) => {
-                    Some(RegistryLogin { user: user.to_owned(), password: password.to_owned(), server })
-                }
+                (Some(user), Some(password)) => Some(RegistryLogin {
+                    user: user.to_owned(),
+                    password: password.to_owned(),
+                    server,
+                }),
                 (Some(_), None) => return Err(refused("password", "is NULL, and user is not")),
                 (None, Some(_)) => return Err(refused("user", "is NULL, and password is not")),
             };

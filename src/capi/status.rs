@@ -152,7 +152,11 @@ mod tests {
         for number in [i32::MIN, -1, 0, 7, 18, 19, i32::MAX] {
             // SAFETY: a constant.
             let name = unsafe { CStr::from_ptr(dstore_status_name(number)) };
-            assert_eq!(name == c"unknown status", !(0..=18).contains(&number), "{number}");
+            assert_eq!(
+                name == c"unknown status",
+                !(0..=18).contains(&number),
+                "{number}"
+            );
         }
     }
 }

@@ -29,11 +29,18 @@ pub struct dstore_step {
 
 impl dstore_step {
     pub(super) fn new(step: Step) -> Self {
-        dstore_step { id: c_string(step.id()), step: Exclusive::new("step", step), lent: false }
+        dstore_step {
+            id: c_string(step.id()),
+            step: Exclusive::new("step", step),
+            lent: false,
+        }
     }
 
     pub(super) fn lent(step: Step) -> Self {
-        dstore_step { lent: true, ..Self::new(step) }
+        dstore_step {
+            lent: true,
+            ..Self::new(step)
+        }
     }
 
     pub(super) fn enter(&self) -> Result<Inside<'_, Step>> {
@@ -47,7 +54,10 @@ impl dstore_step {
 
     fn end(&self, commit: bool) -> Result<()> {
         match self.lent {
-            true => Err(refused("step", "is that of dstore_store_build(), which ends it itself")),
+            true => Err(refused(
+                "step",
+                "is that of dstore_store_build(), which ends it itself",
+            )),
             false => self.finish(commit),
         }
     }
@@ -76,7 +86,8 @@ pub unsafe extern "C" fn dstore_step_write_log(
     unsafe {
         fallible(error, || {
             let step = object(step, "step")?;
-            step.enter()?.write_log(self::bytes(bytes, length, "bytes")?)
+            step.enter()?
+                .write_log(self::bytes(bytes, length, "bytes")?)
         })
     }
 }
@@ -121,7 +132,10 @@ pub unsafe extern "C" fn dstore_step_run(
 /// Blocks.
 #[must_use]
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn dstore_step_commit(step: *mut dstore_step, error: *mut *mut dstore_error) -> dstore_status {
+pub unsafe extern "C" fn dstore_step_commit(
+    step: *mut dstore_step,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
     // SAFETY: what the header says of the pointers.
     unsafe { fallible(error, || object(step, "step")?.end(true)) }
 }
@@ -131,7 +145,10 @@ pub unsafe extern "C" fn dstore_step_commit(step: *mut dstore_step, error: *mut 
 ///
 /// Blocks.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn dstore_step_abort(step: *mut dstore_step, error: *mut *mut dstore_error) -> dstore_status {
+pub unsafe extern "C" fn dstore_step_abort(
+    step: *mut dstore_step,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
     // SAFETY: what the header says of the pointers.
     unsafe { fallible(error, || object(step, "step")?.end(false)) }
 }

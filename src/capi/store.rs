@@ -59,7 +59,10 @@ impl dstore_store {
     }
 
     pub(super) fn enter(&self) -> Result<Inside<'_>> {
-        Ok(Inside { _entered: self.poison.enter("store")?, store: &self.store })
+        Ok(Inside {
+            _entered: self.poison.enter("store")?,
+            store: &self.store,
+        })
     }
 }
 

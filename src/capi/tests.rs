@@ -1,1 +1,326 @@
-//! placeholder
+//! The boundary's own tests: no engine, and small enough for miri.
+
+use std::ffi::{CStr, c_char, c_void};
+use std::io::{Read, Write};
+use std::ptr;
+use std::sync::Arc;
+
+use crate::capi::boundary::{fallible, getter};
+use crate::capi::build::dstore_outcome::*;
+use crate::capi::callback::{Sink, Source, dstore_channel::*};
+use crate::capi::cancel::*;
+use crate::capi::command::*;
+use crate::capi::error::*;
+use crate::capi::handle::{Exclusive, Poison, give, hold, take_back};
+use crate::capi::lease::{dstore_cache_mode::*, dstore_released::*};
+use crate::capi::log::dstore_log_level::*;
+use crate::capi::options::{dstore_strategy::*, *};
+use crate::capi::settings::set;
+use crate::capi::status::dstore_status::{self, *};
+use crate::capi::upkeep::dstore_counter::*;
+use crate::error::{Error, ErrorKind};
+
+/// Runs a call that is given a place for its error, and gives its status and the error's message.
+fn told(call: impl FnOnce(*mut *mut dstore_error) -> dstore_status) -> (dstore_status, String) {
+    let mut error = ptr::dangling_mut();
+    let status = call(&raw mut error);
+    // SAFETY: the call has set `error` to NULL or to an error of ours, which is freed once.
+    unsafe {
+        assert_eq!(dstore_error_status(error), status);
+        let message = dstore_error_message(error);
+        let message = if message.is_null() {
+            String::new()
+        } else {
+            CStr::from_ptr(message).to_string_lossy().into()
+        };
+        dstore_error_free(error);
+        (status, message)
+    }
+}
+
+#[test]
+fn handles_cross_threads() {
+    fn crosses<T: Send + Sync>() {}
+    crosses::<crate::capi::store::dstore_store>();
+    crosses::<crate::capi::step::dstore_step>();
+    crosses::<crate::capi::lease::dstore_lease>();
+    crosses::<crate::capi::results::dstore_results>();
+    crosses::<crate::capi::cache::dstore_caches>();
+    crosses::<dstore_command>();
+    crosses::<dstore_options>();
+    crosses::<dstore_cancel>();
+    crosses::<dstore_error>();
+}
+
+#[test]
+fn an_error_says_all_that_is_known() {
+    let failure = || {
+        Error::new(ErrorKind::Engine, "a\0b")
+            .with_http_status(500)
+            .with_os_errno(Some(5))
+            .with_exit_code(3)
+    };
+    let mut error = ptr::null_mut();
+    // SAFETY: `error` is ours.
+    unsafe {
+        assert_eq!(fallible(&raw mut error, || Err(failure())), DSTORE_ENGINE);
+        assert_eq!(CStr::from_ptr(dstore_error_message(error)), c"a?b");
+        assert_eq!(dstore_error_http_status(error), 500);
+        assert_eq!(dstore_error_os_errno(error), 5);
+        assert_eq!(dstore_error_exit_code(error), 3);
+        dstore_error_free(error);
+        // Without a place for it, the status stands alone.
+        assert_eq!(fallible(ptr::null_mut(), || Err(failure())), DSTORE_ENGINE);
+    }
+}
+
+#[test]
+fn a_panic_is_a_status_and_spoils_its_handle_alone() {
+    let options = dstore_options_new();
+    let other = dstore_options_new();
+    // SAFETY: the handles are alive until they are freed at the end.
+    unsafe {
+        let (status, why) = told(|error| set(options, error, |_| panic!("by {}", "accident")));
+        assert_eq!(
+            (status, why.as_str()),
+            (DSTORE_INTERNAL, "a fault in docker-store: by accident")
+        );
+        let (status, why) = told(|error| dstore_options_sync(options, true, error));
+        assert_eq!(status, DSTORE_INTERNAL);
+        assert!(why.contains("can only be freed"), "{why}");
+        assert_eq!(dstore_options_sync(other, true, ptr::null_mut()), DSTORE_OK);
+        assert_eq!(getter(options, 7, |_| panic!("again")), 7);
+        dstore_options_free(options);
+        dstore_options_free(other);
+    }
+}
+
+#[test]
+fn a_shared_handle_is_spoiled_by_a_panic_too_but_not_by_the_hosts() {
+    let poison = Poison::default();
+    let fault = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        struct CallsOnUnwind<'a>(&'a Poison);
+        impl Drop for CallsOnUnwind<'_> {
+            fn drop(&mut self) {
+                drop(self.0.enter("store").expect("not spoiled"));
+            }
+        }
+        let _host = CallsOnUnwind(&poison);
+        panic!("the host's own");
+    }));
+    assert!(fault.is_err() && poison.enter("store").is_ok());
+    // SAFETY: no place for an error.
+    let status = unsafe {
+        fallible(ptr::null_mut(), || {
+            let _entered = poison.enter("store")?;
+            panic!("ours");
+        })
+    };
+    assert_eq!(status, DSTORE_INTERNAL);
+    assert_eq!(
+        poison.enter("store").err().map(|e| e.kind()),
+        Some(ErrorKind::Internal)
+    );
+}
+
+#[test]
+fn a_handle_in_use_is_busy_and_may_even_be_freed() {
+    let options = dstore_options_new();
+    // SAFETY: the handle is alive until it is freed; the call that is under way then holds it.
+    unsafe {
+        let outer = set(options, ptr::null_mut(), |_| {
+            let (status, why) = told(|error| dstore_options_sync(options, true, error));
+            assert_eq!(status, DSTORE_BUSY);
+            assert!(why.contains("in use"), "{why}");
+            dstore_options_free(options);
+            Ok(())
+        });
+        assert_eq!(outer, DSTORE_OK);
+    }
+}
+
+#[test]
+fn a_second_thread_is_told_that_a_handle_is_in_use() {
+    let value = Exclusive::new("step", 1);
+    let inside = value.enter().expect("free");
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| value.enter().map(|_| ()).map_err(|e| e.kind()));
+        assert_eq!(other.join().expect("no panic"), Err(ErrorKind::Busy));
+    });
+    drop(inside);
+    assert!(value.enter().is_ok());
+}
+
+#[test]
+fn handles_are_counted() {
+    let object = give(7);
+    // SAFETY: one `take_back` for one `give`.
+    unsafe {
+        let seven = hold(object);
+        assert_eq!(Arc::strong_count(&seven), 2);
+        take_back(object);
+        assert_eq!((*seven, Arc::strong_count(&seven)), (7, 1));
+    }
+}
+
+#[test]
+fn a_setter_that_failed_is_told_by_the_use() {
+    let argv = [c"true".as_ptr()];
+    let mut command = ptr::null_mut();
+    // SAFETY: the arguments are what they say; the command is freed at the end.
+    unsafe {
+        assert_eq!(
+            dstore_command_new(argv.as_ptr(), 1, &raw mut command, ptr::null_mut()),
+            DSTORE_OK
+        );
+        let (status, why) =
+            told(|error| dstore_command_env(command, c"A".as_ptr(), c"\xff".as_ptr(), error));
+        assert_eq!(
+            (status, why.as_str()),
+            (DSTORE_INVALID_ARGUMENT, "the argument value is not UTF-8")
+        );
+        let (status, _) = told(|error| dstore_command_timeout(command, 0, error));
+        assert_eq!(status, DSTORE_INVALID_ARGUMENT);
+        let used = crate::capi::settings::Settable::settings(&*hold(command))
+            .get()
+            .expect_err("refused");
+        assert_eq!(
+            used.message(),
+            "a setter failed before: the argument value is not UTF-8"
+        );
+        dstore_command_free(command);
+
+        let argv = [c"true".as_ptr(), ptr::null()];
+        let (status, why) =
+            told(|error| dstore_command_new(argv.as_ptr(), 2, &raw mut command, error));
+        assert_eq!(
+            (status, why.as_str()),
+            (DSTORE_INVALID_ARGUMENT, "the argument argv[1] is NULL")
+        );
+        assert!(command.is_null());
+    }
+}
+
+#[test]
+fn a_switch_is_seen_by_all() {
+    let cancel = dstore_cancel_new();
+    // SAFETY: the handle is alive until it is freed.
+    unsafe {
+        std::thread::scope(|scope| {
+            let cancel = &*cancel;
+            scope.spawn(move || dstore_cancel_trigger(cancel));
+        });
+        assert!(dstore_cancel_is_triggered(cancel));
+        dstore_cancel_free(cancel);
+    }
+}
+
+unsafe extern "C" fn read_three(
+    user_data: *mut c_void,
+    buffer: *mut c_char,
+    capacity: usize,
+    length: *mut usize,
+) -> i32 {
+    // SAFETY: the test gives a counter, and the caller a buffer of `capacity`.
+    unsafe {
+        let calls = &mut *user_data.cast::<i32>();
+        *calls += 1;
+        match *calls {
+            1 => {
+                assert!(capacity >= 3 && *length == 0);
+                ptr::copy_nonoverlapping(c"abc".as_ptr(), buffer, 3);
+                *length = 3;
+                0
+            }
+            2 => {
+                *length = capacity + 1;
+                0
+            }
+            _ => 9,
+        }
+    }
+}
+
+#[test]
+fn a_read_callback_is_a_stream_that_may_say_no_and_may_not_lie() {
+    let mut calls = 0_i32;
+    let mut buffer = [0; 8];
+    for expected in [None, Some("8"), Some("returned 9")] {
+        // SAFETY: the callback may be called with the counter.
+        let mut source =
+            unsafe { Source::new(Some(read_three), (&raw mut calls).cast()) }.expect("a callback");
+        let read = source.read(&mut buffer);
+        let judged = source.judge(Err::<(), _>(Error::new(ErrorKind::Io, "what came of it")));
+        let error = judged.expect_err("an error in any case");
+        match expected {
+            None => assert_eq!(
+                (read.ok(), &buffer[..3], error.kind()),
+                (Some(3), &b"abc"[..], ErrorKind::Io)
+            ),
+            Some(part) => {
+                assert_eq!(error.kind(), ErrorKind::Callback);
+                assert!(error.message().contains(part), "{error}");
+            }
+        }
+    }
+}
+
+unsafe extern "C" fn write_once(
+    user_data: *mut c_void,
+    bytes: *const c_char,
+    length: usize,
+) -> i32 {
+    // SAFETY: the test gives a vector, and the caller `length` bytes.
+    unsafe {
+        let written = &mut *user_data.cast::<Vec<u8>>();
+        written.extend_from_slice(std::slice::from_raw_parts(bytes.cast(), length));
+        i32::from(written.len() > 3)
+    }
+}
+
+#[test]
+fn a_write_callback_is_a_stream_that_may_say_no() {
+    let mut written = Vec::<u8>::new();
+    // SAFETY: the callback may be called with the vector.
+    let mut sink =
+        unsafe { Sink::new(Some(write_once), (&raw mut written).cast()) }.expect("a callback");
+    sink.write_all(b"").expect("nothing to say no to");
+    sink.write_all(b"abc").expect("taken");
+    assert!(sink.write_all(b"d").is_err());
+    assert_eq!(
+        sink.judge(Ok(())).map_err(|e| e.kind()),
+        Err(ErrorKind::Callback)
+    );
+    assert_eq!(written, b"abcd");
+}
+
+/// The numbers that a C program was compiled with: see `tests/capi_c.rs` for the other side.
+#[test]
+fn numbers_are_those_of_the_abi() {
+    macro_rules! numbers {
+        ($($name:ident)*) => { [$((stringify!($name), $name as i32)),*] };
+    }
+    let ours = numbers! {
+        DSTORE_OK DSTORE_INVALID_ARGUMENT DSTORE_NOT_FOUND DSTORE_CONFLICT DSTORE_IN_PROGRESS DSTORE_BUSY DSTORE_CANCELLED
+        DSTORE_TIMED_OUT DSTORE_UNREACHABLE DSTORE_UNSUPPORTED DSTORE_ENGINE DSTORE_CUT_SHORT DSTORE_IO
+        DSTORE_COMMAND_FAILED DSTORE_OUT_OF_MEMORY DSTORE_CALLBACK DSTORE_CLOSED DSTORE_CORRUPT DSTORE_INTERNAL
+        DSTORE_HIT DSTORE_BUILT
+        DSTORE_RELEASE_WON DSTORE_RELEASE_LOST DSTORE_RELEASE_UNCHANGED DSTORE_RELEASE_SHARED
+        DSTORE_STRATEGY_AUTOMATIC DSTORE_STRATEGY_OVERLAY DSTORE_STRATEGY_COPY
+        DSTORE_STDOUT DSTORE_STDERR
+        DSTORE_CACHE_PRIVATE DSTORE_CACHE_LOCKED DSTORE_CACHE_SHARED
+        DSTORE_COUNT_RESULT_HITS DSTORE_COUNT_RESULT_MISSES DSTORE_COUNT_RESULTS_COMMITTED DSTORE_COUNT_CACHE_HITS
+        DSTORE_COUNT_CACHE_MISSES DSTORE_COUNT_CLONES_OVERLAY DSTORE_COUNT_CLONES_COPY DSTORE_COUNT_BYTES_COPIED
+        DSTORE_COUNT_CLONE_NANOSECONDS DSTORE_COUNT_RELEASE_NANOSECONDS DSTORE_COUNT_RELEASES_WON
+        DSTORE_COUNT_RELEASES_LOST DSTORE_COUNT_RELEASES_UNCHANGED DSTORE_COUNT_DEFERRED_DELETES
+        DSTORE_LOG_OFF DSTORE_LOG_ERROR DSTORE_LOG_WARNING DSTORE_LOG_INFO DSTORE_LOG_DEBUG DSTORE_LOG_TRACE
+    };
+    let kept = include_str!("../../abi/values.txt")
+        .lines()
+        .filter_map(|line| line.split_once(' '));
+    let kept = kept.filter(|(name, _)| name.starts_with("DSTORE_"));
+    let kept: Vec<(&str, i32)> = kept
+        .map(|(name, value)| (name, value.parse().expect("a number")))
+        .collect();
+    assert_eq!(kept, ours);
+}

@@ -58,8 +58,14 @@ fn counters(stats: &Stats) -> [(i32, u64); 14] {
         (DSTORE_COUNT_CLONES_OVERLAY, stats.clones_overlay),
         (DSTORE_COUNT_CLONES_COPY, stats.clones_copy),
         (DSTORE_COUNT_BYTES_COPIED, stats.bytes_copied),
-        (DSTORE_COUNT_CLONE_NANOSECONDS, nanoseconds(stats.clone_time)),
-        (DSTORE_COUNT_RELEASE_NANOSECONDS, nanoseconds(stats.release_time)),
+        (
+            DSTORE_COUNT_CLONE_NANOSECONDS,
+            nanoseconds(stats.clone_time),
+        ),
+        (
+            DSTORE_COUNT_RELEASE_NANOSECONDS,
+            nanoseconds(stats.release_time),
+        ),
         (DSTORE_COUNT_RELEASES_WON, stats.releases_won),
         (DSTORE_COUNT_RELEASES_LOST, stats.releases_lost),
         (DSTORE_COUNT_RELEASES_UNCHANGED, stats.releases_unchanged),
@@ -84,7 +90,11 @@ pub unsafe extern "C" fn dstore_store_df(
     // SAFETY: what the header says of the pointers.
     unsafe {
         fallible(error, || {
-            let (percent, root, engine) = (Out::optional(percent), Out::optional(root), Out::optional(engine));
+            let (percent, root, engine) = (
+                Out::optional(percent),
+                Out::optional(root),
+                Out::optional(engine),
+            );
             let free = object(store, "store")?.enter()?.df()?;
             percent.set(free.percent());
             root.set(free.root);
@@ -131,8 +141,11 @@ pub unsafe extern "C" fn dstore_store_purge(
     // SAFETY: what the header says of the pointers.
     unsafe {
         fallible(error, || {
-            let (containers, images, volumes) =
-                (Out::optional(containers), Out::optional(images), Out::optional(volumes));
+            let (containers, images, volumes) = (
+                Out::optional(containers),
+                Out::optional(images),
+                Out::optional(volumes),
+            );
             let purged = object(store, "store")?.enter()?.purge()?;
             containers.set(purged.containers);
             images.set(purged.images);
@@ -154,5 +167,11 @@ pub unsafe extern "C" fn dstore_store_complete_deletes(
     error: *mut *mut dstore_error,
 ) -> dstore_status {
     // SAFETY: what the header says of the pointers.
-    unsafe { fallible(error, || object(store, "store")?.enter()?.complete_deletes(&limits(timeout_ms, cancel))) }
+    unsafe {
+        fallible(error, || {
+            object(store, "store")?
+                .enter()?
+                .complete_deletes(&limits(timeout_ms, cancel))
+        })
+    }
 }

@@ -4,10 +4,11 @@ use std::ffi::{CStr, c_char};
 
 use crate::capi::boundary::infallible;
 
-const TEXT: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
-    Ok(text) => text,
-    Err(_) => panic!("a version has no zero byte"),
-};
+const TEXT: &CStr =
+    match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+        Ok(text) => text,
+        Err(_) => panic!("a version has no zero byte"),
+    };
 
 const NUMBER: u32 = number(
     decimal(env!("CARGO_PKG_VERSION_MAJOR")),

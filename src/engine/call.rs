@@ -15,6 +15,9 @@ use crate::wait::{Stop, Wait};
 /// A call that only looks something up or flips a switch has no business taking longer.
 pub(crate) const QUICK: Duration = Duration::from_secs(60);
 
+/// The longest time that a removal is waited for: the engine kills, unmounts and unlinks. One that takes longer is wedged.
+pub(crate) const REMOVAL: Duration = Duration::from_secs(300);
+
 /// How much of an answer is read whole: an engine with ten thousand images lists them in some megabytes.
 const ANSWER_LIMIT: usize = 256 << 20;
 
@@ -132,7 +135,8 @@ impl Engine {
             .send(request, wait)
             .map_err(|f| self.failed(doing, f))?;
         match response.status() {
-            ..=399 => Ok(response),
+            // 101 is an upgrade, 304 "started already". Any other redirection is of a path that was not what it seems.
+            101 | 200..=299 | 304 => Ok(response),
             status => Err(self.refused(doing, status, response, wait)),
         }
     }

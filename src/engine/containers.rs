@@ -1,12 +1,12 @@
 //! Containers: create, attach, start, wait, inspect, remove, list, export.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::engine::call::{Call, QUICK, Send};
+use crate::engine::call::{Call, QUICK, REMOVAL, Send, stopped};
 use crate::engine::images::found;
 use crate::engine::{BodyReader, Engine};
 use crate::error::{Error, ErrorKind, Result};
@@ -200,20 +200,15 @@ impl Engine {
         let doing = format!("removing container {container}");
         let wait = wait.at_most(REMOVAL);
         let mut pause = Duration::from_millis(2);
-        let began = Instant::now();
+        let mut seen = false;
         loop {
-            let target = self
-                .container(container, "")
-                .query("force", "1")
-                .query("v", "1");
+            let target = self.container(container, "").query("force", "1").query("v", "1");
             match self.done(&doing, Call::delete(target), wait) {
                 Ok(()) => return Ok(true),
-                Err(e) if e.kind() == ErrorKind::NotFound => {
-                    return Ok(pause > Duration::from_millis(2));
-                }
-                Err(e) if e.kind() == ErrorKind::InProgress && began.elapsed() < REMOVAL => {
-                    wait.sleep(pause)
-                        .map_err(|stop| crate::engine::call::stopped(&doing, stop))?;
+                Err(e) if e.kind() == ErrorKind::NotFound => return Ok(seen),
+                Err(e) if e.kind() == ErrorKind::InProgress => {
+                    seen = true;
+                    wait.sleep(pause).map_err(|stop| stopped(&doing, stop))?;
                     pause = (pause * 2).min(Duration::from_millis(100));
                 }
                 Err(e) => return Err(e),
@@ -275,6 +270,3 @@ impl Engine {
         self.path("/containers").segment(container).fixed(rest)
     }
 }
-
-/// The longest time that a container's removal is waited for: the engine kills, unmounts and unlinks.
-const REMOVAL: Duration = Duration::from_secs(300);

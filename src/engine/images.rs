@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::engine::Engine;
-use crate::engine::call::{Call, QUICK, Send};
+use crate::engine::call::{Call, QUICK, REMOVAL, Send};
 use crate::engine::progress::Message;
 use crate::engine::system::UPLOAD_STALL;
 use crate::error::{Error, ErrorKind, Result};
@@ -16,7 +16,6 @@ use crate::wait::Wait;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Image {
-    pub(crate) id: String,
     #[serde(default)]
     pub(crate) architecture: String,
     #[serde(default)]
@@ -66,12 +65,6 @@ pub(crate) struct Step {
     pub(crate) size: i64,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Made {
-    id: String,
-}
-
 impl Engine {
     /// Whether an image of this name exists, in one round trip. A broken connection is an error, never "absent".
     pub(crate) fn image_exists(&self, name: &str, wait: Wait<'_>) -> Result<bool> {
@@ -113,11 +106,18 @@ impl Engine {
 
     /// Removes the name, and the image with it where that was its last one. `false`: there was none.
     ///
-    /// Waits as long as the engine takes: a large image leaves the disk before it answers.
+    /// A large image leaves the disk before the engine answers. An engine that does not answer in five minutes may have
+    /// done it all the same (seen on 20.10, where another container's stalled copy blocked it), so it is asked.
     pub(crate) fn remove_image(&self, name: &str, wait: Wait<'_>) -> Result<bool> {
         let doing = format!("removing image {name}");
         let call = Call::delete(self.path("/images").segment(name));
-        Ok(found(self.done(&doing, call, wait))?.is_some())
+        match found(self.done(&doing, call, wait.at_most(REMOVAL))) {
+            Err(e) if e.kind() == ErrorKind::TimedOut => match self.image_exists(name, wait) {
+                Ok(false) => Ok(true),
+                _ => Err(e),
+            },
+            removed => Ok(removed?.is_some()),
+        }
     }
 
     /// The images with a name that matches the glob `reference`.
@@ -148,8 +148,8 @@ impl Engine {
             .query("tag", tag)
             // The store never commits a running container; Podman would pause it otherwise.
             .query("pause", "0");
-        self.ask::<Made>(&doing, Call::post(target).sending(Send::Json(config)), wait)
-            .map(drop)
+        let call = Call::post(target).sending(Send::Json(config));
+        self.done(&doing, call, wait)
     }
 
     /// Makes an image named `name` of one layer, the files in the tar stream `source`. `change` is one Dockerfile

@@ -47,6 +47,8 @@ pub(crate) struct Info {
     pub(crate) os_type: String,
     #[serde(default)]
     pub(crate) server_version: String,
+    #[serde(default)]
+    pub(crate) kernel_version: String,
 }
 
 impl Engine {
@@ -122,11 +124,6 @@ impl Engine {
             .read_whole(64 << 10, wait)
             .map_err(|f| self.failed(&doing, f))?;
         Ok(response)
-    }
-
-    /// One round trip that says only whether the engine still answers.
-    pub(crate) fn ping_once(&self, wait: Wait<'_>) -> Result<()> {
-        self.ping(Method::Head, wait.at_most(QUICK)).map(drop)
     }
 
     /// What the engine says of itself. Slower than other look-ups: the engine counts its objects for it.

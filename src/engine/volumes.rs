@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::engine::Engine;
-use crate::engine::call::{Call, QUICK, Send};
+use crate::engine::call::{Call, QUICK, REMOVAL, Send};
 use crate::engine::images::found;
 use crate::error::{Error, ErrorKind, Result};
 use crate::wait::Wait;
@@ -82,15 +82,11 @@ impl Engine {
     /// Removes a volume and what is in it. `false`: there was none. [`Conflict`](ErrorKind::Conflict) while any
     /// container, even one that never started, mounts it.
     ///
-    /// Waits as long as the engine takes to unlink the files.
+    /// Waits while the engine unlinks the files.
     pub(crate) fn remove_volume(&self, name: &str, wait: Wait<'_>) -> Result<bool> {
         let doing = format!("removing volume {name}");
-        Ok(found(self.done(
-            &doing,
-            Call::delete(self.path("/volumes").segment(name)),
-            wait,
-        ))?
-        .is_some())
+        let call = Call::delete(self.path("/volumes").segment(name));
+        Ok(found(self.done(&doing, call, wait.at_most(REMOVAL)))?.is_some())
     }
 
     /// The volumes whose name contains `name`.

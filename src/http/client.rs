@@ -74,6 +74,8 @@ impl Client {
         let head = outgoing.converse(&mut connection, pace)?;
         self.response(connection, head, upgrade, pace.stall)
     }
+
+    /// The answer that begins with `head`, unless that cannot be one.
     fn response(
         &self,
         connection: Connection,
@@ -82,9 +84,16 @@ impl Client {
         stall: Option<Duration>,
     ) -> Result<Response, Failure> {
         if head.status == 101 && !upgrade {
-            return Err(Failure::Malformed(String::from("an upgrade that nobody asked for")));
+            return Err(Failure::Malformed(String::from(
+                "an upgrade that nobody asked for",
+            )));
         }
-        Ok(Response::new(connection, head, stall, Arc::clone(&self.pool)))
+        Ok(Response::new(
+            connection,
+            head,
+            stall,
+            Arc::clone(&self.pool),
+        ))
     }
 }
 
@@ -102,7 +111,11 @@ mod tests {
 
     /// A peer that answers one request, and does `then` when it hears another.
     fn once_and_then(then: impl IntoIterator<Item = Step>) -> Script {
-        let first = [Step::after_head(), Step::reply(200, "one"), Step::after_head()];
+        let first = [
+            Step::after_head(),
+            Step::reply(200, "one"),
+            Step::after_head(),
+        ];
         Script::new(first.into_iter().chain(then))
     }
 
@@ -147,7 +160,10 @@ mod tests {
             assert_eq!(ask(&client, get()).unwrap(), "two");
             assert_eq!(memory.connections(), 2);
             let request = String::from_utf8(memory.sent(1)).unwrap();
-            assert_eq!(String::from_utf8(memory.sent(0)).unwrap(), request.repeat(2));
+            assert_eq!(
+                String::from_utf8(memory.sent(0)).unwrap(),
+                request.repeat(2)
+            );
         }
     }
 
@@ -207,7 +223,10 @@ mod tests {
     #[test]
     fn a_new_connection_that_dies_is_a_failure_at_once() {
         let memory = Memory::scripts([Script::new([Step::after_head(), Step::End])]);
-        assert!(matches!(ask(&client(&memory), get()), Err(Failure::CutShort)));
+        assert!(matches!(
+            ask(&client(&memory), get()),
+            Err(Failure::CutShort)
+        ));
         assert_eq!(memory.connections(), 1);
     }
 
@@ -234,7 +253,10 @@ mod tests {
     #[test]
     fn no_engine_at_the_address_is_a_failure_to_connect() {
         let memory = Memory::scripts([]);
-        assert!(matches!(ask(&client(&memory), get()), Err(Failure::Connect(_))));
+        assert!(matches!(
+            ask(&client(&memory), get()),
+            Err(Failure::Connect(_))
+        ));
     }
 
     #[test]
@@ -244,7 +266,10 @@ mod tests {
             target: Target::new("/images").segment(".."),
             ..get()
         };
-        assert!(matches!(ask(&client(&memory), hostile), Err(Failure::Unsendable(_))));
+        assert!(matches!(
+            ask(&client(&memory), hostile),
+            Err(Failure::Unsendable(_))
+        ));
     }
 
     #[test]
@@ -274,7 +299,10 @@ mod tests {
             stall: Some(Duration::from_millis(20)),
             ..get()
         };
-        assert!(matches!(client.send(patient, soon()), Err(Failure::Stalled)));
+        assert!(matches!(
+            client.send(patient, soon()),
+            Err(Failure::Stalled)
+        ));
         let briefly = Wait::forever().at_most(Duration::from_millis(20));
         let failure = client.send(get(), briefly).err();
         assert!(matches!(failure, Some(Failure::Stopped(Stop::TimedOut))));
@@ -285,7 +313,10 @@ mod tests {
     fn an_upgrade_that_nobody_asked_for_is_no_answer() {
         let upgrade = "HTTP/1.1 101 UPGRADED\r\nUpgrade: tcp\r\n\r\n";
         let memory = Memory::scripts([Script::new([Step::after_head(), bytes(upgrade)])]);
-        assert!(matches!(ask(&client(&memory), get()), Err(Failure::Malformed(_))));
+        assert!(matches!(
+            ask(&client(&memory), get()),
+            Err(Failure::Malformed(_))
+        ));
         assert!(!memory.is_open(0));
     }
 

@@ -43,21 +43,12 @@ impl<'a> Pace<'a> {
             Fault::Stopped(stop) => self.ended(stop),
         }
     }
-
-    pub(super) fn sending(&self, fault: Fault) -> Failure {
-        match fault {
-            Fault::Io(error) => Failure::Send(error),
-            Fault::Stopped(stop) => self.ended(stop),
-        }
-    }
 }
 
 /// One connection, with the buffers that all its requests share.
 pub(super) struct Connection {
     pub(super) stream: Box<dyn Stream>,
     pub(super) received: Received,
-    /// Where requests are written before they are sent.
-    pub(super) out: Vec<u8>,
     /// The head of the last response.
     head: Vec<u8>,
     /// How many bytes the interim heads of this response took.
@@ -71,7 +62,6 @@ impl Connection {
         Connection {
             stream,
             received: Received::default(),
-            out: Vec::new(),
             head: Vec::new(),
             interim: 0,
             heard: false,
@@ -80,7 +70,6 @@ impl Connection {
 
     /// Makes ready for another request.
     pub(super) fn begin(&mut self) {
-        self.out.clear();
         self.head.clear();
         self.interim = 0;
         self.heard = false;
@@ -152,7 +141,6 @@ impl Connection {
     /// Gives up the memory that only a large body needed.
     pub(super) fn shrink(&mut self) {
         self.received.shrink();
-        self.out.shrink_to(SMALL);
     }
 }
 
@@ -275,7 +263,13 @@ mod tests {
         assert_eq!(ended(over, None, Stop::TimedOut), "Stopped(TimedOut)");
         cancel.cancel();
         let cancelled = Wait::new(None, Some(&cancel));
-        assert_eq!(ended(cancelled, stall, Stop::TimedOut), "Stopped(Cancelled)");
-        assert_eq!(ended(cancelled, stall, Stop::Cancelled), "Stopped(Cancelled)");
+        assert_eq!(
+            ended(cancelled, stall, Stop::TimedOut),
+            "Stopped(Cancelled)"
+        );
+        assert_eq!(
+            ended(cancelled, stall, Stop::Cancelled),
+            "Stopped(Cancelled)"
+        );
     }
 }

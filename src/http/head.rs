@@ -200,7 +200,10 @@ mod tests {
             b"HTTP/1.1 200 OK\r\nA: b\r\n folded\r\n\r\n",
             b"HTTP/1.1 007 Bond\r\n\r\n",
         ] {
-            assert!(matches!(get(garbage), Err(Failure::Malformed(_))), "{garbage:?}");
+            assert!(
+                matches!(get(garbage), Err(Failure::Malformed(_))),
+                "{garbage:?}"
+            );
         }
     }
 
@@ -211,7 +214,10 @@ mod tests {
         assert!(get(&long.as_bytes()[..LIMIT - 1]).unwrap().is_none());
         let many = |n| format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(n));
         assert!(get(many(100).as_bytes()).unwrap().is_some());
-        assert!(matches!(get(many(101).as_bytes()), Err(Failure::TooLarge(_))));
+        assert!(matches!(
+            get(many(101).as_bytes()),
+            Err(Failure::TooLarge(_))
+        ));
     }
 
     #[test]
@@ -230,7 +236,10 @@ mod tests {
 
     #[test]
     fn lengths_must_be_numbers_and_agree() {
-        assert_eq!(with("Content-Length: 5\r\ncontent-length: 5\r\n").framing, Framing::Length(5));
+        assert_eq!(
+            with("Content-Length: 5\r\ncontent-length: 5\r\n").framing,
+            Framing::Length(5)
+        );
         assert_eq!(with("Content-Length: 5, 5\r\n").framing, Framing::Length(5));
         let largest = with("Content-Length: 18446744073709551615\r\n");
         assert_eq!(largest.framing, Framing::Length(u64::MAX));

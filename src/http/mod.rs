@@ -11,8 +11,6 @@ mod body;
 mod client;
 mod connection;
 mod head;
-#[cfg(all(test, unix))]
-mod measure;
 mod pool;
 mod request;
 mod response;
@@ -47,7 +45,7 @@ pub(crate) enum Failure {
     CutShort,
     /// What came is no HTTP answer.
     Malformed(String),
-    /// A part of the answer is longer than what the caller, or any caller, wants.
+    /// A part of the answer, named here, is longer than what the caller, or any caller, wants.
     TooLarge(&'static str),
     /// The source of the request's body failed. The engine saw a body cut short.
     Source(io::Error),

@@ -155,8 +155,9 @@ mod tests {
 
     #[test]
     fn a_bare_get_has_no_more_than_it_must() {
-        let expected =
-            format!("GET /x HTTP/1.1\r\nHost: docker\r\nUser-Agent: docker-store/{VERSION}\r\n\r\n");
+        let expected = format!(
+            "GET /x HTTP/1.1\r\nHost: docker\r\nUser-Agent: docker-store/{VERSION}\r\n\r\n"
+        );
         assert_eq!(head(&request(Method::Get, Body::Empty)), expected);
     }
 

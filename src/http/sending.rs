@@ -214,7 +214,9 @@ impl Sending<'_, '_> {
                 ..head
             }),
             // No answer explains why the rest could not be sent.
-            (Err(Failure::CutShort | Failure::Receive(_)), Some(error)) => Err(Failure::Send(error)),
+            (Err(Failure::CutShort | Failure::Receive(_)), Some(error)) => {
+                Err(Failure::Send(error))
+            }
             (Err(failure), _) => Err(failure),
         }
     }
@@ -318,7 +320,17 @@ mod tests {
 
     #[test]
     fn a_body_arrives_as_it_was_whatever_its_size() {
-        for size in [0, 1, TOGETHER - 1, TOGETHER, TOGETHER + 1, CHUNK - 1, CHUNK, CHUNK + 1, 300_000] {
+        for size in [
+            0,
+            1,
+            TOGETHER - 1,
+            TOGETHER,
+            TOGETHER + 1,
+            CHUNK - 1,
+            CHUNK,
+            CHUNK + 1,
+            300_000,
+        ] {
             let data: Vec<u8> = (0..size).map(|n| (n % 251) as u8).collect();
             let expected = data.clone();
             let memory = Memory::answering(move |asked| {
@@ -354,7 +366,11 @@ mod tests {
         let (memory, response) = send(script, upload(&mut source));
         assert_eq!(response.as_ref().unwrap().status(), 404);
         assert_eq!(body(response), "no such container");
-        assert!(source.pieces.len() >= 8, "{} pieces left", source.pieces.len());
+        assert!(
+            source.pieces.len() >= 8,
+            "{} pieces left",
+            source.pieces.len()
+        );
         // What the peer makes of the rest is unknown, so the connection is done.
         assert!(!memory.is_open(0));
         assert!(!memory.sent(0).ends_with(BODY_END));
@@ -494,12 +510,16 @@ mod tests {
             scope.spawn(|| {
                 for _ in 0..20 {
                     let (mut peer, _) = listener.accept().unwrap();
-                    let _ = peer.read(&mut [0; 1000]).unwrap();
-                    peer.write_all(b"HTTP/1.1 409 x\r\nContent-Length: 4\r\n\r\nbusy").unwrap();
+                    peer.read_exact(&mut [0; 100]).unwrap();
+                    peer.write_all(b"HTTP/1.1 409 x\r\nContent-Length: 4\r\n\r\nbusy")
+                        .unwrap();
                 }
             });
             for _ in 0..10 {
-                assert_eq!(body(client.send(upload(&mut Pieces::large()), soon())), "busy");
+                assert_eq!(
+                    body(client.send(upload(&mut Pieces::large()), soon())),
+                    "busy"
+                );
                 let large = vec![b'x'; 2_000_000];
                 assert_eq!(body(client.send(at_hand(&large), soon())), "busy");
             }

@@ -85,21 +85,16 @@ impl Upgraded {
         }
     }
 
-    /// Sends all of `bytes`. For what is more than a few lines use [`exchange`](Self::exchange).
-    pub(crate) fn write_all(&mut self, bytes: &[u8], wait: Wait<'_>) -> Result<(), Failure> {
-        let pace = self.response.pace(wait);
-        let (connection, _) = self.response.parts();
-        let sent = connection.stream.write_all(bytes, pace.step());
-        sent.map_err(|fault| pace.sending(fault))
-    }
-
     /// Says that no more will be sent: the end of standard input.
     pub(crate) fn close_write(&mut self) -> Result<(), Failure> {
         let (connection, _) = self.response.parts();
-        connection.stream.close_write().map_err(|fault| match fault {
-            Fault::Io(error) => Failure::Send(error),
-            Fault::Stopped(stop) => Failure::Stopped(stop),
-        })
+        connection
+            .stream
+            .close_write()
+            .map_err(|fault| match fault {
+                Fault::Io(error) => Failure::Send(error),
+                Fault::Stopped(stop) => Failure::Stopped(stop),
+            })
     }
 }
 
@@ -137,7 +132,11 @@ mod tests {
     #[test]
     fn bytes_that_came_with_the_head_come_first() {
         // Docker's way, Podman's way, and an old engine's.
-        for head in [SWITCHING, "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.0 200 OK\r\n\r\n"] {
+        for head in [
+            SWITCHING,
+            "HTTP/1.1 200 OK\r\n\r\n",
+            "HTTP/1.0 200 OK\r\n\r\n",
+        ] {
             let steps = [
                 Step::after_head(),
                 bytes(format!("{head}early")),
@@ -146,7 +145,8 @@ mod tests {
             ];
             let (memory, mut upgraded) = upgraded(Script::new(steps));
             assert_eq!(read(&mut upgraded), b"early");
-            upgraded.write_all(b"input", soon()).unwrap();
+            let moved = upgraded.exchange(b"input", &mut [], soon()).unwrap();
+            assert_eq!(moved.sent, 5);
             upgraded.close_write().unwrap();
             assert!(memory.sent(0).ends_with(b"\r\n\r\ninput"));
             assert_eq!(read(&mut upgraded), b"late");
@@ -162,7 +162,7 @@ mod tests {
         let script = Script::new([Step::after_head(), bytes(SWITCHING)]);
         let memory = Memory::scripts([kept, script]);
         let client = client(&memory);
-        client.send(request(Method::Get), soon()).unwrap().drain(0, soon()).unwrap();
+        drop(client.send(request(Method::Get), soon()).unwrap());
         let upgraded = upgrade(&client);
         assert_eq!(memory.connections(), 2);
         drop(upgraded);
@@ -209,8 +209,16 @@ mod tests {
         ];
         let (memory, mut upgraded) = upgraded(Script::new(steps));
         let mut buffer = [0; 100];
-        let mut received = || upgraded.exchange(b"", &mut buffer, soon()).unwrap().received;
-        assert_eq!((received(), received(), received()), (Some(5), Some(0), Some(0)));
+        let mut received = || {
+            upgraded
+                .exchange(b"", &mut buffer, soon())
+                .unwrap()
+                .received
+        };
+        assert_eq!(
+            (received(), received(), received()),
+            (Some(5), Some(0), Some(0))
+        );
         drop(upgraded);
         assert!(!memory.is_open(0));
     }
@@ -249,6 +257,7 @@ mod tests {
         let broken = upgraded.exchange(b"x", &mut [0; 1], soon());
         assert!(matches!(broken, Err(Failure::Send(_))));
         assert_eq!(read(&mut upgraded), b"bye");
-        assert!(matches!(upgraded.write_all(b"x", soon()), Err(Failure::Send(_))));
+        let broken = upgraded.exchange(b"x", &mut [], soon());
+        assert!(matches!(broken, Err(Failure::Send(_))));
     }
 }

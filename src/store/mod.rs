@@ -227,6 +227,16 @@ impl Store {
         self.caches.list(&self.site)
     }
 
+    /// How caches are cloned with this engine, and why so. Found out by trying, the first time that anybody needs to know;
+    /// remembered in the root for that engine and boot.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) where an option asks for a strategy that does not work here.
+    pub fn strategy(&self) -> Result<(Strategy, String)> {
+        self.caches.strategy(&self.site)
+    }
+
     /// Waits until everything that was given up has left the engine.
     ///
     /// # Errors
@@ -269,6 +279,7 @@ impl Store {
     pub(crate) fn shut(&self) -> Result<()> {
         self.site.check_open("closing")?;
         if self.site.close() {
+            self.caches.close();
             self.site.deletes.join();
             self.site.engine.close_idle();
         }

@@ -5,7 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::names::{CacheName, Id};
+use crate::store::names::Id;
 
 /// The paths of one root.
 #[derive(Clone, Debug)]
@@ -81,11 +81,6 @@ impl Paths {
     /// Heads, locks and lease records of all caches.
     pub(crate) fn caches(&self) -> PathBuf {
         self.own().join("caches")
-    }
-
-    /// The folder of one cache.
-    pub(crate) fn cache(&self, name: &CacheName) -> PathBuf {
-        self.caches().join(name.as_str())
     }
 }
 

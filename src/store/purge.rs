@@ -27,14 +27,16 @@ pub struct Purged {
 /// Purges. What cannot be removed now is left for the next purge, with a warning; only what cannot be listed is an error.
 pub(crate) fn purge(site: &Arc<Site>, caches: &Caches) -> Result<Purged> {
     site.check_open("purging")?;
-    let mut purged = Purged::default();
     // Containers first: they hold on to the images and volumes.
-    purged.containers = containers(site)?;
-    purged.images = step_tags(site)?;
-    purged.volumes = caches.purge(site)?;
+    let (containers, images) = (containers(site)?, step_tags(site)?);
+    let volumes = caches.purge(site)?;
     build_locks(site)?;
     session::sweep(&site.paths.sessions())?;
-    Ok(purged)
+    Ok(Purged {
+        containers,
+        images,
+        volumes,
+    })
 }
 
 fn containers(site: &Site) -> Result<u64> {

@@ -99,12 +99,8 @@ impl Script {
 /// A request that has arrived whole, for the closure of [`Memory::answering`].
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
-    /// The number of the connection it came on.
-    pub(crate) connection: usize,
     pub(crate) method: String,
     pub(crate) target: String,
-    /// The whole head, request line and all.
-    pub(crate) head: String,
     /// The body, out of its chunks.
     pub(crate) body: Vec<u8>,
 }
@@ -133,9 +129,7 @@ impl Memory {
     }
 
     /// Every connection does, after each request, what `answer` says. It runs in the sending thread.
-    pub(crate) fn answering(
-        answer: impl Fn(&Asked) -> Vec<Step> + Send + Sync + 'static,
-    ) -> Self {
+    pub(crate) fn answering(answer: impl Fn(&Asked) -> Vec<Step> + Send + Sync + 'static) -> Self {
         Memory(Arc::new(Shared {
             connections: Mutex::default(),
             scripts: Mutex::default(),
@@ -189,11 +183,9 @@ impl Connect for Memory {
             }),
             changed: Condvar::new(),
         });
-        let mut connections = self.0.connections.lock();
-        connections.push(Arc::clone(&line));
+        self.0.connections.lock().push(Arc::clone(&line));
         Ok(Box::new(MemoryStream {
             line,
-            number: connections.len() - 1,
             shared: Arc::clone(&self.0),
         }))
     }
@@ -230,11 +222,11 @@ impl State {
                 Some(at) => self.found += at + bytes.len(),
                 None if self.broken => {}
                 None => {
-                // The next look need not begin from the start.
-                let seen = self.sent.len().saturating_sub(bytes.len() - 1);
-                self.found = self.found.max(seen);
-                return None;
-            }
+                    // The next look need not begin from the start.
+                    let seen = self.sent.len().saturating_sub(bytes.len() - 1);
+                    self.found = self.found.max(seen);
+                    return None;
+                }
             }
             self.script.steps.pop_front();
         }
@@ -278,7 +270,6 @@ impl State {
 
 struct MemoryStream {
     line: Arc<Line>,
-    number: usize,
     shared: Arc<Shared>,
 }
 
@@ -308,7 +299,7 @@ impl MemoryStream {
         let Some(answer) = &self.shared.answer else {
             return;
         };
-        while let Some((asked, length)) = asked(self.number, &state.sent[state.answered..]) {
+        while let Some((asked, length)) = asked(&state.sent[state.answered..]) {
             state.answered += length;
             let steps = MutexGuard::unlocked(state, || answer(&asked));
             state.script.steps.extend(steps);
@@ -317,7 +308,7 @@ impl MemoryStream {
 }
 
 /// The request at the start of `sent`, and how long it is.
-fn asked(connection: usize, sent: &[u8]) -> Option<(Asked, usize)> {
+fn asked(sent: &[u8]) -> Option<(Asked, usize)> {
     let head = line_end(sent, b"\r\n\r\n")?;
     let text = String::from_utf8(sent[..head].to_vec()).expect("a head is text");
     let value = |name: &str| {
@@ -335,11 +326,9 @@ fn asked(connection: usize, sent: &[u8]) -> Option<(Asked, usize)> {
     };
     let mut words = text.split(' ').map(String::from);
     let asked = Asked {
-        connection,
         method: words.next()?,
         target: words.next()?,
         body,
-        head: text,
     };
     Some((asked, head + length))
 }
@@ -379,12 +368,7 @@ impl Stream for MemoryStream {
         Ok(())
     }
 
-    fn exchange(
-        &mut self,
-        out: &[u8],
-        buffer: &mut [u8],
-        wait: Wait<'_>,
-    ) -> Result<Moved, Fault> {
+    fn exchange(&mut self, out: &[u8], buffer: &mut [u8], wait: Wait<'_>) -> Result<Moved, Fault> {
         self.until(wait, |state| {
             let received = match buffer.is_empty() {
                 true => None,
@@ -411,7 +395,11 @@ impl Stream for MemoryStream {
     }
 
     fn is_quiet(&mut self) -> bool {
-        self.line.state.lock().next().is_none_or(|step| matches!(step, Step::After(_)))
+        self.line
+            .state
+            .lock()
+            .next()
+            .is_none_or(|step| matches!(step, Step::After(_)))
     }
 }
 
@@ -463,8 +451,14 @@ mod tests {
         let memory = Memory::scripts([Script::new([]).full_after(2)]);
         let mut stream = open(&memory);
         let wait = || Wait::forever().at_most(Duration::from_millis(5));
-        assert!(matches!(stream.read(&mut [0; 1], wait()), Err(Fault::Stopped(_))));
-        assert!(matches!(stream.write_all(b"abc", wait()), Err(Fault::Stopped(_))));
+        assert!(matches!(
+            stream.read(&mut [0; 1], wait()),
+            Err(Fault::Stopped(_))
+        ));
+        assert!(matches!(
+            stream.write_all(b"abc", wait()),
+            Err(Fault::Stopped(_))
+        ));
         assert_eq!(memory.sent(0), b"ab");
         memory.push(0, Step::Bytes(b"x".to_vec()));
         assert_eq!(read(&mut *stream), b"x");

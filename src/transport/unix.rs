@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketType};
+use rustix::net::{
+    self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketType,
+};
 
 use super::{Connect, Fault, Moved, Stream};
 use crate::cancel::Cancel;
@@ -161,12 +163,7 @@ impl Stream for UnixSocket {
         Ok(())
     }
 
-    fn exchange(
-        &mut self,
-        out: &[u8],
-        buffer: &mut [u8],
-        wait: Wait<'_>,
-    ) -> Result<Moved, Fault> {
+    fn exchange(&mut self, out: &[u8], buffer: &mut [u8], wait: Wait<'_>) -> Result<Moved, Fault> {
         if out.is_empty() {
             let received = match buffer {
                 [] => None,
@@ -245,7 +242,10 @@ fn rest(pause: Duration, wait: Wait<'_>) -> Result<(), Fault> {
     let (wake, longest) = alarm(wait)?;
     let longest = longest.min(pause);
     match wake {
-        Some(wake) => sleep(&mut [PollFd::from_borrowed_fd(wake, PollFlags::IN)], longest)?,
+        Some(wake) => sleep(
+            &mut [PollFd::from_borrowed_fd(wake, PollFlags::IN)],
+            longest,
+        )?,
         None => sleep(&mut [], longest)?,
     }
     Ok(())
@@ -404,7 +404,9 @@ mod tests {
     const WAITS: [(&str, Waiting); 5] = [
         ("read", |ours, wait| ours.read(&mut [0], wait).err()),
         ("write", |ours, wait| ours.write_all(&[0], wait).err()),
-        ("both", |ours, wait| ours.exchange(&[0], &mut [0], wait).err()),
+        ("both", |ours, wait| {
+            ours.exchange(&[0], &mut [0], wait).err()
+        }),
         ("in", |ours, wait| ours.exchange(&[], &mut [0], wait).err()),
         ("out", |ours, wait| ours.exchange(&[0], &mut [], wait).err()),
     ];
@@ -419,7 +421,10 @@ mod tests {
                 let deadline = begun + Duration::from_millis(60);
                 let fault = waiting(&mut *ours, Wait::new(Some(deadline), cancel));
                 let took = begun.elapsed();
-                assert!(matches!(fault, Some(Fault::Stopped(Stop::TimedOut))), "{name}");
+                assert!(
+                    matches!(fault, Some(Fault::Stopped(Stop::TimedOut))),
+                    "{name}"
+                );
                 assert!(took >= Duration::from_millis(60), "{name}: {took:?}");
                 assert!(took < Duration::from_millis(500), "{name}: {took:?}");
             }
@@ -439,10 +444,16 @@ mod tests {
                     scope.spawn(move || {
                         fill(&mut *ours);
                         let fault = waiting(&mut *ours, Wait::new(None, Some(cancel)));
-                        assert!(matches!(fault, Some(Fault::Stopped(Stop::Cancelled))), "{name}");
+                        assert!(
+                            matches!(fault, Some(Fault::Stopped(Stop::Cancelled))),
+                            "{name}"
+                        );
                         // And for good: the next one does not even begin.
                         let fault = waiting(&mut *ours, Wait::new(None, Some(cancel)));
-                        assert!(matches!(fault, Some(Fault::Stopped(Stop::Cancelled))), "{name}");
+                        assert!(
+                            matches!(fault, Some(Fault::Stopped(Stop::Cancelled))),
+                            "{name}"
+                        );
                         drop(theirs);
                         Instant::now()
                     })
@@ -491,9 +502,13 @@ mod tests {
             let (mut ours, theirs) = pair();
             drop(theirs);
             let sent = ours.write_all(part, soon());
-            assert!(matches!(sent, Err(Fault::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe));
+            assert!(
+                matches!(sent, Err(Fault::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe)
+            );
             let moved = ours.exchange(part, &mut [], soon());
-            assert!(matches!(moved, Err(Fault::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe));
+            assert!(
+                matches!(moved, Err(Fault::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe)
+            );
             ours.close_write().unwrap();
         }
     }

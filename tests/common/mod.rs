@@ -87,6 +87,15 @@ impl Root {
         );
         names
     }
+
+    /// [`leftovers`](Self::leftovers) where caches were released: their layers stay.
+    pub fn leftovers_beside_caches(&self) -> Vec<String> {
+        let layer = format!("{}-layer-", self.prefix);
+        self.leftovers()
+            .into_iter()
+            .filter(|name| !name.starts_with(&layer))
+            .collect()
+    }
 }
 
 impl Drop for Root {

@@ -27,7 +27,11 @@ const LOOK: Duration = Duration::from_millis(5);
 /// What the cache's state says is to be done.
 enum Claim {
     /// Clone these parts; the record pins them.
-    Clone { record: Record, parts: Vec<Part>, root: RootLook },
+    Clone {
+        record: Record,
+        parts: Vec<Part>,
+        root: RootLook,
+    },
     /// Another's shared lease, held by this record, too.
     Joined(Record),
     /// Another is making a shared lease, or publishing it.
@@ -36,7 +40,12 @@ enum Claim {
 
 impl Caches {
     /// Lends the cache `name`.
-    pub(crate) fn acquire(self: &Arc<Self>, site: &Arc<Site>, name: &[u8], request: &CacheRequest) -> Result<Lease> {
+    pub(crate) fn acquire(
+        self: &Arc<Self>,
+        site: &Arc<Site>,
+        name: &[u8],
+        request: &CacheRequest,
+    ) -> Result<Lease> {
         site.check_open("leasing a cache")?;
         let escaped = CacheName::new(name)?;
         let wait = request.wait();
@@ -56,28 +65,43 @@ impl Caches {
             match self.claim(site, &folder, name, &escaped, request, &*cloning, wait)? {
                 Claim::Joined(record) => break (record, None),
                 Claim::Later => {
-                    let doing = format_args!("waiting for another's shared lease of the cache {}", folder.escaped);
+                    let doing = format!(
+                        "waiting for another's shared lease of the cache {}",
+                        folder.escaped
+                    );
                     wait.sleep(LOOK).map_err(|stop| stopped(&doing, stop))?;
                 }
-                Claim::Clone { record, parts, root } => {
-                    let source = Source { cache: &folder.escaped, parts: &parts, root, owner: request.owner };
+                Claim::Clone {
+                    record,
+                    parts,
+                    root,
+                } => {
+                    let source = Source {
+                        cache: &folder.escaped,
+                        parts: &parts,
+                        root,
+                        owner: request.owner,
+                    };
                     match self.make(site, &folder, record, &source, &*cloning, wait) {
                         Ok(record) => break (record, Some(parts.len())),
-                        Err(Failed::Missing(volume)) if tries < TRIES => {
+                        Err(Failed::Lost(why)) if tries < TRIES => {
                             tries += 1;
-                            self.lose(site, &folder, &parts, &volume)?;
+                            self.lose(site, &folder, &parts, &why)?;
                         }
                         Err(Failed::TooDeep) if tries < TRIES => {
                             tries += 1;
-                            self.compact(site, &folder, wait)?;
+                            self.compact(site, &folder, true, wait)?;
                         }
                         Err(Failed::Error(e)) => return Err(e),
-                        Err(Failed::Missing(volume)) => {
-                            let why = format!("leasing the cache {}: volume {volume} is gone", folder.escaped);
+                        Err(Failed::Lost(why)) => {
+                            let why = format!("leasing the cache {}: {why}", folder.escaped);
                             return Err(Error::new(ErrorKind::NotFound, why));
                         }
                         Err(Failed::TooDeep) => {
-                            let why = format!("leasing the cache {}: it has too many layers", folder.escaped);
+                            let why = format!(
+                                "leasing the cache {}: it has too many layers",
+                                folder.escaped
+                            );
                             return Err(Error::new(ErrorKind::Internal, why));
                         }
                     }
@@ -95,7 +119,15 @@ impl Caches {
             (Some(_), Strategy::Overlay) => counters.clones_overlay.add(1),
             (Some(_), _) => counters.clones_copy.add(1),
         }
-        Ok(Lease::new(site, self, Held { folder, record, turn: parking_lot::Mutex::new(turn) }))
+        Ok(Lease::new(
+            site,
+            self,
+            Held {
+                folder,
+                record,
+                turn: parking_lot::Mutex::new(turn),
+            },
+        ))
     }
 
     /// Writes the record of a new lease, under the lock.
@@ -121,7 +153,8 @@ impl Caches {
             // The one that made it died, or it is being published: both end soon.
             let others = guard.live_records(site)?;
             if let Some(other) = others.into_iter().find(|record| record.shared.is_some()) {
-                let joinable = other.looks.is_some() && other.shared.as_ref().is_some_and(|shared| !shared.closing);
+                let joinable = other.looks.is_some()
+                    && other.shared.as_ref().is_some_and(|shared| !shared.closing);
                 if !joinable {
                     return Ok(Claim::Later);
                 }
@@ -130,8 +163,11 @@ impl Caches {
                 return Ok(Claim::Joined(record));
             }
         }
-        let shared =
-            (request.mode == CacheMode::Shared).then(|| Shared { group: id.clone(), keep: false, closing: false });
+        let shared = (request.mode == CacheMode::Shared).then(|| Shared {
+            group: id.clone(),
+            keep: false,
+            closing: false,
+        });
         let record = Record {
             id,
             base: head.generation,
@@ -141,7 +177,11 @@ impl Caches {
             looks: None,
         };
         guard.write_record(&record)?;
-        Ok(Claim::Clone { record, parts: head.parts, root: head.root.unwrap_or_else(RootLook::new) })
+        Ok(Claim::Clone {
+            record,
+            parts: head.parts,
+            root: head.root.unwrap_or_else(RootLook::new),
+        })
     }
 
     /// Makes the clone, with no lock held, and notes how it looks.
@@ -154,14 +194,16 @@ impl Caches {
         cloning: &dyn Cloning,
         wait: Wait<'_>,
     ) -> Made<Record> {
-        let made = cloning.make(site, source, &record.volumes, wait).and_then(|looks| {
-            record.looks = Some(looks);
-            // Only those who may join it read the record again.
-            if record.shared.is_some() {
-                folder.lock(wait)?.write_record(&record)?;
-            }
-            Ok(())
-        });
+        let made = cloning
+            .make(site, source, &record.volumes, wait)
+            .and_then(|looks| {
+                record.looks = Some(looks);
+                // Only those who may join it read the record again.
+                if record.shared.is_some() {
+                    folder.lock(wait)?.write_record(&record)?;
+                }
+                Ok(())
+            });
         match made {
             Ok(()) => Ok(record),
             Err(failed) => {
@@ -171,15 +213,20 @@ impl Caches {
         }
     }
 
-    /// Makes a cache empty of which `volume` was taken away from outside, unless it has moved on since.
-    fn lose(self: &Arc<Self>, site: &Arc<Site>, folder: &Arc<Folder>, parts: &[Part], volume: &str) -> Result<()> {
+    /// Makes a cache empty that cannot be read any more, unless it has moved on since.
+    fn lose(
+        self: &Arc<Self>,
+        site: &Arc<Site>,
+        folder: &Arc<Folder>,
+        parts: &[Part],
+        why: &str,
+    ) -> Result<()> {
         let guard = folder.lock(Wait::forever())?;
-        let Some(mut head) = guard.head()?.filter(|head| head.parts == parts) else { return Ok(()) };
-        log::warn!(
-            "the cache {} is empty from now on: somebody outside the store removed its volume {volume}",
-            folder.escaped
-        );
-        // What the missing volume's name stands for now is something the engine made up.
+        let Some(mut head) = guard.head()?.filter(|head| head.parts == parts) else {
+            return Ok(());
+        };
+        log::warn!("the cache {} is empty from now on: {why}", folder.escaped);
+        // The missing volume's name goes, too: the engine may have made one up for it.
         head.empty();
         guard.write_head(&head)?;
         let rest = guard.unneeded(site, parts.iter().map(|part| part.volume.clone()))?;
@@ -190,7 +237,13 @@ impl Caches {
 }
 
 /// Writes the first head of a cache: a new one, or one that takes over what an OBuilder store left.
-fn first_head(site: &Site, guard: &Guard<'_>, name: &[u8], escaped: &CacheName, wait: Wait<'_>) -> Result<Head> {
+fn first_head(
+    site: &Site,
+    guard: &Guard<'_>,
+    name: &[u8],
+    escaped: &CacheName,
+    wait: Wait<'_>,
+) -> Result<Head> {
     let mut head = Head::new(name);
     if let Some(part) = left_by_obuilder(site, escaped, wait)? {
         head.generation = 1;
@@ -201,8 +254,14 @@ fn first_head(site: &Site, guard: &Guard<'_>, name: &[u8], escaped: &CacheName, 
 }
 
 /// The volume that an OBuilder store would have for the cache, if there is one.
-pub(super) fn left_by_obuilder(site: &Site, escaped: &CacheName, wait: Wait<'_>) -> Result<Option<Part>> {
-    let Some(seeds) = escaped.as_the_seed_wrote_it() else { return Ok(None) };
+pub(super) fn left_by_obuilder(
+    site: &Site,
+    escaped: &CacheName,
+    wait: Wait<'_>,
+) -> Result<Option<Part>> {
+    let Some(seeds) = escaped.as_the_seed_wrote_it() else {
+        return Ok(None);
+    };
     let volume = site.names.volume("cache", seeds);
     let found = site.engine.inspect_volume(&volume, wait)?;
     // One of ours may be called alike, for another cache.

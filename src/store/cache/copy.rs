@@ -8,11 +8,12 @@ use serde_json::json;
 use crate::engine::volumes::Volume;
 use crate::error::Result;
 use crate::store::cache::head::{Kind, Part, RootLook, Size};
-use crate::store::cache::overlay::merged;
+use crate::store::cache::overlay::View;
 use crate::store::cache::probe::Facts;
 use crate::store::cache::record::Looks;
-use crate::store::cache::strategy::{Cloning, Failed, Made, Seal, Sealed, Source};
-use crate::store::cache::tar::{PLACE, Watched, folder};
+use crate::store::cache::strategy::{Cloning, Made, Seal, Sealed, Source};
+use crate::store::cache::tar::{END, PLACE, Watched, folder};
+use crate::store::cache::walk::Fault;
 use crate::store::cache::{copy_direct, volumes, walk};
 use crate::store::helper::Helper;
 use crate::store::options::Strategy;
@@ -33,26 +34,37 @@ impl Cloning for Copy<'_> {
         vec![whole_name(site, cache, generation + 1)]
     }
 
-    fn make(&self, site: &Site, source: &Source<'_>, names: &[String], wait: Wait<'_>) -> Made<Looks> {
+    fn make(
+        &self,
+        site: &Site,
+        source: &Source<'_>,
+        names: &[String],
+        wait: Wait<'_>,
+    ) -> Made<Looks> {
         let lease = volumes::create(site, KIND, &names[0], source.cache, &json!({}), wait)?;
         match source.parts {
             [] if self.0.reach => {
                 let place = Path::new(&lease.mountpoint);
-                walk::set_root(place, source.owner, source.root)?;
+                set_root(place, source.owner, source.root)?;
                 Ok(Looks::Tree(walk::look(place, wait)?.digest))
             }
             [] => empty_by_archive(site, &lease, source, wait),
-            [whole @ Part { kind: Kind::Whole, .. }] => self.clone_volume(site, whole, &lease, source.owner, wait),
+            [
+                whole @ Part {
+                    kind: Kind::Whole, ..
+                },
+            ] => self.clone_volume(site, whole, &lease, source.owner, wait),
             layers => {
-                let view = merged(site, self.0, source.cache, layers, wait)?;
-                // An overlay volume is mounted only where a container has it, so its files come through the archive API.
-                let cloned = clone_by_archive(site, &view.volume, &lease, Some(source.owner), wait);
+                // An overlay is mounted only where a container has it, so its files come through the archive API.
+                let view = View::of(site, self.0, source, wait)?;
+                let cloned =
+                    clone_by_archive(site, view.volume(), &lease, Some(source.owner), wait);
                 view.remove(site);
                 // Layers that were taken away while the copy ran show as files that are not there.
                 for layer in layers {
                     volumes::find_part(site, layer, wait)?;
                 }
-                cloned
+                Ok(cloned?)
             }
         }
     }
@@ -65,7 +77,9 @@ impl Cloning for Copy<'_> {
     }
 
     fn seal(&self, site: &Site, names: &[String], looks: &Looks, wait: Wait<'_>) -> Result<Seal> {
-        let Some(lease) = volumes::find(site, &names[0], wait)? else { return Ok(Seal::Gone) };
+        let Some(lease) = volumes::find(site, &names[0], wait)? else {
+            return Ok(Seal::Gone);
+        };
         let (now, size, root) = match looks {
             Looks::Tar(_) => {
                 let helper = Helper::create(site, &[(&names[0], PLACE)], wait)?;
@@ -75,7 +89,11 @@ impl Cloning for Copy<'_> {
             }
             Looks::Tree(_) if self.0.reach => {
                 let look = walk::look(Path::new(&lease.mountpoint), wait)?;
-                (Some(Looks::Tree(look.digest)), Some(look.size), Some(look.root))
+                (
+                    Some(Looks::Tree(look.digest)),
+                    Some(look.size),
+                    Some(look.root),
+                )
             }
             // Cloned by a process that could see more than this one: taken for changed.
             _ => (None, None, None),
@@ -86,7 +104,10 @@ impl Cloning for Copy<'_> {
         if site.cache_options.sync && self.0.reach {
             walk::sync(Path::new(&lease.mountpoint))?;
         }
-        Ok(Seal::Changed(Sealed { part: whole(lease, size), root }))
+        Ok(Seal::Changed(Sealed {
+            part: whole(lease, size),
+            root,
+        }))
     }
 
     fn follow(&self, _before: &[Part], sealed: Part) -> Vec<Part> {
@@ -95,7 +116,14 @@ impl Cloning for Copy<'_> {
 }
 
 impl Copy<'_> {
-    fn clone_volume(&self, site: &Site, from: &Part, to: &Volume, owner: (u32, u32), wait: Wait<'_>) -> Made<Looks> {
+    fn clone_volume(
+        &self,
+        site: &Site,
+        from: &Part,
+        to: &Volume,
+        owner: (u32, u32),
+        wait: Wait<'_>,
+    ) -> Made<Looks> {
         if !self.0.reach {
             volumes::find_part(site, from, wait)?;
             let cloned = clone_by_archive(site, &from.volume, to, Some(owner), wait)?;
@@ -116,22 +144,55 @@ impl Copy<'_> {
 /// A name for a whole volume of a generation.
 pub(super) fn whole_name(site: &Site, cache: &str, generation: u64) -> String {
     // Not `tmp`, although it begins as a lease: an OBuilder store deletes every `…-cache-tmp-…` when it opens.
-    site.names.volume("cache", &format!("{cache}-g{generation}-{}", site.session.unique()))
+    site.names.volume(
+        "cache",
+        &format!("{cache}-g{generation}-{}", site.session.unique()),
+    )
 }
 
 pub(super) fn whole(volume: Volume, size: Option<Size>) -> Part {
-    Part { volume: volume.name, kind: Kind::Whole, mountpoint: volume.mountpoint, adopted: false, size }
+    Part {
+        volume: volume.name,
+        kind: Kind::Whole,
+        mountpoint: volume.mountpoint,
+        adopted: false,
+        size,
+    }
 }
 
 /// Makes a whole volume.
-pub(super) fn create_whole(site: &Site, cache: &str, generation: u64, wait: Wait<'_>) -> Result<Volume> {
-    volumes::create(site, KIND, &whole_name(site, cache, generation), cache, &json!({}), wait)
+pub(super) fn create_whole(
+    site: &Site,
+    cache: &str,
+    generation: u64,
+    wait: Wait<'_>,
+) -> Result<Volume> {
+    volumes::create(
+        site,
+        KIND,
+        &whole_name(site, cache, generation),
+        cache,
+        &json!({}),
+        wait,
+    )
+}
+
+fn set_root(place: &Path, owner: (u32, u32), look: RootLook) -> Result<()> {
+    let set = walk::open_root(place)
+        .map_err(Fault::from)
+        .and_then(|root| copy_direct::set_look(&root, owner, look));
+    set.map_err(|fault| fault.into_error("setting the owner of", place))
 }
 
 /// An empty lease where only the engine reaches the volume.
-fn empty_by_archive(site: &Site, lease: &Volume, source: &Source<'_>, wait: Wait<'_>) -> Made<Looks> {
+fn empty_by_archive(
+    site: &Site,
+    lease: &Volume,
+    source: &Source<'_>,
+    wait: Wait<'_>,
+) -> Made<Looks> {
     let mut stream = folder("c/", source.owner, source.root).to_vec();
-    stream.resize(stream.len() + 1024, 0);
+    stream.resize(stream.len() + END, 0);
     let helper = Helper::create(site, &[(&lease.name, PLACE)], wait)?;
     helper.put("/", &mut stream.as_slice(), wait)?;
     helper.remove()?;
@@ -148,14 +209,18 @@ pub(super) fn clone_by_archive(
     to: &Volume,
     owner: Option<(u32, u32)>,
     wait: Wait<'_>,
-) -> Made<Looks> {
+) -> Result<Looks> {
     let source = Helper::create(site, &[(from, PLACE)], wait)?;
     let target = Helper::create(site, &[(&to.name, PLACE)], wait)?;
     let mut stream = source.get(PLACE, wait)?;
     let mut watched = Watched::new(&mut stream, owner);
     let put = target.put("/", &mut watched, wait);
     // The engine may stop reading at the archive's end mark; what is behind it must be seen, too.
-    let done = put.and_then(|()| watched.finish().map_err(|e| crate::Error::io(format!("copying volume {from}"), &e)));
+    let done = put.and_then(|()| {
+        watched
+            .finish()
+            .map_err(|e| crate::Error::io(format!("copying volume {from}"), &e))
+    });
     // The download's own error explains the upload's.
     let (digest, bytes, _) = done.map_err(|e| stream.why().unwrap_or(e))?;
     drop(stream);
@@ -169,5 +234,9 @@ pub(super) fn clone_by_archive(
 fn read_to_end(helper: &Helper<'_>, wait: Wait<'_>) -> Result<(String, u64, RootLook)> {
     let mut stream = helper.get(PLACE, wait)?;
     let looked = Watched::new(&mut stream, None).finish();
-    looked.map_err(|e| stream.why().unwrap_or_else(|| crate::Error::io("looking at the files of a lease", &e)))
+    looked.map_err(|e| {
+        stream
+            .why()
+            .unwrap_or_else(|| crate::Error::io("looking at the files of a lease", &e))
+    })
 }

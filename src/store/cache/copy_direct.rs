@@ -9,13 +9,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps, Uid, chmodat, chownat, copy_file_range,
-    fchmod, fchown, fstat, ftruncate, futimens, ioctl_ficlone, linkat, mkdirat, mknodat, openat, readlinkat, seek,
-    symlinkat, utimensat,
+    AtFlags, FileType, Gid, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps, Uid, chmodat,
+    chownat, copy_file_range, fchmod, fchown, fstat, ftruncate, futimens, ioctl_ficlone, linkat,
+    mkdirat, mknodat, openat, readlinkat, seek, symlinkat, utimensat,
 };
 use rustix::io::Errno;
 
 use crate::error::Error;
+use crate::store::cache::head::RootLook;
 use crate::store::cache::walk::{self, FOLDER, Fault, Visit};
 use crate::store::cache::xattr;
 use crate::wait::Wait;
@@ -25,28 +26,41 @@ const PIECE: usize = 16 << 20;
 
 /// Copies what is in the directory `from` into the directory `to`, which is empty, and makes its root look the same, but
 /// for the `owner`. Gives how many bytes of contents there were.
-pub(super) fn copy_tree(from: &Path, to: &Path, owner: (u32, u32), wait: Wait<'_>) -> Result<u64, Error> {
-    let source = walk::open_root(from).map_err(|e| Error::io(format!("opening {}", from.display()), &e))?;
-    copy_open_tree(source, to, owner, wait).map_err(|fault| fault.into_error("copying the files of", from))
+pub(super) fn copy_tree(
+    from: &Path,
+    to: &Path,
+    owner: (u32, u32),
+    wait: Wait<'_>,
+) -> Result<u64, Error> {
+    let source =
+        walk::open_root(from).map_err(|e| Error::io(format!("opening {}", from.display()), &e))?;
+    copy_open_tree(source, to, owner, wait)
+        .map_err(|fault| fault.into_error("copying the files of", from))
 }
 
-fn copy_open_tree(from: OwnedFd, to: &Path, owner: (u32, u32), wait: Wait<'_>) -> Result<u64, Fault> {
-    let root = walk::open_root(to)?;
-    let mut copier = Copier {
-        folder: root.try_clone()?,
-        parents: vec![fstat(&root)?],
-        path: Vec::new(),
-        root,
-        links: HashMap::new(),
-        reflink: true,
-        bytes: 0,
-        wait,
-    };
+fn copy_open_tree(
+    from: OwnedFd,
+    to: &Path,
+    owner: (u32, u32),
+    wait: Wait<'_>,
+) -> Result<u64, Fault> {
+    let mut copier = Copier::new(walk::open_root(to)?, wait)?;
     walk::walk(from, wait, &mut |visit| match visit {
         Visit::Entry { folder, name, stat } => copier.entry(folder, name, stat),
         Visit::Leave { folder, stat } => copier.leave(folder, stat, owner),
     })?;
     Ok(copier.bytes)
+}
+
+/// Copies one file, or whatever else is no directory, from one directory to another.
+pub(super) fn copy_file(
+    from: BorrowedFd<'_>,
+    to: &OwnedFd,
+    name: &CStr,
+    stat: &Stat,
+    wait: Wait<'_>,
+) -> Result<(), Fault> {
+    Copier::new(to.try_clone()?, wait)?.entry(from, name, stat)
 }
 
 /// The copy under way.
@@ -66,7 +80,20 @@ struct Copier<'a> {
     wait: Wait<'a>,
 }
 
-impl Copier<'_> {
+impl<'a> Copier<'a> {
+    fn new(root: OwnedFd, wait: Wait<'a>) -> Result<Self, Fault> {
+        Ok(Copier {
+            folder: root.try_clone()?,
+            parents: vec![fstat(&root)?],
+            path: Vec::new(),
+            root,
+            links: HashMap::new(),
+            reflink: true,
+            bytes: 0,
+            wait,
+        })
+    }
+
     fn entry(&mut self, source: BorrowedFd<'_>, name: &CStr, stat: &Stat) -> Result<(), Fault> {
         let kind = FileType::from_raw_mode(stat.st_mode);
         if kind == FileType::Directory {
@@ -109,18 +136,28 @@ impl Copier<'_> {
         let mut path = self.path.clone();
         path.extend(name.to_bytes());
         // A name from a directory holds no zero byte.
-        self.links.insert(key, CString::new(path).map_err(io::Error::from)?);
+        self.links
+            .insert(key, CString::new(path).map_err(io::Error::from)?);
         Ok(false)
     }
 
     fn file(&mut self, source: BorrowedFd<'_>, name: &CStr, stat: &Stat) -> Result<(), Fault> {
         let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let from = openat(source, name, OFlags::RDONLY | OFlags::NONBLOCK | flags, Mode::empty())?;
+        let from = openat(
+            source,
+            name,
+            OFlags::RDONLY | OFlags::NONBLOCK | flags,
+            Mode::empty(),
+        )?;
         let create = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
         let to = openat(&self.folder, name, create | flags, Mode::RUSR | Mode::WUSR)?;
         self.contents(&from, &to, stat)?;
         // The owner before the mode and the attributes: changing it takes setuid bits and capabilities away.
-        fchown(&to, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
+        fchown(
+            &to,
+            Some(Uid::from_raw(stat.st_uid)),
+            Some(Gid::from_raw(stat.st_gid)),
+        )?;
         fchmod(&to, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
         xattr::copy(from.as_fd(), to.as_fd(), |_| true)?;
         futimens(&to, &times(stat))?;
@@ -184,7 +221,13 @@ impl Copier<'_> {
         Ok(())
     }
 
-    fn extent_by_hand(&self, from: &OwnedFd, to: &OwnedFd, start: u64, end: u64) -> Result<(), Fault> {
+    fn extent_by_hand(
+        &self,
+        from: &OwnedFd,
+        to: &OwnedFd,
+        start: u64,
+        end: u64,
+    ) -> Result<(), Fault> {
         let (mut from, mut to) = (File::from(from.try_clone()?), File::from(to.try_clone()?));
         seek(&from, SeekFrom::Start(start))?;
         seek(&to, SeekFrom::Start(start))?;
@@ -192,7 +235,9 @@ impl Copier<'_> {
         let mut left = end - start;
         while left > 0 {
             self.wait.left()?;
-            let piece = usize::try_from(left).unwrap_or(buffer.len()).min(buffer.len());
+            let piece = usize::try_from(left)
+                .unwrap_or(buffer.len())
+                .min(buffer.len());
             let n = match from.read(&mut buffer[..piece]) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 read => read?,
@@ -209,10 +254,21 @@ impl Copier<'_> {
     /// Owner, mode, attributes and times of what cannot be opened: links, fifos, devices, sockets.
     fn dress(&self, source: BorrowedFd<'_>, name: &CStr, stat: &Stat) -> Result<(), Fault> {
         let link = AtFlags::SYMLINK_NOFOLLOW;
-        chownat(&self.folder, name, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)), link)?;
+        chownat(
+            &self.folder,
+            name,
+            Some(Uid::from_raw(stat.st_uid)),
+            Some(Gid::from_raw(stat.st_gid)),
+            link,
+        )?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
             // Follows links, but this is none: it was just made, and nobody else can write here.
-            chmodat(&self.folder, name, Mode::from_raw_mode(stat.st_mode & 0o7777), AtFlags::empty())?;
+            chmodat(
+                &self.folder,
+                name,
+                Mode::from_raw_mode(stat.st_mode & 0o7777),
+                AtFlags::empty(),
+            )?;
         }
         xattr::copy_unopened(source, self.folder.as_fd(), name)?;
         utimensat(&self.folder, name, &times(stat), link)?;
@@ -220,17 +276,53 @@ impl Copier<'_> {
     }
 
     /// Dresses the directory that is done, and goes up.
-    fn leave(&mut self, source: BorrowedFd<'_>, stat: &Stat, root_owner: (u32, u32)) -> Result<(), Fault> {
-        let owner = if self.parents.len() == 1 { root_owner } else { (stat.st_uid, stat.st_gid) };
+    fn leave(
+        &mut self,
+        source: BorrowedFd<'_>,
+        stat: &Stat,
+        root_owner: (u32, u32),
+    ) -> Result<(), Fault> {
+        let owner = if self.parents.len() == 1 {
+            root_owner
+        } else {
+            (stat.st_uid, stat.st_gid)
+        };
         dress_folder(source, self.folder.as_fd(), stat, owner, |_| true)?;
         self.parents.pop();
         if let Some(parent) = self.parents.last() {
             self.folder = walk::up(&self.folder, parent)?;
             self.path.pop();
-            self.path.truncate(self.path.iter().rposition(|b| *b == b'/').map_or(0, |slash| slash + 1));
+            self.path.truncate(
+                self.path
+                    .iter()
+                    .rposition(|b| *b == b'/')
+                    .map_or(0, |slash| slash + 1),
+            );
         }
         Ok(())
     }
+}
+
+/// Gives a directory an owner, a mode and a time.
+pub(super) fn set_look(folder: &OwnedFd, owner: (u32, u32), look: RootLook) -> Result<(), Fault> {
+    fchown(
+        folder,
+        Some(Uid::from_raw(owner.0)),
+        Some(Gid::from_raw(owner.1)),
+    )?;
+    fchmod(folder, Mode::from_raw_mode(look.mode))?;
+    let time = Timespec {
+        tv_sec: look.mtime.0,
+        tv_nsec: look.mtime.1.into(),
+    };
+    futimens(
+        folder,
+        &Timestamps {
+            last_access: time,
+            last_modification: time,
+        },
+    )?;
+    Ok(())
 }
 
 /// Gives the directory `to` the mode, attributes and times of `from`, and an owner.
@@ -241,7 +333,11 @@ pub(super) fn dress_folder(
     owner: (u32, u32),
     keep: impl Fn(&[u8]) -> bool,
 ) -> Result<(), Fault> {
-    fchown(to, Some(Uid::from_raw(owner.0)), Some(Gid::from_raw(owner.1)))?;
+    fchown(
+        to,
+        Some(Uid::from_raw(owner.0)),
+        Some(Gid::from_raw(owner.1)),
+    )?;
     fchmod(to, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
     xattr::copy(from, to, keep)?;
     futimens(to, &times(stat))?;
@@ -250,7 +346,10 @@ pub(super) fn dress_folder(
 
 /// The access and modification times of a file.
 pub(super) fn times(stat: &Stat) -> Timestamps {
-    let time = |seconds, nanos| Timespec { tv_sec: seconds, tv_nsec: nanos };
+    let time = |seconds, nanos| Timespec {
+        tv_sec: seconds,
+        tv_nsec: nanos,
+    };
     Timestamps {
         last_access: time(stat.st_atime, stat.st_atime_nsec as _),
         last_modification: time(stat.st_mtime, stat.st_mtime_nsec as _),

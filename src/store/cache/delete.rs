@@ -22,7 +22,9 @@ impl Caches {
             let seen = heal(&folder, name, folder.read_head())?;
             let parts = match &seen {
                 Some(head) => head.parts.clone(),
-                None => left_by_obuilder(site, &escaped, wait)?.into_iter().collect(),
+                None => left_by_obuilder(site, &escaped, wait)?
+                    .into_iter()
+                    .collect(),
             };
             if seen.is_none() && parts.is_empty() && !folder.exists() {
                 return Ok(false);
@@ -30,7 +32,10 @@ impl Caches {
             let names: Vec<&str> = parts.iter().map(|part| part.volume.as_str()).collect();
             let users = volumes::users(site, &names, wait)?;
             if !users.is_empty() {
-                return Err(volumes::busy(&format!("deleting the cache {}", folder.escaped), &users));
+                return Err(volumes::busy(
+                    &format!("deleting the cache {}", folder.escaped),
+                    &users,
+                ));
             }
 
             let guard = folder.lock(wait)?;
@@ -43,7 +48,12 @@ impl Caches {
             let mut head = now.unwrap_or_else(|| Head::new(name));
             head.empty();
             head.deleted = true;
-            head.retired.extend(parts.iter().filter(|part| part.adopted).map(|part| part.volume.clone()));
+            head.retired.extend(
+                parts
+                    .iter()
+                    .filter(|part| part.adopted)
+                    .map(|part| part.volume.clone()),
+            );
             guard.write_head(&head)?;
             let unneeded = guard.unneeded(site, parts.into_iter().map(|part| part.volume))?;
             drop(guard);

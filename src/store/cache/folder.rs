@@ -39,7 +39,11 @@ pub(super) struct Guard<'a> {
 impl Folder {
     /// The folder of the cache whose escaped name is `escaped`. Nothing is made yet.
     pub(super) fn new(site: &Site, escaped: &str) -> Self {
-        Folder { escaped: escaped.to_owned(), path: site.paths.caches().join(escaped), mutex: Mutex::new(()) }
+        Folder {
+            escaped: escaped.to_owned(),
+            path: site.paths.caches().join(escaped),
+            mutex: Mutex::new(()),
+        }
     }
 
     pub(super) fn exists(&self) -> bool {
@@ -63,17 +67,29 @@ impl Folder {
         self.path.join("turn")
     }
 
+    /// Held by whoever compacts the cache.
+    pub(super) fn compaction_file(&self) -> PathBuf {
+        self.path.join("compaction")
+    }
+
     /// Waits for the lock.
     pub(super) fn lock(&self, wait: Wait<'_>) -> Result<Guard<'_>> {
         let doing = || format!("waiting for the lock of the cache {}", self.escaped);
         let thread = loop {
-            let pause = wait.left().map_err(|stop| stopped(&doing(), stop))?.map_or(LOOK, |left| left.min(LOOK));
+            let pause = wait
+                .left()
+                .map_err(|stop| stopped(&doing(), stop))?
+                .map_or(LOOK, |left| left.min(LOOK));
             if let Some(thread) = self.mutex.try_lock_for(pause) {
                 break thread;
             }
         };
         let process = self.in_folder(|| FileLock::take(&self.lock_file(), wait))?;
-        Ok(Guard { folder: self, _process: process, _thread: thread })
+        Ok(Guard {
+            folder: self,
+            _process: process,
+            _thread: thread,
+        })
     }
 
     /// Does `what` with files in the folder, which is made if need be: a purge may take that of a deleted cache away at any
@@ -81,16 +97,23 @@ impl Folder {
     pub(super) fn in_folder<T>(&self, mut what: impl FnMut() -> Result<T>) -> Result<T> {
         loop {
             match what() {
-                Err(e) if e.os_errno() == Some(rustix::io::Errno::NOENT.raw_os_error()) => self.make()?,
+                Err(e) if e.os_errno() == Some(rustix::io::Errno::NOENT.raw_os_error()) => {
+                    self.make()?
+                }
                 other => return other,
             }
         }
     }
 
     fn make(&self) -> Result<()> {
-        let doing = |e: &io::Error| Error::io(format!("making the folder {}", self.path.display()), e);
+        let doing =
+            |e: &io::Error| Error::io(format!("making the folder {}", self.path.display()), e);
         match fs::create_dir(&self.path) {
-            Ok(()) => self.path.parent().map_or(Ok(()), sync_folder).map_err(|e| doing(&e)),
+            Ok(()) => self
+                .path
+                .parent()
+                .map_or(Ok(()), sync_folder)
+                .map_err(|e| doing(&e)),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             Err(e) => Err(doing(&e)),
         }
@@ -108,14 +131,19 @@ impl Folder {
 
     /// The newest generation that any lease was cloned from, as far as the records can be read.
     pub(super) fn newest_base(&self) -> Result<u64> {
-        let records = self.record_ids()?.into_iter().filter_map(|id| Record::read(&self.leases(), &id).ok().flatten());
+        let records = self
+            .record_ids()?
+            .into_iter()
+            .filter_map(|id| Record::read(&self.leases(), &id).ok().flatten());
         Ok(records.map(|record| record.base).max().unwrap_or_default())
     }
 
     /// Notes that the cache was used now. The time of the lock file says it: the head need not be written for that.
     pub(super) fn touch(&self) {
-        let touched =
-            File::options().write(true).open(self.lock_file()).and_then(|f| f.set_modified(SystemTime::now()));
+        let touched = File::options()
+            .write(true)
+            .open(self.lock_file())
+            .and_then(|f| f.set_modified(SystemTime::now()));
         if let Err(e) = touched {
             log::debug!("noting the use of the cache {}: {e}", self.escaped);
         }
@@ -123,7 +151,9 @@ impl Folder {
 
     /// When the cache was used last.
     pub(super) fn last_use(&self) -> Option<SystemTime> {
-        fs::metadata(self.lock_file()).and_then(|found| found.modified()).ok()
+        fs::metadata(self.lock_file())
+            .and_then(|found| found.modified())
+            .ok()
     }
 }
 
@@ -154,7 +184,9 @@ impl Guard<'_> {
     pub(super) fn live_records(&self, site: &Site) -> Result<Vec<Record>> {
         let mut live = Vec::new();
         for id in self.folder.record_ids()? {
-            if !id.ends_with(".new") && session::is_alive(&site.paths.sessions(), Record::session_of(&id))? {
+            if !id.ends_with(".new")
+                && session::is_alive(&site.paths.sessions(), Record::session_of(&id))?
+            {
                 live.extend(self.record(&id)?);
             }
         }
@@ -162,12 +194,24 @@ impl Guard<'_> {
     }
 
     /// Of `candidates`, those that neither the head nor a lease of a live session needs.
-    pub(super) fn unneeded(&self, site: &Site, candidates: impl IntoIterator<Item = String>) -> Result<Vec<String>> {
+    pub(super) fn unneeded(
+        &self,
+        site: &Site,
+        candidates: impl IntoIterator<Item = String>,
+    ) -> Result<Vec<String>> {
         let head = self.head()?;
         let records = self.live_records(site)?;
-        let parts = head.iter().flat_map(|head| &head.parts).map(|part| part.volume.as_str());
-        let needed: HashSet<&str> = parts.chain(records.iter().flat_map(Record::names)).collect();
-        Ok(candidates.into_iter().filter(|name| !needed.contains(name.as_str())).collect())
+        let parts = head
+            .iter()
+            .flat_map(|head| &head.parts)
+            .map(|part| part.volume.as_str());
+        let needed: HashSet<&str> = parts
+            .chain(records.iter().flat_map(Record::names))
+            .collect();
+        Ok(candidates
+            .into_iter()
+            .filter(|name| !needed.contains(name.as_str()))
+            .collect())
     }
 
     /// Removes the records of dead sessions, and gives what they named.
@@ -191,7 +235,9 @@ impl Guard<'_> {
         let path = &self.folder.path;
         let doing = |e: &io::Error| Error::io(format!("removing the folder {}", path.display()), e);
         // Whoever waits for a turn without a lease yet has this one. Held until the folder is away.
-        let Some(_turn) = FileLock::try_take(&self.folder.turn_file())? else { return Ok(false) };
+        let Some(_turn) = FileLock::try_take(&self.folder.turn_file())? else {
+            return Ok(false);
+        };
         // Those who wait for a lock in it find the path gone, and begin anew.
         let away = path.with_file_name(format!("gone-{unique}"));
         fs::rename(path, &away).map_err(|e| doing(&e))?;
@@ -222,5 +268,8 @@ pub(super) fn is_escaped(name: &str) -> bool {
 
 /// The error for a lease that is no more.
 pub(super) fn closed(doing: &str, cache: &str) -> Error {
-    Error::new(ErrorKind::Closed, format!("{doing} a lease of the cache {cache}: it was released or discarded before"))
+    Error::new(
+        ErrorKind::Closed,
+        format!("{doing} a lease of the cache {cache}: it was released or discarded before"),
+    )
 }

@@ -58,7 +58,10 @@ pub(super) struct RootLook {
 impl RootLook {
     /// That of a new cache.
     pub(super) fn new() -> Self {
-        RootLook { mode: 0o755, mtime: (i64::try_from(since_1970().as_secs()).unwrap_or_default(), 0) }
+        RootLook {
+            mode: 0o755,
+            mtime: (i64::try_from(since_1970().as_secs()).unwrap_or_default(), 0),
+        }
     }
 }
 
@@ -102,7 +105,15 @@ impl Head {
     pub(super) fn name(&self) -> Option<Vec<u8>> {
         let digits = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
         let whole = self.name.len() % 2 == 0;
-        whole.then(|| self.name.as_bytes().chunks(2).map(digits).collect::<Option<Vec<u8>>>()).flatten()
+        whole
+            .then(|| {
+                self.name
+                    .as_bytes()
+                    .chunks(2)
+                    .map(digits)
+                    .collect::<Option<Vec<u8>>>()
+            })
+            .flatten()
     }
 
     pub(super) fn created(&self) -> SystemTime {
@@ -131,7 +142,9 @@ impl Head {
         let head: Head = serde_json::from_slice(&text).map_err(|e| corrupt(e.to_string()))?;
         match head.format {
             FORMAT => Ok(Some(head)),
-            other => Err(corrupt(format!("it has format {other}, and this library knows {FORMAT}"))),
+            other => Err(corrupt(format!(
+                "it has format {other}, and this library knows {FORMAT}"
+            ))),
         }
     }
 
@@ -142,7 +155,9 @@ impl Head {
         // One name is enough: the cache's lock is held. A killed writer's leftover is written over.
         let beside = path.with_extension("new");
         let mut file = File::create(&beside).map_err(|e| doing(&e))?;
-        file.write_all(&text).and_then(|()| file.sync_all()).map_err(|e| doing(&e))?;
+        file.write_all(&text)
+            .and_then(|()| file.sync_all())
+            .map_err(|e| doing(&e))?;
         fs::rename(&beside, path).map_err(|e| doing(&e))?;
         // A folder whose sync fails has the new head all the same, and may only forget it in a power failure.
         match path.parent() {
@@ -158,7 +173,9 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
 }
 
 fn since_1970() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -177,15 +194,29 @@ mod tests {
             kind: Kind::Layer,
             mountpoint: String::from("/v/_data"),
             adopted: false,
-            size: Some(Size { entries: 1, bytes: 2 }),
+            size: Some(Size {
+                entries: 1,
+                bytes: 2,
+            }),
         });
-        head.root = Some(RootLook { mode: 0o1777, mtime: (-5, 7) });
+        head.root = Some(RootLook {
+            mode: 0o1777,
+            mtime: (-5, 7),
+        });
         head.write(&path).expect("written");
         let read = Head::read(&path).expect("a head").expect("there");
         assert_eq!((read.name(), &read), (Some(b"a/\xff\0b".to_vec()), &head));
-        for text in ["", "{", "{}", r#"{"format":2,"name":"","generation":0,"parts":[],"root":null,"created":0}"#] {
+        for text in [
+            "",
+            "{",
+            "{}",
+            r#"{"format":2,"name":"","generation":0,"parts":[],"root":null,"created":0}"#,
+        ] {
             fs::write(&path, text).expect("written");
-            assert_eq!(Head::read(&path).expect_err(text).kind(), ErrorKind::Corrupt);
+            assert_eq!(
+                Head::read(&path).expect_err(text).kind(),
+                ErrorKind::Corrupt
+            );
         }
         fs::remove_dir_all(&folder).expect("removed");
     }

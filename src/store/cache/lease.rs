@@ -35,7 +35,12 @@ pub(super) struct Held {
 
 impl Lease {
     pub(super) fn new(site: &Arc<Site>, caches: &Arc<Caches>, held: Held) -> Self {
-        Lease { site: Arc::clone(site), caches: Arc::clone(caches), held: Arc::new(held), open: Mutex::new(true) }
+        Lease {
+            site: Arc::clone(site),
+            caches: Arc::clone(caches),
+            held: Arc::new(held),
+            open: Mutex::new(true),
+        }
     }
 
     /// The name of the engine's volume to mount.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::store::cache::head::{Kind, Part, Size};
-use crate::store::cache::record::Record;
+use crate::store::cache::record::{COMPACTION, Record};
 use crate::store::cache::request::CacheInfo;
 use crate::store::cache::{Caches, folder, walk};
 use crate::store::options::Strategy;
@@ -30,8 +30,10 @@ impl Caches {
             };
             let mut leases = 0;
             for id in folder.record_ids()? {
-                let whole = !id.ends_with(".new");
-                leases += usize::from(whole && session::is_alive(&site.paths.sessions(), Record::session_of(&id))?);
+                let whole = !id.ends_with(".new") && !id.ends_with(COMPACTION);
+                leases += usize::from(
+                    whole && session::is_alive(&site.paths.sessions(), Record::session_of(&id))?,
+                );
             }
             let Some(name) = head.name() else { continue };
             rows.push(CacheInfo {
@@ -67,12 +69,16 @@ impl Caches {
 
     /// The size of one part: as its head has it, as it was measured before, or measured now.
     pub(super) fn size(&self, site: &Site, part: &Part) -> Result<Option<Size>> {
-        let known = part.size.or_else(|| self.sizes.lock().get(&part.volume).copied());
+        let known = part
+            .size
+            .or_else(|| self.sizes.lock().get(&part.volume).copied());
         if known.is_some() || !self.facts(site, Wait::forever())?.reach {
             return Ok(known);
         }
         // A layer's `work` is next to nothing. A part that was removed meanwhile has no size.
-        let measured = walk::look(Path::new(&part.mountpoint), Wait::forever()).ok().map(|look| look.size);
+        let measured = walk::look(Path::new(&part.mountpoint), Wait::forever())
+            .ok()
+            .map(|look| look.size);
         if let Some(size) = measured {
             self.sizes.lock().insert(part.volume.clone(), size);
         }

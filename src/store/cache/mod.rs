@@ -4,13 +4,16 @@
 //! What the bytes of a clone are is the business of a [strategy]; everything else is the same for all.
 
 mod acquire;
+mod compact;
 mod copy;
 mod copy_direct;
 mod delete;
 mod folder;
 mod head;
+mod layer;
 mod lease;
 mod listing;
+mod merge;
 mod overlay;
 mod probe;
 mod purge;
@@ -35,6 +38,7 @@ pub use self::request::{CacheInfo, CacheMode, CacheRequest, Released};
 use self::folder::Folder;
 use self::head::Size;
 use self::probe::Facts;
+use crate::cancel::Cancel;
 use crate::engine::stopped;
 use crate::error::Result;
 use crate::store::names::CacheName;
@@ -53,6 +57,8 @@ pub(crate) struct Caches {
     facts: Mutex<Option<Arc<Facts>>>,
     /// Volumes that should be gone and could not be removed, mostly because a container has them.
     stuck: Mutex<BTreeSet<String>>,
+    /// Turned on when the store closes.
+    closing: Cancel,
     /// Sizes of volumes that nothing changes any more.
     sizes: Mutex<HashMap<String, Size>>,
 }
@@ -64,7 +70,9 @@ impl Caches {
 
     fn folder_of(&self, site: &Site, escaped: &str) -> Arc<Folder> {
         let mut folders = self.folders.lock();
-        let folder = folders.entry(escaped.to_owned()).or_insert_with(|| Arc::new(Folder::new(site, escaped)));
+        let folder = folders
+            .entry(escaped.to_owned())
+            .or_insert_with(|| Arc::new(Folder::new(site, escaped)));
         Arc::clone(folder)
     }
 
@@ -72,7 +80,10 @@ impl Caches {
     fn facts(&self, site: &Site, wait: Wait<'_>) -> Result<Arc<Facts>> {
         let mut known = loop {
             let doing = "waiting for the engine to be probed";
-            let pause = wait.left().map_err(|stop| stopped(&doing, stop))?.map_or(LOOK, |left| left.min(LOOK));
+            let pause = wait
+                .left()
+                .map_err(|stop| stopped(&doing, stop))?
+                .map_or(LOOK, |left| left.min(LOOK));
             if let Some(known) = self.facts.try_lock_for(pause) {
                 break known;
             }
@@ -80,10 +91,15 @@ impl Caches {
         if let Some(facts) = &*known {
             return Ok(Arc::clone(facts));
         }
-        let facts = Arc::new(probe::probe(site, wait)?);
+        let facts = Arc::new(probe::facts(site, wait)?);
         log::info!("caches are cloned by {:?}: {}", facts.strategy, facts.why);
         *known = Some(Arc::clone(&facts));
         Ok(facts)
+    }
+
+    /// Whether the engine's volumes are in reach as files, as far as that is known.
+    fn reach_known(&self) -> bool {
+        self.facts.lock().as_ref().is_some_and(|facts| facts.reach)
     }
 
     /// How caches are cloned, and why so. Finds out if nobody has yet.
@@ -119,10 +135,9 @@ impl Caches {
         Ok(())
     }
 
-    fn compact_later(self: &Arc<Self>, _site: &Arc<Site>, _folder: &Arc<Folder>) {}
-
-    fn compact(self: &Arc<Self>, _site: &Arc<Site>, _folder: &Arc<Folder>, _wait: Wait<'_>) -> Result<()> {
-        Ok(())
+    /// Ends compactions: the store closes.
+    pub(crate) fn close(&self) {
+        self.closing.cancel();
     }
 }
 

@@ -1,17 +1,229 @@
-//! stub
-use crate::error::{Error, ErrorKind};
-use crate::store::cache::head::Part;
+//! The overlay strategy: a generation is a list of layers, and a lease is one fresh layer over them, which the engine mounts
+//! when a container starts. No byte is copied, neither on clone nor on release.
+
+use serde_json::json;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::cache::head::{Kind, Part};
+use crate::store::cache::layer;
 use crate::store::cache::probe::Facts;
-use crate::store::cache::strategy::{Failed, Made};
+use crate::store::cache::record::Looks;
+use crate::store::cache::strategy::{Cloning, Failed, Made, Seal, Sealed, Source};
+use crate::store::cache::volumes;
+use crate::store::options::Strategy;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-pub(super) struct Merged {
-    pub(super) volume: String,
+/// The longest option string of a mount. The kernel takes one page, and cuts off silently what is behind it.
+pub(super) const OPTIONS_MAX: usize = 3500;
+
+pub(super) struct Overlay<'a>(pub(super) &'a Facts);
+
+impl Cloning for Overlay<'_> {
+    fn strategy(&self) -> Strategy {
+        Strategy::Overlay
+    }
+
+    fn volumes(&self, site: &Site, _cache: &str, _generation: u64) -> Vec<String> {
+        // Short names, without the cache's: a chain of them must fit a page.
+        let unique = site.session.unique();
+        vec![
+            site.names.volume("cache-tmp", &unique),
+            site.names.volume("layer", &unique),
+        ]
+    }
+
+    fn make(
+        &self,
+        site: &Site,
+        source: &Source<'_>,
+        names: &[String],
+        wait: Wait<'_>,
+    ) -> Made<Looks> {
+        let Some(extra) = &self.0.overlay else {
+            return Err(Failed::Lost(String::from(UNMOUNTABLE)));
+        };
+        let mut lowers = Vec::new();
+        // The topmost comes first in a mount.
+        for part in source.parts.iter().rev() {
+            lowers.push(self.place(site, part, wait)?);
+        }
+        let volume = volumes::create(site, "layer", &names[1], source.cache, &json!({}), wait)?;
+        let top = lowers.first().cloned();
+        if lowers.is_empty() {
+            // A mount needs one.
+            lowers.push(layer::lower(&volume.mountpoint));
+        }
+        let paths = (
+            layer::upper(&volume.mountpoint),
+            layer::work(&volume.mountpoint),
+        );
+        let options = mount_options(&lowers, (&paths.0, &paths.1), extra);
+        if options.len() > OPTIONS_MAX {
+            return Err(Failed::TooDeep);
+        }
+        let looks = layer::prepare(site, self.0, &volume, source, top.as_deref(), wait)?;
+        let options = json!({ "type": "overlay", "device": "overlay", "o": options });
+        volumes::create(site, "lease", &names[0], source.cache, &options, wait)?;
+        Ok(looks)
+    }
+
+    fn detach(&self, site: &Site, names: &[String], wait: Wait<'_>) -> Result<()> {
+        // Once it is gone nothing can mount the layer: the engine refuses while any container has it.
+        match site.engine.remove_volume(&names[0], wait) {
+            Err(e) if e.kind() == ErrorKind::Conflict => {
+                let users = volumes::users(site, &[&names[0]], wait)?;
+                Err(volumes::busy("releasing a lease", &users))
+            }
+            other => other.map(drop),
+        }
+    }
+
+    fn seal(&self, site: &Site, names: &[String], looks: &Looks, wait: Wait<'_>) -> Result<Seal> {
+        let Looks::Upper { mountpoint, .. } = looks else {
+            return Err(Error::new(
+                ErrorKind::Corrupt,
+                "releasing a lease: its record is not one of a layer",
+            ));
+        };
+        let root = match layer::changed(site, self.0, &names[1], looks, wait)? {
+            layer::Changed::Yes(root) => root,
+            layer::Changed::No => return Ok(Seal::Unchanged),
+            layer::Changed::Gone => return Ok(Seal::Gone),
+        };
+        let part = Part {
+            volume: names[1].clone(),
+            kind: Kind::Layer,
+            mountpoint: mountpoint.clone(),
+            adopted: false,
+            size: None,
+        };
+        Ok(Seal::Changed(Sealed {
+            part,
+            root: Some(root),
+        }))
+    }
+
+    fn follow(&self, before: &[Part], sealed: Part) -> Vec<Part> {
+        before.iter().cloned().chain([sealed]).collect()
+    }
 }
-impl Merged {
-    pub(super) fn remove(self, _site: &Site) {}
+
+/// Why a cache that is made of layers cannot be read.
+const UNMOUNTABLE: &str = "its layers cannot be mounted on this engine any more";
+
+impl Overlay<'_> {
+    /// The directory of a part that goes into a mount.
+    fn place(&self, site: &Site, part: &Part, wait: Wait<'_>) -> Made<String> {
+        // Seen where the head says it is: no need to ask the engine.
+        let place = layer::place(part.kind, &part.mountpoint);
+        if self.0.reach && std::path::Path::new(&place).is_dir() {
+            return Ok(place);
+        }
+        let volume = volumes::find_part(site, part, wait)?;
+        let place = layer::place(part.kind, &volume.mountpoint);
+        if self.0.reach && !std::path::Path::new(&place).is_dir() {
+            return Err(Failed::missing(&part.volume));
+        }
+        Ok(place)
+    }
 }
-pub(super) fn merged(_site: &Site, _facts: &Facts, _cache: &str, _layers: &[Part], _wait: Wait<'_>) -> Made<Merged> {
-    Err(Error::new(ErrorKind::Unsupported, "layers").into())
+
+/// What a volume of a stack of layers is mounted with.
+pub(super) fn mount_options(lowers: &[String], (upper, work): (&str, &str), extra: &str) -> String {
+    let lowers: Vec<String> = lowers.iter().map(|lower| escape(lower)).collect();
+    let mut options = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        lowers.join(":"),
+        escape(upper),
+        escape(work)
+    );
+    if !extra.is_empty() {
+        options.push(',');
+        options.push_str(extra);
+    }
+    options
+}
+
+/// How long the options of a mount over these parts are, about.
+pub(super) fn options_length(parts: &[Part]) -> usize {
+    let places = parts
+        .iter()
+        .map(|part| escape(&layer::place(part.kind, &part.mountpoint)).len() + 1);
+    let longest = parts
+        .iter()
+        .map(|part| part.mountpoint.len())
+        .max()
+        .unwrap_or_default();
+    // Upper and work of a layer that is yet to be, and the words in between.
+    places.sum::<usize>() + 2 * longest + 128
+}
+
+/// The kernel splits at `:` and `,`, and takes a backslash in front as "not here".
+fn escape(path: &str) -> String {
+    let mut escaped = String::with_capacity(path.len());
+    for c in path.chars() {
+        if matches!(c, ':' | ',' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+/// A generation of layers as one tree, for as long as it takes to copy it.
+pub(super) struct View {
+    volumes: Vec<String>,
+}
+
+impl View {
+    /// Makes volumes that show `source` merged.
+    pub(super) fn of(
+        site: &Site,
+        facts: &Facts,
+        source: &Source<'_>,
+        wait: Wait<'_>,
+    ) -> Made<Self> {
+        let overlay = Overlay(facts);
+        let view = View {
+            volumes: overlay.volumes(site, source.cache, 0),
+        };
+        match overlay.make(site, source, &view.volumes, wait) {
+            Ok(_) => Ok(view),
+            Err(failed) => {
+                view.remove(site);
+                Err(failed)
+            }
+        }
+    }
+
+    pub(super) fn volume(&self) -> &str {
+        &self.volumes[0]
+    }
+
+    pub(super) fn remove(self, site: &Site) {
+        for volume in self.volumes {
+            if let Err(e) = super::remove(site, &volume) {
+                log::warn!("{e}; a later open removes it");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_separates_options_is_escaped_in_paths() {
+        let options = mount_options(
+            &["/a:b".into(), "/c,d".into()],
+            ("/e\\f", "/g"),
+            "index=off",
+        );
+        assert_eq!(
+            options,
+            r"lowerdir=/a\:b:/c\,d,upperdir=/e\\f,workdir=/g,index=off"
+        );
+    }
 }

@@ -1,65 +1,380 @@
-//! What really works on this engine, found out by trying.
+//! What really works on this engine, found out by trying, and remembered for that engine and boot.
 
-use std::path::Path;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, XattrFlags, chownat, fsetxattr, mkdirat, mknodat};
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, Uid, XattrFlags, chownat, fsetxattr, mkdirat, mknodat,
+};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::store::cache::copy::Copy;
-use crate::store::cache::record::Record;
+use crate::store::cache::head::RootLook;
+use crate::store::cache::merge::Marks;
+use crate::store::cache::overlay::{OPTIONS_MAX, Overlay, mount_options};
+use crate::store::cache::record::{Looks, Record};
 use crate::store::cache::strategy::Cloning;
-use crate::store::cache::{tar, volumes, walk};
+use crate::store::cache::{layer, tar, volumes, walk};
 use crate::store::helper::Helper;
 use crate::store::options::Strategy;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// What was found out.
+/// What goes into an overlay's options besides the directories, best first. Off: whatever would tie a layer to the very ones
+/// it was written over (they are merged later), or keep in it what only those make whole. The second is for older kernels,
+/// the third for rootless engines.
+const EXTRAS: [&str; 3] = ["index=off,redirect_dir=off,metacopy=off", "", "userxattr"];
+
+/// What was found out, and what follows from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Facts {
     /// This process reaches the engine's volumes as files, and may do there what root may.
     pub(super) reach: bool,
+    /// Overlays work, with these further options.
+    pub(super) overlay: Option<String>,
     pub(super) strategy: Strategy,
+    /// Why that strategy, for people.
     pub(super) why: String,
 }
 
 impl Facts {
+    /// How leases are cloned from now on.
     pub(super) fn cloning(&self) -> Box<dyn Cloning + '_> {
-        Box::new(Copy(self))
+        match self.strategy {
+            Strategy::Overlay => Box::new(Overlay(self)),
+            _ => Box::new(Copy(self)),
+        }
     }
-    pub(super) fn cloning_of(&self, _record: &Record) -> Box<dyn Cloning + '_> {
-        Box::new(Copy(self))
+
+    /// How this lease was cloned, maybe by another process.
+    pub(super) fn cloning_of(&self, record: &Record) -> Box<dyn Cloning + '_> {
+        match record.looks {
+            Some(Looks::Upper { .. }) => Box::new(Overlay(self)),
+            _ => Box::new(Copy(self)),
+        }
+    }
+
+    /// Whether layers can be merged as files: the overlay keeps in them only what a merge knows.
+    pub(super) fn merges(&self) -> bool {
+        self.overlay.as_deref() == Some(EXTRAS[0])
+    }
+
+    /// What the overlay's own extended attributes are.
+    pub(super) fn marks(&self) -> Marks {
+        if self.overlay.as_deref() == Some(EXTRAS[2]) {
+            let is_own = |name: &[u8]| {
+                name.starts_with(b"user.overlay.") && !name.starts_with(b"user.overlay.overlay.")
+            };
+            return Marks {
+                opaque: c"user.overlay.opaque".into(),
+                is_own,
+            };
+        }
+        // With `overlay` twice it is one that a container's own overlay set, escaped by the kernel.
+        let is_own = |name: &[u8]| {
+            name.starts_with(b"trusted.overlay.") && !name.starts_with(b"trusted.overlay.overlay.")
+        };
+        Marks {
+            opaque: c"trusted.overlay.opaque".into(),
+            is_own,
+        }
     }
 }
 
-pub(super) fn probe(site: &Site, wait: Wait<'_>) -> Result<Facts> {
-    Ok(Facts { reach: reach(site, wait)?, strategy: Strategy::Copy, why: String::new() })
+/// What is remembered.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Found {
+    key: Key,
+    reach: bool,
+    overlay: Option<String>,
+    /// Why there is no overlay.
+    obstacle: String,
 }
 
-fn reach(site: &Site, wait: Wait<'_>) -> Result<bool> {
+/// For whom it is remembered: another engine, kernel, boot or user may find something else.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Key {
+    format: u32,
+    address: String,
+    engine: String,
+    server: String,
+    kernel: String,
+    boot: String,
+    user: u32,
+}
+
+/// Finds out, or remembers.
+pub(super) fn facts(site: &Site, wait: Wait<'_>) -> Result<Facts> {
+    let info = site.engine.info(wait)?;
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let key = Key {
+        format: 1,
+        address: site.engine.address().to_owned(),
+        engine: info.id,
+        server: info.server_version,
+        kernel: info.kernel_version,
+        boot: boot.trim().to_owned(),
+        user: rustix::process::geteuid().as_raw(),
+    };
+    let file = site.paths.own().join("probed");
+    let remembered = fs::read(&file)
+        .ok()
+        .and_then(|text| serde_json::from_slice::<Found>(&text).ok());
+    let found = match remembered.filter(|found| found.key == key) {
+        Some(found) => found,
+        None => {
+            let found = probe(site, key, info.os_type == "linux", wait)?;
+            remember(&file, &found, &site.session.unique());
+            found
+        }
+    };
+    decide(found, site)
+}
+
+/// What to do with what was found, and with what the options ask for.
+fn decide(found: Found, site: &Site) -> Result<Facts> {
+    let reach = found.reach && site.cache_options.direct;
+    let (strategy, why) = match (site.cache_options.strategy, &found.overlay) {
+        (Strategy::Copy, _) => (Strategy::Copy, String::from("an option says so")),
+        (Strategy::Overlay, Some(_)) => (Strategy::Overlay, String::from("an option says so")),
+        (Strategy::Overlay, None) => {
+            let why = format!(
+                "caches cannot be cloned by overlay, as an option asks: {}",
+                found.obstacle
+            );
+            return Err(Error::new(ErrorKind::Unsupported, why));
+        }
+        (Strategy::Automatic, Some(_)) => (
+            Strategy::Overlay,
+            String::from("overlay mounts were tried and work"),
+        ),
+        (Strategy::Automatic, None) => (Strategy::Copy, found.obstacle),
+    };
+    let place = if reach {
+        "as files"
+    } else {
+        "through the engine's archive calls"
+    };
+    Ok(Facts {
+        reach,
+        overlay: found.overlay,
+        strategy,
+        why: format!("{why}; volumes are reached {place}"),
+    })
+}
+
+/// Written beside and renamed over. If it cannot be, the next process probes again.
+fn remember(file: &Path, found: &Found, unique: &str) {
+    let beside = file.with_extension(unique);
+    let text = serde_json::to_vec(found).unwrap_or_default();
+    if let Err(e) = fs::write(&beside, text).and_then(|()| fs::rename(&beside, file)) {
+        log::debug!("remembering what works in {}: {e}", file.display());
+        let _ = fs::remove_file(&beside);
+    }
+}
+
+fn probe(site: &Site, key: Key, linux: bool, wait: Wait<'_>) -> Result<Found> {
+    let mut found = Found {
+        key,
+        reach: false,
+        overlay: None,
+        obstacle: String::from("the engine is not a Linux one"),
+    };
+    if !linux {
+        return Ok(found);
+    }
     let name = site.names.volume("probe", &site.session.unique());
     let volume = volumes::create(site, "probe", &name, "", &json!({}), wait)?;
-    let token = site.session.unique();
-    let helper = Helper::create(site, &[(&name, tar::PLACE)], wait)?;
-    let mut stream = tar::folder(&format!("c/{token}/"), (0, 0), crate::store::cache::head::RootLook::new()).to_vec();
-    stream.resize(stream.len() + 1024, 0);
-    helper.put("/", &mut stream.as_slice(), wait)?;
-    helper.remove()?;
-    let reach = may(Path::new(&volume.mountpoint), &token);
-    site.engine.remove_volume(&name, Wait::forever())?;
-    Ok(reach)
+    let tried = try_all(site, &volume.name, &volume.mountpoint, &mut found, wait);
+    if let Err(e) = site.engine.remove_volume(&name, Wait::forever()) {
+        log::warn!("{e}; a later open removes it");
+    }
+    tried.map(|()| found)
 }
 
-/// Whether the file `token` is there, and whether files can be made there as root can.
-fn may(place: &Path, token: &str) -> bool {
-    let try_it = || -> std::io::Result<()> {
+fn try_all(
+    site: &Site,
+    volume: &str,
+    mountpoint: &str,
+    found: &mut Found,
+    wait: Wait<'_>,
+) -> Result<()> {
+    let token = site.session.unique();
+    let lowers = lowers(mountpoint);
+    let helper = Helper::create(site, &[(volume, tar::PLACE)], wait)?;
+    helper.put("/", &mut stack(&lowers, &token).as_slice(), wait)?;
+    helper.remove()?;
+    found.reach = may_all(Path::new(mountpoint), &token);
+    for extra in EXTRAS {
+        match try_overlay(site, mountpoint, &lowers, &token, extra, wait) {
+            Ok(None) => {
+                found.overlay = Some(extra.to_owned());
+                return Ok(());
+            }
+            Ok(Some(obstacle)) => {
+                found.obstacle = format!("the engine mounts overlays, but {obstacle}")
+            }
+            // Mounting is what failed, unless our own time ran out.
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    ErrorKind::Cancelled | ErrorKind::TimedOut | ErrorKind::Unreachable
+                ) =>
+            {
+                return Err(e);
+            }
+            Err(e) => found.obstacle = format!("the engine cannot mount an overlay: {e}"),
+        }
+    }
+    Ok(())
+}
+
+/// The lower directories of the trial: as many as the longest option string names.
+fn lowers(mountpoint: &str) -> Vec<String> {
+    // The names are as long as those of real layers are in sum: it is the bytes that count.
+    let each = format!("{mountpoint}/000:").len();
+    let count = (OPTIONS_MAX.saturating_sub(2 * mountpoint.len() + 128) / each).clamp(2, 400);
+    (0..count).map(|n| format!("{mountpoint}/{n:03}")).collect()
+}
+
+/// The tar stream that makes the directories of the trial.
+fn stack(lowers: &[String], token: &str) -> Vec<u8> {
+    let look = RootLook {
+        mode: 0o755,
+        mtime: (1, 0),
+    };
+    let mut stream = Vec::new();
+    let mut folder = |path: &str| stream.extend(tar::folder(path, (0, 0), look));
+    folder(&format!("c/{token}/"));
+    folder("c/upper/");
+    folder("c/work/");
+    for (n, _) in lowers.iter().enumerate() {
+        folder(&format!("c/{n:03}/"));
+    }
+    // Something at each end of the chain, and a directory to replace.
+    folder("c/000/top/");
+    let last = lowers.len() - 1;
+    folder(&format!("c/{last:03}/bottom/"));
+    folder(&format!("c/{last:03}/replaced/"));
+    folder(&format!("c/{last:03}/replaced/old/"));
+    stream.resize(stream.len() + tar::END, 0);
+    stream
+}
+
+/// Mounts the stack as a lease would be, without starting anything: `None` if it is all as it should be.
+fn try_overlay(
+    site: &Site,
+    mountpoint: &str,
+    lowers: &[String],
+    token: &str,
+    extra: &str,
+    wait: Wait<'_>,
+) -> Result<Option<String>> {
+    let name = site.names.volume("cache-tmp", &site.session.unique());
+    let options = mount_options(
+        lowers,
+        (&layer::upper(mountpoint), &layer::work(mountpoint)),
+        extra,
+    );
+    let options = json!({ "type": "overlay", "device": "overlay", "o": options });
+    volumes::create(site, "probe", &name, "", &options, wait)?;
+    let look = || -> Result<Option<String>> {
+        let helper = Helper::create(site, &[(&name, tar::PLACE)], wait)?;
+        let seen = paths(&helper, wait)?;
+        if !["c/top", "c/bottom", "c/replaced/old"]
+            .iter()
+            .all(|path| seen.contains(&PathBuf::from(path)))
+        {
+            return Ok(Some(format!(
+                "a mount of {} layers does not show them all",
+                lowers.len()
+            )));
+        }
+        // A directory is replaced by a link, and that by a directory: what was in the first must not come back. It takes
+        // whiteouts and opaque directories, which not every file system can keep.
+        let look = RootLook {
+            mode: 0o755,
+            mtime: (1, 0),
+        };
+        let mut stream = link("c/replaced", token);
+        stream.extend(tar::folder("c/replaced/", (0, 0), look));
+        stream.resize(stream.len() + tar::END, 0);
+        helper.put("/", &mut stream.as_slice(), wait)?;
+        let seen = paths(&helper, wait)?;
+        helper.remove()?;
+        let has = |path: &str| seen.contains(&PathBuf::from(path));
+        if has("c/replaced/old") || !has("c/replaced") {
+            return Ok(Some(String::from("deleted files come back")));
+        }
+        Ok(None)
+    };
+    let looked = look();
+    if let Err(e) = site.engine.remove_volume(&name, Wait::forever()) {
+        log::warn!("{e}; a later open removes it");
+    }
+    looked
+}
+
+/// A tar entry for a symbolic link.
+fn link(path: &str, target: &str) -> Vec<u8> {
+    let mut header = ::tar::Header::new_gnu();
+    header.set_entry_type(::tar::EntryType::Symlink);
+    header.set_size(0);
+    header.set_mode(0o777);
+    // Both are a few letters long; a header takes a hundred.
+    let _ = header
+        .set_path(path)
+        .and_then(|()| header.set_link_name(target));
+    header.set_cksum();
+    header.as_bytes().to_vec()
+}
+
+/// The paths of everything in the helper's volume.
+fn paths(helper: &Helper<'_>, wait: Wait<'_>) -> Result<Vec<PathBuf>> {
+    let mut stream = helper.get(tar::PLACE, wait)?;
+    let mut bytes = Vec::new();
+    // Some hundred empty directories.
+    if let Err(e) = (&mut stream).take(16 << 20).read_to_end(&mut bytes) {
+        return Err(stream
+            .why()
+            .unwrap_or_else(|| Error::io("reading a trial of overlays", &e)));
+    }
+    let mut archive = ::tar::Archive::new(bytes.as_slice());
+    // A slash at the end is no part of the name.
+    let listed: io::Result<Vec<PathBuf>> = archive.entries().and_then(|entries| {
+        entries
+            .map(|e| Ok(e?.path()?.components().collect()))
+            .collect()
+    });
+    listed.map_err(|e| Error::io("reading a trial of overlays", &e))
+}
+
+/// Whether the directory that the engine unpacked is to be seen at `place`, and whether this process may do there what the
+/// direct ways of copying need.
+fn may_all(place: &Path, token: &str) -> bool {
+    let all = || -> io::Result<()> {
         let root = walk::open_root(&place.join(token))?;
         mkdirat(&root, c"d", Mode::RWXU)?;
-        chownat(&root, c"d", Some(Uid::from_raw(1)), Some(Gid::from_raw(1)), AtFlags::empty())?;
+        chownat(
+            &root,
+            c"d",
+            Some(Uid::from_raw(1)),
+            Some(Gid::from_raw(1)),
+            AtFlags::empty(),
+        )?;
         mknodat(&root, c"w", FileType::CharacterDevice, Mode::empty(), 0)?;
         fsetxattr(&root, c"trusted.docker-store", b"y", XattrFlags::empty())?;
         Ok(())
     };
-    try_it().inspect_err(|e| log::debug!("the engine's volumes are out of reach at {}: {e}", place.display())).is_ok()
+    let may = all();
+    if let Err(e) = &may {
+        log::debug!(
+            "the engine's volumes are out of reach at {}: {e}",
+            place.display()
+        );
+    }
+    may.is_ok()
 }

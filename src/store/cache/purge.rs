@@ -19,12 +19,16 @@ impl Caches {
     /// Removes volumes that no cache and no live session needs, and records of dead sessions. Gives how many volumes went.
     pub(crate) fn purge(&self, site: &Site) -> Result<u64> {
         // Listed before anybody is found dead: what a session makes after this is not in the list.
-        let found = site.engine.list_volumes(&format!("{}-", site.names.prefix()), Wait::forever())?;
+        let found = site
+            .engine
+            .list_volumes(&format!("{}-", site.names.prefix()), Wait::forever())?;
         let mut alive = HashMap::new();
         let mut is_alive = |id: &str| -> Result<bool> {
             match alive.get(id) {
                 Some(known) => Ok(*known),
-                None => Ok(*alive.entry(id.to_owned()).or_insert(session::is_alive(&site.paths.sessions(), id)?)),
+                None => Ok(*alive
+                    .entry(id.to_owned())
+                    .or_insert(session::is_alive(&site.paths.sessions(), id)?)),
             }
         };
 
@@ -32,7 +36,10 @@ impl Caches {
         let mut left: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut removed = 0;
         for volume in found {
-            if !volume.name.starts_with(&format!("{}-", site.names.prefix())) {
+            if !volume
+                .name
+                .starts_with(&format!("{}-", site.names.prefix()))
+            {
                 continue;
             }
             if volumes::is_ours(site, &volume) {
@@ -57,7 +64,9 @@ impl Caches {
         }
         for (cache, candidates) in left {
             match self.purge_cache(site, &cache, candidates, &mut is_alive) {
-                Ok(unneeded) => removed += unneeded.iter().map(|name| tell(site, name)).sum::<u64>(),
+                Ok(unneeded) => {
+                    removed += unneeded.iter().map(|name| tell(site, name)).sum::<u64>()
+                }
                 Err(e) => log::warn!("purging the cache {cache}: {e}; left for the next purge"),
             }
         }
@@ -80,12 +89,17 @@ impl Caches {
         }
         // Most caches have nothing to purge, and are not locked to see that.
         let head = folder.read_head()?;
-        let named = |name: &String| head.iter().flat_map(|head| &head.parts).any(|part| part.volume == *name);
+        let named = |name: &String| {
+            head.iter()
+                .flat_map(|head| &head.parts)
+                .any(|part| part.volume == *name)
+        };
         let mut dead = false;
         for id in folder.record_ids()? {
             dead |= !is_alive(Record::session_of(&id))?;
         }
-        let idle = head.as_ref().is_none_or(|head| head.deleted) || head.iter().any(|head| !head.retired.is_empty());
+        let idle = head.as_ref().is_none_or(|head| head.deleted)
+            || head.iter().any(|head| !head.retired.is_empty());
         if !dead && !idle && candidates.iter().all(named) {
             return Ok(Vec::new());
         }
@@ -100,7 +114,8 @@ impl Caches {
             let retired = guard.unneeded(site, head.retired.iter().cloned())?;
             let before = head.retired.len();
             // At most one in a cache's life: removing it here holds nobody up for long.
-            head.retired.retain(|name| !retired.contains(name) || !is_removed(site, name));
+            head.retired
+                .retain(|name| !retired.contains(name) || !is_removed(site, name));
             unneeded.retain(|name| !head.retired.contains(name));
             if head.retired.len() != before {
                 guard.write_head(&head)?;
@@ -116,7 +131,9 @@ impl Caches {
 
 /// `PREFIX-cache-tmp-N-c-NAME`, as OBuilder's Docker store names the copies that it lends.
 fn is_obuilders_lease(prefix: &str, name: &str) -> bool {
-    let rest = name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix("-cache-tmp-"));
+    let rest = name
+        .strip_prefix(prefix)
+        .and_then(|rest| rest.strip_prefix("-cache-tmp-"));
     rest.and_then(|rest| rest.split_once("-c-"))
         .is_some_and(|(number, _)| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
@@ -127,7 +144,10 @@ fn remove_folders(site: &Site) {
     for entry in fs::read_dir(&caches).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with("gone-") {
             if let Err(e) = fs::remove_dir_all(entry.path()) {
-                log::debug!("{}", Error::io(format!("removing {}", entry.path().display()), &e));
+                log::debug!(
+                    "{}",
+                    Error::io(format!("removing {}", entry.path().display()), &e)
+                );
             }
         }
     }

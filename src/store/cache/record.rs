@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::cache::head::RootLook;
 
+/// How the id of a record ends that is not of a lease: a compaction has one, too, so that nobody removes what it merges.
+pub(super) const COMPACTION: &str = ".compaction";
+
 /// What a record says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
@@ -52,6 +55,9 @@ pub(super) enum Looks {
     Upper {
         owner: (u32, u32),
         root: RootLook,
+        /// A digest over its extended attributes.
+        #[serde(default)]
+        attributes: String,
         /// The layer's place on the engine's machine.
         mountpoint: String,
     },
@@ -63,10 +69,6 @@ impl Record {
         id.split_once('-').map_or(id, |(session, _)| session)
     }
 
-    pub(super) fn session(&self) -> &str {
-        Record::session_of(&self.id)
-    }
-
     /// All volumes that this record keeps from being removed.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().chain(&self.volumes).map(String::as_str)
@@ -75,14 +77,17 @@ impl Record {
     /// Puts the record into `folder`. Only ever under the cache's lock.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join(&self.id);
-        let doing = |e: &io::Error| Error::io(format!("writing the lease record {}", path.display()), e);
+        let doing =
+            |e: &io::Error| Error::io(format!("writing the lease record {}", path.display()), e);
         let text = serde_json::to_vec(self).map_err(|e| doing(&e.into()))?;
         // Renamed over, or a kill in the middle would tear a record that others of its group need. Not synced: a power
         // failure ends every session.
         let beside = folder.join(format!("{}.new", self.id));
         match fs::write(&beside, &text) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                fs::create_dir_all(folder).and_then(|()| fs::write(&beside, &text)).map_err(|e| doing(&e))?;
+                fs::create_dir_all(folder)
+                    .and_then(|()| fs::write(&beside, &text))
+                    .map_err(|e| doing(&e))?;
             }
             written => written.map_err(|e| doing(&e))?,
         }
@@ -108,13 +113,21 @@ impl Record {
         match fs::remove_file(&path) {
             Ok(()) => Ok(true),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(e) => Err(Error::io(format!("removing the lease record {}", path.display()), &e)),
+            Err(e) => Err(Error::io(
+                format!("removing the lease record {}", path.display()),
+                &e,
+            )),
         }
     }
 
     /// The ids of all records in `folder`.
     pub(super) fn list(folder: &Path) -> Result<Vec<String>> {
-        let doing = |e: &io::Error| Error::io(format!("listing the lease records in {}", folder.display()), e);
+        let doing = |e: &io::Error| {
+            Error::io(
+                format!("listing the lease records in {}", folder.display()),
+                e,
+            )
+        };
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

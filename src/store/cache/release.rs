@@ -45,7 +45,9 @@ impl Caches {
             Box::new(move |site| {
                 let cache = &held.folder.escaped;
                 if let Err(e) = caches.discard_now(site, &held) {
-                    log::warn!("discarding a lease of the cache {cache}: {e}; a later open removes it");
+                    log::warn!(
+                        "discarding a lease of the cache {cache}: {e}; a later open removes it"
+                    );
                 }
             }),
         );
@@ -57,8 +59,16 @@ impl Caches {
                 return Ok(());
             }
             // Somebody who released it before counts on it.
-            if held.folder.lock(Wait::forever())?.record(&held.record.id)?.is_some_and(|own| kept(&own)) {
-                return self.publish(site, held).map(drop).inspect_err(|_| reopen(held));
+            if held
+                .folder
+                .lock(Wait::forever())?
+                .record(&held.record.id)?
+                .is_some_and(|own| kept(&own))
+            {
+                return self
+                    .publish(site, held)
+                    .map(drop)
+                    .inspect_err(|_| reopen(held));
             }
         }
         self.give_up(site, &held.folder, &held.record);
@@ -83,7 +93,10 @@ impl Caches {
         let gone = || closed("releasing", &held.folder.escaped);
         let mut own = guard.record(&held.record.id)?.ok_or_else(gone)?;
         let group = |record: &Record| record.shared.as_ref().map(|shared| shared.group.clone());
-        let others = guard.live_records(site)?.into_iter().filter(|r| r.id != own.id && group(r) == group(&own));
+        let others = guard
+            .live_records(site)?
+            .into_iter()
+            .filter(|r| r.id != own.id && group(r) == group(&own));
         let mut alone = true;
         for mut other in others {
             alone = false;
@@ -94,7 +107,9 @@ impl Caches {
             guard.write_record(&other)?;
         }
         if alone {
-            own.shared.iter_mut().for_each(|shared| shared.closing = true);
+            own.shared
+                .iter_mut()
+                .for_each(|shared| shared.closing = true);
             guard.write_record(&own)?;
         } else {
             guard.remove_record(&own.id)?;
@@ -120,6 +135,7 @@ impl Caches {
             return Err(closed("releasing", &folder.escaped));
         }
         let mut given_up: Vec<String> = record.names().map(str::to_owned).collect();
+        let mut grown = Vec::new();
         let released = match (seal, guard.head()?) {
             (Some(Seal::Unchanged), _) => Released::Unchanged,
             (Some(Seal::Changed(sealed)), Some(mut head)) if head.generation == record.base => {
@@ -138,6 +154,7 @@ impl Caches {
                 head.generation += 1;
                 head.deleted = false;
                 guard.write_head(&head)?;
+                grown = head.parts;
                 Released::Won(head.generation)
             }
             _ => Released::Lost,
@@ -146,17 +163,20 @@ impl Caches {
         let unneeded = guard.unneeded(site, given_up)?;
         drop(guard);
         self.remove_later(site, unneeded);
-        if let Released::Won(_) = released {
-            self.compact_later(site, folder);
-        }
+        self.compact_later(site, folder, &grown);
         Ok(released)
     }
 
     fn seal(&self, site: &Site, held: &Held, cloning: &dyn Cloning) -> Result<Seal> {
-        let Some(looks) = &held.record.looks else { return Ok(Seal::Gone) };
+        let Some(looks) = &held.record.looks else {
+            return Ok(Seal::Gone);
+        };
         let seal = cloning.seal(site, &held.record.volumes, looks, Wait::forever())?;
         if matches!(seal, Seal::Gone) {
-            log::warn!("a lease of the cache {} is lost: somebody outside the store removed it", held.folder.escaped);
+            log::warn!(
+                "a lease of the cache {} is lost: somebody outside the store removed it",
+                held.folder.escaped
+            );
         }
         Ok(seal)
     }
@@ -168,8 +188,12 @@ fn reopen(held: &Held) {
         return;
     }
     let reopened = held.folder.lock(Wait::forever()).and_then(|guard| {
-        let Some(mut own) = guard.record(&held.record.id)? else { return Ok(()) };
-        own.shared.iter_mut().for_each(|shared| shared.closing = false);
+        let Some(mut own) = guard.record(&held.record.id)? else {
+            return Ok(());
+        };
+        own.shared
+            .iter_mut()
+            .for_each(|shared| shared.closing = false);
         guard.write_record(&own)
     });
     if let Err(e) = reopened {

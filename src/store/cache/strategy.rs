@@ -36,8 +36,8 @@ pub(super) enum Seal {
 /// Why there is no clone.
 #[derive(Debug)]
 pub(super) enum Failed {
-    /// This volume of the generation is gone: somebody outside the store removed it.
-    Missing(String),
+    /// The generation cannot be had any more, for this reason.
+    Lost(String),
     /// The layers are too many for one mount, and must be compacted first.
     TooDeep,
     Error(Error),
@@ -45,6 +45,14 @@ pub(super) enum Failed {
 
 /// What it takes to clone, or why there is no clone.
 pub(super) type Made<T> = Result<T, Failed>;
+
+impl Failed {
+    pub(super) fn missing(volume: &str) -> Self {
+        Failed::Lost(format!(
+            "somebody outside the store removed its volume {volume}"
+        ))
+    }
+}
 
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
@@ -61,13 +69,25 @@ pub(super) trait Cloning {
     fn volumes(&self, site: &Site, cache: &str, generation: u64) -> Vec<String>;
 
     /// Makes these volumes a clone of `source`.
-    fn make(&self, site: &Site, source: &Source<'_>, volumes: &[String], wait: Wait<'_>) -> Made<Looks>;
+    fn make(
+        &self,
+        site: &Site,
+        source: &Source<'_>,
+        volumes: &[String],
+        wait: Wait<'_>,
+    ) -> Made<Looks>;
 
     /// Makes sure that no container has the lease any more; [`Busy`](crate::ErrorKind::Busy) where one has. May be asked again.
     fn detach(&self, site: &Site, volumes: &[String], wait: Wait<'_>) -> Result<(), Error>;
 
     /// What a detached lease adds to the generation it was cloned from.
-    fn seal(&self, site: &Site, volumes: &[String], looks: &Looks, wait: Wait<'_>) -> Result<Seal, Error>;
+    fn seal(
+        &self,
+        site: &Site,
+        volumes: &[String],
+        looks: &Looks,
+        wait: Wait<'_>,
+    ) -> Result<Seal, Error>;
 
     /// The parts of the generation in which `sealed` follows `before`.
     fn follow(&self, before: &[Part], sealed: Part) -> Vec<Part>;

@@ -7,7 +7,10 @@ use sha2::{Digest, Sha256};
 use crate::store::cache::head::RootLook;
 use crate::store::names::hex;
 
-const BLOCK: usize = 512;
+pub(super) const BLOCK: usize = 512;
+
+/// How many zero bytes end an archive.
+pub(super) const END: usize = 2 * BLOCK;
 
 /// Where the helper containers have the volume. Streams name it `c/`.
 pub(super) const PLACE: &str = "/c";
@@ -26,6 +29,53 @@ pub(super) fn folder(path: &str, owner: (u32, u32), look: RootLook) -> [u8; BLOC
     header.set_size(0);
     header.set_cksum();
     *header.as_bytes()
+}
+
+/// Reads the entry of the root, which comes first in a stream: its owner and how it looks.
+pub(super) fn root_entry(stream: &mut impl Read) -> io::Result<((u32, u32), RootLook)> {
+    let mut block = [0; BLOCK];
+    let (mut uid, mut gid) = (None, None);
+    loop {
+        stream.read_exact(&mut block)?;
+        let header = tar::Header::from_byte_slice(&block);
+        match header.entry_type() {
+            // Numbers that the header itself has no room for.
+            tar::EntryType::XHeader | tar::EntryType::XGlobalHeader => {
+                let size = header.entry_size()?;
+                let mut text = Vec::new();
+                stream
+                    .take(size.next_multiple_of(BLOCK as u64).min(1 << 20))
+                    .read_to_end(&mut text)?;
+                text.truncate(usize::try_from(size).unwrap_or_default());
+                for record in tar::PaxExtensions::new(&text) {
+                    let record = record?;
+                    match record.key_bytes() {
+                        b"uid" => uid = record.value().ok().and_then(|v| v.parse().ok()),
+                        b"gid" => gid = record.value().ok().and_then(|v| v.parse().ok()),
+                        _ => {}
+                    }
+                }
+            }
+            tar::EntryType::Directory => {
+                let number = |n: io::Result<u64>| {
+                    u32::try_from(n?).map_err(|_| bad("its root has no owner"))
+                };
+                let owner = (
+                    number(uid.map_or_else(|| header.uid(), Ok))?,
+                    number(gid.map_or_else(|| header.gid(), Ok))?,
+                );
+                let seconds = i64::try_from(header.mtime()?).unwrap_or_default();
+                return Ok((
+                    owner,
+                    RootLook {
+                        mode: header.mode()? & 0o7777,
+                        mtime: (seconds, 0),
+                    },
+                ));
+            }
+            _ => return Err(bad("its first entry is no directory")),
+        }
+    }
 }
 
 /// A tar stream of one directory as the engine sends it, with the root's owner replaced, and watched: a digest over all of
@@ -47,54 +97,35 @@ impl<R: Read> Watched<R> {
     /// Keeps the root's owner where `owner` is `None`.
     pub(super) fn new(inner: R, owner: Option<(u32, u32)>) -> Self {
         let digest = Sha256::new();
-        Watched { inner, owner, front: Vec::new(), begun: false, root: None, digest, bytes: 0, zeros: 0 }
+        Watched {
+            inner,
+            owner,
+            front: Vec::new(),
+            begun: false,
+            root: None,
+            digest,
+            bytes: 0,
+            zeros: 0,
+        }
     }
 
     /// Reads to the end: the digest, how many bytes there were, and how the root looks.
     pub(super) fn finish(mut self) -> io::Result<(String, u64, RootLook)> {
         io::copy(&mut self, &mut io::sink())?;
         // What the engine could not finish it ends like what it could; only a whole archive ends in two empty blocks.
-        let root = self.root.filter(|_| self.zeros >= 2 * BLOCK).ok_or_else(|| bad("it has no end"))?;
+        let root = self
+            .root
+            .filter(|_| self.zeros >= END)
+            .ok_or_else(|| bad("it has no end"))?;
         Ok((hex(&self.digest.finalize()), self.bytes, root))
     }
 
-    /// Reads the root's entry, which comes first, and puts one of ours in its place.
+    /// Puts an entry of ours in the place of the root's.
     fn begin(&mut self) -> io::Result<()> {
-        let mut block = [0; BLOCK];
-        let (mut uid, mut gid) = (None, None);
-        loop {
-            self.inner.read_exact(&mut block)?;
-            let header = tar::Header::from_byte_slice(&block);
-            match header.entry_type() {
-                // Numbers that the header itself has no room for.
-                tar::EntryType::XHeader | tar::EntryType::XGlobalHeader => {
-                    let size = header.entry_size()?;
-                    let padded = size.next_multiple_of(BLOCK as u64);
-                    let mut text = Vec::new();
-                    (&mut self.inner).take(padded.min(1 << 20)).read_to_end(&mut text)?;
-                    text.truncate(usize::try_from(size).unwrap_or_default());
-                    for record in tar::PaxExtensions::new(&text) {
-                        let record = record?;
-                        match record.key_bytes() {
-                            b"uid" => uid = record.value().ok().and_then(|v| v.parse().ok()),
-                            b"gid" => gid = record.value().ok().and_then(|v| v.parse().ok()),
-                            _ => {}
-                        }
-                    }
-                }
-                tar::EntryType::Directory => {
-                    let found =
-                        (uid.map_or_else(|| header.uid(), Ok)? as u32, gid.map_or_else(|| header.gid(), Ok)? as u32);
-                    let seconds = i64::try_from(header.mtime()?).unwrap_or_default();
-                    let look = RootLook { mode: header.mode()? & 0o7777, mtime: (seconds, 0) };
-                    let ours = folder("c/", self.owner.unwrap_or(found), look);
-                    self.front = ours.to_vec();
-                    self.root = Some(look);
-                    return Ok(());
-                }
-                _ => return Err(bad("its first entry is no directory")),
-            }
-        }
+        let (found, look) = root_entry(&mut self.inner)?;
+        self.front = folder("c/", self.owner.unwrap_or(found), look).to_vec();
+        self.root = Some(look);
+        Ok(())
     }
 }
 
@@ -115,12 +146,14 @@ impl<R: Read> Read for Watched<R> {
         let got = &buffer[..n];
         self.digest.update(got);
         self.bytes += n as u64;
-        let tail = got.iter().rev().take_while(|b| **b == 0).take(2 * BLOCK).count();
+        let tail = got.iter().rev().take_while(|b| **b == 0).take(END).count();
         self.zeros = if tail == n { self.zeros + tail } else { tail };
         Ok(n)
     }
 }
 
 fn bad(why: &str) -> io::Error {
-    io::Error::other(format!("the engine's tar stream of a volume cannot be used: {why}"))
+    io::Error::other(format!(
+        "the engine's tar stream of a volume cannot be used: {why}"
+    ))
 }

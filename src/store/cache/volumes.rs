@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
+use crate::engine::containers::ListedContainer;
 use crate::engine::volumes::Volume;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::cache::head::Part;
 use crate::store::cache::strategy::{Failed, Made};
-use crate::store::site::{LABEL_CACHE, LABEL_STORE, Site};
+use crate::store::site::{LABEL_CACHE, LABEL_KIND, LABEL_STORE, Site};
 use crate::wait::Wait;
 
 /// Makes a volume for the cache `cache`, escaped; `options` are the engine's own.
@@ -31,13 +32,18 @@ pub(super) fn is_ours(site: &Site, volume: &Volume) -> bool {
 /// A volume that this store made. `None` too for one of the same name that an engine made up, as they do when a container
 /// asks for one that is gone.
 pub(super) fn find(site: &Site, name: &str, wait: Wait<'_>) -> Result<Option<Volume>> {
-    Ok(site.engine.inspect_volume(name, wait)?.filter(|found| is_ours(site, found)))
+    Ok(site
+        .engine
+        .inspect_volume(name, wait)?
+        .filter(|found| is_ours(site, found)))
 }
 
 /// The volume of a part, which may have been made by another store.
 pub(super) fn find_part(site: &Site, part: &Part, wait: Wait<'_>) -> Made<Volume> {
     let found = site.engine.inspect_volume(&part.volume, wait)?;
-    found.filter(|found| part.adopted || is_ours(site, found)).ok_or_else(|| Failed::Missing(part.volume.clone()))
+    found
+        .filter(|found| part.adopted || is_ours(site, found))
+        .ok_or_else(|| Failed::missing(&part.volume))
 }
 
 /// The names of containers that mount any of `volumes`, running or not, except this store's own helpers.
@@ -45,15 +51,33 @@ pub(super) fn users(site: &Site, volumes: &[&str], wait: Wait<'_>) -> Result<Vec
     if volumes.is_empty() {
         return Ok(Vec::new());
     }
-    let containers = site.engine.list_containers(&json!({ "volume": volumes }), wait)?;
-    let label = |labels: &Option<std::collections::HashMap<String, String>>| {
-        labels.as_ref().and_then(|labels| labels.get(LABEL_STORE)).is_some_and(|store| store == site.names.prefix())
+    let containers = site
+        .engine
+        .list_containers(&json!({ "volume": volumes }), wait)?;
+    // By its kind: the image of the helpers carries the store's label, and whatever is made of it.
+    let is_helper = |container: &ListedContainer| {
+        let label = |name: &str| container.labels.as_ref()?.get(name).map(String::as_str);
+        label(LABEL_STORE) == Some(site.names.prefix()) && label(LABEL_KIND) == Some("helper")
     };
-    let others = containers.into_iter().filter(|container| !label(&container.labels));
-    Ok(others.map(|c| c.names.first().map_or(c.id.clone(), |name| name.trim_start_matches('/').to_owned())).collect())
+    let others = containers
+        .into_iter()
+        .filter(|container| !is_helper(container));
+    Ok(others
+        .map(|c| {
+            c.names
+                .first()
+                .map_or(c.id.clone(), |name| name.trim_start_matches('/').to_owned())
+        })
+        .collect())
 }
 
 /// The error for something that containers still use.
 pub(super) fn busy(doing: &str, users: &[String]) -> Error {
-    Error::new(ErrorKind::Busy, format!("{doing}: still mounted by the container {}", users.join(", ")))
+    Error::new(
+        ErrorKind::Busy,
+        format!(
+            "{doing}: still mounted by the container {}",
+            users.join(", ")
+        ),
+    )
 }

@@ -7,10 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::vec;
 
-use rustix::fs::{
-    AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, fchmod, fchown, fstat, futimens, open,
-    openat, statat, syncfs,
-};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, open, openat, statat, syncfs};
 use sha2::{Digest, Sha256};
 
 use crate::engine::stopped;
@@ -20,8 +17,10 @@ use crate::store::names::hex;
 use crate::wait::{Stop, Wait};
 
 /// How a directory in a tree is opened.
-pub(super) const FOLDER: OFlags =
-    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+pub(super) const FOLDER: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
 
 /// Why a visit failed; the walk adds what was being done, to what.
 #[derive(Debug)]
@@ -60,9 +59,16 @@ impl Fault {
 /// One step of a walk.
 pub(super) enum Visit<'a> {
     /// Something in `folder`. A directory is entered next.
-    Entry { folder: BorrowedFd<'a>, name: &'a CStr, stat: &'a Stat },
+    Entry {
+        folder: BorrowedFd<'a>,
+        name: &'a CStr,
+        stat: &'a Stat,
+    },
     /// The directory `folder`, after everything in it. The last one is the root.
-    Leave { folder: BorrowedFd<'a>, stat: &'a Stat },
+    Leave {
+        folder: BorrowedFd<'a>,
+        stat: &'a Stat,
+    },
 }
 
 /// A directory that the walk is in.
@@ -78,21 +84,34 @@ pub(super) fn walk(
     visit: &mut dyn FnMut(Visit<'_>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let mut folder = root;
-    let mut levels = vec![Level { stat: fstat(&folder)?, names: names(&folder)?.into_iter() }];
+    let mut levels = vec![Level {
+        stat: fstat(&folder)?,
+        names: names(&folder)?.into_iter(),
+    }];
     while let Some(level) = levels.last_mut() {
         wait.left()?;
         match level.names.next() {
             Some(name) => {
                 let stat = statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW)?;
-                visit(Visit::Entry { folder: folder.as_fd(), name: &name, stat: &stat })?;
+                visit(Visit::Entry {
+                    folder: folder.as_fd(),
+                    name: &name,
+                    stat: &stat,
+                })?;
                 if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
                     // Only the current directory is open: a tree may be deeper than descriptors go round.
                     folder = openat(&folder, &name, FOLDER, Mode::empty())?;
-                    levels.push(Level { stat, names: names(&folder)?.into_iter() });
+                    levels.push(Level {
+                        stat,
+                        names: names(&folder)?.into_iter(),
+                    });
                 }
             }
             None => {
-                visit(Visit::Leave { folder: folder.as_fd(), stat: &level.stat })?;
+                visit(Visit::Leave {
+                    folder: folder.as_fd(),
+                    stat: &level.stat,
+                })?;
                 levels.pop();
                 if let Some(parent) = levels.last() {
                     folder = up(&folder, &parent.stat)?;
@@ -143,7 +162,10 @@ pub(super) struct Look {
 pub(super) fn look(path: &Path, wait: Wait<'_>) -> Result<Look, Error> {
     let mut digest = Sha256::new();
     let mut size = Size::default();
-    let mut root = RootLook { mode: 0, mtime: (0, 0) };
+    let mut root = RootLook {
+        mode: 0,
+        mtime: (0, 0),
+    };
     let mut take = |stat: &Stat, name: Option<&CStr>| {
         let folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
         digest.update(name.map_or(&b""[..], CStr::to_bytes));
@@ -182,20 +204,31 @@ pub(super) fn look(path: &Path, wait: Wait<'_>) -> Result<Look, Error> {
         })
     })
     .map_err(|fault| fault.into_error("looking at the files of", path))?;
-    Ok(Look { digest: hex(&digest.finalize()), size, root })
+    Ok(Look {
+        digest: hex(&digest.finalize()),
+        size,
+        root,
+    })
 }
 
-/// Gives the root of a tree an owner, a mode and a time.
-pub(super) fn set_root(path: &Path, owner: (u32, u32), look: RootLook) -> Result<(), Error> {
-    let set = || -> Result<(), Fault> {
-        let root = open_root(path)?;
-        fchown(&root, Some(Uid::from_raw(owner.0)), Some(Gid::from_raw(owner.1)))?;
-        fchmod(&root, Mode::from_raw_mode(look.mode))?;
-        let time = Timespec { tv_sec: look.mtime.0, tv_nsec: look.mtime.1.into() };
-        futimens(&root, &Timestamps { last_access: time, last_modification: time })?;
-        Ok(())
-    };
-    set().map_err(|fault| fault.into_error("setting the owner of", path))
+/// Counts what is below `path`, but no further than `limit`.
+pub(super) fn count(path: &Path, limit: u64, wait: Wait<'_>) -> Result<u64, Error> {
+    let mut entries = 0;
+    let counted = open_root(path).map_err(Fault::from).and_then(|root| {
+        walk(root, wait, &mut |visit| {
+            entries += u64::from(matches!(visit, Visit::Entry { .. }));
+            // Not an error, but the way to stop.
+            if entries >= limit {
+                Err(io::Error::from(io::ErrorKind::Interrupted).into())
+            } else {
+                Ok(())
+            }
+        })
+    });
+    match counted {
+        Err(fault) if entries < limit => Err(fault.into_error("counting the files of", path)),
+        _ => Ok(entries),
+    }
 }
 
 /// Writes everything on the file system of `path` to its disk.
@@ -208,7 +241,10 @@ pub(super) fn sync(path: &Path) -> Result<(), Error> {
 pub(super) fn root_look(stat: &Stat) -> RootLook {
     RootLook {
         mode: stat.st_mode & 0o7777,
-        mtime: (stat.st_mtime as i64, u32::try_from(stat.st_mtime_nsec).unwrap_or_default()),
+        mtime: (
+            stat.st_mtime as i64,
+            u32::try_from(stat.st_mtime_nsec).unwrap_or_default(),
+        ),
     }
 }
 

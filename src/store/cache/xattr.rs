@@ -47,7 +47,11 @@ pub(super) fn get(file: BorrowedFd<'_>, name: &CStr) -> Result<Option<Vec<u8>>, 
 }
 
 /// Gives `to` those attributes of `from` that `keep` names.
-pub(super) fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, keep: impl Fn(&[u8]) -> bool) -> Result<(), Fault> {
+pub(super) fn copy(
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    keep: impl Fn(&[u8]) -> bool,
+) -> Result<(), Fault> {
     for name in list(from)? {
         if !keep(name.to_bytes()) {
             continue;
@@ -60,9 +64,15 @@ pub(super) fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, keep: impl Fn(&[u8]
 }
 
 /// Gives `to/name` the attributes of `from/name`, neither of which can be opened.
-pub(super) fn copy_unopened(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr) -> Result<(), Fault> {
+pub(super) fn copy_unopened(
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    name: &CStr,
+) -> Result<(), Fault> {
     // There is no call relative to a directory for these, but /proc makes a path of a descriptor.
-    let Ok(source) = path(from, name) else { return Ok(()) };
+    let Ok(source) = path(from, name) else {
+        return Ok(());
+    };
     let mut buffer = vec![0; MOST];
     let names = match llistxattr(&source, &mut buffer[..]) {
         Ok(n) => split(&buffer[..n]),
@@ -73,7 +83,12 @@ pub(super) fn copy_unopened(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CSt
     for attribute in names {
         match lgetxattr(&source, &attribute, &mut buffer[..]) {
             Ok(n) => {
-                let set = lsetxattr(path(to, name)?, &attribute, &buffer[..n], XattrFlags::empty());
+                let set = lsetxattr(
+                    path(to, name)?,
+                    &attribute,
+                    &buffer[..n],
+                    XattrFlags::empty(),
+                );
                 settle(set, &attribute)?;
             }
             Err(Errno::NODATA) => {}
@@ -86,8 +101,14 @@ pub(super) fn copy_unopened(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CSt
 /// A security module may refuse its own labels, and gives new files theirs anyway.
 fn settle(set: rustix::io::Result<()>, name: &CStr) -> Result<(), Fault> {
     match set {
-        Err(Errno::PERM | Errno::OPNOTSUPP | Errno::INVAL) if name.to_bytes().starts_with(b"security.") => {
-            if name == c"security.capability" { set.map_err(Fault::from) } else { Ok(()) }
+        Err(Errno::PERM | Errno::OPNOTSUPP | Errno::INVAL)
+            if name.to_bytes().starts_with(b"security.") =>
+        {
+            if name == c"security.capability" {
+                set.map_err(Fault::from)
+            } else {
+                Ok(())
+            }
         }
         other => other.map_err(Fault::from),
     }
@@ -100,5 +121,8 @@ fn path(folder: BorrowedFd<'_>, name: &CStr) -> io::Result<PathBuf> {
 }
 
 fn split(list: &[u8]) -> Vec<CString> {
-    list.split(|b| *b == 0).filter(|name| !name.is_empty()).filter_map(|name| CString::new(name).ok()).collect()
+    list.split(|b| *b == 0)
+        .filter(|name| !name.is_empty())
+        .filter_map(|name| CString::new(name).ok())
+        .collect()
 }

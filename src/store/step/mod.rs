@@ -33,8 +33,8 @@ pub struct Step {
     site: Arc<Site>,
     id: Id,
     limits: Limits,
-    /// `None` once committed or aborted.
-    open: Option<Open>,
+    /// `None` once committed or aborted. Boxed, so that a step is cheap to hand on.
+    open: Option<Box<Open>>,
 }
 
 /// What a step holds while it is open.
@@ -92,7 +92,7 @@ impl Step {
             site: Arc::clone(site),
             id,
             limits,
-            open: Some(open),
+            open: Some(Box::new(open)),
         };
         if let Some(base) = base {
             let tag = step.site.names.tmp_image(&step.id);
@@ -209,7 +209,7 @@ impl Step {
     }
 
     fn still_open(&self, doing: &str) -> Result<&Open> {
-        self.open.as_ref().ok_or_else(|| ended(&self.id, doing))
+        self.open.as_deref().ok_or_else(|| ended(&self.id, doing))
     }
 }
 
@@ -271,9 +271,7 @@ impl Open {
     fn remove_tags(&mut self, site: &Site) -> Result<()> {
         let mut done = Ok(());
         for tag in std::mem::take(&mut self.further) {
-            let removed = site
-                .engine
-                .remove_image(&tag, Wait::forever().at_most(REMOVAL));
+            let removed = site.engine.remove_image(&tag, Wait::forever());
             done = done.and(removed.map(drop));
         }
         done
@@ -298,9 +296,6 @@ impl Open {
         container.and(tags)
     }
 }
-
-/// An engine that takes longer to untag an image is wedged.
-const REMOVAL: std::time::Duration = std::time::Duration::from_secs(300);
 
 impl Drop for Step {
     fn drop(&mut self) {

@@ -226,14 +226,14 @@ mod tests {
     fn a_bad_command_is_refused_before_anything_is_sent() {
         let bad: [fn(&mut Command); 9] = [
             |c| c.argv.clear(),
-            |c| drop(c.env("A=B", "x")),
-            |c| drop(c.env("", "x")),
-            |c| drop(c.arg("a\0b")),
-            |c| drop(c.cwd("relative")),
-            |c| drop(c.volume("v", "relative", false)),
-            |c| drop(c.secret("/s", "x", (0, 0), 0o4777)),
-            |c| drop(c.secret("/s/", "x", (0, 0), 0o400)),
-            |c| drop(c.memory(0)),
+            |c| _ = c.env("A=B", "x"),
+            |c| _ = c.env("", "x"),
+            |c| _ = c.arg("a\0b"),
+            |c| _ = c.cwd("relative"),
+            |c| _ = c.volume("v", "relative", false),
+            |c| _ = c.secret("/s", "x", (0, 0), 0o4777),
+            |c| _ = c.secret("/s/", "x", (0, 0), 0o400),
+            |c| _ = c.memory(0),
         ];
         for (n, spoil) in bad.iter().enumerate() {
             let mut command = Command::new(["true"]);

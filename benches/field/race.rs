@@ -1,0 +1,108 @@
+//! Several ways to do one thing, measured in turns: A B C, then B C A, … so that noise falls on all, and nobody always
+//! follows the same neighbour.
+
+use std::time::{Duration, Instant};
+
+/// What one way has measured so far, in seconds.
+#[derive(Default)]
+pub(crate) struct Times(Vec<f64>);
+
+impl Times {
+    /// Times `work`.
+    pub(crate) fn time<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let began = Instant::now();
+        let done = work();
+        self.add(began.elapsed());
+        done
+    }
+
+    /// Takes a time that somebody else measured.
+    pub(crate) fn add(&mut self, time: Duration) {
+        self.0.push(time.as_secs_f64());
+    }
+}
+
+/// One way: its name in the tables, and what it does when its turn comes.
+pub(crate) struct Way<'a> {
+    name: String,
+    turn: Box<dyn FnMut(&mut Times) + 'a>,
+}
+
+impl<'a> Way<'a> {
+    pub(crate) fn new(name: &str, turn: impl FnMut(&mut Times) + 'a) -> Self {
+        Way {
+            name: name.to_owned(),
+            turn: Box::new(turn),
+        }
+    }
+}
+
+/// What one way took, sorted; seconds, or whatever else was counted.
+#[derive(Clone, Debug)]
+pub(crate) struct Series {
+    pub(crate) name: String,
+    values: Vec<f64>,
+}
+
+impl Series {
+    pub(crate) fn new(name: &str, mut values: Vec<f64>) -> Self {
+        assert!(!values.is_empty(), "{name} was never measured");
+        values.sort_by(f64::total_cmp);
+        Series { name: name.to_owned(), values }
+    }
+
+    pub(crate) fn minimum(&self) -> f64 {
+        self.values[0]
+    }
+
+    pub(crate) fn median(&self) -> f64 {
+        let half = self.values.len() / 2;
+        match self.values.len() % 2 {
+            0 => (self.values[half - 1] + self.values[half]) / 2.0,
+            _ => self.values[half],
+        }
+    }
+
+    pub(crate) fn maximum(&self) -> f64 {
+        self.values[self.values.len() - 1]
+    }
+
+    /// The same of one of so many.
+    pub(crate) fn divided(&self, by: f64) -> Self {
+        let values = self.values.iter().map(|value| value / by).collect();
+        Series { name: self.name.clone(), values }
+    }
+
+    pub(crate) fn named(&self, name: &str) -> Self {
+        Series { name: name.to_owned(), values: self.values.clone() }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.values.len()
+    }
+}
+
+/// Lets each way have its turn in each of `rounds`, after one that is not counted.
+pub(crate) fn race(what: &str, rounds: usize, mut ways: Vec<Way<'_>>) -> Vec<Series> {
+    let began = Instant::now();
+    for way in &mut ways {
+        (way.turn)(&mut Times::default());
+    }
+    let series = unwarmed(rounds, ways);
+    crate::say(&format!("{what}: {rounds} rounds, {:.1} s", began.elapsed().as_secs_f64()));
+    series
+}
+
+/// [`race`] for what takes so long that a warm-up would be a waste.
+pub(crate) fn unwarmed(rounds: usize, mut ways: Vec<Way<'_>>) -> Vec<Series> {
+    let mut times: Vec<Times> = ways.iter().map(|_| Times::default()).collect();
+    let count = ways.len();
+    for round in 0..rounds {
+        for place in 0..count {
+            let n = (place + round) % count;
+            (ways[n].turn)(&mut times[n]);
+        }
+    }
+    let both = ways.iter().zip(times);
+    both.map(|(way, times)| Series::new(&way.name, times.0)).collect()
+}

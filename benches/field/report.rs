@@ -1,0 +1,189 @@
+//! What is written down: sections with tables and plots, and first of all a table of what had to be reached and what was.
+
+use std::fmt::Write;
+
+use crate::plot::Plot;
+use crate::race::Series;
+use crate::unit::Unit;
+
+#[derive(Default)]
+pub(crate) struct Report {
+    sections: Vec<Section>,
+    targets: Vec<Target>,
+}
+
+pub(crate) struct Section {
+    pub(crate) title: &'static str,
+    pub(crate) text: String,
+    pub(crate) tables: Vec<Table>,
+    pub(crate) plots: Vec<Plot>,
+}
+
+pub(crate) struct Table {
+    pub(crate) title: String,
+    pub(crate) unit: Unit,
+    pub(crate) rows: Vec<Series>,
+    /// The row that the others are divided by.
+    pub(crate) beside: String,
+}
+
+struct Target {
+    what: String,
+    must: String,
+    measured: Option<Measured>,
+}
+
+struct Measured {
+    medians: f64,
+    minima: f64,
+    reached: bool,
+}
+
+/// What a ratio of medians must be.
+#[derive(Clone, Copy)]
+pub(crate) enum Bound {
+    /// Ours takes at most so many times as long as the other.
+    AtMost(f64),
+    /// The other takes at least so many times as long as ours.
+    AtLeast(f64),
+}
+
+impl Section {
+    pub(crate) fn new(title: &'static str, text: &str) -> Self {
+        let text = text.split('\n').map(str::trim).collect::<Vec<_>>().join("\n");
+        Section { title, text, tables: Vec::new(), plots: Vec::new() }
+    }
+}
+
+impl Table {
+    pub(crate) fn new(title: &str, unit: Unit, beside: &str, rows: Vec<Series>) -> Self {
+        Table { title: title.to_owned(), unit, rows, beside: beside.to_owned() }
+    }
+
+    pub(crate) fn row(&self, name: &str) -> Option<&Series> {
+        self.rows.iter().find(|row| row.name == name)
+    }
+
+    fn write(&self, out: &mut String) {
+        let [least, most] = self.unit.ends();
+        let beside = self.row(&self.beside);
+        let mut columns = format!("| {} | {least} | median | {most} | measured |", self.title);
+        let mut line = String::from("|---|--:|--:|--:|--:|");
+        if beside.is_some() {
+            write!(columns, " ÷ {}: minima | medians |", self.beside).expect("in memory");
+            line.push_str("--:|--:|");
+        }
+        writeln!(out, "{columns}\n{line}").expect("in memory");
+        for row in &self.rows {
+            let show = |value| self.unit.show(value);
+            let cells = [show(row.minimum()), show(row.median()), show(row.maximum())].join(" | ");
+            write!(out, "| {} | {cells} | {} × |", row.name, row.count()).expect("in memory");
+            if let Some(beside) = beside {
+                let minima = ratio(row.minimum() / beside.minimum());
+                let medians = ratio(row.median() / beside.median());
+                write!(out, " {minima} | {medians} |").expect("in memory");
+            }
+            out.push('\n');
+        }
+        out.push('\n');
+    }
+}
+
+impl Report {
+    pub(crate) fn add(&mut self, section: Section) {
+        let mut text = String::new();
+        section.write(&mut text);
+        println!("{text}");
+        self.sections.push(section);
+    }
+
+    /// Judges `ours` beside `other`, both of one table; where one was not measured, that is said.
+    pub(crate) fn judge(&mut self, what: &str, table: &Table, pair: [&str; 2], bound: Bound) {
+        let [ours, other] = pair;
+        let rows = table.row(ours).zip(table.row(other));
+        self.judge_series(what, rows, other, bound);
+    }
+
+    pub(crate) fn judge_series(
+        &mut self,
+        what: &str,
+        rows: Option<(&Series, &Series)>,
+        other: &str,
+        bound: Bound,
+    ) {
+        let measured = rows.map(|(ours, other)| {
+            let (medians, minima) =
+                (ours.median() / other.median(), ours.minimum() / other.minimum());
+            match bound {
+                Bound::AtMost(most) => Measured { medians, minima, reached: medians <= most },
+                Bound::AtLeast(least) => Measured {
+                    medians: 1.0 / medians,
+                    minima: 1.0 / minima,
+                    reached: 1.0 / medians >= least,
+                },
+            }
+        });
+        let must = match bound {
+            Bound::AtMost(most) => format!("≤ {most} × {other}"),
+            Bound::AtLeast(1.0) => format!("faster than {other}"),
+            Bound::AtLeast(least) => format!("≥ {least} × faster than {other}"),
+        };
+        self.targets.push(Target { what: what.to_owned(), must, measured });
+    }
+
+    /// Judges a plain number.
+    pub(crate) fn judge_value(&mut self, what: &str, must: &str, value: f64, reached: bool) {
+        let measured = Some(Measured { medians: value, minima: value, reached });
+        self.targets.push(Target { what: what.to_owned(), must: must.to_owned(), measured });
+    }
+
+    pub(crate) fn plots(&self) -> impl Iterator<Item = &Plot> {
+        self.sections.iter().flat_map(|section| &section.plots)
+    }
+
+    /// The table of what had to be reached.
+    pub(crate) fn targets(&self) -> String {
+        let mut out = String::from("| what | must be | is, by medians | by minima | |\n|---|---|--:|--:|---|\n");
+        for target in &self.targets {
+            let (is, verdict) = match &target.measured {
+                None => (String::from("– | –"), "not measured"),
+                Some(m) => {
+                    let is = format!("{} | {}", ratio(m.medians), ratio(m.minima));
+                    (is, if m.reached { "reached" } else { "**not reached**" })
+                }
+            };
+            writeln!(out, "| {} | {} | {is} | {verdict} |", target.what, target.must)
+                .expect("in memory");
+        }
+        out
+    }
+
+    pub(crate) fn markdown(&self, preface: &str) -> String {
+        let mut out = format!("{preface}\n{}\n", self.targets());
+        for section in &self.sections {
+            section.write(&mut out);
+        }
+        out
+    }
+}
+
+impl Section {
+    fn write(&self, out: &mut String) {
+        writeln!(out, "## {}\n\n{}\n", self.title, self.text).expect("in memory");
+        for plot in &self.plots {
+            writeln!(out, "![{}]({}.svg)\n", plot.title, plot.file).expect("in memory");
+        }
+        for table in &self.tables {
+            table.write(out);
+        }
+    }
+}
+
+/// Three digits are more than is known.
+pub(crate) fn ratio(value: f64) -> String {
+    match value {
+        100.0.. => format!("{value:.0}"),
+        10.0.. => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}

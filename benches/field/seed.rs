@@ -1,0 +1,81 @@
+//! The seed, OBuilder's Docker store: its own `docker` commands in its own order, as /work/shared/seed/behaviour.md lists them.
+//! Its names stand beside ours under the same word, and the image called busybox is a private one.
+
+use std::process::Command;
+
+use crate::docker::{attempt, docker, docker_pipe};
+use crate::world::BUSYBOX;
+
+/// One look-up: `result`.
+pub(crate) fn result(image: &str) -> bool {
+    attempt(&["inspect", "--type=image", "--", image]).0
+}
+
+/// What opening asks, when nothing was left.
+pub(crate) fn open(prefix: &str) {
+    docker(&["container", "ls", "--all", "--filter", &format!("name=^{prefix}"), "-q"]);
+    let tmp = format!("{prefix}-image-tmp-*");
+    docker(&["images", "--format", "{{ .Repository }}", &tmp]);
+    let filter = format!("name=^{prefix}-cache-tmp-");
+    docker(&["volume", "ls", "--quiet", "--filter", &filter]);
+}
+
+/// One step that runs `/bin/true`, from the look-up to the result.
+pub(crate) fn step(prefix: &str, base: &str, id: &str) {
+    let (base, result_image) = (format!("{prefix}-image-{base}"), format!("{prefix}-image-{id}"));
+    let (tmp, container) = (format!("{prefix}-image-tmp-{id}"), format!("{prefix}-container-{id}"));
+    assert!(!result(&result_image));
+    docker(&["tag", &base, &tmp]);
+    attempt(&["inspect", "--type=container", "--", &container]);
+    docker(&["run", "--name", &container, "-i", "--network", "none", "--", &tmp, "/bin/true"]);
+    docker(&["inspect", "--type=image", "--format={{json .Config.Entrypoint }}", "--", &tmp]);
+    docker(&["inspect", "--type=image", "--format={{json .Config.Cmd }}", "--", &tmp]);
+    docker(&["commit", "--change", r#"CMD ["/bin/sh"]"#, "--", &container, &result_image]);
+    docker(&["rm", "--force", "--", &container]);
+    docker(&["image", "rm", &tmp]);
+}
+
+/// The volumes of one cache.
+pub(crate) struct Cache {
+    main: String,
+    tmp: String,
+}
+
+impl Cache {
+    pub(crate) fn new(prefix: &str, name: &str) -> Self {
+        Cache { main: format!("{prefix}-cache-c-{name}"), tmp: format!("{prefix}-cache-tmp-0-c-{name}") }
+    }
+
+    /// Lends it; gives the volume to mount.
+    pub(crate) fn acquire(&self) -> &str {
+        if !attempt(&["volume", "inspect", "--", &self.main]).0 {
+            docker(&["volume", "create", "--", &self.main]);
+        }
+        docker(&["volume", "create", "--", &self.tmp]);
+        copy(&self.main, &self.tmp);
+        let place = docker(&["volume", "inspect", "--format", "{{ .Mountpoint }}", "--", &self.tmp]);
+        let chown = Command::new("chown").arg("0:0").arg(&place[0]).status();
+        assert!(chown.expect("chown").success());
+        &self.tmp
+    }
+
+    /// Takes it back as the next version.
+    pub(crate) fn release(&self) {
+        docker(&["volume", "rm", &self.main]);
+        docker(&["volume", "create", "--", &self.main]);
+        copy(&self.tmp, &self.main);
+        docker(&["volume", "rm", &self.tmp]);
+    }
+}
+
+fn copy(from: &str, to: &str) {
+    let source = format!("type=volume,src={from},dst=/src,readonly");
+    let target = format!("type=volume,src={to},dst=/dst");
+    let none = ["--network", "none"];
+    let sender = ["run", "--rm", none[0], none[1], "--mount", &source, BUSYBOX];
+    let receiver = ["run", "--rm", none[0], none[1], "-i", "--mount", &target, BUSYBOX];
+    docker_pipe(
+        &[&sender[..], &["tar", "-c", "-C", "/src", "-f", "-", "."]].concat(),
+        &[&receiver[..], &["tar", "-xp", "-C", "/dst", "-f", "-"]].concat(),
+    );
+}

@@ -1,0 +1,135 @@
+module Blocking = Docker_store
+open Blocking
+
+type 'a answer = ('a, Error.t) result Lwt.t
+
+(* Callbacks of promises as the blocking calls have them. *)
+let heard call f value = Call.in_main call (fun () -> f value)
+let heard_output call f channel text = Call.in_main call (fun () -> f channel text)
+let heard_input call f buffer offset length = Call.in_main call (fun () -> f buffer offset length)
+
+module Step = struct
+  (* Every call on a step ends by the cancel that it began with. *)
+  type t = { step : Step.t; cancel : Cancel.t }
+
+  let id t = Step.id t.step
+  let cancel t = Cancel.trigger t.cancel
+  let run_on t f = Call.run ~cancel:t.cancel (fun call -> f call t.step)
+
+  let run ?output t command =
+    run_on t (fun call step -> Step.run ?output:(Option.map (heard_output call) output) step command)
+
+  let write_log t text = Call.run (fun _ -> Step.write_log t.step text)
+
+  (* Not to be cancelled: a commit is whole or not there, and an abort cleans up. *)
+  let commit t = Call.run (fun _ -> Step.commit t.step)
+  let abort t = Call.run (fun _ -> Step.abort t.step)
+
+  let import ?progress t input =
+    run_on t (fun call step ->
+        Step.import ?progress:(Option.map (heard call) progress) step (heard_input call input))
+
+  let import_file ?progress t tar =
+    run_on t (fun call step -> Step.import_file ?progress:(Option.map (heard call) progress) step tar)
+
+  let pull ?progress ?login t reference =
+    run_on t (fun call step -> Step.pull ?progress:(Option.map (heard call) progress) ?login step reference)
+
+  let use_image t reference = run_on t (fun _ step -> Step.use_image step reference)
+  let copy_in t path input = run_on t (fun call step -> Step.copy_in step path (heard_input call input))
+  let copy_in_file t path tar = run_on t (fun _ step -> Step.copy_in_file step path tar)
+  let copy_out t path write = run_on t (fun call step -> Step.copy_out step path (heard call write))
+  let copy_out_file t path tar = run_on t (fun _ step -> Step.copy_out_file step path tar)
+end
+
+module Lease = struct
+  type t = Lease.t
+
+  let volume = Lease.volume
+  let generation = Lease.generation
+  let release t = Call.run (fun _ -> Lease.release t)
+  let discard t = Lwt.return (Lease.discard t)
+end
+
+module Log = struct
+  (* A call that waits for a line cannot be cut off: it is a short one. *)
+  let wait = 0.5
+
+  let follow level f =
+    let stop = Cancel.create () in
+    let rec fetch call =
+      if Cancel.is_triggered stop then Log.collect None
+      else Result.bind (Log.fetch ~timeout:wait (heard_output call f)) (fun () -> fetch call)
+    in
+    match Log.collect (Some level) with
+    | Error _ as failed -> Lwt.return failed
+    | Ok () -> Call.run ~cancel:stop fetch
+end
+
+(* ---------------------------------------------------------------- stores *)
+
+type t = Blocking.t
+
+let simple f = Call.run (fun _ -> f ())
+
+(* For calls with a cancel, which the promise turns on. *)
+let cancelled_by_promise f =
+  let cancel = Cancel.create () in
+  Call.run ~cancel (fun call -> f call cancel)
+
+let open_store ?engine ?name ?strategy ?sync ?connect_timeout root =
+  simple (fun () -> open_store ?engine ?name ?strategy ?sync ?connect_timeout root)
+
+let close t = simple (fun () -> close t)
+
+(* [f ()], and on its way out: [failed] if it came to an error or an exception. *)
+let bind_or ~failed f next =
+  Lwt.try_bind f
+    (function
+      | Ok value -> next value
+      | Error _ as error -> Lwt.bind (failed ()) (fun _ -> Lwt.return error))
+    (fun e -> Lwt.bind (failed ()) (fun _ -> Lwt.fail e))
+
+let with_store ?engine ?name ?strategy ?sync ?connect_timeout root f =
+  Lwt_result.bind (open_store ?engine ?name ?strategy ?sync ?connect_timeout root) @@ fun store ->
+  let failed () = close store in
+  bind_or ~failed (fun () -> f store) @@ fun value -> Lwt_result.map (fun () -> value) (close store)
+
+let begin_step ?base ?timeout t ~id =
+  let cancel = Cancel.create () in
+  let begin_step _ = begin_step ?base ?timeout ~cancel t ~id in
+  Lwt_result.map (Option.map (fun step -> { Step.step; cancel })) (Call.run ~cancel begin_step)
+
+let with_step ?base ?timeout t ~id f =
+  Lwt_result.bind (begin_step ?base ?timeout t ~id) @@ function
+  | None -> Lwt_result.return Hit
+  | Some step ->
+    let failed () = Step.abort step in
+    bind_or ~failed (fun () -> f step) @@ fun () -> Lwt_result.map (fun () -> Built) (Step.commit step)
+
+let result t id = simple (fun () -> result t id)
+let results t = simple (fun () -> results t)
+let delete t id = simple (fun () -> delete t id)
+
+let copy_out ?timeout t ~id path write =
+  cancelled_by_promise (fun call cancel -> copy_out ?timeout ~cancel t ~id path (heard call write))
+
+let copy_out_file ?timeout t ~id path tar =
+  cancelled_by_promise (fun _ cancel -> copy_out_file ?timeout ~cancel t ~id path tar)
+
+let lease ?owner ?mode ?timeout t name =
+  cancelled_by_promise (fun _ cancel -> lease ?owner ?mode ?timeout ~cancel t name)
+
+let with_lease ?owner ?mode ?timeout t name f =
+  Lwt_result.bind (lease ?owner ?mode ?timeout t name) @@ fun lease ->
+  let failed () = Lease.discard lease in
+  bind_or ~failed (fun () -> f lease) @@ fun value ->
+  bind_or ~failed (fun () -> Lease.release lease) @@ fun _ -> Lwt_result.return value
+
+let caches t = simple (fun () -> caches t)
+let delete_cache t name = simple (fun () -> delete_cache t name)
+let df t = simple (fun () -> df t)
+let purge t = simple (fun () -> purge t)
+let complete_deletes ?timeout t = cancelled_by_promise (fun _ cancel -> complete_deletes ?timeout ~cancel t)
+
+module Obuilder = Obuilder

@@ -1,0 +1,117 @@
+(** [docker-store] without blocking the event loop.
+
+    The calls are those of {!Docker_store}, on the same stores, leases and commands, so that both ways can be mixed. Each
+    blocks a thread of this library's own while it lasts. There is no limit on how many, for calls may wait for each
+    other; limit how many builds run at once by your own means.
+
+    {b Cancelling} the promise of a call that may take long ([begin_step], [lease], everything on a step but its end, ...)
+    ends the call. The promise is resolved when the call has returned, and not before: with [Lwt.Canceled] where the call
+    was cut off, else with what it had done by then.
+
+    {b Callbacks} run in the thread of the event loop, one at a time and in order, before the promise is resolved. The
+    call waits for the promise of each. What one fails with ends the call, whose promise then fails with the same.
+
+    An event loop must run for calls with callbacks to end. *)
+
+open Docker_store
+
+type 'a answer = ('a, Error.t) result Lwt.t
+
+(** {1 Steps} *)
+
+module Step : sig
+  (** See {!Docker_store.Step}. *)
+
+  type t
+
+  val id : t -> string
+
+  val cancel : t -> unit
+  (** Ends what the step is doing: that gives [Cancelled], and the step can only be aborted. *)
+
+  val run : ?output:(Step.channel -> string -> unit Lwt.t) -> t -> Command.t -> int answer
+  val write_log : t -> string -> unit answer
+  val commit : t -> unit answer
+  val abort : t -> unit answer
+
+  val import : ?progress:(Step.progress -> unit Lwt.t) -> t -> (bytes -> int -> int -> int Lwt.t) -> unit answer
+  (** The stream is read as by [Lwt_io.read_into]. *)
+
+  val import_file : ?progress:(Step.progress -> unit Lwt.t) -> t -> string -> unit answer
+  val pull : ?progress:(Step.progress -> unit Lwt.t) -> ?login:Step.login -> t -> string -> unit answer
+  val use_image : t -> string -> unit answer
+  val copy_in : t -> string -> (bytes -> int -> int -> int Lwt.t) -> unit answer
+  val copy_in_file : t -> string -> string -> unit answer
+  val copy_out : t -> string -> (string -> unit Lwt.t) -> int answer
+  val copy_out_file : t -> string -> string -> int answer
+end
+
+(** {1 Leases} *)
+
+module Lease : sig
+  (** See {!Docker_store.Lease}. *)
+
+  type t = Lease.t
+
+  val volume : t -> string
+  val generation : t -> int
+  val release : t -> Lease.released answer
+  val discard : t -> unit answer
+end
+
+(** {1 Stores} *)
+
+type t = Docker_store.t
+
+val open_store :
+  ?engine:string ->
+  ?name:string ->
+  ?strategy:strategy ->
+  ?sync:bool ->
+  ?connect_timeout:float ->
+  string ->
+  t answer
+
+val close : t -> unit answer
+
+val with_store :
+  ?engine:string ->
+  ?name:string ->
+  ?strategy:strategy ->
+  ?sync:bool ->
+  ?connect_timeout:float ->
+  string ->
+  (t -> 'a answer) ->
+  'a answer
+
+val with_step : ?base:string -> ?timeout:float -> t -> id:string -> (Step.t -> unit answer) -> outcome answer
+val begin_step : ?base:string -> ?timeout:float -> t -> id:string -> Step.t option answer
+val result : t -> string -> bool answer
+val results : t -> result_info list answer
+val delete : t -> string -> bool answer
+val copy_out : ?timeout:float -> t -> id:string -> string -> (string -> unit Lwt.t) -> int answer
+val copy_out_file : ?timeout:float -> t -> id:string -> string -> string -> int answer
+val lease : ?owner:int * int -> ?mode:mode -> ?timeout:float -> t -> string -> Lease.t answer
+
+val with_lease :
+  ?owner:int * int -> ?mode:mode -> ?timeout:float -> t -> string -> (Lease.t -> 'a answer) -> 'a answer
+
+val caches : t -> cache_info list answer
+val delete_cache : t -> string -> bool answer
+val df : t -> free answer
+val purge : t -> purged answer
+val complete_deletes : ?timeout:float -> t -> unit answer
+
+(** What does not block is in {!Docker_store}: {!Docker_store.root}, {!Docker_store.log_file}, {!Docker_store.stats}, ... *)
+
+(** {1 The library's log} *)
+
+module Log : sig
+  val follow : Log.level -> (Log.level -> string -> unit Lwt.t) -> unit answer
+  (** Gives the lines of the library's own log (see {!Docker_store.Log}) as they come, for all stores of the process,
+      until the promise is cancelled. *)
+end
+
+(** {1 OBuilder} *)
+
+module Obuilder = Obuilder

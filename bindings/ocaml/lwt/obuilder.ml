@@ -1,0 +1,93 @@
+open Lwt.Infix
+open Docker_store
+
+module type USER = sig
+  type t
+
+  val owner : t -> int * int
+end
+
+module type STORE = sig
+  type t
+  type user
+
+  val root : t -> string
+  val df : t -> float Lwt.t
+  val build : t -> ?base:string -> id:string -> (string -> (unit, 'e) Lwt_result.t) -> (unit, 'e) Lwt_result.t
+  val delete : t -> string -> unit Lwt.t
+  val result : t -> string -> string option Lwt.t
+  val log_file : t -> string -> string Lwt.t
+  val state_dir : t -> string
+  val cache : user:user -> t -> string -> (string * (unit -> unit Lwt.t)) Lwt.t
+  val delete_cache : t -> string -> (unit, [> `Busy ]) Lwt_result.t
+  val complete_deletes : t -> unit Lwt.t
+  val cache_stats : t -> int * int
+end
+
+module Make (User : USER) = struct
+  type t = { store : Docker_store.t; report : string -> unit }
+
+  let of_store ?(report = ignore) store = { store; report }
+  let prefix t = Docker_store.prefix t.store
+  let root t = Docker_store.root t.store
+  let state_dir t = Docker_store.state_dir t.store
+
+  let or_fail promise =
+    promise >>= function
+    | Ok value -> Lwt.return value
+    | Error error -> Lwt.fail (Error.E error)
+
+  let call t f = or_fail (Call.run (fun _ -> f t.store))
+  let df t = call t Docker_store.df >|= fun free -> free.percent
+  let delete t id = call t (fun store -> Docker_store.delete store id) >|= fun (_ : bool) -> ()
+
+  let result t id =
+    call t (fun store -> Docker_store.result store id) >|= fun present ->
+    if present then Some (empty_dir t.store) else None
+
+  let log_file t id = or_fail (Lwt.return (Docker_store.log_file t.store id))
+  let complete_deletes t = call t (fun store -> Docker_store.complete_deletes store)
+
+  let cache_stats t =
+    match stats t.store with
+    | Ok stats -> stats.cache_hits, stats.cache_misses
+    | Error _ -> 0, 0
+
+  let told t what = function
+    | Ok _ -> ()
+    | Error error -> t.report (Printf.sprintf "%s: %s" what (Error.to_string error))
+
+  let build t ?base ~id fn =
+    let cancel = Cancel.create () in
+    or_fail (Call.run ~cancel (fun _ -> begin_step ?base ~cancel t.store ~id)) >>= function
+    | None -> Lwt.return_ok ()
+    | Some step ->
+      (* The step itself has made nothing: what the function committed stays. *)
+      let abort () = Call.run (fun _ -> Step.abort step) >|= told t ("after building " ^ id) in
+      Lwt.finalize (fun () -> fn (empty_dir t.store)) abort
+
+  (* The sandbox has removed its container, or, where it was cancelled, is about to. *)
+  let tries = 50
+  let pause = 0.1
+
+  let rec release t name lease tries =
+    Call.run (fun _ -> Lease.release lease) >>= function
+    | Error { status = Busy; _ } when tries > 0 ->
+      Lwt_unix.sleep pause >>= fun () -> release t name lease (tries - 1)
+    | Error _ as failed ->
+      told t (Printf.sprintf "the cache %S was not saved" name) failed;
+      told t (Printf.sprintf "giving up a copy of the cache %S" name) (Lease.discard lease);
+      Lwt.return_unit
+    | Ok _ -> Lwt.return_unit
+
+  let cache ~user t name =
+    let owner = User.owner user and cancel = Cancel.create () in
+    or_fail (Call.run ~cancel (fun _ -> lease ~owner ~cancel t.store name)) >|= fun lease ->
+    Lease.volume lease ^ ",volume-nocopy", fun () -> release t name lease tries
+
+  let delete_cache t name =
+    Call.run (fun _ -> Docker_store.delete_cache t.store name) >>= function
+    | Ok (_ : bool) -> Lwt.return_ok ()
+    | Error { status = Busy; _ } -> Lwt.return_error `Busy
+    | Error error -> Lwt.fail (Error.E error)
+end

@@ -1,0 +1,6 @@
+type t = Raw.cancel
+
+let create = Raw.cancel_new
+let trigger = Raw.cancel_trigger
+let is_triggered = Raw.cancel_is_triggered
+let raw t = t

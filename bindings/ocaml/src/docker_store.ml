@@ -1,0 +1,224 @@
+module Error = Error
+module Cancel = Cancel
+module Command = Command
+module Step = Step
+module Lease = Lease
+module Log = Log
+
+type t = { raw : Raw.store; names : Raw.names }
+
+let version = Raw.version ()
+let get = function Ok value -> value | Error error -> raise (Error.E error)
+let ( let+ ) answer f = Result.map f (Error.check answer)
+
+(* [f ()]; and should it raise, [undo ()] on the way out. *)
+let unless_done ~undo f =
+  try f ()
+  with e ->
+    let backtrace = Printexc.get_raw_backtrace () in
+    ignore (undo () : (unit, Error.t) result);
+    Printexc.raise_with_backtrace e backtrace
+
+(* ---------------------------------------------------------------- open and close *)
+
+type strategy =
+  | Overlay
+  | Copy
+
+(* enum dstore_strategy *)
+let strategy_code = function None -> 0 | Some Overlay -> 1 | Some Copy -> 2
+let strategy_of_code = function 1 -> Some Overlay | 2 -> Some Copy | _ -> None
+
+let open_store ?engine ?name ?strategy ?(sync = false) ?connect_timeout root =
+  let connect_timeout_ms = Limits.milliseconds connect_timeout in
+  let+ raw = Raw.open_store root { engine; name; strategy = strategy_code strategy; sync; connect_timeout_ms } in
+  { raw; names = Raw.names raw }
+
+let close t =
+  match Error.check (Raw.close t.raw) with
+  | Error { status = Closed; _ } -> Ok ()
+  | closed -> closed
+
+let with_store ?engine ?name ?strategy ?sync ?connect_timeout root f =
+  Result.bind (open_store ?engine ?name ?strategy ?sync ?connect_timeout root) @@ fun store ->
+  let close () = close store in
+  let answer = unless_done ~undo:close (fun () -> f store) in
+  let closed = close () in
+  Result.bind answer (fun value -> Result.map (fun () -> value) closed)
+
+let root t = t.names.root
+let prefix t = t.names.prefix
+let state_dir t = t.names.state_dir
+let empty_dir t = t.names.empty_dir
+let engine t = t.names.address
+let api_version t = t.names.api_version
+
+(* ---------------------------------------------------------------- building *)
+
+type outcome =
+  | Hit
+  | Built
+
+let begin_step ?base ?timeout ?cancel t ~id =
+  let+ begun = Raw.begin_step t.raw base id (Limits.make ?timeout ?cancel ()) in
+  Option.map (Step.of_raw ~id) begun
+
+let with_step ?base ?timeout ?cancel t ~id f =
+  Result.bind (begin_step ?base ?timeout ?cancel t ~id) @@ function
+  | None -> Ok Hit
+  | Some step -> (
+    let abort () = Step.abort step in
+    match unless_done ~undo:abort (fun () -> f step) with
+    | Ok () -> Result.map (fun () -> Built) (Step.commit step)
+    | Error error ->
+      ignore (abort () : (unit, Error.t) result);
+      Error error)
+
+let log_file t id = Error.check (Raw.log_file t.raw id)
+
+(* ---------------------------------------------------------------- results *)
+
+type result_info = { id : string; created : float; size : int }
+
+let result t id = Error.check (Raw.result t.raw id)
+
+let results t =
+  let info { Raw.id; created; size } = { id; created = float_of_int created; size } in
+  let+ results = Raw.results t.raw in
+  List.map info (Array.to_list results)
+
+let delete t id = Error.check (Raw.delete t.raw id)
+
+let copy_out ?timeout ?cancel t ~id path write =
+  Guard.call (Guard.write write) (Raw.copy_out t.raw id path (Limits.make ?timeout ?cancel ()))
+
+let copy_out_file ?timeout ?cancel t ~id path tar =
+  Error.check (Raw.copy_out_file t.raw id path (Limits.make ?timeout ?cancel ()) tar)
+
+(* ---------------------------------------------------------------- caches *)
+
+type mode =
+  | Private
+  | Locked
+  | Shared
+
+(* enum dstore_cache_mode *)
+let mode_code = function Private -> 0 | Locked -> 1 | Shared -> 2
+
+let lease ?(owner = 0, 0) ?(mode = Private) ?timeout ?cancel t name =
+  let uid, gid = owner in
+  let number n = if n < 0 || n > 0xffff_ffff then invalid_arg "Docker_store.lease: owner" in
+  number uid;
+  number gid;
+  let request = { Raw.uid; gid; mode = mode_code mode } in
+  let+ lease = Raw.lease t.raw name request (Limits.make ?timeout ?cancel ()) in
+  Lease.of_raw lease
+
+let with_lease ?owner ?mode ?timeout ?cancel t name f =
+  Result.bind (lease ?owner ?mode ?timeout ?cancel t name) @@ fun lease ->
+  let discard () = Lease.discard lease in
+  let give_up error =
+    ignore (discard () : (unit, Error.t) result);
+    Error error
+  in
+  match unless_done ~undo:discard (fun () -> f lease) with
+  | Error error -> give_up error
+  | Ok value -> (
+    match Lease.release lease with
+    | Ok _ -> Ok value
+    | Error error -> give_up error)
+
+type cache_info = {
+  name : string;
+  generation : int;
+  strategy : strategy option;
+  layers : int;
+  bytes : int option;
+  created : float;
+  last_use : float;
+  leases : int;
+}
+
+let cache_info { Raw.cache; generation; cloned_by; layers; bytes; made; last_use; leases } =
+  {
+    name = cache;
+    generation;
+    strategy = strategy_of_code cloned_by;
+    layers;
+    bytes = (if bytes < 0 then None else Some bytes);
+    created = float_of_int made;
+    last_use = float_of_int last_use;
+    leases;
+  }
+
+let caches t =
+  let+ caches = Raw.caches t.raw in
+  List.map cache_info (Array.to_list caches)
+
+let delete_cache t name = Error.check (Raw.delete_cache t.raw name)
+
+(* ---------------------------------------------------------------- upkeep *)
+
+type free = { percent : float; root_percent : float; engine_percent : float option }
+
+let df t =
+  let+ free = Raw.df t.raw in
+  {
+    percent = free.(0);
+    root_percent = free.(1);
+    engine_percent = (if free.(2) < 0. then None else Some free.(2));
+  }
+
+type stats = {
+  result_hits : int;
+  result_misses : int;
+  results_committed : int;
+  cache_hits : int;
+  cache_misses : int;
+  clones_overlay : int;
+  clones_copy : int;
+  bytes_copied : int;
+  clone_seconds : float;
+  release_seconds : float;
+  releases_won : int;
+  releases_lost : int;
+  releases_unchanged : int;
+  deferred_deletes : int;
+}
+
+(* enum dstore_counter, from 1 on *)
+let stats t =
+  let rec count code =
+    if code > 14 then Ok []
+    else
+      Result.bind (Raw.count t.raw code) @@ fun n ->
+      Result.map (fun rest -> n :: rest) (count (code + 1))
+  in
+  let+ counts = count 1 in
+  let n code = List.nth counts (code - 1) in
+  let seconds code = float_of_int (n code) /. 1e9 in
+  {
+    result_hits = n 1;
+    result_misses = n 2;
+    results_committed = n 3;
+    cache_hits = n 4;
+    cache_misses = n 5;
+    clones_overlay = n 6;
+    clones_copy = n 7;
+    bytes_copied = n 8;
+    clone_seconds = seconds 9;
+    release_seconds = seconds 10;
+    releases_won = n 11;
+    releases_lost = n 12;
+    releases_unchanged = n 13;
+    deferred_deletes = n 14;
+  }
+
+type purged = { containers : int; images : int; volumes : int }
+
+let purge t =
+  let+ { Raw.containers; images; volumes } = Raw.purge t.raw in
+  { containers; images; volumes }
+
+let complete_deletes ?timeout ?cancel t =
+  Error.check (Raw.complete_deletes t.raw (Limits.make ?timeout ?cancel ()))

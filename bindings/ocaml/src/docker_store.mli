@@ -1,0 +1,263 @@
+(** A build store in Docker, for build tools.
+
+    {ul
+     {- {b Results} are images, one for each id.}
+     {- {b Caches} are volumes, lent to a step as a private writable copy and taken back as the next version.}
+     {- {b Logs} and your tool's own state are plain files under one root directory.}}
+
+    Nothing half-made is ever recorded, whatever is killed when. Any number of threads, domains and processes may use one
+    root at once.
+
+    {[
+      open Docker_store
+
+      let ( let* ) = Result.bind
+
+      let build store =
+        with_lease store "compiler" @@ fun ccache ->
+        with_step store ~base:"base" ~id:"app" @@ fun step ->
+        let make = Command.make ~mounts:[ Command.lease ccache "/root/.ccache" ] [ "make"; "-C"; "/src" ] in
+        let* _exit_code = Step.run step make ~output:(fun _ text -> print_string text) in
+        Ok ()
+
+      let () = ignore (get (with_store "/var/cache/mytool" build))
+    ]}
+
+    {1 What holds for every call}
+
+    {b Errors} are values, {!Error.t}. Exceptions are for misuse alone: [Invalid_argument] for a number that makes no
+    sense.
+
+    {b Callbacks} run during the call that was given them, on the thread that made it. What one raises ends that call,
+    which then raises the same, backtrace and all. They may make other calls, but not on the step that they are in.
+
+    {b Blocking} calls let other OCaml threads run meanwhile. No signal ends them: OCaml's signal handlers run when the
+    call has returned. To end one, give it a timeout or a {!Cancel.t}. With Lwt, use [docker-store-lwt].
+
+    {b Closing} a store, ending a step or releasing a lease while another thread is in a call on it is safe: that call
+    ends, or fails with [Closed]. What is left to the GC is given up in the background, which never blocks the GC.
+
+    {b Fork} without exec: the child must use none of these objects. *)
+
+module Error = Error
+module Cancel = Cancel
+module Command = Command
+module Step = Step
+module Lease = Lease
+module Log = Log
+
+type t
+(** An open store. All its calls may be made by any number of threads at once. *)
+
+val version : string
+(** The version of the library that runs. *)
+
+val get : ('a, Error.t) result -> 'a
+(** The value.
+    @raise Error.E where there is none. *)
+
+(** {1 Open and close} *)
+
+(** How caches are cloned. *)
+type strategy =
+  | Overlay  (** A lease is a new layer over the layers of the generation: constant in time, Linux engines only. *)
+  | Copy  (** A lease is a copy of the generation's files: any engine. *)
+
+val open_store :
+  ?engine:string ->
+  ?name:string ->
+  ?strategy:strategy ->
+  ?sync:bool ->
+  ?connect_timeout:float ->
+  string ->
+  (t, Error.t) result
+(** [open_store root] opens the store at the directory [root], which is made if its parent exists, and removes what dead
+    processes left behind.
+
+    @param engine
+      The engine's address, such as ["unix:///var/run/docker.sock"]. By default [DOCKER_HOST], else the current docker
+      context, else that socket.
+    @param name The word in front of every name on the engine: ["obuilder"] by default, so that OBuilder finds the results.
+    @param strategy By default overlay where the engine can, found out by trying; else copy.
+    @param sync
+      Whether the files of a released lease are synced to disk before it becomes the next generation; by default not.
+      Without it a killed process loses nothing, but a power failure may tear files of the newest generation.
+    @param connect_timeout How many seconds opening may take to reach the engine; 30 by default. *)
+
+val close : t -> (unit, Error.t) result
+(** Waits for removals under way, and ends the session: further calls on the store, its steps and its leases give
+    [Closed]. To close once more does nothing. *)
+
+val with_store :
+  ?engine:string ->
+  ?name:string ->
+  ?strategy:strategy ->
+  ?sync:bool ->
+  ?connect_timeout:float ->
+  string ->
+  (t -> ('a, Error.t) result) ->
+  ('a, Error.t) result
+(** [with_store root f] opens the store, and closes it when [f] has returned or raised. *)
+
+val root : t -> string
+(** The root directory, without symbolic links. *)
+
+val prefix : t -> string
+(** What every name of this store on the engine begins with. *)
+
+val state_dir : t -> string
+(** A directory for the caller's own files. *)
+
+val empty_dir : t -> string
+(** A directory that is empty and that nobody may enter. *)
+
+val engine : t -> string
+(** The address of the engine. *)
+
+val api_version : t -> string
+(** The version of the Engine API that is spoken, such as ["1.41"]. *)
+
+(** {1 Building} *)
+
+type outcome =
+  | Hit  (** The result was there before, or another build of the same id made it meanwhile. *)
+  | Built  (** This call built it. *)
+
+val with_step :
+  ?base:string ->
+  ?timeout:float ->
+  ?cancel:Cancel.t ->
+  t ->
+  id:string ->
+  (Step.t -> (unit, Error.t) result) ->
+  (outcome, Error.t) result
+(** [with_step store ?base ~id f] does the work [f] on the result [base], or on nothing, and records it as [id]; unless
+    [id] has been built. If [f] fails or raises, nothing is recorded. Waits while anybody else, in this process or
+    another, builds the same id. [timeout] (in seconds) and [cancel] hold for all of it. *)
+
+val begin_step :
+  ?base:string -> ?timeout:float -> ?cancel:Cancel.t -> t -> id:string -> (Step.t option, Error.t) result
+(** The same without [f], for who cannot do the work in one function: [None] is a hit. Then [Step.commit] or
+    [Step.abort]. *)
+
+val log_file : t -> string -> (string, Error.t) result
+(** The path of the log of the build of an id, whether it exists yet or not. It grows while the build runs. *)
+
+(** {1 Results} *)
+
+val result : t -> string -> (bool, Error.t) result
+(** Whether an id has been built: one round trip to the engine. A broken connection is an error, never [false]. *)
+
+type result_info = {
+  id : string;
+  created : float;  (** When its image was made, in seconds since 1970. *)
+  size : int;  (** In bytes, counting layers that it shares with others. *)
+}
+
+val results : t -> (result_info list, Error.t) result
+(** All results, by id. *)
+
+val delete : t -> string -> (bool, Error.t) result
+(** Removes a result and its log; [false] where there was none. [Busy] while it is being built, or where a container of
+    somebody else's is made of it. *)
+
+val copy_out :
+  ?timeout:float -> ?cancel:Cancel.t -> t -> id:string -> string -> (string -> unit) -> (int, Error.t) result
+(** [copy_out store ~id path write] writes the file or directory at [path] of the result [id] as a tar stream, whose
+    first entry is the last component of [path], and gives how many bytes that were. *)
+
+val copy_out_file :
+  ?timeout:float -> ?cancel:Cancel.t -> t -> id:string -> string -> string -> (int, Error.t) result
+(** [copy_out_file store ~id path tar]: the same to a file of this machine, which is removed if not all can be written. *)
+
+(** {1 Caches} *)
+
+(** How leases of one cache that are out at the same time relate. *)
+type mode =
+  | Private
+      (** Each is a copy of its own; of those cloned from one generation, the first changed one that is released wins. *)
+  | Locked  (** One holder at a time, in all processes. *)
+  | Shared
+      (** Those who hold a lease at the same time, in all processes, hold the same one; the last release publishes it. *)
+
+val lease :
+  ?owner:int * int ->
+  ?mode:mode ->
+  ?timeout:float ->
+  ?cancel:Cancel.t ->
+  t ->
+  string ->
+  (Lease.t, Error.t) result
+(** [lease store name] lends a writable copy of the newest generation of the cache [name], which is any bytes but none
+    and no zero byte. A cache that does not exist is created, empty. The copy's root directory belongs to [owner], a user
+    and a group; by default 0 and 0. [mode] is [Private] by default. *)
+
+val with_lease :
+  ?owner:int * int ->
+  ?mode:mode ->
+  ?timeout:float ->
+  ?cancel:Cancel.t ->
+  t ->
+  string ->
+  (Lease.t -> ('a, Error.t) result) ->
+  ('a, Error.t) result
+(** [with_lease store name f] lends a copy to [f], and releases it when [f] has returned [Ok]; when it has failed or
+    raised, the copy is discarded. *)
+
+type cache_info = {
+  name : string;
+  generation : int;  (** That a lease would be cloned from; 0 where none was released yet. *)
+  strategy : strategy option;  (** What the newest generation is made of; [None] for one that has nothing in it. *)
+  layers : int;  (** How many volumes. *)
+  bytes : int option;  (** How many bytes it has on disk, where that is known. *)
+  created : float;  (** In seconds since 1970. *)
+  last_use : float;  (** When it was last lent or released. *)
+  leases : int;  (** How many are out, in all processes. *)
+}
+
+val caches : t -> (cache_info list, Error.t) result
+(** All caches, by name. *)
+
+val delete_cache : t -> string -> (bool, Error.t) result
+(** Removes a cache; [false] where there was none. Leases in flight go on, and their releases are discarded. [Busy] where
+    a container that is not of this store mounts it. *)
+
+(** {1 Upkeep} *)
+
+type free = {
+  percent : float;  (** The scarcer of the other two. *)
+  root_percent : float;  (** Of the file system of the root. *)
+  engine_percent : float option;  (** Of that of the engine's data, where it is on this machine. *)
+}
+
+val df : t -> (free, Error.t) result
+(** How much space is free, in percent. *)
+
+(** What a store counts from the moment it is opened, for this handle alone. *)
+type stats = {
+  result_hits : int;  (** Builds that found their result there. *)
+  result_misses : int;
+  results_committed : int;
+  cache_hits : int;  (** Leases of a cache that had something in it. *)
+  cache_misses : int;
+  clones_overlay : int;
+  clones_copy : int;
+  bytes_copied : int;
+  clone_seconds : float;
+  release_seconds : float;
+  releases_won : int;
+  releases_lost : int;
+  releases_unchanged : int;
+  deferred_deletes : int;
+      (** Volumes and containers removed after the call that gave them up had returned. *)
+}
+
+val stats : t -> (stats, Error.t) result
+
+type purged = { containers : int; images : int; volumes : int }
+
+val purge : t -> (purged, Error.t) result
+(** Removes what dead processes left, as opening does. What a live process holds stays. *)
+
+val complete_deletes : ?timeout:float -> ?cancel:Cancel.t -> t -> (unit, Error.t) result
+(** Waits until everything that was given up (steps, leases, deleted caches) has left the engine. *)

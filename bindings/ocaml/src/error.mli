@@ -1,0 +1,47 @@
+(** Why a call failed. *)
+
+(** What a caller can act on. Later versions of the library may know further ones. *)
+type status =
+  | Invalid_argument  (** An argument that the library or the engine cannot take. Nothing was sent or changed. *)
+  | Not_found  (** What was named does not exist: a base, an image, a path in a container. *)
+  | Conflict  (** The engine refused because of the state that something is in (HTTP 409). *)
+  | In_progress  (** The engine is doing it already, such as a removal that another call began. *)
+  | Busy  (** Somebody else is using it: try again later. *)
+  | Cancelled  (** Its {!Cancel.t} was triggered. *)
+  | Timed_out  (** A timeout passed. What was asked may or may not have happened. *)
+  | Unreachable  (** No engine answers at the address. *)
+  | Unsupported  (** Something answers, but no engine that this library can use. *)
+  | Engine  (** The engine failed (HTTP 5xx, or an error in the middle of a stream). *)
+  | Cut_short  (** A stream ended in the middle, or the engine's answer makes no sense. *)
+  | Io  (** This machine's file system or operating system refused. *)
+  | Command_failed  (** The command of a step ended with a status other than zero: see [exit_code]. *)
+  | Out_of_memory  (** The kernel killed the command of a step because its memory ran out. *)
+  | Callback  (** A callback ended the call. It raised, so the call raises the same, and this is never seen. *)
+  | Closed  (** The store, step or lease was closed, committed, aborted or released before. *)
+  | Corrupt  (** A file that the store wrote itself cannot be read back. *)
+  | Internal  (** A fault of the library's own. *)
+  | Unknown of int  (** One that these bindings do not know. *)
+
+type t = {
+  status : status;
+  message : string;  (** One line: what was being done, to what, and what the engine or the system answered. *)
+  http_status : int option;  (** What the engine answered with. *)
+  os_errno : int option;  (** The operating system's number of the error. *)
+  exit_code : int option;  (** The command's, for [Command_failed] and [Out_of_memory]. *)
+}
+
+exception E of t
+(** Raised by {!Docker_store.get} alone. *)
+
+val status_name : status -> string
+(** A word or two for a person, such as ["not found"]. *)
+
+val to_string : t -> string
+(** The message. *)
+
+val pp : Format.formatter -> t -> unit
+
+(**/**)
+
+val of_raw : Raw.error -> t
+val check : 'a Raw.answer -> ('a, t) result

@@ -1,0 +1,31 @@
+(** A writable copy of a cache, lent until it is released or discarded. One that is left to the GC is discarded.
+
+    Used by one thread at a time, which may change from call to call; a second one gets [Busy]. *)
+
+type t
+
+val volume : t -> string
+(** The name of the engine's volume. {!Command.lease} mounts it. *)
+
+val generation : t -> int
+(** The generation that it was cloned from; 0 is a cache that nobody has released yet. *)
+
+type released =
+  | Won  (** It is now the newest generation of the cache. *)
+  | Lost
+      (** The cache is no longer the generation that was cloned: another release came first, or the cache was deleted. *)
+  | Unchanged  (** Nothing in it had changed, so the cache stays as it is. *)
+  | Shared  (** Others still hold this shared lease; the last of them publishes it. *)
+
+val release : t -> (released, Error.t) result
+(** Gives the lease back: if the cache is still at the generation that was cloned, and anything was changed, the lease
+    becomes the next generation, atomically. [Busy] while any container mounts it: then, as after most errors, it can be
+    released again. Blocks. *)
+
+val discard : t -> (unit, Error.t) result
+(** Gives the lease back without keeping anything of it. Does not block. *)
+
+(**/**)
+
+val of_raw : Raw.lease -> t
+val raw : t -> Raw.lease

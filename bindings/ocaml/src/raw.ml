@@ -1,0 +1,150 @@
+(* The stubs. What may block does so without the runtime lock. *)
+
+type store
+type step
+type lease
+type cancel
+type command
+
+(* What is being told to a callback: valid while that runs. *)
+type event [@@immediate]
+
+(* As stubs_call.c makes it; -1 stands for none. *)
+type error = { code : int; message : string; http_status : int; os_errno : int; exit_code : int }
+
+type 'a answer = ('a, error) result
+
+(* Milliseconds, of which 0 is no limit. *)
+type limits = { timeout_ms : int; cancel : cancel option }
+type hear = event -> bool
+
+external version : unit -> string = "ocaml_dstore_version"
+
+(* Gives up any of the objects before the GC would. *)
+external end_command : command -> unit = "ocaml_dstore_end"
+
+(* Events. *)
+
+external event_number : event -> int = "ocaml_dstore_event_number" [@@noalloc]
+external event_bytes : event -> string = "ocaml_dstore_event_bytes"
+external event_text : event -> int -> string = "ocaml_dstore_event_text"
+external event_amount : event -> int -> int = "ocaml_dstore_event_amount" [@@noalloc]
+external event_capacity : event -> int = "ocaml_dstore_event_capacity" [@@noalloc]
+external event_fill : event -> bytes -> int -> unit = "ocaml_dstore_event_fill"
+
+(* Cancels. *)
+
+external cancel_new : unit -> cancel = "ocaml_dstore_cancel_new"
+external cancel_trigger : cancel -> unit = "ocaml_dstore_cancel_trigger"
+external cancel_is_triggered : cancel -> bool = "ocaml_dstore_cancel_is_triggered"
+
+(* Stores. *)
+
+type settings = {
+  engine : string option;
+  name : string option;
+  strategy : int;
+  sync : bool;
+  connect_timeout_ms : int;
+}
+
+type names = {
+  root : string;
+  prefix : string;
+  state_dir : string;
+  empty_dir : string;
+  address : string;
+  api_version : string;
+}
+
+type purged = { containers : int; images : int; volumes : int }
+
+external open_store : string -> settings -> store answer = "ocaml_dstore_open"
+external close : store -> unit answer = "ocaml_dstore_close"
+external names : store -> names = "ocaml_dstore_names"
+external log_file : store -> string -> string answer = "ocaml_dstore_log_file"
+external df : store -> float array answer = "ocaml_dstore_df"
+external count : store -> int -> int answer = "ocaml_dstore_count"
+external purge : store -> purged answer = "ocaml_dstore_purge"
+external complete_deletes : store -> limits -> unit answer = "ocaml_dstore_complete_deletes"
+
+(* Results. *)
+
+type result_info = { id : string; created : int; size : int }
+
+external result : store -> string -> bool answer = "ocaml_dstore_result"
+external delete : store -> string -> bool answer = "ocaml_dstore_delete"
+external results : store -> result_info array answer = "ocaml_dstore_results"
+external copy_out : store -> string -> string -> limits -> hear -> int answer = "ocaml_dstore_copy_out"
+external copy_out_file : store -> string -> string -> limits -> string -> int answer = "ocaml_dstore_copy_out_file"
+
+(* Steps. *)
+
+type login = { user : string; password : string; server : string option }
+
+external begin_step : store -> string option -> string -> limits -> step option answer = "ocaml_dstore_begin"
+external step_write_log : step -> string -> unit answer = "ocaml_dstore_step_write_log"
+external step_run : step -> command -> hear option -> int answer = "ocaml_dstore_step_run"
+external step_commit : step -> unit answer = "ocaml_dstore_step_commit"
+external step_abort : step -> unit answer = "ocaml_dstore_step_abort"
+external step_import : step -> hear -> hear option -> unit answer = "ocaml_dstore_step_import"
+external step_import_file : step -> string -> hear option -> unit answer = "ocaml_dstore_step_import_file"
+external step_pull : step -> string -> login option -> hear option -> unit answer = "ocaml_dstore_step_pull"
+external step_use_image : step -> string -> unit answer = "ocaml_dstore_step_use_image"
+external step_copy_in : step -> string -> hear -> unit answer = "ocaml_dstore_step_copy_in"
+external step_copy_in_file : step -> string -> string -> unit answer = "ocaml_dstore_step_copy_in_file"
+external step_copy_out : step -> string -> hear -> int answer = "ocaml_dstore_step_copy_out"
+external step_copy_out_file : step -> string -> string -> int answer = "ocaml_dstore_step_copy_out_file"
+
+(* Commands. *)
+
+external command_new : unit -> command answer = "ocaml_dstore_command_new"
+external command_arg : command -> string -> unit answer = "ocaml_dstore_command_arg"
+external command_entrypoint : command -> string array -> unit answer = "ocaml_dstore_command_entrypoint"
+external command_image_entrypoint : command -> unit answer = "ocaml_dstore_command_image_entrypoint"
+external command_cwd : command -> string -> unit answer = "ocaml_dstore_command_cwd"
+external command_env : command -> string -> string -> unit answer = "ocaml_dstore_command_env"
+external command_user : command -> string -> unit answer = "ocaml_dstore_command_user"
+external command_hostname : command -> string -> unit answer = "ocaml_dstore_command_hostname"
+external command_network : command -> string -> unit answer = "ocaml_dstore_command_network"
+external command_nano_cpus : command -> int -> unit answer = "ocaml_dstore_command_nano_cpus"
+external command_memory : command -> int -> unit answer = "ocaml_dstore_command_memory"
+external command_lease : command -> lease -> string -> unit answer = "ocaml_dstore_command_lease"
+external command_volume : command -> string -> string -> bool -> unit answer = "ocaml_dstore_command_volume"
+external command_bind : command -> string -> string -> bool -> unit answer = "ocaml_dstore_command_bind"
+
+external command_secret : command -> string -> string -> int * int -> int -> unit answer
+  = "ocaml_dstore_command_secret"
+
+external command_stdin : command -> string -> unit answer = "ocaml_dstore_command_stdin"
+external command_stdin_file : command -> string -> unit answer = "ocaml_dstore_command_stdin_file"
+external command_timeout : command -> int -> unit answer = "ocaml_dstore_command_timeout"
+external command_allow_failure : command -> bool -> unit answer = "ocaml_dstore_command_allow_failure"
+
+(* Caches. *)
+
+type request = { uid : int; gid : int; mode : int }
+
+type cache_info = {
+  cache : string;
+  generation : int;
+  cloned_by : int;
+  layers : int;
+  bytes : int;
+  made : int;
+  last_use : int;
+  leases : int;
+}
+
+external lease : store -> string -> request -> limits -> lease answer = "ocaml_dstore_lease"
+external lease_volume : lease -> string = "ocaml_dstore_lease_volume"
+external lease_generation : lease -> int = "ocaml_dstore_lease_generation"
+external lease_release : lease -> int answer = "ocaml_dstore_lease_release"
+external lease_discard : lease -> unit answer = "ocaml_dstore_lease_discard"
+external delete_cache : store -> string -> bool answer = "ocaml_dstore_delete_cache"
+external caches : store -> cache_info array answer = "ocaml_dstore_caches"
+
+(* The log. *)
+
+external log_collect : int -> unit answer = "ocaml_dstore_log_collect"
+external log_fetch : int -> hear -> unit answer = "ocaml_dstore_log_fetch"

@@ -1,0 +1,111 @@
+/* Callbacks: from the library, on the thread that made the call and without the runtime lock, into OCaml.
+ *
+ * Between taking the lock and letting go of it nothing here can raise, for that would jump over Rust's frames: nothing
+ * is allocated (OCaml takes the event apart, within its own try), the OCaml function is called by the _exn way, and
+ * the lock is let go of without a look at pending signals, whose handlers run soon enough in OCaml. */
+
+#include "stubs.h"
+
+/* An event as an OCaml integer: its address is even. */
+#define Val_event(event) ((value)(event) | 1)
+#define Event_val(v) ((struct event *)((v) & ~(value)1))
+
+static int32_t tell(struct listener *listener, struct event *event)
+{
+    value answer;
+    int32_t stop;
+    caml_acquire_runtime_system();
+    answer = caml_callback_exn(*listener->closure, Val_event(event));
+    stop = answer != Val_true;
+    if (Is_exception_result(answer)) {
+        *listener->raised = Extract_exception(answer);
+        listener->has_raised = true;
+    }
+    caml_enter_blocking_section_no_pending();
+    return stop;
+}
+
+int32_t tell_output(void *listener, int32_t channel, const char *bytes, size_t length)
+{
+    struct event event = {.number = channel, .bytes = bytes, .length = length};
+    return tell(listener, &event);
+}
+
+int32_t tell_written(void *listener, const char *bytes, size_t length)
+{
+    struct event event = {.bytes = bytes, .length = length};
+    return tell(listener, &event);
+}
+
+int32_t tell_wanted(void *listener, char *buffer, size_t capacity, size_t *length)
+{
+    struct event event = {.buffer = buffer, .capacity = capacity};
+    int32_t stop = tell(listener, &event);
+    *length = event.filled;
+    return stop;
+}
+
+int32_t tell_progress(void *listener, const char *status, const char *item, uint64_t current, uint64_t total)
+{
+    struct event event = {.texts = {status, item}, .amounts = {current, total}};
+    return tell(listener, &event);
+}
+
+int32_t tell_line(void *listener, int32_t level, const char *line, size_t length)
+{
+    struct event event = {.number = level, .bytes = line, .length = length};
+    return tell(listener, &event);
+}
+
+value call_end_heard(value call, value ok, const struct listener *first, const struct listener *second)
+{
+    CAMLparam1(call);
+    CAMLlocal1(raised);
+    const struct listener *listeners[] = {first, second};
+    size_t n;
+    ok = call_end(call, ok);
+    for (n = 0; n < 2; n++)
+        if (listeners[n] && listeners[n]->has_raised) {
+            raised = *listeners[n]->raised;
+            caml_raise(raised);
+        }
+    CAMLreturn(ok);
+}
+
+/* ---------------------------------------------------------------- what OCaml asks of an event */
+
+CAMLprim value ocaml_dstore_event_number(value event)
+{
+    return Val_int(Event_val(event)->number);
+}
+
+CAMLprim value ocaml_dstore_event_bytes(value event)
+{
+    return caml_alloc_initialized_string(Event_val(event)->length, Event_val(event)->bytes);
+}
+
+CAMLprim value ocaml_dstore_event_text(value event, value n)
+{
+    return caml_copy_string(Event_val(event)->texts[Int_val(n)]);
+}
+
+CAMLprim value ocaml_dstore_event_amount(value event, value n)
+{
+    return Val_long(Event_val(event)->amounts[Int_val(n)]);
+}
+
+CAMLprim value ocaml_dstore_event_capacity(value event)
+{
+    return Val_long(Event_val(event)->capacity);
+}
+
+/* The first `length` bytes of `bytes` are what was wanted. */
+CAMLprim value ocaml_dstore_event_fill(value event, value bytes, value length)
+{
+    size_t filled = Long_val(length);
+    if (filled > Event_val(event)->capacity || filled > caml_string_length(bytes))
+        caml_invalid_argument("Docker_store: a reader gave more than it was asked for");
+    memcpy(Event_val(event)->buffer, Bytes_val(bytes), filled);
+    Event_val(event)->filled = filled;
+    return Val_unit;
+}

@@ -1,0 +1,86 @@
+/* Results: look up, list, delete. */
+
+#include "stubs.h"
+
+CAMLprim value ocaml_dstore_result(value v_store, value v_id)
+{
+    CAMLparam2(v_store, v_id);
+    CAMLlocal1(v_call);
+    struct call *call;
+    struct cell *store;
+    const char *id;
+    bool present = false;
+
+    v_call = call_begin();
+    call = call_of(v_call);
+    store = call_enter(call, v_store);
+    id = call_text(call, "id", v_id);
+    if (call_ready(call)) {
+        caml_release_runtime_system();
+        call->status = dstore_store_result(store->object.store, id, &present, &call->error);
+        caml_acquire_runtime_system();
+    }
+    CAMLreturn(call_end(v_call, Val_bool(present)));
+}
+
+CAMLprim value ocaml_dstore_delete(value v_store, value v_id)
+{
+    CAMLparam2(v_store, v_id);
+    CAMLlocal1(v_call);
+    struct call *call;
+    struct cell *store;
+    const char *id;
+    bool deleted = false;
+
+    v_call = call_begin();
+    call = call_of(v_call);
+    store = call_enter(call, v_store);
+    id = call_text(call, "id", v_id);
+    if (call_ready(call)) {
+        caml_release_runtime_system();
+        call->status = dstore_store_delete(store->object.store, id, &deleted, &call->error);
+        caml_acquire_runtime_system();
+    }
+    CAMLreturn(call_end(v_call, Val_bool(deleted)));
+}
+
+/* An array of records: id, created, size. */
+static value array_of(const dstore_results *results)
+{
+    CAMLparam0();
+    CAMLlocal3(array, result, text);
+    size_t n, count = dstore_results_count(results);
+
+    array = caml_alloc(count, 0);
+    for (n = 0; n < count; n++) {
+        text = caml_copy_string(dstore_results_id(results, n));
+        result = caml_alloc_small(3, 0);
+        Field(result, 0) = text;
+        Field(result, 1) = Val_long(dstore_results_created(results, n));
+        Field(result, 2) = Val_long(dstore_results_size(results, n));
+        Store_field(array, n, result);
+    }
+    CAMLreturn(array);
+}
+
+CAMLprim value ocaml_dstore_results(value v_store)
+{
+    CAMLparam1(v_store);
+    CAMLlocal3(v_call, v_results, v_array);
+    struct call *call;
+    struct cell *store, *results;
+
+    v_call = call_begin();
+    v_results = handle_alloc(&results_kind, NULL);
+    call = call_of(v_call);
+    results = handle_cell(v_results);
+    store = call_enter(call, v_store);
+    if (call_ready(call)) {
+        caml_release_runtime_system();
+        call->status = dstore_store_results(store->object.store, &results->object.results, &call->error);
+        caml_acquire_runtime_system();
+    }
+    v_array = array_of(handle_cell(v_results)->object.results);
+    cell_end(handle_cell(v_results));
+    CAMLreturn(call_end(v_call, v_array));
+}

@@ -1,0 +1,215 @@
+/* Steps: begin, run, commit, abort, and what a step begins with. */
+
+#include "stubs.h"
+
+/* None where the result is there already. */
+CAMLprim value ocaml_dstore_begin(value v_store, value v_base, value v_id, value v_limits)
+{
+    CAMLparam4(v_store, v_base, v_id, v_limits);
+    CAMLlocal3(v_call, v_step, v_begun);
+    struct call *call;
+    struct cell *store, *step;
+    const char *base, *id;
+    struct limits limits;
+
+    v_begun = Val_none;
+    v_call = call_begin();
+    call = call_of(v_call);
+    store = call_enter(call, v_store);
+    base = call_optional_text(call, "base", v_base);
+    id = call_text(call, "id", v_id);
+    limits = call_limits(call, v_limits);
+    if (call_ready(call)) {
+        v_step = handle_alloc(&step_kind, store);
+        step = handle_cell(v_step);
+        caml_release_runtime_system();
+        call->status = dstore_store_begin(store->object.store, base, id, limits.timeout_ms, limits.cancel,
+                                          &step->object.step, &call->error);
+        caml_acquire_runtime_system();
+        if (step->object.step) {
+            v_begun = caml_alloc_small(1, 0);
+            Field(v_begun, 0) = v_step;
+        } else {
+            cell_end(step);
+        }
+    }
+    CAMLreturn(call_end(v_call, v_begun));
+}
+
+CAMLprim value ocaml_dstore_step_write_log(value v_step, value v_bytes)
+{
+    CAMLparam2(v_step, v_bytes);
+    CAMLlocal1(v_call);
+    struct call *call;
+    struct cell *step;
+    const char *bytes;
+    size_t length;
+
+    v_call = call_begin();
+    call = call_of(v_call);
+    step = call_enter(call, v_step);
+    bytes = call_bytes(call, v_bytes, &length);
+    if (call_ready(call)) {
+        caml_release_runtime_system();
+        call->status = dstore_step_write_log(step->object.step, bytes, length, &call->error);
+        caml_acquire_runtime_system();
+    }
+    CAMLreturn(call_end_unit(v_call));
+}
+
+CAMLprim value ocaml_dstore_step_run(value v_step, value v_command, value v_output)
+{
+    CAMLparam3(v_step, v_command, v_output);
+    CAMLlocal3(v_call, v_heard, v_raised);
+    struct listener output = {.closure = &v_heard, .raised = &v_raised};
+    struct call *call;
+    struct cell *step, *command;
+    int64_t exit_code = -1;
+
+    v_call = call_begin();
+    call = call_of(v_call);
+    step = call_enter(call, v_step);
+    command = call_enter(call, v_command);
+    if (call_ready(call)) {
+        /* Where nobody listens, nobody is woken for each piece. */
+        dstore_output_callback callback = Is_block(v_output) ? tell_output : NULL;
+        if (callback)
+            v_heard = Field(v_output, 0);
+        caml_release_runtime_system();
+        call->status = dstore_step_run(step->object.step, command->object.command, callback, &output, &exit_code,
+                                       &call->error);
+        caml_acquire_runtime_system();
+    }
+    CAMLreturn(call_end_heard(v_call, Val_long(exit_code), &output, NULL));
+}
+
+/* Ends a step by `end`; only one that another thread is in goes on. */
+static value end_step(value v_step, dstore_status (*end)(dstore_step *step, dstore_error **error))
+{
+    CAMLparam1(v_step);
+    CAMLlocal1(v_call);
+    struct call *call;
+    struct cell *step;
+
+    v_call = call_begin();
+    call = call_of(v_call);
+    step = call_enter(call, v_step);
+    if (call_ready(call)) {
+        caml_release_runtime_system();
+        call->status = end(step->object.step, &call->error);
+        if (call->status != DSTORE_BUSY)
+            cell_end(step);
+        caml_acquire_runtime_system();
+    }
+    CAMLreturn(call_end_unit(v_call));
+}
+
+CAMLprim value ocaml_dstore_step_commit(value v_step)
+{
+    return end_step(v_step, dstore_step_commit);
+}
+
+CAMLprim value ocaml_dstore_step_abort(value v_step)
+{
+    return end_step(v_step, dstore_step_abort);
+}
+
+/* ---------------------------------------------------------------- what a step begins with */
+
+CAMLprim value ocaml_dstore_step_import(value v_step, value v_read, value v_progress)
+{
+    CAMLparam3(v_step, v_read, v_progress);
+    CAMLlocal4(v_call, v_heard, v_raised, v_raised_too);
+    struct listener read = {.closure = &v_read, .raised = &v_raised};
+    struct listener progress = {.closure = &v_heard, .raised = &v_raised_too};
+    struct call *call;
+    struct cell *step;
+
+    v_call = call_begin();
+    call = call_of(v_call);
+    step = call_enter(call, v_step);
+    if (call_ready(call)) {
+        dstore_progress_callback callback = Is_block(v_progress) ? tell_progress : NULL;
+        if (callback)
+            v_heard = Field(v_progress, 0);
+        caml_release_runtime_system();
+        call->status = dstore_step_import(step->object.step, tell_wanted, &read, callback, &progress, &call->error);
+        caml_acquire_runtime_system();
+    }
+    CAMLreturn(call_end_heard(v_call, Val_unit, &read, &progress));
+}
+
+CAMLprim value ocaml_dstore_step_import_file(value v_step, value v_tar, value v_progress)
+{
+    CAMLparam3(v_step, v_tar, v_progress);
+    CAMLlocal3(v_call, v_heard, v_raised);
+    struct listener progress = {.closure = &v_heard, .raised = &v_raised};
+    struct call *call;
+    struct cell *step;
+    const char *tar;
+
+    v_call = call_begin();
+    call = call_of(v_call);
+    step = call_enter(call, v_step);
+    tar = call_text(call, "tar", v_tar);
+    if (call_ready(call)) {
+        dstore_progress_callback callback = Is_block(v_progress) ? tell_progress : NULL;
+        if (callback)
+            v_heard = Field(v_progress, 0);
+        caml_release_runtime_system();
+        call->status = dstore_step_import_file(step->object.step, tar, callback, &progress, &call->error);
+        caml_acquire_runtime_system();
+    }
+    CAMLreturn(call_end_heard(v_call, Val_unit, &progress, NULL));
+}
+
+/* The login is a user, a password, and a server or none. */
+CAMLprim value ocaml_dstore_step_pull(value v_step, value v_reference, value v_login, value v_progress)
+{
+    CAMLparam4(v_step, v_reference, v_login, v_progress);
+    CAMLlocal3(v_call, v_heard, v_raised);
+    struct listener progress = {.closure = &v_heard, .raised = &v_raised};
+    struct call *call;
+    struct cell *step;
+    const char *reference, *user = NULL, *password = NULL, *server = NULL;
+
+    v_call = call_begin();
+    call = call_of(v_call);
+    step = call_enter(call, v_step);
+    reference = call_text(call, "reference", v_reference);
+    if (Is_block(v_login)) {
+        user = call_text(call, "user", Field(Field(v_login, 0), 0));
+        password = call_text(call, "password", Field(Field(v_login, 0), 1));
+        server = call_optional_text(call, "server", Field(Field(v_login, 0), 2));
+    }
+    if (call_ready(call)) {
+        dstore_progress_callback callback = Is_block(v_progress) ? tell_progress : NULL;
+        if (callback)
+            v_heard = Field(v_progress, 0);
+        caml_release_runtime_system();
+        call->status = dstore_step_pull(step->object.step, reference, user, password, server, callback, &progress,
+                                        &call->error);
+        caml_acquire_runtime_system();
+    }
+    CAMLreturn(call_end_heard(v_call, Val_unit, &progress, NULL));
+}
+
+CAMLprim value ocaml_dstore_step_use_image(value v_step, value v_reference)
+{
+    CAMLparam2(v_step, v_reference);
+    CAMLlocal1(v_call);
+    struct call *call;
+    struct cell *step;
+    const char *reference;
+
+    v_call = call_begin();
+    call = call_of(v_call);
+    step = call_enter(call, v_step);
+    reference = call_text(call, "reference", v_reference);
+    if (call_ready(call)) {
+        caml_release_runtime_system();
+        call->status = dstore_step_use_image(step->object.step, reference, &call->error);
+        caml_acquire_runtime_system();
+    }
+    CAMLreturn(call_end_unit(v_call));
+}

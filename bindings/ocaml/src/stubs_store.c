@@ -1,0 +1,222 @@
+/* Stores and cancels. */
+
+#include "stubs.h"
+
+/* ---------------------------------------------------------------- cancels */
+
+CAMLprim value ocaml_dstore_cancel_new(value unit)
+{
+    value handle = handle_alloc(&cancel_kind, NULL);
+    (void)unit;
+    handle_cell(handle)->object.cancel = dstore_cancel_new();
+    return handle;
+}
+
+CAMLprim value ocaml_dstore_cancel_trigger(value cancel)
+{
+    dstore_cancel_trigger(handle_cell(cancel)->object.cancel);
+    return Val_unit;
+}
+
+CAMLprim value ocaml_dstore_cancel_is_triggered(value cancel)
+{
+    return Val_bool(dstore_cancel_is_triggered(handle_cell(cancel)->object.cancel));
+}
+
+/* ---------------------------------------------------------------- open and close */
+
+/* A setter's status need not be looked at: opening fails with the same error. */
+static void set_options(struct call *call, dstore_options *options, value settings)
+{
+    const char *engine = call_optional_text(call, "engine", Field(settings, 0));
+    const char *name = call_optional_text(call, "name", Field(settings, 1));
+    if (engine)
+        dstore_options_engine(options, engine, NULL);
+    if (name)
+        dstore_options_name(options, name, NULL);
+    dstore_options_strategy(options, Int_val(Field(settings, 2)), NULL);
+    dstore_options_sync(options, Bool_val(Field(settings, 3)), NULL);
+    if (Long_val(Field(settings, 4)) > 0)
+        dstore_options_connect_timeout(options, Long_val(Field(settings, 4)), NULL);
+}
+
+CAMLprim value ocaml_dstore_open(value v_root, value v_settings)
+{
+    CAMLparam2(v_root, v_settings);
+    CAMLlocal3(v_call, v_options, v_store);
+    struct call *call;
+    const char *root;
+    const dstore_options *options;
+    struct cell *store;
+
+    v_call = call_begin();
+    v_options = handle_alloc(&options_kind, NULL);
+    v_store = handle_alloc(&store_kind, NULL);
+    handle_cell(v_options)->object.options = dstore_options_new();
+    call = call_of(v_call);
+    store = handle_cell(v_store);
+    options = handle_cell(v_options)->object.options;
+    root = call_text(call, "root", v_root);
+    set_options(call, handle_cell(v_options)->object.options, v_settings);
+    if (call_ready(call)) {
+        caml_release_runtime_system();
+        call->status = dstore_store_open(root, options, &store->object.store, &call->error);
+        caml_acquire_runtime_system();
+    }
+    cell_end(handle_cell(v_options));
+    CAMLreturn(call_end(v_call, v_store));
+}
+
+/* Closing, too, is a call in the store: it is freed by whoever leaves last. */
+CAMLprim value ocaml_dstore_close(value v_store)
+{
+    CAMLparam1(v_store);
+    CAMLlocal1(v_call);
+    struct call *call;
+    struct cell *store;
+
+    v_call = call_begin();
+    call = call_of(v_call);
+    store = call_enter(call, v_store);
+    if (call_ready(call)) {
+        caml_release_runtime_system();
+        call->status = dstore_store_close(store->object.store, &call->error);
+        cell_end(store);
+        caml_acquire_runtime_system();
+    }
+    CAMLreturn(call_end_unit(v_call));
+}
+
+/* ---------------------------------------------------------------- what a store is called */
+
+/* The texts that do not change: root, prefix, state_dir, empty_dir, engine, api_version. */
+CAMLprim value ocaml_dstore_names(value v_store)
+{
+    CAMLparam1(v_store);
+    CAMLlocal2(names, text);
+    const dstore_store *store = handle_cell(v_store)->object.store;
+    const char *(*const getters[])(const dstore_store *) = {dstore_store_root,      dstore_store_prefix,
+                                                           dstore_store_state_dir, dstore_store_empty_dir,
+                                                           dstore_store_engine,    dstore_store_api_version};
+    size_t n, count = sizeof getters / sizeof *getters;
+
+    names = caml_alloc_tuple(count);
+    for (n = 0; n < count; n++) {
+        text = caml_copy_string(getters[n](store));
+        Store_field(names, n, text);
+    }
+    CAMLreturn(names);
+}
+
+CAMLprim value ocaml_dstore_log_file(value v_store, value v_id)
+{
+    CAMLparam2(v_store, v_id);
+    CAMLlocal2(v_call, v_path);
+    struct call *call;
+    struct cell *store;
+    const char *id;
+    char *path = NULL;
+
+    v_path = Val_unit;
+    v_call = call_begin();
+    call = call_of(v_call);
+    store = call_enter(call, v_store);
+    id = call_text(call, "id", v_id);
+    if (call_ready(call))
+        call->status = dstore_store_log_file(store->object.store, id, &path, &call->error);
+    if (path) {
+        v_path = caml_copy_string(path);
+        dstore_string_free(path);
+    }
+    CAMLreturn(call_end(v_call, v_path));
+}
+
+/* ---------------------------------------------------------------- upkeep */
+
+CAMLprim value ocaml_dstore_df(value v_store)
+{
+    CAMLparam1(v_store);
+    CAMLlocal2(v_call, v_free);
+    struct call *call;
+    struct cell *store;
+    double free[3] = {-1, -1, -1};
+    size_t n;
+
+    v_call = call_begin();
+    call = call_of(v_call);
+    store = call_enter(call, v_store);
+    if (call_ready(call)) {
+        caml_release_runtime_system();
+        call->status = dstore_store_df(store->object.store, &free[0], &free[1], &free[2], &call->error);
+        caml_acquire_runtime_system();
+    }
+    v_free = caml_alloc_float_array(3);
+    for (n = 0; n < 3; n++)
+        Store_double_flat_field(v_free, n, free[n]);
+    CAMLreturn(call_end(v_call, v_free));
+}
+
+CAMLprim value ocaml_dstore_count(value v_store, value v_counter)
+{
+    CAMLparam2(v_store, v_counter);
+    CAMLlocal1(v_call);
+    struct call *call;
+    struct cell *store;
+    uint64_t count = 0;
+
+    v_call = call_begin();
+    call = call_of(v_call);
+    store = call_enter(call, v_store);
+    if (call_ready(call))
+        call->status = dstore_store_count(store->object.store, Int_val(v_counter), &count, &call->error);
+    CAMLreturn(call_end(v_call, Val_long(count)));
+}
+
+CAMLprim value ocaml_dstore_purge(value v_store)
+{
+    CAMLparam1(v_store);
+    CAMLlocal2(v_call, v_purged);
+    struct call *call;
+    struct cell *store;
+    uint64_t containers = 0, images = 0, volumes = 0;
+
+    v_call = call_begin();
+    call = call_of(v_call);
+    store = call_enter(call, v_store);
+    if (call_ready(call)) {
+        caml_release_runtime_system();
+        call->status = dstore_store_purge(store->object.store, &containers, &images, &volumes, &call->error);
+        caml_acquire_runtime_system();
+    }
+    v_purged = caml_alloc_small(3, 0);
+    Field(v_purged, 0) = Val_long(containers);
+    Field(v_purged, 1) = Val_long(images);
+    Field(v_purged, 2) = Val_long(volumes);
+    CAMLreturn(call_end(v_call, v_purged));
+}
+
+CAMLprim value ocaml_dstore_complete_deletes(value v_store, value v_limits)
+{
+    CAMLparam2(v_store, v_limits);
+    CAMLlocal1(v_call);
+    struct call *call;
+    struct cell *store;
+    struct limits limits;
+
+    v_call = call_begin();
+    call = call_of(v_call);
+    store = call_enter(call, v_store);
+    limits = call_limits(call, v_limits);
+    if (call_ready(call)) {
+        caml_release_runtime_system();
+        call->status = dstore_store_complete_deletes(store->object.store, limits.timeout_ms, limits.cancel, &call->error);
+        caml_acquire_runtime_system();
+    }
+    CAMLreturn(call_end_unit(v_call));
+}
+
+CAMLprim value ocaml_dstore_version(value unit)
+{
+    (void)unit;
+    return caml_copy_string(dstore_version());
+}

@@ -1,0 +1,2 @@
+val kind : string
+val run : (unit -> 'a) list -> 'a list

@@ -1,0 +1,233 @@
+//! A layer: a plain volume with `upper/` and `work/`, which an overlay mount fills with what is changed.
+
+use std::ffi::CString;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{Mode, fstat, mkdirat, openat};
+use sha2::{Digest, Sha256};
+
+use crate::engine::volumes::Volume;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::cache::copy_direct::set_look;
+use crate::store::cache::head::{Kind, RootLook};
+use crate::store::cache::merge::Marks;
+use crate::store::cache::probe::Facts;
+use crate::store::cache::record::Looks;
+use crate::store::cache::strategy::Source;
+use crate::store::cache::walk::{self, FOLDER, Fault};
+use crate::store::cache::{tar, volumes, xattr};
+use crate::store::helper::Helper;
+use crate::store::names::hex;
+use crate::store::site::Site;
+use crate::wait::Wait;
+
+pub(super) fn upper(mountpoint: &str) -> String {
+    format!("{mountpoint}/upper")
+}
+
+pub(super) fn work(mountpoint: &str) -> String {
+    format!("{mountpoint}/work")
+}
+
+/// An empty directory to mount the first layer of a cache over.
+pub(super) fn lower(mountpoint: &str) -> String {
+    format!("{mountpoint}/lower")
+}
+
+/// Where the tree of a part is.
+pub(super) fn place(kind: Kind, mountpoint: &str) -> String {
+    match kind {
+        Kind::Whole => mountpoint.to_owned(),
+        Kind::Layer => upper(mountpoint),
+    }
+}
+
+/// Makes the directories of a new layer. The root of the mount will look like `upper`, so the owner costs nothing.
+pub(super) fn prepare(
+    site: &Site,
+    facts: &Facts,
+    volume: &Volume,
+    source: &Source<'_>,
+    top: Option<&str>,
+    wait: Wait<'_>,
+) -> Result<Looks> {
+    let mountpoint = volume.mountpoint.clone();
+    let (owner, mut root) = (source.owner, source.root);
+    let mut attributes = String::new();
+    if facts.reach {
+        let made = make_folders(Path::new(&mountpoint), source, top, &facts.marks());
+        attributes =
+            made.map_err(|fault| fault.into_error("making a layer in", Path::new(&mountpoint)))?;
+    } else {
+        // The engine's archives know whole seconds.
+        root.mtime.1 = 0;
+        let plain = RootLook {
+            mode: 0o755,
+            mtime: root.mtime,
+        };
+        let mut stream = Vec::new();
+        stream.extend(tar::folder("c/upper/", owner, root));
+        stream.extend(tar::folder("c/work/", (0, 0), plain));
+        if source.parts.is_empty() {
+            stream.extend(tar::folder("c/lower/", (0, 0), plain));
+        }
+        stream.resize(stream.len() + tar::END, 0);
+        let helper = Helper::create(site, &[(&volume.name, tar::PLACE)], wait)?;
+        helper.put("/", &mut stream.as_slice(), wait)?;
+        helper.remove()?;
+    }
+    Ok(Looks::Upper {
+        owner,
+        root,
+        attributes,
+        mountpoint,
+    })
+}
+
+fn make_folders(
+    mountpoint: &Path,
+    source: &Source<'_>,
+    top: Option<&str>,
+    marks: &Marks,
+) -> std::result::Result<String, Fault> {
+    let volume = walk::open_root(mountpoint)?;
+    mkdirat(&volume, c"work", Mode::RWXU)?;
+    if source.parts.is_empty() {
+        mkdirat(&volume, c"lower", Mode::RWXU)?;
+    }
+    mkdirat(&volume, c"upper", Mode::RWXU)?;
+    let upper = openat(&volume, c"upper", FOLDER, Mode::empty())?;
+    if let Some(top) = top {
+        // ACLs and the like of the root, as the last release left them.
+        let top = walk::open_root(Path::new(top))?;
+        xattr::copy(top.as_fd(), upper.as_fd(), |name| !(marks.is_own)(name))?;
+    }
+    set_look(&upper, source.owner, source.root)?;
+    attributes(&upper, marks)
+}
+
+/// A digest over a directory's attributes, but for the overlay's own; nothing where there are none.
+fn attributes(folder: &OwnedFd, marks: &Marks) -> std::result::Result<String, Fault> {
+    let mut names: Vec<CString> = xattr::list(folder.as_fd())?;
+    names.retain(|name| !(marks.is_own)(name.to_bytes()));
+    if names.is_empty() {
+        return Ok(String::new());
+    }
+    names.sort_unstable();
+    let mut digest = Sha256::new();
+    for name in names {
+        let value = xattr::get(folder.as_fd(), &name)?.unwrap_or_default();
+        for part in [name.to_bytes(), &value] {
+            digest.update((part.len() as u64).to_le_bytes());
+            digest.update(part);
+        }
+    }
+    Ok(hex(&digest.finalize()))
+}
+
+/// What became of a layer since it was prepared.
+pub(super) enum Changed {
+    /// It was written to; its root looks like this now.
+    Yes(RootLook),
+    No,
+    /// Somebody removed it.
+    Gone,
+}
+
+/// Looks whether anything was written to the layer in `volume`.
+pub(super) fn changed(
+    site: &Site,
+    facts: &Facts,
+    volume: &str,
+    looks: &Looks,
+    wait: Wait<'_>,
+) -> Result<Changed> {
+    let Looks::Upper { mountpoint, .. } = looks else {
+        return Ok(Changed::Gone);
+    };
+    if !facts.reach {
+        return changed_by_archive(site, volume, looks, wait);
+    }
+    let place = upper(mountpoint);
+    let place = Path::new(&place);
+    let doing = "looking at the layer";
+    let upper = match walk::open_root(place) {
+        Ok(upper) => upper,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Changed::Gone),
+        Err(e) => return Err(Fault::from(e).into_error(doing, place)),
+    };
+    let look = || -> std::result::Result<(Looks, RootLook, bool), Fault> {
+        let stat = fstat(&upper)?;
+        let root = walk::root_look(&stat);
+        let attributes = attributes(&upper, &facts.marks())?;
+        let now = Looks::Upper {
+            owner: (stat.st_uid, stat.st_gid),
+            root,
+            attributes,
+            mountpoint: mountpoint.clone(),
+        };
+        Ok((now, root, walk::names(&upper)?.is_empty()))
+    };
+    let (now, root, empty) = look().map_err(|fault| fault.into_error(doing, place))?;
+    // Whoever wrote and took it back has left the directory with a new time.
+    if empty && now == *looks {
+        return Ok(Changed::No);
+    }
+    tidy(Path::new(mountpoint));
+    if site.cache_options.sync {
+        walk::sync(place)?;
+    }
+    Ok(Changed::Yes(root))
+}
+
+/// Takes away what only a mount needed: a killed container may have left a half-copied file there.
+fn tidy(mountpoint: &Path) {
+    for name in ["work", "lower"] {
+        if let Err(e) = std::fs::remove_dir_all(mountpoint.join(name)) {
+            log::debug!("tidying the layer {}: {e}", mountpoint.display());
+        }
+    }
+}
+
+/// The same through the engine: `upper` as a tar stream, of which only the beginning is read.
+fn changed_by_archive(site: &Site, volume: &str, looks: &Looks, wait: Wait<'_>) -> Result<Changed> {
+    if volumes::find(site, volume, wait)?.is_none() {
+        return Ok(Changed::Gone);
+    }
+    let helper = Helper::create(site, &[(volume, tar::PLACE)], wait)?;
+    let mut stream = match helper.get(&upper(tar::PLACE), wait) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Changed::Gone),
+        stream => stream?,
+    };
+    let beginning = tar::root_entry(&mut stream).and_then(|root| {
+        let mut next = [0; tar::BLOCK];
+        stream.read_exact(&mut next)?;
+        Ok((root, next.iter().all(|b| *b == 0)))
+    });
+    let ((owner, root), empty) = beginning.map_err(|e| {
+        stream
+            .why()
+            .unwrap_or_else(|| Error::io(format_args!("looking at the layer {volume}"), &e))
+    })?;
+    drop(stream);
+    helper.remove()?;
+    match looks {
+        Looks::Upper {
+            owner: o, root: r, ..
+        } if empty
+            && (owner, root)
+                == (
+                    *o,
+                    RootLook {
+                        mtime: (r.mtime.0, 0),
+                        ..*r
+                    },
+                ) =>
+        {
+            Ok(Changed::No)
+        }
+        _ => Ok(Changed::Yes(root)),
+    }
+}

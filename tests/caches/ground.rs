@@ -1,0 +1,301 @@
+//! What the tests stand on: a root of their own, an engine asked without the library's help, leases looked into as files.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use docker_store::{CacheRequest, Lease, Limits, Options, Released, Store, Strategy};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// How a store clones caches and reaches the engine's volumes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    pub strategy: Strategy,
+    pub direct: bool,
+}
+
+impl Way {
+    pub const ALL: [Way; 4] = [
+        Way {
+            strategy: Strategy::Copy,
+            direct: true,
+        },
+        Way {
+            strategy: Strategy::Overlay,
+            direct: true,
+        },
+        Way {
+            strategy: Strategy::Copy,
+            direct: false,
+        },
+        Way {
+            strategy: Strategy::Overlay,
+            direct: false,
+        },
+    ];
+
+    pub fn options(self) -> Options {
+        let mut options = Options::new();
+        options.strategy(self.strategy).direct(self.direct);
+        options
+    }
+
+    /// As text, for a child process.
+    pub fn number(self) -> usize {
+        Way::ALL
+            .iter()
+            .position(|way| *way == self)
+            .expect("one of all")
+    }
+}
+
+/// Runs a test in each way.
+pub fn in_all_ways(test: impl Fn(Way)) {
+    for way in Way::ALL {
+        println!("-- {way:?}");
+        test(way);
+    }
+}
+
+/// A root that no other test has. Whatever is of it on the engine is removed when it is dropped.
+pub struct Root {
+    pub path: PathBuf,
+}
+
+impl Root {
+    pub fn new(name: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("docker-store-{name}-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir(&path).expect("a new folder for the root");
+        Root { path }
+    }
+
+    pub fn open(&self, way: Way) -> Store {
+        Store::open(&self.path, &way.options())
+            .unwrap_or_else(|e| panic!("no store ({e}); run the tests by `make test`"))
+    }
+
+    /// What the store named after this root has on the engine.
+    pub fn left(&self) -> Vec<String> {
+        self.volumes()
+            .into_iter()
+            .chain(self.containers())
+            .collect()
+    }
+
+    pub fn volumes(&self) -> Vec<String> {
+        let listed = get("/volumes");
+        let all = listed["Volumes"].as_array().cloned().unwrap_or_default();
+        let names = all.iter().filter_map(|v| v["Name"].as_str());
+        names
+            .filter(|name| name.starts_with(&self.prefix()))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    pub fn containers(&self) -> Vec<String> {
+        let listed = get("/containers/json?all=1");
+        let all = listed.as_array().cloned().unwrap_or_default();
+        let names = all
+            .iter()
+            .flat_map(|c| c["Names"].as_array().cloned().unwrap_or_default());
+        let names =
+            names.filter_map(|name| name.as_str().map(|n| n.trim_start_matches('/').to_owned()));
+        names
+            .filter(|name| name.starts_with(&self.prefix()))
+            .collect()
+    }
+
+    /// What all names of this root on the engine begin with.
+    pub fn prefix(&self) -> String {
+        let real = fs::canonicalize(&self.path).expect("the root");
+        let digest = Sha256::digest(real.as_os_str().as_encoded_bytes());
+        let hex: String = digest.iter().take(4).map(|b| format!("{b:02x}")).collect();
+        format!("obuilder-{}-", &hex[..7])
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        if UnixStream::connect(socket()).is_err() {
+            return;
+        }
+        for container in self.containers() {
+            request(
+                "DELETE",
+                &format!("/containers/{container}?force=1&v=1"),
+                None,
+            );
+        }
+        for volume in self.volumes() {
+            request("DELETE", &format!("/volumes/{volume}"), None);
+        }
+        request("DELETE", &format!("/images/{}empty", self.prefix()), None);
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+pub fn lease(store: &Store, name: &str) -> Lease {
+    store.cache(name, &CacheRequest::new()).expect("a lease")
+}
+
+/// Leases the cache, lets `change` change its files, and releases it.
+pub fn change(store: &Store, name: &str, change: impl FnOnce(&View)) -> Released {
+    let lease = lease(store, name);
+    change(&View::of(&lease));
+    lease.release().expect("released")
+}
+
+/// The files of the newest generation.
+pub fn newest(store: &Store, name: &str) -> BTreeMap<String, String> {
+    let lease = lease(store, name);
+    let files = View::of(&lease).files();
+    lease.discard().expect("discarded");
+    files
+}
+
+/// Waits until everything given up is gone.
+pub fn settle(store: &Store) {
+    store
+        .complete_deletes(&Limits::none())
+        .expect("all deletes done");
+}
+
+/// A lease, or any volume, as a directory of this machine: mounted as the engine would, for as long as this lives.
+pub struct View {
+    pub path: PathBuf,
+    mounted: bool,
+}
+
+impl View {
+    pub fn of(lease: &Lease) -> Self {
+        View::of_volume(lease.volume())
+    }
+
+    pub fn of_volume(name: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let volume = get(&format!("/volumes/{name}"));
+        let place = volume["Mountpoint"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no volume {name}"));
+        let Some(options) = volume["Options"]["o"].as_str() else {
+            return View {
+                path: PathBuf::from(place),
+                mounted: false,
+            };
+        };
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path =
+            std::env::temp_dir().join(format!("docker-store-view-{}-{number}", std::process::id()));
+        fs::create_dir_all(&path).expect("a mount point");
+        let mut mount = Command::new("mount");
+        let mount = mount
+            .args(["-t", "overlay", "-o", options, "overlay"])
+            .arg(&path);
+        let done = mount.output().expect("mount runs");
+        assert!(
+            done.status.success(),
+            "{options}: {}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        View {
+            path,
+            mounted: true,
+        }
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        fs::write(self.path.join(name), text).expect("written");
+    }
+
+    pub fn read(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.path.join(name)).ok()
+    }
+
+    pub fn remove(&self, name: &str) {
+        fs::remove_file(self.path.join(name)).expect("removed");
+    }
+
+    /// All files with their contents.
+    pub fn files(&self) -> BTreeMap<String, String> {
+        let mut files = BTreeMap::new();
+        collect(&self.path, &self.path, &mut files);
+        files
+    }
+}
+
+fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, String>) {
+    for entry in fs::read_dir(folder).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            collect(root, &path, files);
+        } else {
+            let name = path
+                .strip_prefix(root)
+                .expect("below")
+                .to_string_lossy()
+                .into_owned();
+            files.insert(name, fs::read_to_string(&path).expect("read"));
+        }
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        if self.mounted {
+            let done = Command::new("umount").arg(&self.path).status();
+            if done.is_ok_and(|status| status.success()) {
+                let _ = fs::remove_dir(&self.path);
+            } else {
+                eprintln!("{} stays mounted", self.path.display());
+            }
+        }
+    }
+}
+
+/// The socket of the engine, as the library would find it.
+fn socket() -> PathBuf {
+    let address = std::env::var("DOCKER_HOST")
+        .unwrap_or_else(|_| String::from("unix:///var/run/docker.sock"));
+    PathBuf::from(
+        address
+            .strip_prefix("unix://")
+            .expect("these tests speak to a unix socket"),
+    )
+}
+
+/// Asks the engine past the library, and gives the status and the answer.
+pub fn request(method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+    let mut stream =
+        UnixStream::connect(socket()).expect("an engine; run the tests by `make test`");
+    let body = body.map(Value::to_string).unwrap_or_default();
+    let head = format!(
+        "{method} /v1.41{path} HTTP/1.0\r\nHost: engine\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream
+        .write_all(head.as_bytes())
+        .and_then(|()| stream.write_all(body.as_bytes()))
+        .expect("sent");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("an answer");
+    let text = String::from_utf8_lossy(&answer);
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|s| s.parse().ok())
+        .expect("a status");
+    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+}
+
+pub fn get(path: &str) -> Value {
+    request("GET", path, None).1
+}

@@ -1,0 +1,247 @@
+//! C programs against the library, shared and static, on the real engine; and once more under valgrind.
+
+mod abi;
+mod common;
+
+use std::fmt::Write as _;
+use std::process::Command;
+use std::{env, fs};
+
+use abi::{Folder, Function, Linked, compile, run};
+use common::{Root, base_tar};
+
+/// Compiles `tests/c/NAME.c` both ways, runs it both ways, and once under valgrind. Nothing may be left on the engine.
+fn program(name: &str) {
+    let source = abi::root().join("tests/c").join(name).with_extension("c");
+    both_ways(name, &source);
+}
+
+fn both_ways(name: &str, source: &std::path::Path) {
+    let folder = Folder::new(name);
+    for linked in [Linked::Shared, Linked::Static] {
+        let file = folder.file(&format!("{name}-{linked:?}"));
+        compile(source, linked, &file);
+        in_a_root(name, &mut Command::new(&file));
+        if linked == Linked::Static {
+            // A debug build: valgrind can say what it finds, and optimised code has reads that confuse it.
+            in_a_root(name, valgrind().arg(&file));
+        }
+    }
+}
+
+/// Runs a program with a root of its own and the base as its arguments.
+fn in_a_root(name: &str, program: &mut Command) {
+    let root = Root::new(name);
+    let said = run(program.arg(&root.path).arg(base_tar()));
+    assert!(said.ends_with("ok\n"), "{said}");
+    // What was given up in the last moment is the next session's to remove.
+    root.open().close().expect("closed");
+    assert_eq!(root.leftovers(), Vec::<String>::new());
+}
+
+fn valgrind() -> Command {
+    let found = Command::new("valgrind").arg("--version").output();
+    assert!(
+        found.is_ok(),
+        "valgrind is missing: run the tests by `make test`, or install it"
+    );
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--quiet", "--error-exitcode=99", "--leak-check=full"]);
+    valgrind.args([
+        "--show-leak-kinds=definite,indirect,possible",
+        "--errors-for-leak-kinds=definite,indirect,possible",
+    ]);
+    valgrind.arg(format!(
+        "--suppressions={}",
+        abi::root().join("tests/c/valgrind.supp").display()
+    ));
+    valgrind
+}
+
+#[test]
+fn a_life_of_a_store() {
+    program("lifecycle");
+}
+
+#[test]
+fn bad_input_gets_a_clear_error_and_loses_nothing() {
+    program("errors");
+}
+
+#[test]
+fn an_engine_that_goes_away_does_not_end_the_process() {
+    program("sigpipe");
+}
+
+/// Each function of the header with NULL for each of its pointers in turn, the others being good.
+#[test]
+fn null_in_every_position_is_answered() {
+    let header = abi::header();
+    let mut calls = String::new();
+    for function in abi::functions(&header) {
+        call_with_nulls(&mut calls, &function);
+    }
+    assert!(calls.matches("NAMES").count() > 80, "{calls}");
+    let template =
+        fs::read_to_string(abi::root().join("tests/c/nulls.c")).expect("tests/c/nulls.c");
+    let folder = Folder::new("nulls-source");
+    let source = folder.file("nulls.c");
+    fs::write(&source, template.replace("/* CALLS */", &calls)).expect("a source file");
+    both_ways("nulls", &source);
+}
+
+fn call_with_nulls(calls: &mut String, function: &Function) {
+    let is_pointer = |kind: &str| kind.ends_with('*') || kind.ends_with("_callback");
+    let (always, _) = function.may_be_null();
+    let fails = function
+        .parameters
+        .last()
+        .is_some_and(|(kind, _)| kind == "dstore_error **");
+    let arguments = &function.parameters[..function.parameters.len() - usize::from(fails)];
+    let call = |is_null: &dyn Fn(&str) -> bool, error: &'static str| {
+        let values = arguments
+            .iter()
+            .map(|(kind, name)| match is_pointer(kind) && is_null(name) {
+                true => "NULL",
+                false => sample(kind),
+            });
+        let values: Vec<&str> = values.chain(fails.then_some(error)).collect();
+        format!("{}({})", function.name, values.join(", "))
+    };
+    let needed = arguments
+        .iter()
+        .filter(|(kind, name)| is_pointer(kind) && !always.contains(&name.as_str()));
+    let needed: Vec<&str> = needed.map(|(_, name)| name.as_str()).collect();
+    if !fails {
+        // A getter or a free: it answers something, and that is all.
+        for (_, null) in arguments.iter().filter(|(kind, _)| is_pointer(kind)) {
+            writeln!(calls, "    (void){};", call(&|name| name == null, "")).expect("in memory");
+        }
+        return;
+    }
+    for name in &needed {
+        let (told, silent) = (
+            call(&|n| n == *name, "&error"),
+            call(&|n| n == *name, "NULL"),
+        );
+        writeln!(
+            calls,
+            "    NAMES(\"{name}\", {told});\n    CHECK({silent} == DSTORE_INVALID_ARGUMENT);"
+        )
+        .expect("in memory");
+    }
+    if !needed.is_empty() {
+        writeln!(
+            calls,
+            "    CHECK({} == DSTORE_INVALID_ARGUMENT);",
+            call(&|_| true, "NULL")
+        )
+        .expect("in memory");
+    }
+}
+
+/// A good value of each type.
+fn sample(kind: &str) -> &'static str {
+    match kind {
+        "const dstore_store *" => "store",
+        "const dstore_options *" | "dstore_options *" => "options",
+        "const dstore_step *" | "dstore_step *" => "step",
+        "const dstore_command *" | "dstore_command *" => "command",
+        "const dstore_lease *" | "dstore_lease *" => "lease",
+        "const dstore_cancel *" => "cancel",
+        "const dstore_results *" => "results",
+        "const dstore_caches *" => "caches",
+        "const dstore_error *" => "some_error",
+        "const char *" => "\"/x\"",
+        "const char *const *" => "words",
+        "void *" => "NULL",
+        "dstore_error **" => "&error",
+        "char **" => "&string",
+        "dstore_store **" => "&new_store",
+        "dstore_step **" => "&new_step",
+        "dstore_command **" => "&new_command",
+        "dstore_lease **" => "&new_lease",
+        "dstore_results **" => "&new_results",
+        "dstore_caches **" => "&new_caches",
+        "dstore_outcome *" => "&outcome",
+        "dstore_released *" => "&released",
+        "bool *" => "&flag",
+        "uint64_t *" => "&number",
+        "int64_t *" => "&code",
+        "size_t *" => "&length",
+        "double *" => "&part",
+        "size_t" | "int32_t" | "uint32_t" | "int64_t" | "uint64_t" => "1",
+        "bool" => "true",
+        "dstore_output_callback" => "output",
+        "dstore_progress_callback" => "progress",
+        "dstore_read_callback" => "give",
+        "dstore_write_callback" => "take",
+        "dstore_work_callback" => "work",
+        "dstore_log_callback" => "line",
+        // Only of what is freed: NULL is all that is tried.
+        "dstore_error *" | "dstore_store *" | "dstore_cancel *" | "dstore_results *"
+        | "dstore_caches *" | "char *" => "NULL",
+        other => panic!("give the generated test a value of the type {other:?}"),
+    }
+}
+
+/// The numbers in a C program are those that `abi/values.txt` has kept since each was given; that Rust's are, too, is tested
+/// where they are.
+#[test]
+fn numbers_and_sizes_in_c_are_those_of_rust() {
+    let header = abi::header();
+    let (names, types) = abi::enumerators(&header);
+    let mut program =
+        String::from("#include <docker_store.h>\n#include <stdio.h>\nint main(void)\n{\n");
+    for name in names {
+        writeln!(program, "    printf(\"{name} %d\\n\", (int){name});").expect("in memory");
+    }
+    for name in types {
+        writeln!(
+            program,
+            "    printf(\"sizeof({name}) %d\\n\", (int)sizeof({name}));"
+        )
+        .expect("in memory");
+    }
+    program.push_str("    return 0;\n}\n");
+    let folder = Folder::new("layout");
+    let (source, file) = (folder.file("layout.c"), folder.file("layout"));
+    fs::write(&source, program).expect("a source file");
+    compile(&source, Linked::Static, &file);
+    let said = run(&mut Command::new(&file));
+    let values = abi::root().join("abi/values.txt");
+    if env::var_os("UPDATE_ABI").is_some() {
+        fs::write(&values, &said).expect("abi/values.txt");
+    }
+    let kept = fs::read_to_string(&values).expect("abi/values.txt");
+    assert_eq!(
+        said, kept,
+        "numbers never change; where new ones came, see them, and set UPDATE_ABI=1"
+    );
+}
+
+/// The programs that people start from.
+#[test]
+fn the_examples_build_once_and_find_it_again() {
+    let folder = Folder::new("examples");
+    for (name, first, second) in [
+        ("shortest", "building", "was there"),
+        ("demo", "0 hits, 6 built", "6 hits, 0 built"),
+    ] {
+        let file = folder.file(name);
+        compile(
+            &abi::root()
+                .join("examples/c")
+                .join(name)
+                .with_extension("c"),
+            Linked::Shared,
+            &file,
+        );
+        let root = Root::new(name);
+        for expected in [first, second] {
+            let said = run(Command::new(&file).arg(&root.path).arg(base_tar()));
+            assert!(said.trim_end().ends_with(expected), "{said}");
+        }
+        assert_eq!(root.leftovers_beside_caches(), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,113 @@
+//! What `make install` puts in place serves a C program by pkg-config alone and by CMake alone, and `make uninstall` takes it
+//! all away.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Says what it linked to: the version the header has and the version that runs.
+const PROGRAM: &str = r#"
+#include <docker_store.h>
+#include <stdio.h>
+int main(void)
+{
+    printf("%s %s\n", DSTORE_VERSION_STRING, dstore_version());
+    return 0;
+}
+"#;
+
+/// An installation below a new directory.
+struct Installed(PathBuf);
+
+impl Installed {
+    fn new(name: &str) -> Self {
+        let place = std::env::temp_dir().join(format!("docker-store-install-{}-{name}", std::process::id()));
+        std::fs::create_dir(&place).expect("a new directory");
+        let installed = Installed(place);
+        installed.make("install");
+        std::fs::write(installed.path("main.c"), PROGRAM).expect("written");
+        installed
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    fn make(&self, target: &str) {
+        let prefix = format!("PREFIX={}", self.path("usr").display());
+        // This test may itself run under make, whose flags are not meant for this one.
+        let mut make = Command::new("make");
+        make.args(["-s", "-C", env!("CARGO_MANIFEST_DIR"), target, &prefix]).env_remove("MAKEFLAGS");
+        run(&mut make);
+    }
+
+    /// Runs what was built, with the installed shared library in reach.
+    fn says(&self, program: &Path) -> String {
+        run(Command::new(program).env("LD_LIBRARY_PATH", self.path("usr/lib")))
+    }
+}
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Runs a command that must succeed, and gives what it printed.
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {}\n{out}\n{err}", output.status);
+    out.trim().to_owned()
+}
+
+fn shell(script: &str, at: &Installed) -> String {
+    run(Command::new("sh").args(["-ec", script]).current_dir(&at.0).env("PKG_CONFIG_PATH", at.path("usr/lib/pkgconfig")))
+}
+
+fn version() -> String {
+    format!("{0} {0}", env!("CARGO_PKG_VERSION"))
+}
+
+#[test]
+fn pkg_config_alone_links_the_shared_and_the_static_library() {
+    let at = Installed::new("pkg-config");
+    shell("cc -Wall -Wextra -Wpedantic -Werror main.c $(pkg-config --cflags --libs docker_store) -o shared", &at);
+    assert_eq!(at.says(&at.path("shared")), version());
+    let needed = shell("readelf -d shared", &at);
+    let abi = env!("CARGO_PKG_VERSION").rsplit_once('.').expect("three numbers").0;
+    assert!(needed.contains(&format!("[libdocker_store.so.{abi}]")), "{needed}");
+    // With no shared library about, the static one and what it needs.
+    shell("rm usr/lib/libdocker_store.so*", &at);
+    shell("cc -Wall -Werror main.c $(pkg-config --cflags --static --libs docker_store) -o static", &at);
+    assert_eq!(at.says(&at.path("static")), version());
+    assert_eq!(shell("pkg-config --modversion docker_store", &at), env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn cmake_alone_links_the_shared_and_the_static_library() {
+    let at = Installed::new("cmake");
+    let (major, rest) = env!("CARGO_PKG_VERSION").split_once('.').expect("three numbers");
+    let minor: u32 = rest.split('.').next().expect("two").parse().expect("a number");
+    let lists = format!(
+        "cmake_minimum_required(VERSION 3.13)\nproject(user C)\n\
+         find_package(docker_store {major}.{next} CONFIG QUIET)\n\
+         if(docker_store_FOUND)\nmessage(FATAL_ERROR \"served whoever asked for the next version\")\nendif()\n\
+         find_package(docker_store {major}.{minor} CONFIG REQUIRED)\n\
+         add_executable(shared main.c)\ntarget_link_libraries(shared docker_store::docker_store)\n\
+         add_executable(static main.c)\ntarget_link_libraries(static docker_store::static)\n",
+        next = minor + 1
+    );
+    std::fs::write(at.path("CMakeLists.txt"), lists).expect("written");
+    shell("cmake -S . -B build -DCMAKE_PREFIX_PATH=$PWD/usr >log && cmake --build build >>log || { cat log; exit 1; }", &at);
+    for program in ["build/shared", "build/static"] {
+        assert_eq!(at.says(&at.path(program)), version());
+    }
+}
+
+#[test]
+fn uninstalling_takes_away_every_file() {
+    let at = Installed::new("uninstall");
+    assert!(shell("find usr -type f -o -type l", &at).lines().count() >= 8);
+    at.make("uninstall");
+    assert_eq!(shell("find usr -type f -o -type l", &at), "");
+}
