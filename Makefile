@@ -23,7 +23,7 @@ USERLAND := target/base/userland.tar
 ZLIB := target/base/zlib
 ENGINE := scripts/engine run --
 
-.PHONY: build library help demo demo-real test test-quick test-real header lint install uninstall clean toolchain
+.PHONY: build library help demo demo-real test test-quick test-real header msrv lint install uninstall clean toolchain
 
 build: library
 	@echo
@@ -45,6 +45,7 @@ help:
 	@echo 'make test-quick  the tests that need no engine'
 	@echo 'make test-real   the test that compiles a real C project (some minutes)'
 	@echo 'make lint        formatting and lints'
+	@echo 'make msrv        check that the oldest Rust we promise builds it (root, Debian)'
 	@echo 'make header      write include/docker_store.h anew'
 	@echo 'make install     into PREFIX=$(PREFIX), under DESTDIR if set; make uninstall takes it away'
 	@echo 'make clean       remove what was built (not what is in the engine)'
@@ -96,6 +97,9 @@ lint: toolchain
 	$(CARGO) fmt --check
 	$(CARGO) clippy $(CARGOFLAGS) --all-targets -- -D warnings
 	@if command -v shellcheck >/dev/null; then echo shellcheck; shellcheck scripts/* .ci/run; else echo 'shellcheck is not there: the scripts were not checked'; fi
+
+msrv: toolchain
+	scripts/msrv target/msrv
 
 header: toolchain
 	UPDATE_HEADER=1 $(CARGO) test $(CARGOFLAGS) --test header

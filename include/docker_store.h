@@ -1029,7 +1029,7 @@ dstore_status dstore_step_import_file(dstore_step *step,
 /**
  * Begins with an image that the engine pulls from its registry, such as "debian:bookworm". Only
  * for a step without a base, and first. `user` and `password` are for a registry that asks for
- * them; the user "<token>" has an identity token for a password. `server` is the registry's
+ * them; the user `<token>` has an identity token for a password. `server` is the registry's
  * address, as in the reference.
  *
  * Blocks. May be NULL: server, progress, user_data; user and password, if both are.
@@ -1512,7 +1512,7 @@ dstore_status dstore_store_purge(const dstore_store *store,
 
 /**
  * Waits until everything that was given up (freed steps, released leases, deleted caches) has left
- * the engine. `timeout_ms` 0 is none.
+ * the engine. `timeout_ms` 0 is none. Also after dstore_store_close().
  *
  * Blocks. May be NULL: cancel.
  */

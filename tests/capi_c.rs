@@ -1,30 +1,39 @@
-//! C programs against the library, shared and static, on the real engine; and once more under valgrind.
+//! C programs against the library, shared and static, on the real engine; and once more under valgrind and sanitizers.
 
 mod abi;
 mod common;
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
 use abi::{Folder, Function, Linked, compile, run};
 use common::{Root, base_tar};
 
-/// Compiles `tests/c/NAME.c` both ways, runs it both ways, and once under valgrind. Nothing may be left on the engine.
+/// Runs `tests/c/NAME.c` in every way.
 fn program(name: &str) {
-    let source = abi::root().join("tests/c").join(name).with_extension("c");
-    both_ways(name, &source);
+    every_way(
+        name,
+        &abi::root().join("tests/c").join(name).with_extension("c"),
+    );
 }
 
-fn both_ways(name: &str, source: &std::path::Path) {
+/// Links a program to either library and runs it; and once more under valgrind, and under the sanitizers. Nothing may be left on
+/// the engine.
+fn every_way(name: &str, source: &Path) {
     let folder = Folder::new(name);
-    for linked in [Linked::Shared, Linked::Static] {
+    for linked in [Linked::Shared, Linked::Static, Linked::Sanitized] {
         let file = folder.file(&format!("{name}-{linked:?}"));
         compile(source, linked, &file);
         in_a_root(name, &mut Command::new(&file));
-        if linked == Linked::Static {
-            // A debug build: valgrind can say what it finds, and optimised code has reads that confuse it.
-            in_a_root(name, valgrind().arg(&file));
+        match linked {
+            Linked::Shared => {}
+            Linked::Static => in_a_root(name, valgrind().arg(&file)),
+            Linked::Sanitized => {
+                let symbols = run(Command::new("nm").arg(&file));
+                assert!(symbols.contains("__asan_init"), "the sanitizer was not on");
+            }
         }
     }
 }
@@ -51,10 +60,6 @@ fn valgrind() -> Command {
         "--show-leak-kinds=definite,indirect,possible",
         "--errors-for-leak-kinds=definite,indirect,possible",
     ]);
-    valgrind.arg(format!(
-        "--suppressions={}",
-        abi::root().join("tests/c/valgrind.supp").display()
-    ));
     valgrind
 }
 
@@ -87,7 +92,7 @@ fn null_in_every_position_is_answered() {
     let folder = Folder::new("nulls-source");
     let source = folder.file("nulls.c");
     fs::write(&source, template.replace("/* CALLS */", &calls)).expect("a source file");
-    both_ways("nulls", &source);
+    every_way("nulls", &source);
 }
 
 fn call_with_nulls(calls: &mut String, function: &Function) {
@@ -225,7 +230,7 @@ fn numbers_and_sizes_in_c_are_those_of_rust() {
 fn the_examples_build_once_and_find_it_again() {
     let folder = Folder::new("examples");
     for (name, first, second) in [
-        ("shortest", "building", "was there"),
+        ("shortest", "built", "was there"),
         ("demo", "0 hits, 6 built", "6 hits, 0 built"),
     ] {
         let file = folder.file(name);

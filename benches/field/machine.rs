@@ -21,7 +21,7 @@ pub(crate) fn describe(world: &World) -> String {
         ("kernel", first("/proc/sys/kernel/osrelease")),
         (
             "engine",
-            engine("Docker {{.ServerVersion}}, {{.Driver}} on {{range .DriverStatus}}{{index . 1}} {{end}}"),
+            engine("Docker {{.ServerVersion}}, {{.Driver}} on {{index (index .DriverStatus 0) 1}}"),
         ),
         ("`docker`", said("docker", &["--version"])),
         (

@@ -95,7 +95,8 @@ fn main() {
     let kind = if quick { "A quick run: few rounds, small amounts." } else { "A whole run." };
     let preface = format!(
         "# Benchmarks\n\nWritten by `make bench` on {}, in {minutes:.1} minutes. {kind} Every way is measured in turns with the \
-         others, so that noise falls on all; what counts is a ratio, not a time. The load of the machine was {load:.2} when \
+         others, so that noise falls on all; what counts is a ratio, not a time. Ratios are given of the minima, and by rounds: the \
+         median of what one way took in each round over what the other did. The load of the machine was {load:.2} when \
          it began and {:.2} when it ended.\n\n{machine}\n## What had to be reached\n",
         machine::today(),
         machine::load(),

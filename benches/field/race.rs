@@ -37,48 +37,65 @@ impl<'a> Way<'a> {
     }
 }
 
-/// What one way took, sorted; seconds, or whatever else was counted.
+/// What one way took: seconds, or whatever else was counted.
 #[derive(Clone, Debug)]
 pub(crate) struct Series {
     pub(crate) name: String,
+    /// In the order in which they were measured.
     values: Vec<f64>,
 }
 
 impl Series {
-    pub(crate) fn new(name: &str, mut values: Vec<f64>) -> Self {
+    pub(crate) fn new(name: &str, values: Vec<f64>) -> Self {
         assert!(!values.is_empty(), "{name} was never measured");
-        values.sort_by(f64::total_cmp);
-        Series { name: name.to_owned(), values }
-    }
-
-    pub(crate) fn minimum(&self) -> f64 {
-        self.values[0]
-    }
-
-    pub(crate) fn median(&self) -> f64 {
-        let half = self.values.len() / 2;
-        match self.values.len() % 2 {
-            0 => (self.values[half - 1] + self.values[half]) / 2.0,
-            _ => self.values[half],
+        Series {
+            name: name.to_owned(),
+            values,
         }
     }
 
+    pub(crate) fn minimum(&self) -> f64 {
+        self.values.iter().copied().fold(f64::MAX, f64::min)
+    }
+
+    pub(crate) fn median(&self) -> f64 {
+        median(self.values.clone())
+    }
+
     pub(crate) fn maximum(&self) -> f64 {
-        self.values[self.values.len() - 1]
+        self.values.iter().copied().fold(f64::MIN, f64::max)
+    }
+
+    /// This over `other`: the median of what it is in each round. A machine that is slow for a while is slow for both.
+    pub(crate) fn paired(&self, other: &Series) -> f64 {
+        let rounds = self.values.len().min(other.values.len());
+        let of = |series: &Series, round: usize| {
+            let turn = series.values.len() / rounds;
+            median(series.values[round * turn..(round + 1) * turn].to_vec())
+        };
+        median((0..rounds).map(|n| of(self, n) / of(other, n)).collect())
     }
 
     /// The same of one of so many.
     pub(crate) fn divided(&self, by: f64) -> Self {
-        let values = self.values.iter().map(|value| value / by).collect();
-        Series { name: self.name.clone(), values }
+        Series::new(&self.name, self.values.iter().map(|value| value / by).collect())
     }
 
     pub(crate) fn named(&self, name: &str) -> Self {
-        Series { name: name.to_owned(), values: self.values.clone() }
+        Series::new(name, self.values.clone())
     }
 
     pub(crate) fn count(&self) -> usize {
         self.values.len()
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let half = values.len() / 2;
+    match values.len() % 2 {
+        0 => (values[half - 1] + values[half]) / 2.0,
+        _ => values[half],
     }
 }
 

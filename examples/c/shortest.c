@@ -3,38 +3,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void check(dstore_status status, dstore_error *error)
-{
-    if (status != DSTORE_OK) {
-        fprintf(stderr, "%s\n", dstore_error_message(error));
-        exit(1);
-    }
-}
-#define TRY(call) do { dstore_error *error; dstore_status status = (call); check(status, error); } while (0)
+#define TRY(call) do { dstore_error *error; if ((call) != DSTORE_OK) { \
+        fprintf(stderr, "%s\n", dstore_error_message(error)); exit(1); } } while (0)
 
 int main(int argc, char **argv)
 {
+    const char *words[] = {"sh", "-c", "echo hello >/hello"};
     dstore_store *store;
     dstore_step *step;
     dstore_command *command;
-    const char *words[] = {"sh", "-c", "echo hello >/hello"};
-
     TRY(dstore_store_open(argc > 1 ? argv[1] : "store", NULL, &store, &error));
     TRY(dstore_store_begin(store, NULL, "base", 0, NULL, &step, &error));
     if (step) { /* else it has been built before */
         TRY(dstore_step_import_file(step, argc > 2 ? argv[2] : "base.tar", NULL, NULL, &error));
         TRY(dstore_step_commit(step, &error));
-        dstore_step_free(step);
     }
+    dstore_step_free(step);
     TRY(dstore_store_begin(store, "base", "hello", 0, NULL, &step, &error));
-    puts(step ? "building" : "was there");
     if (step) {
         TRY(dstore_command_new(words, 3, &command, &error));
         TRY(dstore_step_run(step, command, NULL, NULL, NULL, &error));
         TRY(dstore_step_commit(step, &error));
         dstore_command_free(command);
-        dstore_step_free(step);
     }
+    puts(step ? "built" : "was there");
+    dstore_step_free(step);
     dstore_store_free(store);
     return 0;
 }

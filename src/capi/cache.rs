@@ -25,6 +25,15 @@ struct Row {
     info: CacheInfo,
 }
 
+impl Row {
+    fn bytes(&self) -> i64 {
+        self.info
+            .bytes
+            .and_then(|bytes| bytes.try_into().ok())
+            .unwrap_or(-1)
+    }
+}
+
 impl dstore_caches {
     fn get<T>(&self, index: usize, otherwise: T, get: impl FnOnce(&Row) -> T) -> T {
         self.0.get(index).map_or(otherwise, get)
@@ -162,14 +171,8 @@ pub unsafe extern "C" fn dstore_caches_layers(caches: *const dstore_caches, inde
 /// Does not block. May be NULL: caches.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_caches_bytes(caches: *const dstore_caches, index: usize) -> i64 {
-    let bytes = |row: &Row| {
-        row.info
-            .bytes
-            .and_then(|bytes| bytes.try_into().ok())
-            .unwrap_or(-1)
-    };
     // SAFETY: what the header says of the pointers.
-    unsafe { getter(caches, -1, |caches| caches.get(index, -1, bytes)) }
+    unsafe { getter(caches, -1, |caches| caches.get(index, -1, Row::bytes)) }
 }
 
 /// When the cache at `index` was made, in seconds since 1970; 0 beyond the end.

@@ -2,8 +2,8 @@
 //!
 //! A type or function has the same name on both sides. Each file holds one C type and its calls; under them lie
 //! [`boundary`] (nothing unwinds into C, a failure becomes a status), [`arguments`] (nothing that C hands in is trusted) and
-//! [`handle`] (what a C pointer to one of our objects is). To add a call: write it beside its like, then `make header`, and
-//! add it to `abi/symbols.txt`.
+//! [`handle`] (what a C pointer to one of our objects is). To add a call: write it beside its like, then `make header`,
+//! and `UPDATE_ABI=1 cargo test --test symbols` to list it; for a new number, the same with `--test capi_c`.
 
 // With the transports, the one place that has to be. Every block says why it may.
 #![allow(unsafe_code)]

@@ -76,7 +76,7 @@ pub unsafe extern "C" fn dstore_step_import_file(
 
 /// Begins with an image that the engine pulls from its registry, such as "debian:bookworm". Only
 /// for a step without a base, and first. `user` and `password` are for a registry that asks for
-/// them; the user "<token>" has an identity token for a password. `server` is the registry's
+/// them; the user `<token>` has an identity token for a password. `server` is the registry's
 /// address, as in the reference.
 ///
 /// Blocks. May be NULL: server, progress, user_data; user and password, if both are.

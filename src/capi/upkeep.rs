@@ -156,7 +156,7 @@ pub unsafe extern "C" fn dstore_store_purge(
 }
 
 /// Waits until everything that was given up (freed steps, released leases, deleted caches) has left
-/// the engine. `timeout_ms` 0 is none.
+/// the engine. `timeout_ms` 0 is none. Also after dstore_store_close().
 ///
 /// Blocks. May be NULL: cancel.
 #[unsafe(no_mangle)]

@@ -72,14 +72,11 @@ impl Deletes {
         Ok(())
     }
 
-    /// Waits for the worker to end. Called once nothing more is pushed.
+    /// Waits for the worker to end. Called by whoever closes the store, never by a job.
     pub(crate) fn join(&self) {
         let worker = self.state.lock().worker.take();
         if let Some(worker) = worker {
-            // The worker itself may hold the last reference to the site.
-            if worker.thread().id() != std::thread::current().id() {
-                let _ = worker.join();
-            }
+            let _ = worker.join();
         }
     }
 }

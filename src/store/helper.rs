@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::engine::BodyReader;
 use crate::error::{ErrorKind, Result};
+use crate::store::lock::FileLock;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
@@ -44,7 +45,7 @@ impl<'a> Helper<'a> {
         let id = match site.engine.create_container(&name, &spec, wait) {
             // The first helper of this store, or somebody removed the image.
             Err(e) if e.kind() == ErrorKind::NotFound => {
-                import_empty_image(site, wait)?;
+                make_empty_image(site, wait)?;
                 site.engine.create_container(&name, &spec, wait)?
             }
             made => made?,
@@ -83,16 +84,22 @@ impl Drop for Helper<'_> {
     }
 }
 
-/// Makes the image that helpers are made of: no files at all, so no registry is needed.
-pub(crate) fn import_empty_image(site: &Site, wait: Wait<'_>) -> Result<()> {
-    let label = format!("LABEL docker-store.prefix={}", site.names.prefix());
-    site.engine.import_image(
-        &mut EMPTY_TAR.as_slice(),
-        &site.names.empty_image(),
-        Some(&label),
-        wait,
-        |_| Ok(()),
-    )
+/// Makes the image that helpers are made of, if nobody else does: no files at all, so no registry is needed.
+pub(crate) fn make_empty_image(site: &Site, wait: Wait<'_>) -> Result<()> {
+    // Two imports at once would take the name from each other, and leave an image without one.
+    let lock = FileLock::take(&site.paths.own().join("empty-image"), wait)?;
+    let name = site.names.empty_image();
+    let made = match site.engine.image_exists(&name, wait) {
+        Ok(false) => {
+            let label = format!("LABEL docker-store.prefix={}", site.names.prefix());
+            let change = Some(label.as_str());
+            site.engine
+                .import_image(&mut EMPTY_TAR.as_slice(), &name, change, wait, |_| Ok(()))
+        }
+        there => there.map(drop),
+    };
+    lock.remove();
+    made
 }
 
 /// A mount of a volume. `NoCopy` always: else the engine fills an empty volume from the image and re-owns its root.

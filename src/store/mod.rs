@@ -237,13 +237,13 @@ impl Store {
         self.caches.strategy(&self.site)
     }
 
-    /// Waits until everything that was given up has left the engine.
+    /// Waits until everything that was given up has left the engine. Also once the store is closed.
     ///
     /// # Errors
     ///
     /// [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled), as `limits` says.
     pub fn complete_deletes(&self, limits: &Limits) -> Result<()> {
-        self.site.check_open("completing deletes")?;
+        // Also after closing: what steps and leases hold is given up later still.
         self.caches.retry_deletes(&self.site)?;
         self.site
             .deletes

@@ -12,6 +12,9 @@ use crate::error::{Error, Result};
 use crate::store::lock::FileLock;
 use crate::wait::Wait;
 
+/// How many hex digits a session's id has.
+pub(crate) const ID_LENGTH: usize = 20;
+
 /// A live session of this process.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -109,6 +112,7 @@ mod tests {
             Session::begin(&folder).expect("two"),
         );
         assert_ne!(one.id(), two.id());
+        assert_eq!(one.id().len(), ID_LENGTH);
         assert_ne!(one.unique(), one.unique());
         std::fs::write(folder.join("0123456789abcdef0123"), "").expect("a dead session's file");
         sweep(&folder).expect("a sweep");

@@ -103,6 +103,8 @@ pub fn enumerators(header: &str) -> (Vec<&str>, Vec<&str>) {
 pub enum Linked {
     Shared,
     Static,
+    /// The static one, under the address and undefined behaviour sanitizers.
+    Sanitized,
 }
 
 /// Compiles a C program as strictly as can be.
@@ -125,8 +127,14 @@ pub fn compile(source: &Path, linked: Linked, program: &Path) {
         .arg(source)
         .arg("-o")
         .arg(program);
+    if linked == Linked::Sanitized {
+        cc.args([
+            "-fsanitize=address,undefined",
+            "-fno-sanitize-recover=undefined",
+        ]);
+    }
     match linked {
-        Linked::Static => cc.arg(library("a")).args(static_libs()),
+        Linked::Static | Linked::Sanitized => cc.arg(library("a")).args(static_libs()),
         Linked::Shared => {
             // A program asks for the library by its SONAME, which cargo's file is not called.
             let folder = program.parent().expect("a folder").join("lib");

@@ -14,14 +14,19 @@ static int uploads, gone;
 static pthread_t conversations[1000];
 static size_t conversation_count; /* the serving thread's, and main's once that has ended */
 
+static void say(int connection, const char *text)
+{
+    send(connection, text, strlen(text), MSG_NOSIGNAL);
+}
+
 static void answer(int connection, const char *status, const char *body)
 {
     char text[500];
-    int length = snprintf(text, sizeof text,
-                          "HTTP/1.1 %s\r\nApi-Version: 1.41\r\nServer: Docker\r\nContent-Type: application/json\r\n"
-                          "Content-Length: %zu\r\n\r\n%s",
-                          status, strlen(body), body);
-    send(connection, text, (size_t)length, MSG_NOSIGNAL);
+    snprintf(text, sizeof text,
+             "HTTP/1.1 %s\r\nApi-Version: 1.41\r\nServer: Docker\r\nContent-Type: application/json\r\n"
+             "Content-Length: %zu\r\n\r\n%s",
+             status, strlen(body), body);
+    say(connection, text);
 }
 
 /* Reads one request, without its body. */
@@ -43,7 +48,7 @@ static void *converse(void *user_data)
     char text[8000];
     while (request(connection, text, sizeof text) && !__atomic_load_n(&gone, __ATOMIC_SEQ_CST)) {
         if (strncmp(text, "HEAD ", 5) == 0)
-            send(connection, "HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nServer: Docker\r\n\r\n", 56, MSG_NOSIGNAL);
+            say(connection, "HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nServer: Docker\r\n\r\n");
         else if (strstr(text, "/_ping"))
             answer(connection, "200 OK", "OK");
         else if (strstr(text, "/images/create")) {

@@ -69,6 +69,7 @@ pub struct Root {
 
 impl Root {
     pub fn new(name: &str) -> Self {
+        log_to_stderr();
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("docker-store-{name}-{}-{number}", std::process::id());
@@ -261,7 +262,7 @@ impl Drop for View {
 }
 
 /// The socket of the engine, as the library would find it.
-fn socket() -> PathBuf {
+pub fn socket() -> PathBuf {
     let address = std::env::var("DOCKER_HOST")
         .unwrap_or_else(|_| String::from("unix:///var/run/docker.sock"));
     PathBuf::from(
@@ -298,4 +299,21 @@ pub fn request(method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
 
 pub fn get(path: &str) -> Value {
     request("GET", path, None).1
+}
+
+/// Prints what the library logs, where `DOCKER_STORE_TEST_LOG` asks for it.
+pub fn log_to_stderr() {
+    struct Printer;
+    impl log::Log for Printer {
+        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+            true
+        }
+        fn log(&self, record: &log::Record<'_>) {
+            eprintln!("[{}] {}", record.level(), record.args());
+        }
+        fn flush(&self) {}
+    }
+    if std::env::var_os("DOCKER_STORE_TEST_LOG").is_some() && log::set_logger(&Printer).is_ok() {
+        log::set_max_level(log::LevelFilter::Debug);
+    }
 }

@@ -9,8 +9,9 @@ type main = { notify : unit -> unit; stop : unit -> unit; lock : Mutex.t; posted
 
 type t = {
   main : main;
-  (* How to cancel the callback that the worker waits for. *)
-  mutable hearing : unit -> unit;
+  (* The callback that the worker waits for, to be cancelled with the call. *)
+  mutable heard : unit Lwt.t;
+  mutable cancelled : bool;
 }
 
 let main () =
@@ -50,7 +51,9 @@ let in_main t f =
   in
   post t.main (fun () ->
       let promise = Lwt.apply f () in
-      t.hearing <- (fun () -> Lwt.cancel promise);
+      t.heard <- Lwt.bind promise (fun _ -> Lwt.return_unit);
+      (* Already: [f] itself may have cancelled the call. *)
+      if t.cancelled then Lwt.cancel t.heard;
       Lwt.on_any promise (fun value -> set (Ok value)) (fun e -> set (Error e)));
   Mutex.lock lock;
   while Option.is_none !answer do
@@ -71,7 +74,8 @@ let cancellable t cancel result =
     (function
       | Lwt.Canceled when Lwt.is_sleeping result ->
         Cancel.trigger cancel;
-        t.hearing ();
+        t.cancelled <- true;
+        Lwt.cancel t.heard;
         Lwt.bind result (function
           | Error { Error.status = Cancelled; _ } -> Lwt.fail Lwt.Canceled
           | answer -> Lwt.return answer)
@@ -79,7 +83,7 @@ let cancellable t cancel result =
 
 (* Makes the blocking call [f] in a worker. [cancel] is one that was given to it, for the promise to turn on. *)
 let run ?cancel f =
-  let t = { main = main (); hearing = ignore } in
+  let t = { main = main (); heard = Lwt.return_unit; cancelled = false } in
   let result, resolver = Lwt.wait () in
   let job () =
     let answer = match f t with answer -> Ok answer | exception e -> Error e in

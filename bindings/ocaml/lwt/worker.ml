@@ -13,7 +13,12 @@ let idle : t list ref = ref []
 let idle_count = ref 0
 
 (* Signals are for the thread of the event loop: what a handler raises must not end up in a call of somebody else's. *)
-let block_signals () = ignore (Thread.sigmask Unix.SIG_BLOCK (List.init 28 (fun n -> -n - 1)))
+let block_signals () =
+  let open Sys in
+  let signals =
+    [ sigalrm; sighup; sigint; sigquit; sigterm; sigusr1; sigusr2; sigchld; sigcont; sigtstp; sigttin; sigttou ]
+  in
+  ignore (Thread.sigmask SIG_BLOCK signals : int list)
 
 (* With the lock: waits for a job, unless enough others do. *)
 let next worker =

@@ -160,23 +160,6 @@ pub(super) fn whole(volume: Volume, size: Option<Size>) -> Part {
     }
 }
 
-/// Makes a whole volume.
-pub(super) fn create_whole(
-    site: &Site,
-    cache: &str,
-    generation: u64,
-    wait: Wait<'_>,
-) -> Result<Volume> {
-    volumes::create(
-        site,
-        KIND,
-        &whole_name(site, cache, generation),
-        cache,
-        &json!({}),
-        wait,
-    )
-}
-
 fn set_root(place: &Path, owner: (u32, u32), look: RootLook) -> Result<()> {
     let set = walk::open_root(place)
         .map_err(Fault::from)

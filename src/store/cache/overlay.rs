@@ -1,6 +1,8 @@
 //! The overlay strategy: a generation is a list of layers, and a lease is one fresh layer over them, which the engine mounts
 //! when a container starts. No byte is copied, neither on clone nor on release.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -40,32 +42,7 @@ impl Cloning for Overlay<'_> {
         names: &[String],
         wait: Wait<'_>,
     ) -> Made<Looks> {
-        let Some(extra) = &self.0.overlay else {
-            return Err(Failed::Lost(String::from(UNMOUNTABLE)));
-        };
-        let mut lowers = Vec::new();
-        // The topmost comes first in a mount.
-        for part in source.parts.iter().rev() {
-            lowers.push(self.place(site, part, wait)?);
-        }
-        let volume = volumes::create(site, "layer", &names[1], source.cache, &json!({}), wait)?;
-        let top = lowers.first().cloned();
-        if lowers.is_empty() {
-            // A mount needs one.
-            lowers.push(layer::lower(&volume.mountpoint));
-        }
-        let paths = (
-            layer::upper(&volume.mountpoint),
-            layer::work(&volume.mountpoint),
-        );
-        let options = mount_options(&lowers, (&paths.0, &paths.1), extra);
-        if options.len() > OPTIONS_MAX {
-            return Err(Failed::TooDeep);
-        }
-        let looks = layer::prepare(site, self.0, &volume, source, top.as_deref(), wait)?;
-        let options = json!({ "type": "overlay", "device": "overlay", "o": options });
-        volumes::create(site, "lease", &names[0], source.cache, &options, wait)?;
-        Ok(looks)
+        self.stack(site, source, names, true, wait)
     }
 
     fn detach(&self, site: &Site, names: &[String], wait: Wait<'_>) -> Result<()> {
@@ -113,16 +90,56 @@ impl Cloning for Overlay<'_> {
 const UNMOUNTABLE: &str = "its layers cannot be mounted on this engine any more";
 
 impl Overlay<'_> {
+    /// Makes a fresh layer over `source`. One that may become a layer `grows`: then there must be room for it in a mount, or
+    /// nothing could read the cache any more.
+    fn stack(
+        &self,
+        site: &Site,
+        source: &Source<'_>,
+        names: &[String],
+        grows: bool,
+        wait: Wait<'_>,
+    ) -> Made<Looks> {
+        let Some(extra) = &self.0.overlay else {
+            return Err(Failed::Lost(String::from(UNMOUNTABLE)));
+        };
+        let mut lowers = Vec::new();
+        // The topmost comes first in a mount.
+        for part in source.parts.iter().rev() {
+            lowers.push(self.place(site, part, wait)?);
+        }
+        let volume = volumes::create(site, "layer", &names[1], source.cache, &json!({}), wait)?;
+        let top = lowers.first().cloned();
+        if lowers.is_empty() {
+            // A mount needs one.
+            lowers.push(layer::lower(&volume.mountpoint));
+        }
+        let (upper, work) = (
+            layer::upper(&volume.mountpoint),
+            layer::work(&volume.mountpoint),
+        );
+        let options = mount_options(&lowers, (&upper, &work), extra);
+        let room = if grows { escape(&upper).len() + 1 } else { 0 };
+        if options.len() + room > OPTIONS_MAX {
+            return Err(Failed::TooDeep);
+        }
+        let looks = layer::prepare(site, self.0, &volume, source, top.as_deref(), wait)?;
+        let options = json!({ "type": "overlay", "device": "overlay", "o": options });
+        volumes::create(site, "lease", &names[0], source.cache, &options, wait)?;
+        Ok(looks)
+    }
+
     /// The directory of a part that goes into a mount.
     fn place(&self, site: &Site, part: &Part, wait: Wait<'_>) -> Made<String> {
-        // Seen where the head says it is: no need to ask the engine.
+        // Seen where the head says it is: no need to ask the engine. Not so a whole volume, which looks like an empty one that
+        // the engine has made up for it.
         let place = layer::place(part.kind, &part.mountpoint);
-        if self.0.reach && std::path::Path::new(&place).is_dir() {
+        if self.0.reach && part.kind == Kind::Layer && Path::new(&place).is_dir() {
             return Ok(place);
         }
         let volume = volumes::find_part(site, part, wait)?;
         let place = layer::place(part.kind, &volume.mountpoint);
-        if self.0.reach && !std::path::Path::new(&place).is_dir() {
+        if self.0.reach && !Path::new(&place).is_dir() {
             return Err(Failed::missing(&part.volume));
         }
         Ok(place)
@@ -188,7 +205,7 @@ impl View {
         let view = View {
             volumes: overlay.volumes(site, source.cache, 0),
         };
-        match overlay.make(site, source, &view.volumes, wait) {
+        match overlay.stack(site, source, &view.volumes, false, wait) {
             Ok(_) => Ok(view),
             Err(failed) => {
                 view.remove(site);

@@ -53,10 +53,14 @@ impl Caches {
                     }
                     Some(_) => {}
                 }
-            } else if is_obuilders_lease(site.names.prefix(), &volume.name)
-                && volume.labels.iter().all(HashMap::is_empty)
-            {
-                removed += tell(site, &volume.name);
+            } else if volume.labels.iter().all(HashMap::is_empty) {
+                // An engine that is asked for a container with a volume that is gone makes one up, without labels. That
+                // happens to a container whose creation was still under way when its session was found dead.
+                let session = session_in_name(site.names.prefix(), &volume.name);
+                let made_up = session.map(&mut is_alive).transpose()? == Some(false);
+                if made_up || is_obuilders_lease(site.names.prefix(), &volume.name) {
+                    removed += tell(site, &volume.name);
+                }
             }
         }
         for cache in folder::all(&site.paths.caches())? {
@@ -118,7 +122,7 @@ impl Caches {
                 .retain(|name| !retired.contains(name) || !is_removed(site, name));
             unneeded.retain(|name| !head.retired.contains(name));
             if head.retired.len() != before {
-                guard.write_head(&head)?;
+                guard.write_head(head)?;
             }
         }
         let bare = head.is_none_or(|head| head.deleted && head.retired.is_empty());
@@ -127,6 +131,23 @@ impl Caches {
         }
         Ok(unneeded)
     }
+}
+
+/// The session in the name of a volume that is called as only this library calls them.
+fn session_in_name<'a>(prefix: &str, name: &'a str) -> Option<&'a str> {
+    let mut words = name
+        .strip_prefix(prefix)?
+        .strip_prefix('-')?
+        .rsplitn(3, '-');
+    let (number, session, kind) = (words.next()?, words.next()?, words.next()?);
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let generation = |kind: &str| {
+        let (cache, generation) = kind.strip_prefix("cache-")?.rsplit_once("-g")?;
+        Some(folder::is_escaped(cache) && digits(generation))
+    };
+    let ours = matches!(kind, "probe" | "layer" | "cache-tmp") || generation(kind) == Some(true);
+    let id = session.len() == session::ID_LENGTH && session.bytes().all(|b| b.is_ascii_hexdigit());
+    (ours && id && digits(number)).then_some(session)
 }
 
 /// `PREFIX-cache-tmp-N-c-NAME`, as OBuilder's Docker store names the copies that it lends.
@@ -181,6 +202,35 @@ fn tell(site: &Site, volume: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_session_is_read_from_names_of_this_librarys_making_only() {
+        fn of(name: &str) -> Option<&str> {
+            session_in_name("obuilder-1234567", name)
+        }
+        let id = "0123456789abcdef0123";
+        for kind in [
+            "probe",
+            "layer",
+            "cache-tmp",
+            "cache-c-a-b-g12",
+            "cache-h-00-g1",
+        ] {
+            let name = format!("obuilder-1234567-{kind}-{id}-7");
+            assert_eq!(of(&name), Some(id), "{kind}");
+        }
+        for other in [
+            "obuilder-1234567-layer-0123456789abcdef012-7",
+            "obuilder-1234567-layer-0123456789abcdef0123-",
+            "obuilder-1234567-layer-0123456789abcdef0123",
+            "obuilder-1234567-cache-c-a-0123456789abcdef0123-7",
+            "obuilder-1234567-other-0123456789abcdef0123-7",
+            "obuilder-1234567x-layer-0123456789abcdef0123-7",
+            "obuilder-1234567-layer-0123456789abcdef0123-7x",
+        ] {
+            assert_eq!(of(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn only_what_obuilder_lends_is_taken_for_its_lease() {

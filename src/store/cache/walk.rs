@@ -242,7 +242,7 @@ pub(super) fn root_look(stat: &Stat) -> RootLook {
     RootLook {
         mode: stat.st_mode & 0o7777,
         mtime: (
-            stat.st_mtime as i64,
+            stat.st_mtime,
             u32::try_from(stat.st_mtime_nsec).unwrap_or_default(),
         ),
     }

@@ -5,7 +5,7 @@ use std::io::Read;
 use serde_json::json;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::helper::import_empty_image;
+use crate::store::helper::make_empty_image;
 use crate::store::step::{Open, Step, Surroundings};
 
 /// How far a long call has come.
@@ -142,7 +142,7 @@ pub(super) fn from_nothing(step: &Surroundings<'_>) -> Result<()> {
     let (engine, empty) = (&step.site.engine, step.site.names.empty_image());
     match engine.tag_image(&empty, &step.tag(), step.wait) {
         Err(e) if e.kind() == ErrorKind::NotFound => {
-            import_empty_image(step.site, step.wait)?;
+            make_empty_image(step.site, step.wait)?;
             engine.tag_image(&empty, &step.tag(), step.wait)
         }
         done => done,

@@ -26,7 +26,7 @@ let command () =
   check "at once" (time < 20.);
   check "it stays on" (Cancel.is_triggered cancel);
   equal "for all that it is given to" "cancelled" (status (with_step store ~base:"base" ~id:"app" ~cancel sleep));
-  check "nothing is left" (Engine.all (prefix store) = [ prefix store ^ "-image-base" ])
+  check "nothing is left" (only_base store)
 
 let waiting () =
   with_base @@ fun store ->

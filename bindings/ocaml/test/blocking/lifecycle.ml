@@ -33,7 +33,7 @@ let failure () =
   check "exit status" (match error with Error { exit_code = Some 3; _ } -> true | _ -> false);
   check "no result" (not (get (result store "app")));
   equal "the log stays" "tried\n" (log store "app");
-  check "no container, and no tag of the step's" (Engine.all (prefix store) = [ prefix store ^ "-image-base" ]);
+  check "no container, and no tag of the step's" (only_base store);
   check "built by a second try" (get (build store "app" "true") = Built);
   equal "with a log of its own" "" (log store "app")
 

@@ -34,13 +34,19 @@ let empty store =
   List.iter (fun { name; _ } -> ignore (get (delete_cache store name))) (get (caches store));
   get (complete_deletes ~timeout:60. store)
 
+(* An image without files, of which a store makes its helpers; it stays for the next time. *)
+let helper prefix = prefix ^ "-empty"
+
 let leaves_nothing prefix =
-  (* An image without files, of which a store makes its helpers, stays for the next time. *)
-  let kept = prefix ^ "-empty" in
-  if List.mem kept (Engine.images prefix) then ignore (Engine.docker [ "image"; "rm"; kept ]);
+  if List.mem (helper prefix) (Engine.images prefix) then ignore (Engine.docker [ "image"; "rm"; helper prefix ]);
   match Engine.all prefix with
   | [] -> ()
   | left -> failwith ("left on the engine: " ^ String.concat ", " left)
+
+(* Whether the result "base" is all that there is. *)
+let only_base store =
+  let prefix = prefix store in
+  List.filter (( <> ) (helper prefix)) (Engine.all prefix) = [ prefix ^ "-image-base" ]
 
 (* [f] gets a store with the result "base". *)
 let with_base f =
