@@ -687,6 +687,17 @@ dstore_status dstore_options_strategy(dstore_options *options,
                                       dstore_error **error);
 
 /**
+ * Whether the files of the engine's volumes may be used directly where this process can reach
+ * them; true by default. Otherwise everything goes through the engine's archive calls, which are
+ * slower and keep less of each file: whole seconds, and no extended attributes but capabilities.
+ *
+ * Does not block.
+ */
+dstore_status dstore_options_direct(dstore_options *options,
+                                    bool direct,
+                                    dstore_error **error);
+
+/**
  * Whether the files of a released lease are synced to disk before it becomes the cache's next
  * generation; false by default. Without it a killed process loses nothing, but a power failure may
  * leave files of the newest generation empty or torn. Only where this process reaches the engine's
@@ -1369,6 +1380,19 @@ dstore_status dstore_lease_discard(dstore_lease *lease,
  * Does not block.
  */
 void dstore_lease_free(dstore_lease *lease);
+
+/**
+ * How caches are cloned, and `reason`, why so, for people. Free that with dstore_string_free(). Finds
+ * out what works on this engine if nobody has yet. DSTORE_UNSUPPORTED where an option asks for a
+ * strategy that does not work here.
+ *
+ * Blocks.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_strategy(const dstore_store *store,
+                                    dstore_strategy *strategy,
+                                    char **reason,
+                                    dstore_error **error);
 
 /**
  * Removes the cache `name` (any bytes but none). Leases in flight go on, and their releases are

@@ -169,6 +169,7 @@ fn sample(kind: &str) -> &'static str {
         "dstore_results **" => "&new_results",
         "dstore_caches **" => "&new_caches",
         "dstore_outcome *" => "&outcome",
+        "dstore_strategy *" => "&strategy",
         "dstore_released *" => "&released",
         "bool *" => "&flag",
         "uint64_t *" => "&number",

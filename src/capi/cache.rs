@@ -11,6 +11,7 @@ use crate::capi::options::dstore_strategy;
 use crate::capi::results::seconds;
 use crate::capi::status::dstore_status;
 use crate::capi::store::dstore_store;
+use crate::capi::text::c_string;
 use crate::store::cache::CacheInfo;
 
 /// A list of caches, as they were at one moment. It does not change, so any number of threads may
@@ -37,6 +38,32 @@ impl Row {
 impl dstore_caches {
     fn get<T>(&self, index: usize, otherwise: T, get: impl FnOnce(&Row) -> T) -> T {
         self.0.get(index).map_or(otherwise, get)
+    }
+}
+
+/// How caches are cloned, and `reason`, why so, for people. Free that with dstore_string_free(). Finds
+/// out what works on this engine if nobody has yet. DSTORE_UNSUPPORTED where an option asks for a
+/// strategy that does not work here.
+///
+/// Blocks.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_strategy(
+    store: *const dstore_store,
+    strategy: *mut dstore_strategy,
+    reason: *mut *mut c_char,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        fallible(error, || {
+            let reason = Out::owned(reason, "reason")?;
+            let strategy = Out::new(strategy, "strategy")?;
+            let (found, why) = object(store, "store")?.enter()?.strategy()?;
+            strategy.set(found.into());
+            reason.set(c_string(why).into_raw());
+            Ok(())
+        })
     }
 }
 

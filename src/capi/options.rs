@@ -126,6 +126,26 @@ pub unsafe extern "C" fn dstore_options_strategy(
     }
 }
 
+/// Whether the files of the engine's volumes may be used directly where this process can reach
+/// them; true by default. Otherwise everything goes through the engine's archive calls, which are
+/// slower and keep less of each file: whole seconds, and no extended attributes but capabilities.
+///
+/// Does not block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_options_direct(
+    options: *mut dstore_options,
+    direct: bool,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        set(options, error, |options| {
+            options.direct(direct);
+            Ok(())
+        })
+    }
+}
+
 /// Whether the files of a released lease are synced to disk before it becomes the cache's next
 /// generation; false by default. Without it a killed process loses nothing, but a power failure may
 /// leave files of the newest generation empty or torn. Only where this process reaches the engine's

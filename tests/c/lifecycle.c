@@ -371,11 +371,17 @@ int main(int argc, char **argv)
     OK(dstore_options_name(options, "obuilder", &error));
     OK(dstore_options_strategy(options, DSTORE_STRATEGY_COPY, &error));
     OK(dstore_options_sync(options, true, &error));
+    OK(dstore_options_direct(options, false, &error));
     OK(dstore_options_connect_timeout(options, 10000, &error));
     dstore_store *store;
     OK(dstore_store_open(argv[1], options, &store, &error));
     dstore_options_free(options);
     CHECK(strncmp(dstore_store_prefix(store), "obuilder-", 9) == 0);
+    dstore_strategy strategy;
+    char *reason;
+    OK(dstore_store_strategy(store, &strategy, &reason, &error));
+    CHECK(strategy == DSTORE_STRATEGY_COPY && strstr(reason, "option") && strstr(reason, "archive"));
+    dstore_string_free(reason);
     CHECK(dstore_store_root(store)[0] == '/' && access(dstore_store_state_dir(store), W_OK) == 0);
     CHECK(access(dstore_store_empty_dir(store), F_OK) == 0);
     CHECK(strstr(dstore_store_engine(store), "://") && dstore_store_api_version(store)[0] == '1');

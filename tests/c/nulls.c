@@ -62,6 +62,7 @@ static void calls(const dstore_store *store, dstore_step *step, dstore_lease *le
     dstore_results *new_results = NULL;
     dstore_caches *new_caches = NULL;
     dstore_outcome outcome = DSTORE_HIT;
+    dstore_strategy strategy = DSTORE_STRATEGY_AUTOMATIC;
     dstore_released released = DSTORE_RELEASE_LOST;
     char *string = NULL;
     bool flag = false;
@@ -74,7 +75,7 @@ static void calls(const dstore_store *store, dstore_step *step, dstore_lease *le
     /* CALLS */
 
     /* Not all of these are needed by every version of the header. */
-    (void)store, (void)step, (void)lease, (void)results, (void)caches, (void)words, (void)outcome, (void)released;
+    (void)store, (void)step, (void)lease, (void)results, (void)caches, (void)words, (void)outcome, (void)released, (void)strategy;
     (void)flag, (void)number, (void)code, (void)length, (void)part;
     (void)output, (void)progress, (void)give, (void)take, (void)work, (void)line;
     CHECK(!new_store && !new_step && !new_command && !new_lease && !new_results && !new_caches && !string && !error);
