@@ -381,3 +381,25 @@ fn the_first_helpers_of_many_threads_leave_no_image_without_a_name() {
     let nameless = docker(&["images", "-q", "--filter", "dangling=true", "--filter", &label]);
     assert_eq!(nameless, Vec::<String>::new());
 }
+
+#[test]
+fn a_store_opens_while_something_still_runs_on_what_it_would_purge() {
+    let root = Root::new("stillused");
+    let store = root.open_with_base();
+    let p = root.prefix();
+    // A copy of OBuilder's that its killed store left running, on a tmp volume and under a name of its own.
+    let (volume, runs) = (format!("{p}-cache-tmp-0-c-opam"), format!("{p}xrunning"));
+    docker(&["volume", "create", &volume]);
+    let mount = format!("type=volume,src={volume},dst=/dst");
+    let image = root.image("base");
+    docker(&[
+        "run", "-d", "--name", &runs, "--network", "none", "--mount", &mount, &image, "/bin/sleep", "60",
+    ]);
+    drop(store);
+    let store = root.open();
+    assert_eq!(store.purge().expect("a purge").volumes, 0);
+    assert!(store.result("base").expect("a look"));
+    assert_eq!(docker(&["ps", "-q", "--filter", &format!("name={runs}")]).len(), 1);
+    docker(&["rm", "-f", &runs]);
+    assert_eq!(store.purge().expect("a purge").volumes, 1);
+}
