@@ -23,7 +23,7 @@ USERLAND := target/base/userland.tar
 ZLIB := target/base/zlib
 ENGINE := scripts/engine run --
 
-.PHONY: build library help demo demo-real test test-quick test-real header msrv lint install uninstall clean toolchain
+.PHONY: build library help demo demo-real test test-quick test-real header msrv lint bench bench-quick bench-caches install uninstall clean toolchain
 
 build: library
 	@echo
@@ -47,6 +47,8 @@ help:
 	@echo 'make lint        formatting and lints'
 	@echo 'make msrv        check that the oldest Rust we promise builds it (root, Debian)'
 	@echo 'make header      write include/docker_store.h anew'
+	@echo 'make bench       docker-store beside other clients: docs/benchmarks.md and plots (half an hour)'
+	@echo 'make bench-quick a two-minute version of it; make bench-caches: its table of caches (ten minutes)'
 	@echo 'make install     into PREFIX=$(PREFIX), under DESTDIR if set; make uninstall takes it away'
 	@echo 'make clean       remove what was built (not what is in the engine)'
 	@echo
@@ -103,6 +105,20 @@ msrv: toolchain
 
 header: toolchain
 	UPDATE_HEADER=1 $(CARGO) test $(CARGOFLAGS) --test header
+
+# ---------------------------------------------------------------- benchmarks
+
+# One at a time, on a machine with nothing else to do; scripts/bench says what can be left out.
+BENCH := CARGO='$(CARGO)' CARGOFLAGS='$(CARGOFLAGS)' scripts/bench
+
+bench: toolchain
+	$(BENCH)
+
+bench-quick: toolchain
+	$(BENCH) --quick
+
+bench-caches: toolchain
+	$(BENCH) --only caches
 
 # ---------------------------------------------------------------- installing
 

@@ -20,7 +20,10 @@ struct Installed(PathBuf);
 
 impl Installed {
     fn new(name: &str) -> Self {
-        let place = std::env::temp_dir().join(format!("docker-store-install-{}-{name}", std::process::id()));
+        let place = std::env::temp_dir().join(format!(
+            "docker-store-install-{}-{name}",
+            std::process::id()
+        ));
         std::fs::create_dir(&place).expect("a new directory");
         let installed = Installed(place);
         installed.make("install");
@@ -36,7 +39,8 @@ impl Installed {
         let prefix = format!("PREFIX={}", self.path("usr").display());
         // This test may itself run under make, whose flags are not meant for this one.
         let mut make = Command::new("make");
-        make.args(["-s", "-C", env!("CARGO_MANIFEST_DIR"), target, &prefix]).env_remove("MAKEFLAGS");
+        make.args(["-s", "-C", env!("CARGO_MANIFEST_DIR"), target, &prefix])
+            .env_remove("MAKEFLAGS");
         run(&mut make);
     }
 
@@ -54,14 +58,26 @@ impl Drop for Installed {
 
 /// Runs a command that must succeed, and gives what it printed.
 fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{command:?}: {}\n{out}\n{err}", output.status);
+    let output = command
+        .output()
+        .unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{out}\n{err}",
+        output.status
+    );
     out.trim().to_owned()
 }
 
 fn shell(script: &str, at: &Installed) -> String {
-    run(Command::new("sh").args(["-ec", script]).current_dir(&at.0).env("PKG_CONFIG_PATH", at.path("usr/lib/pkgconfig")))
+    run(Command::new("sh")
+        .args(["-ec", script])
+        .current_dir(&at.0)
+        .env("PKG_CONFIG_PATH", at.path("usr/lib/pkgconfig")))
 }
 
 fn version() -> String {
@@ -71,23 +87,45 @@ fn version() -> String {
 #[test]
 fn pkg_config_alone_links_the_shared_and_the_static_library() {
     let at = Installed::new("pkg-config");
-    shell("cc -Wall -Wextra -Wpedantic -Werror main.c $(pkg-config --cflags --libs docker_store) -o shared", &at);
+    shell(
+        "cc -Wall -Wextra -Wpedantic -Werror main.c $(pkg-config --cflags --libs docker_store) -o shared",
+        &at,
+    );
     assert_eq!(at.says(&at.path("shared")), version());
     let needed = shell("readelf -d shared", &at);
-    let abi = env!("CARGO_PKG_VERSION").rsplit_once('.').expect("three numbers").0;
-    assert!(needed.contains(&format!("[libdocker_store.so.{abi}]")), "{needed}");
+    let abi = env!("CARGO_PKG_VERSION")
+        .rsplit_once('.')
+        .expect("three numbers")
+        .0;
+    assert!(
+        needed.contains(&format!("[libdocker_store.so.{abi}]")),
+        "{needed}"
+    );
     // With no shared library about, the static one and what it needs.
     shell("rm usr/lib/libdocker_store.so*", &at);
-    shell("cc -Wall -Werror main.c $(pkg-config --cflags --static --libs docker_store) -o static", &at);
+    shell(
+        "cc -Wall -Werror main.c $(pkg-config --cflags --static --libs docker_store) -o static",
+        &at,
+    );
     assert_eq!(at.says(&at.path("static")), version());
-    assert_eq!(shell("pkg-config --modversion docker_store", &at), env!("CARGO_PKG_VERSION"));
+    assert_eq!(
+        shell("pkg-config --modversion docker_store", &at),
+        env!("CARGO_PKG_VERSION")
+    );
 }
 
 #[test]
 fn cmake_alone_links_the_shared_and_the_static_library() {
     let at = Installed::new("cmake");
-    let (major, rest) = env!("CARGO_PKG_VERSION").split_once('.').expect("three numbers");
-    let minor: u32 = rest.split('.').next().expect("two").parse().expect("a number");
+    let (major, rest) = env!("CARGO_PKG_VERSION")
+        .split_once('.')
+        .expect("three numbers");
+    let minor: u32 = rest
+        .split('.')
+        .next()
+        .expect("two")
+        .parse()
+        .expect("a number");
     let lists = format!(
         "cmake_minimum_required(VERSION 3.13)\nproject(user C)\n\
          find_package(docker_store {major}.{next} CONFIG QUIET)\n\
@@ -98,7 +136,10 @@ fn cmake_alone_links_the_shared_and_the_static_library() {
         next = minor + 1
     );
     std::fs::write(at.path("CMakeLists.txt"), lists).expect("written");
-    shell("cmake -S . -B build -DCMAKE_PREFIX_PATH=$PWD/usr >log && cmake --build build >>log || { cat log; exit 1; }", &at);
+    shell(
+        "cmake -S . -B build -DCMAKE_PREFIX_PATH=$PWD/usr >log && cmake --build build >>log || { cat log; exit 1; }",
+        &at,
+    );
     for program in ["build/shared", "build/static"] {
         assert_eq!(at.says(&at.path(program)), version());
     }

@@ -25,16 +25,13 @@ fn a_second_process_opens_amid_the_steps_of_the_first_and_both_finish() {
         let mut step = begin(&store, "base", "first");
         let script = "echo running; echo kept > /cache/kept; while [ ! -e /go ] && [ ! -e /cache/go ]; do sleep 0.1; done; echo ok > /made";
         let mut told = false;
-        step.run_with(
-            sh(script).lease(&lease, "/cache"),
-            &mut |_| {
-                if !told {
-                    touch(root.join("first-runs"));
-                    told = true;
-                }
-                Ok(())
-            },
-        )
+        step.run_with(sh(script).lease(&lease, "/cache"), &mut |_| {
+            if !told {
+                touch(root.join("first-runs"));
+                told = true;
+            }
+            Ok(())
+        })
         .expect("a run");
         step.commit().expect("a commit");
         lease.release().expect("a release");
@@ -371,14 +368,25 @@ fn the_first_helpers_of_many_threads_leave_no_image_without_a_name() {
         for n in 0..4 {
             let store = &store;
             scope.spawn(move || {
-                let begun = store.begin(None, &format!("empty{n}"), &Limits::none()).expect("begun");
-                let Begun::Step(step) = begun else { panic!("present") };
+                let begun = store
+                    .begin(None, &format!("empty{n}"), &Limits::none())
+                    .expect("begun");
+                let Begun::Step(step) = begun else {
+                    panic!("present")
+                };
                 step.commit().expect("a commit");
             });
         }
     });
     let label = format!("label=docker-store.prefix={}", root.prefix());
-    let nameless = docker(&["images", "-q", "--filter", "dangling=true", "--filter", &label]);
+    let nameless = docker(&[
+        "images",
+        "-q",
+        "--filter",
+        "dangling=true",
+        "--filter",
+        &label,
+    ]);
     assert_eq!(nameless, Vec::<String>::new());
 }
 
@@ -393,13 +401,26 @@ fn a_store_opens_while_something_still_runs_on_what_it_would_purge() {
     let mount = format!("type=volume,src={volume},dst=/dst");
     let image = root.image("base");
     docker(&[
-        "run", "-d", "--name", &runs, "--network", "none", "--mount", &mount, &image, "/bin/sleep", "60",
+        "run",
+        "-d",
+        "--name",
+        &runs,
+        "--network",
+        "none",
+        "--mount",
+        &mount,
+        &image,
+        "/bin/sleep",
+        "60",
     ]);
     drop(store);
     let store = root.open();
     assert_eq!(store.purge().expect("a purge").volumes, 0);
     assert!(store.result("base").expect("a look"));
-    assert_eq!(docker(&["ps", "-q", "--filter", &format!("name={runs}")]).len(), 1);
+    assert_eq!(
+        docker(&["ps", "-q", "--filter", &format!("name={runs}")]).len(),
+        1
+    );
     docker(&["rm", "-f", &runs]);
     assert_eq!(store.purge().expect("a purge").volumes, 1);
 }

@@ -319,8 +319,10 @@ fn a_command_reads_its_standard_input_to_the_end() {
     .expect_err("no file");
     step.run(&sh("cat")).expect("a run");
     // One that does not want it is not failed for that.
-    step.run(sh("true").stdin(vec![b'x'; 3 << 20])).expect("a run");
-    step.run(sh("head -c 5; echo; sleep 1").stdin(vec![b'y'; 3 << 20])).expect("a run");
+    step.run(sh("true").stdin(vec![b'x'; 3 << 20]))
+        .expect("a run");
+    step.run(sh("head -c 5; echo; sleep 1").stdin(vec![b'y'; 3 << 20]))
+        .expect("a run");
     step.abort().expect("aborted");
     let log = std::fs::read_to_string(store.log_file("one").expect("a path")).expect("a log");
     assert_eq!(log, format!("{}\nyyyyy\n", 3 << 20));

@@ -12,7 +12,10 @@ pub(crate) fn request(method: &str, target: &str, body: &str) -> Vec<u8> {
         ("GET" | "DELETE" | "HEAD", _) => String::new(),
         (_, "") => String::from("Content-Length: 0\r\n"),
         (_, body) => {
-            format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
+            format!(
+                "Content-Type: application/json\r\nContent-Length: {}\r\n",
+                body.len()
+            )
         }
     };
     format!("{method} {target} HTTP/1.1\r\nHost: docker\r\n{agent}\r\n{length}\r\n{body}").into()
@@ -22,7 +25,10 @@ pub(crate) fn request(method: &str, target: &str, body: &str) -> Vec<u8> {
 pub(crate) fn attach(target: &str) -> Vec<u8> {
     let request = String::from_utf8(request("POST", target, "")).expect("text");
     request
-        .replace("\r\n\r\n", "\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+        .replace(
+            "\r\n\r\n",
+            "\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n",
+        )
         .into_bytes()
 }
 
@@ -36,7 +42,11 @@ pub(crate) struct Bare {
 impl Bare {
     pub(crate) fn connect(socket: &Path) -> Self {
         let stream = UnixStream::connect(socket).expect("the engine's socket");
-        Bare { stream, buffer: vec![0; 256 << 10], filled: 0 }
+        Bare {
+            stream,
+            buffer: vec![0; 256 << 10],
+            filled: 0,
+        }
     }
 
     /// Sends a request and waits for all of the answer; gives its status.
@@ -97,7 +107,10 @@ impl Bare {
     }
 
     fn more(&mut self) {
-        let n = self.stream.read(&mut self.buffer[self.filled..]).expect("received");
+        let n = self
+            .stream
+            .read(&mut self.buffer[self.filled..])
+            .expect("received");
         assert!(n > 0, "the engine closed the connection");
         self.filled += n;
     }

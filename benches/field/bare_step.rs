@@ -74,7 +74,11 @@ impl BareStep {
             self.api, self.tmp
         );
         let config = r#"{"Entrypoint":[],"WorkingDir":"/"}"#;
-        ask(&mut pair.first, &crate::bare::request("POST", &target, config), 201);
+        ask(
+            &mut pair.first,
+            &crate::bare::request("POST", &target, config),
+            201,
+        );
         ask(&mut pair.first, &self.publish, 201);
         ask(&mut pair.first, &of("DELETE", "?force=1&v=1"), 204);
         ask(&mut pair.first, &self.remove_tmp, 200);
@@ -84,11 +88,17 @@ impl BareStep {
 
 /// Writes what is in the frames to `log`, until the end.
 fn frames(attached: &mut Bare, start: usize, log: &mut File) -> u64 {
-    assert!(attached.arrived(start).is_empty(), "nothing has started yet");
+    assert!(
+        attached.arrived(start).is_empty(),
+        "nothing has started yet"
+    );
     let mut buffer = vec![0; 256 << 10];
     let (mut filled, mut left, mut bytes) = (0, 0, 0);
     loop {
-        let n = attached.stream.read(&mut buffer[filled..]).expect("received");
+        let n = attached
+            .stream
+            .read(&mut buffer[filled..])
+            .expect("received");
         if n == 0 {
             return bytes;
         }
@@ -96,7 +106,9 @@ fn frames(attached: &mut Bare, start: usize, log: &mut File) -> u64 {
         let mut at = 0;
         while at < filled {
             if left == 0 {
-                let Some(head) = buffer[at..filled].first_chunk::<8>() else { break };
+                let Some(head) = buffer[at..filled].first_chunk::<8>() else {
+                    break;
+                };
                 let [_, _, _, _, a, b, c, d] = *head;
                 left = u32::from_be_bytes([a, b, c, d]) as usize;
                 at += 8;

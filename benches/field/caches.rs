@@ -22,11 +22,15 @@ struct Content {
 }
 
 const CONTENTS: [Content; 4] = [
-    Content { name: "empty", fill: "true", rounds: [3, 10] },
+    Content {
+        name: "empty",
+        fill: "true",
+        rounds: [3, 10],
+    },
     Content {
         name: "100 MB in one file",
         fill: "dd if=/dev/urandom of=/c/file bs=1048576 count=100",
-        rounds: [2, 5],
+        rounds: [1, 5],
     },
     Content {
         name: "100 MB in 2,000 files",
@@ -56,7 +60,10 @@ const TEXT: &str = "\
 
 pub(crate) fn measure(world: &World, report: &mut Report) {
     let mut section = Section::new("Caches", TEXT);
-    let stores: Vec<(&str, Store)> = OURS.iter().filter_map(|(name, s)| usable(world, name, *s)).collect();
+    let stores: Vec<(&str, Store)> = OURS
+        .iter()
+        .filter_map(|(name, s)| usable(world, name, *s))
+        .collect();
     let mut both = Vec::new();
     for content in &CONTENTS {
         let rounds = world.pick(content.rounds[0], content.rounds[1]);
@@ -65,9 +72,16 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
         }
         let began = Instant::now();
         let table = cache(world, &stores, content, rounds);
-        crate::say(&format!("{}: {:.0} s", content.name, began.elapsed().as_secs_f64()));
-        let rows: Vec<Series> =
-            table.rows.iter().filter_map(|row| Some(row.named(row.name.strip_suffix(": both")?))).collect();
+        crate::say(&format!(
+            "{}: {:.0} s",
+            content.name,
+            began.elapsed().as_secs_f64()
+        ));
+        let rows: Vec<Series> = table
+            .rows
+            .iter()
+            .filter_map(|row| Some(row.named(row.name.strip_suffix(": both")?)))
+            .collect();
         both.push((content.name, rows));
         section.tables.push(table);
     }
@@ -77,10 +91,15 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
         title: String::from("Acquire and release of a cache"),
         unit: Unit::Time,
         logarithmic: true,
-        groups: both.into_iter().map(|(name, rows)| (name.to_owned(), rows)).collect(),
+        groups: both
+            .into_iter()
+            .map(|(name, rows)| (name.to_owned(), rows))
+            .collect(),
     });
     if !world.quick {
-        section.tables.extend(stores.iter().map(|(name, store)| chain(name, store)));
+        section
+            .tables
+            .extend(stores.iter().map(|(name, store)| chain(name, store)));
     }
     report.add(section);
     for (name, store) in stores {
@@ -92,7 +111,10 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
 
 /// A store that clones in one way, unless it cannot on this engine.
 fn usable<'a>(world: &World, name: &'a str, strategy: Strategy) -> Option<(&'a str, Store)> {
-    let store = open(&world.folder.join(format!("{strategy:?}").to_lowercase()), strategy);
+    let store = open(
+        &world.folder.join(format!("{strategy:?}").to_lowercase()),
+        strategy,
+    );
     let lent = store.cache("probe", &CacheRequest::new());
     match lent.and_then(|lease| lease.release()) {
         Ok(_) => Some((name, store)),
@@ -112,7 +134,12 @@ fn judge(report: &mut Report, all: &[(&str, Vec<Series>)]) {
     let grows = find("1 GB", overlay).zip(find("empty", overlay));
     let what = "cache acquire + release, overlay, 1 GB";
     report.judge_series(what, grows, "that of an empty one", Bound::AtMost(1.3));
-    report.judge_series(what, find("1 GB", overlay).zip(find("1 GB", SEED)), SEED, Bound::AtLeast(500.0));
+    report.judge_series(
+        what,
+        find("1 GB", overlay).zip(find("1 GB", SEED)),
+        SEED,
+        Bound::AtLeast(500.0),
+    );
     for (content, _) in all {
         let what = format!("cache acquire + release, copy, {content}");
         let pair = find(content, copy).zip(find(content, SEED));
@@ -144,32 +171,44 @@ impl Parts {
 
 fn cache(world: &World, stores: &[(&str, Store)], content: &Content, rounds: usize) -> Table {
     let name = content.name.replace([' ', ','], "-");
-    let parts: Vec<RefCell<Parts>> =
-        (0..=stores.len()).map(|_| RefCell::new(Parts::default())).collect();
+    let parts: Vec<RefCell<Parts>> = (0..=stores.len())
+        .map(|_| RefCell::new(Parts::default()))
+        .collect();
     let mut ways: Vec<Way<'_>> = Vec::new();
     for ((strategy, store), parts) in stores.iter().zip(&parts) {
         let lease = lend(store, &name);
         write(lease.volume(), content.fill);
         lease.release().expect("released");
         let name = &name;
-        ways.push(Way::new(strategy, move |times| ours(store, name, &mut parts.borrow_mut(), times)));
+        ways.push(Way::new(strategy, move |times| {
+            ours(store, name, &mut parts.borrow_mut(), times)
+        }));
     }
     let seed = seed::Cache::new(world.prefix(), &name);
     let filled = format!("{}-cache-c-{name}", world.prefix());
     docker(&["volume", "create", &filled]);
     write(&filled, content.fill);
     let own = &parts[stores.len()];
-    ways.push(Way::new(SEED, move |times| theirs(&seed, &mut own.borrow_mut(), times)));
+    ways.push(Way::new(SEED, move |times| {
+        theirs(&seed, &mut own.borrow_mut(), times)
+    }));
 
     let series = unwarmed(rounds, ways);
     let all = series.iter().zip(parts);
-    let rows = all.flat_map(|(both, parts)| parts.into_inner().rows(&both.name, both)).collect();
+    let rows = all
+        .flat_map(|(both, parts)| parts.into_inner().rows(&both.name, both))
+        .collect();
     docker(&["volume", "rm", &filled]);
     for (_, store) in stores {
         store.delete_cache(&name).expect("deleted");
         store.complete_deletes(&Limits::none()).expect("gone");
     }
-    Table::new(content.name, Unit::Time, "docker-store, overlay: both", rows)
+    Table::new(
+        content.name,
+        Unit::Time,
+        "docker-store, overlay: both",
+        rows,
+    )
 }
 
 fn ours(store: &Store, name: &str, parts: &mut Parts, times: &mut Times) {
@@ -207,11 +246,19 @@ fn chain(name: &str, store: &Store) -> Table {
             let (release, _) = timed(|| lease.release().expect("released"));
             taken.push((acquire + release).as_secs_f64());
         }
-        rows.push(Series::new(&format!("versions {} to {}", part * PART + 1, (part + 1) * PART), taken));
+        rows.push(Series::new(
+            &format!("versions {} to {}", part * PART + 1, (part + 1) * PART),
+            taken,
+        ));
     }
     store.delete_cache("chain").expect("deleted");
     store.complete_deletes(&Limits::none()).expect("gone");
-    Table::new(&format!("{name}, one small cache again and again"), Unit::Time, "versions 1 to 30", rows)
+    Table::new(
+        &format!("{name}, one small cache again and again"),
+        Unit::Time,
+        "versions 1 to 30",
+        rows,
+    )
 }
 
 fn lend(store: &Store, name: &str) -> Lease {
@@ -221,7 +268,17 @@ fn lend(store: &Store, name: &str) -> Lease {
 /// Runs a script in a container that has the volume at /c.
 fn write(volume: &str, script: &str) {
     let mount = format!("type=volume,src={volume},dst=/c,volume-nocopy");
-    let run = ["run", "--rm", "--network", "none", "--log-driver", "none", "--mount", &mount, BUSYBOX];
+    let run = [
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "--log-driver",
+        "none",
+        "--mount",
+        &mount,
+        BUSYBOX,
+    ];
     docker(&[&run[..], &["/bin/sh", "-c", script]].concat());
 }
 

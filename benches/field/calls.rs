@@ -53,7 +53,10 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
         title: String::from("Time of one engine call, median"),
         unit: Unit::Time,
         logarithmic: true,
-        groups: tables.iter().map(|t| (t.title.clone(), t.rows.clone())).collect(),
+        groups: tables
+            .iter()
+            .map(|t| (t.title.clone(), t.rows.clone()))
+            .collect(),
     });
     section.tables.extend(tables);
     report.add(section);
@@ -100,7 +103,9 @@ fn ping(world: &World) -> Table {
     };
     let mut ways = vec![
         bare(world, vec![bare::request("GET", "/_ping", "")]),
-        Way::new("docker-store", |times| (0..TURN).for_each(|_| times.time(&ours))),
+        Way::new("docker-store", |times| {
+            (0..TURN).for_each(|_| times.time(&ours))
+        }),
     ];
     ways.extend(world.others().map(|other| peer(other, "ping")));
     ways.push(Way::new("`docker`", |times| {
@@ -121,7 +126,11 @@ fn look(world: &World, id: &str, title: &str) -> Table {
         }),
     ];
     ways.extend(world.c.iter().map(|c| peer(c, &format!("result {id}"))));
-    ways.extend(world.others().map(|other| peer(other, &format!("result {image}"))));
+    ways.extend(
+        world
+            .others()
+            .map(|other| peer(other, &format!("result {image}"))),
+    );
     ways.push(Way::new("`docker`", |times| {
         let found = times.time(|| seed::result(&image));
         assert_eq!(found, there);
@@ -145,13 +154,19 @@ fn volume(world: &World) -> Table {
             for _ in 0..TURN {
                 times.time(|| {
                     let wait = Wait::forever();
-                    engine.create_volume(ours, &nothing, &nothing, wait).expect("created");
+                    engine
+                        .create_volume(ours, &nothing, &nothing, wait)
+                        .expect("created");
                     engine.remove_volume(ours, wait).expect("removed");
                 });
             }
         }),
     ];
-    ways.extend(world.others().map(|other| peer(other, &format!("volume {name}"))));
+    ways.extend(
+        world
+            .others()
+            .map(|other| peer(other, &format!("volume {name}"))),
+    );
     ways.push(Way::new("`docker`", |times| {
         times.time(|| {
             docker(&["volume", "create", &name]);

@@ -25,11 +25,20 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
 
     let mut step = world.begin("base", &world.fresh("copies"));
     let empty = [0; 1024];
-    step.copy_in("/", &mut empty.as_slice()).expect("a container");
+    step.copy_in("/", &mut empty.as_slice())
+        .expect("a container");
     let step = std::cell::RefCell::new(step);
     let [bare, cli] = ["bare", "cli"].map(|name| {
         let name = format!("{}-copies-{name}", world.prefix());
-        docker(&["create", "--name", &name, "--network", "none", BUSYBOX, "/bin/true"]);
+        docker(&[
+            "create",
+            "--name",
+            &name,
+            "--network",
+            "none",
+            BUSYBOX,
+            "/bin/true",
+        ]);
         name
     });
     let archive = |path: &str| format!("/containers/{bare}/archive?path={path}");
@@ -55,13 +64,18 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
     let mut socket = Bare::connect(&world.socket);
     let get = world.request("GET", &archive("/copied"), "");
     let out = vec![
-        Way::new("bare socket", |times: &mut Times| times.time(|| download(&mut socket, &get, bytes))),
+        Way::new("bare socket", |times: &mut Times| {
+            times.time(|| download(&mut socket, &get, bytes))
+        }),
         Way::new("docker-store", |times| {
             let copied = times.time(|| step.borrow_mut().copy_out("/copied", &mut std::io::sink()));
             assert!(copied.expect("copied") > bytes - 4096);
         }),
         Way::new("`docker cp`", |times| {
-            let nowhere = File::options().write(true).open("/dev/null").expect("/dev/null");
+            let nowhere = File::options()
+                .write(true)
+                .open("/dev/null")
+                .expect("/dev/null");
             times.time(|| docker_to(&["cp", &format!("{cli}:/copied"), "-"], nowhere));
         }),
     ];
@@ -73,8 +87,18 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
     for (title, rows) in [("in", into), ("out", out)] {
         let title = format!("{megabytes} MB copied {title}");
         let table = Table::new(&title, Unit::Bytes(bytes as f64), "bare socket", rows);
-        report.judge(&title, &table, ["docker-store", "bare socket"], Bound::AtMost(1.11));
-        report.judge(&title, &table, ["docker-store", "`docker cp`"], Bound::AtLeast(1.0));
+        report.judge(
+            &title,
+            &table,
+            ["docker-store", "bare socket"],
+            Bound::AtMost(1.11),
+        );
+        report.judge(
+            &title,
+            &table,
+            ["docker-store", "`docker cp`"],
+            Bound::AtLeast(1.0),
+        );
         groups.push((title, table.rows.clone()));
         section.tables.push(table);
     }
@@ -95,15 +119,20 @@ fn tar_of(world: &World, megabytes: usize) -> File {
     let mut header = tar::Header::new_gnu();
     header.set_size((megabytes as u64) << 20);
     header.set_mode(0o644);
-    let noise = File::open("/dev/urandom").expect("/dev/urandom").take(header.size().expect("a size"));
-    tar.append_data(&mut header, "copied", noise).expect("written");
+    let noise = File::open("/dev/urandom")
+        .expect("/dev/urandom")
+        .take(header.size().expect("a size"));
+    tar.append_data(&mut header, "copied", noise)
+        .expect("written");
     tar.into_inner().expect("written")
 }
 
 fn with_length(request: Vec<u8>, bytes: u64) -> Vec<u8> {
     let request = String::from_utf8(request).expect("text");
     let lines = format!("Content-Type: application/x-tar\r\nContent-Length: {bytes}\r\n");
-    request.replace("Content-Length: 0\r\n", &lines).into_bytes()
+    request
+        .replace("Content-Length: 0\r\n", &lines)
+        .into_bytes()
 }
 
 fn upload(socket: &mut Bare, head: &[u8], mut tar: File) {

@@ -12,22 +12,38 @@ pub(crate) fn docker(args: &[&str]) -> Vec<String> {
 
 /// Runs `docker`, which may fail.
 pub(crate) fn attempt(args: &[&str]) -> (bool, Vec<String>) {
-    let output = Command::new("docker").args(args).stderr(Stdio::null()).output();
+    let output = Command::new("docker")
+        .args(args)
+        .stderr(Stdio::null())
+        .output();
     let output = output.expect("the docker command");
     let text = String::from_utf8_lossy(&output.stdout);
-    (output.status.success(), text.lines().map(str::to_owned).collect())
+    (
+        output.status.success(),
+        text.lines().map(str::to_owned).collect(),
+    )
 }
 
 /// Runs `docker` with its output in a file.
 pub(crate) fn docker_to(args: &[&str], file: File) {
     let status = Command::new("docker").args(args).stdout(file).status();
-    assert!(status.expect("the docker command").success(), "docker {args:?} failed");
+    assert!(
+        status.expect("the docker command").success(),
+        "docker {args:?} failed"
+    );
 }
 
 /// Runs `docker` with its input from a file.
 pub(crate) fn docker_from(args: &[&str], file: File) {
-    let status = Command::new("docker").args(args).stdin(file).stdout(Stdio::null()).status();
-    assert!(status.expect("the docker command").success(), "docker {args:?} failed");
+    let status = Command::new("docker")
+        .args(args)
+        .stdin(file)
+        .stdout(Stdio::null())
+        .status();
+    assert!(
+        status.expect("the docker command").success(),
+        "docker {args:?} failed"
+    );
 }
 
 /// `docker FROM | docker TO`, as the seed copies a volume.
@@ -38,7 +54,11 @@ pub(crate) fn docker_pipe(from: &[&str], to: &[&str]) {
         .spawn()
         .expect("the docker command");
     let pipe = sender.stdout.take().expect("piped");
-    let received = Command::new("docker").args(to).stdin(pipe).stdout(Stdio::null()).status();
+    let received = Command::new("docker")
+        .args(to)
+        .stdin(pipe)
+        .stdout(Stdio::null())
+        .status();
     let sent = sender.wait().expect("its end");
     assert!(sent.success() && received.expect("the docker command").success());
 }
@@ -46,11 +66,20 @@ pub(crate) fn docker_pipe(from: &[&str], to: &[&str]) {
 /// Removes every container, image tag and volume whose name begins with `prefix`.
 pub(crate) fn sweep(prefix: &str) {
     let named = format!("name=^/?{prefix}");
-    in_portions(&["rm", "-fv"], &docker(&["ps", "-aq", "--no-trunc", "--filter", &named]));
+    in_portions(
+        &["rm", "-fv"],
+        &docker(&["ps", "-aq", "--no-trunc", "--filter", &named]),
+    );
     let images = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
-    let ours: Vec<String> = images.into_iter().filter(|name| name.starts_with(prefix)).collect();
+    let ours: Vec<String> = images
+        .into_iter()
+        .filter(|name| name.starts_with(prefix))
+        .collect();
     in_portions(&["rmi", "-f"], &ours);
-    in_portions(&["volume", "rm", "-f"], &docker(&["volume", "ls", "-q", "--filter", &named]));
+    in_portions(
+        &["volume", "rm", "-f"],
+        &docker(&["volume", "ls", "-q", "--filter", &named]),
+    );
 }
 
 fn in_portions(command: &[&str], names: &[String]) {

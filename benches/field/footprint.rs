@@ -20,7 +20,11 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
         return crate::say("footprint: not prepared, and left out");
     };
     let stripped = world.folder.join("stripped.so");
-    let strip = Command::new("strip").arg("-o").arg(&stripped).arg(&library).status();
+    let strip = Command::new("strip")
+        .arg("-o")
+        .arg(&stripped)
+        .arg(&library)
+        .status();
     assert!(strip.expect("strip").success());
 
     let mut seen: BTreeMap<String, Vec<f64>> = BTreeMap::new();
@@ -31,10 +35,16 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
             .args([WORD, "base"])
             .output()
             .expect("the C program");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         for line in String::from_utf8_lossy(&output.stdout).lines() {
             let (name, value) = line.split_once(' ').expect("a name and a value");
-            seen.entry(name.to_owned()).or_default().push(value.parse().expect("a number"));
+            seen.entry(name.to_owned())
+                .or_default()
+                .push(value.parse().expect("a number"));
         }
     }
     let row = |key: &str, name: &str, factor: f64| {
@@ -53,11 +63,27 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
     }));
     let threads = row("idle-threads", "threads, an open and idle store", 1.0);
     let megabytes = more / 1e6;
-    report.judge_value("memory of an idle store, MB", "≤ 2", megabytes, megabytes <= 2.0);
-    report.judge_value("threads beside the caller's", "0", threads.maximum() - 1.0, threads.maximum() == 1.0);
+    report.judge_value(
+        "memory of an idle store, MB",
+        "≤ 2",
+        megabytes,
+        megabytes <= 2.0,
+    );
+    report.judge_value(
+        "threads beside the caller's",
+        "0",
+        threads.maximum() - 1.0,
+        threads.maximum() == 1.0,
+    );
 
-    let mut sizes = vec![Series::new("libdocker_store.so, stripped", vec![size(&stripped)])];
-    let which = Command::new("sh").args(["-c", "command -v docker"]).output().expect("sh");
+    let mut sizes = vec![Series::new(
+        "libdocker_store.so, stripped",
+        vec![size(&stripped)],
+    )];
+    let which = Command::new("sh")
+        .args(["-c", "command -v docker"])
+        .output()
+        .expect("sh");
     let path = String::from_utf8_lossy(&which.stdout).trim().to_owned();
     if let Ok(path) = std::fs::canonicalize(path) {
         sizes.push(Series::new("the `docker` command", vec![size(&path)]));
@@ -66,7 +92,12 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
         Table::new("resident memory", Unit::Size, "a C program", memory),
         Table::new("threads", Unit::Count, "", vec![threads]),
         Table::new("size", Unit::Size, "libdocker_store.so, stripped", sizes),
-        Table::new("loading", Unit::Time, "", vec![row("dlopen-ns", "dlopen, every symbol bound", 1e-9)]),
+        Table::new(
+            "loading",
+            Unit::Time,
+            "",
+            vec![row("dlopen-ns", "dlopen, every symbol bound", 1e-9)],
+        ),
     ]);
     report.add(section);
 }
@@ -74,8 +105,14 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
 /// What the process has in memory, in bytes.
 fn resident(process: u32) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("a process");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("its memory");
-    let number = line.split_whitespace().nth(1).and_then(|word| word.parse::<f64>().ok());
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .expect("its memory");
+    let number = line
+        .split_whitespace()
+        .nth(1)
+        .and_then(|word| word.parse::<f64>().ok());
     number.expect("a number") * 1024.0
 }
 

@@ -19,7 +19,8 @@ pub(crate) fn store(world: &World, from: usize, to: usize) {
             let mut header = tar::Header::new_ustar();
             header.set_size(text.len() as u64);
             header.set_mode(0o644);
-            tar.append_data(&mut header, name, text.as_bytes()).expect("in memory");
+            tar.append_data(&mut header, name, text.as_bytes())
+                .expect("in memory");
         };
         let mut manifest = Vec::new();
         for n in portion {
@@ -34,14 +35,19 @@ pub(crate) fn store(world: &World, from: usize, to: usize) {
         }
         add("manifest.json", &format!("[{}]", manifest.join(",")));
         std::fs::write(&place, tar.into_inner().expect("in memory")).expect("written");
-        docker_from(&["load", "-q"], std::fs::File::open(&place).expect("the file"));
+        docker_from(
+            &["load", "-q"],
+            std::fs::File::open(&place).expect("the file"),
+        );
     }
     crate::say(&format!("{to} results are stored"));
 }
 
 /// Removes the first `count` of them.
 pub(crate) fn forget(world: &World, count: usize) {
-    let names: Vec<String> = (0..count).map(|n| world.image(&format!("stored{n}"))).collect();
+    let names: Vec<String> = (0..count)
+        .map(|n| world.image(&format!("stored{n}")))
+        .collect();
     for portion in names.chunks(PORTION) {
         let names = portion.iter().map(String::as_str);
         docker(&["rmi", "-f"].into_iter().chain(names).collect::<Vec<_>>());

@@ -16,7 +16,10 @@ pub(crate) fn describe(world: &World) -> String {
         _ => String::from("could not be prepared, and was left out"),
     };
     let rows = [
-        ("processor", format!("{} × {}", cores(), find("/proc/cpuinfo", "model name"))),
+        (
+            "processor",
+            format!("{} × {}", cores(), find("/proc/cpuinfo", "model name")),
+        ),
         ("memory", find("/proc/meminfo", "MemTotal")),
         ("kernel", first("/proc/sys/kernel/osrelease")),
         (
@@ -26,11 +29,27 @@ pub(crate) fn describe(world: &World) -> String {
         ("`docker`", said("docker", &["--version"])),
         (
             "docker-store",
-            format!("{}, API {}", env!("CARGO_PKG_VERSION"), world.store.api_version()),
+            format!(
+                "{}, API {}",
+                env!("CARGO_PKG_VERSION"),
+                world.store.api_version()
+            ),
         ),
         ("rustc", said("rustc", &["--version"])),
-        ("bollard", peer(world.bollard.is_some(), "DOCKER_STORE_BENCH_BOLLARD_VERSION")),
-        ("docker-py", peer(world.docker_py.is_some(), "DOCKER_STORE_BENCH_DOCKER_PY_VERSION")),
+        (
+            "bollard",
+            peer(
+                world.bollard.is_some(),
+                "DOCKER_STORE_BENCH_BOLLARD_VERSION",
+            ),
+        ),
+        (
+            "docker-py",
+            peer(
+                world.docker_py.is_some(),
+                "DOCKER_STORE_BENCH_DOCKER_PY_VERSION",
+            ),
+        ),
     ];
     let mut out = String::from("| | |\n|---|---|\n");
     for (what, is) in rows {
@@ -42,12 +61,17 @@ pub(crate) fn describe(world: &World) -> String {
 /// How much else the machine had to do: the load of the last minute.
 pub(crate) fn load() -> f64 {
     let text = first("/proc/loadavg");
-    text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or_default()
+    text.split(' ')
+        .next()
+        .and_then(|word| word.parse().ok())
+        .unwrap_or_default()
 }
 
 /// Today, as 2025-11-24.
 pub(crate) fn today() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     let days = i64::try_from(now.as_secs() / 86_400).unwrap_or_default();
     // Civil from days, after Howard Hinnant: years begin in March, so that leap days come last.
     let shifted = days + 719_468;
@@ -65,16 +89,29 @@ fn cores() -> usize {
 }
 
 fn first(file: &str) -> String {
-    fs::read_to_string(file).unwrap_or_default().lines().next().unwrap_or_default().to_owned()
+    fs::read_to_string(file)
+        .unwrap_or_default()
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn find(file: &str, key: &str) -> String {
     let text = fs::read_to_string(file).unwrap_or_default();
-    let line = text.lines().find(|line| line.starts_with(key)).unwrap_or_default();
-    line.split_once(':').map_or("", |(_, value)| value).trim().to_owned()
+    let line = text
+        .lines()
+        .find(|line| line.starts_with(key))
+        .unwrap_or_default();
+    line.split_once(':')
+        .map_or("", |(_, value)| value)
+        .trim()
+        .to_owned()
 }
 
 fn said(program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).output();
-    output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default()
+    output
+        .map(|o| String::from_utf8_lossy(&o.stdout).into_owned())
+        .unwrap_or_default()
 }

@@ -71,9 +71,15 @@ const ALL: [(&str, Measure); 9] = [
 ];
 
 fn main() {
-    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let args: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| arg != "--bench")
+        .collect();
     let quick = args.iter().any(|arg| arg == "--quick");
-    let only = args.iter().position(|arg| arg == "--only").and_then(|at| args.get(at + 1));
+    let only = args
+        .iter()
+        .position(|arg| arg == "--only")
+        .and_then(|at| args.get(at + 1));
     let wanted = |key: &str| only.is_none_or(|only| only.split(',').any(|part| part == key));
     let began = Instant::now();
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -85,14 +91,21 @@ fn main() {
     let (machine, load) = (machine::describe(&world), machine::load());
     for (key, measure) in ALL {
         if wanted(key) {
-            say(&format!("{key}, after {:.0} s", began.elapsed().as_secs_f64()));
+            say(&format!(
+                "{key}, after {:.0} s",
+                began.elapsed().as_secs_f64()
+            ));
             measure(&world, &mut report);
         }
     }
     drop(world);
 
     let minutes = began.elapsed().as_secs_f64() / 60.0;
-    let kind = if quick { "A quick run: few rounds, small amounts." } else { "A whole run." };
+    let kind = if quick {
+        "A quick run: few rounds, small amounts."
+    } else {
+        "A whole run."
+    };
     let preface = format!(
         "# Benchmarks\n\nWritten by `make bench` on {}, in {minutes:.1} minutes. {kind} Every way is measured in turns with the \
          others, so that noise falls on all; what counts is a ratio, not a time. Ratios are given of the minima, and by rounds: the \
@@ -102,14 +115,21 @@ fn main() {
         machine::load(),
     );
     let docs = here.join("docs");
-    let out = if quick || only.is_some() { scratch } else { &docs };
+    let out = if quick || only.is_some() {
+        scratch
+    } else {
+        &docs
+    };
     std::fs::create_dir_all(out).expect("a folder");
     std::fs::write(out.join("benchmarks.md"), report.markdown(&preface)).expect("written");
     for plot in report.plots() {
         std::fs::write(out.join(plot.file).with_extension("svg"), plot.svg()).expect("written");
     }
     println!("{}", report.targets());
-    say(&format!("{minutes:.1} minutes; written to {}", out.join("benchmarks.md").display()));
+    say(&format!(
+        "{minutes:.1} minutes; written to {}",
+        out.join("benchmarks.md").display()
+    ));
 }
 
 /// Tells whoever waits.

@@ -23,7 +23,11 @@ const TEXT: &str = "\
 pub(crate) fn measure(world: &World, report: &mut Report) {
     let mut section = Section::new("Opening and purging", TEXT);
     let mut groups = Vec::new();
-    let sizes: &[usize] = if world.quick { &[0, 300] } else { &[0, 1000, 10_000] };
+    let sizes: &[usize] = if world.quick {
+        &[0, 300]
+    } else {
+        &[0, 1000, 10_000]
+    };
     let mut stored = 0;
     for &count in sizes {
         images::store(world, stored, count);
@@ -31,15 +35,30 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
         let title = format!("{} results", Unit::Count.show(count as f64));
         let table = empty(world, &title);
         let pair = ["docker-store, open", "bare socket"];
-        report.judge(&format!("open with {title}"), &table, pair, Bound::AtMost(1.5));
+        report.judge(
+            &format!("open with {title}"),
+            &table,
+            pair,
+            Bound::AtMost(1.5),
+        );
         let pair = ["docker-store, open", "seed's commands"];
-        report.judge(&format!("open with {title}"), &table, pair, Bound::AtLeast(1.0));
+        report.judge(
+            &format!("open with {title}"),
+            &table,
+            pair,
+            Bound::AtLeast(1.0),
+        );
         groups.push((title.clone(), table.rows.clone()));
         section.tables.extend([table, answers(world, &title)]);
     }
     images::forget(world, stored);
     let rows = leftovers(world);
-    section.tables.push(Table::new("opening, with leftovers", Unit::Time, "docker-store, 0", rows));
+    section.tables.push(Table::new(
+        "opening, with leftovers",
+        Unit::Time,
+        "docker-store, 0",
+        rows,
+    ));
     section.plots.push(Plot {
         file: "opening",
         title: String::from("Opening a store, by how many results it has"),
@@ -68,7 +87,10 @@ fn questions(world: &World) -> [(&'static str, Vec<u8>); 3] {
     let images = filters("reference", &format!("{prefix}-image-tmp-*"));
     let volumes = filters("name", &format!("{prefix}-"));
     [
-        ("containers", format!("/containers/json?all=1&filters={containers}")),
+        (
+            "containers",
+            format!("/containers/json?all=1&filters={containers}"),
+        ),
         ("images", format!("/images/json?filters={images}")),
         ("volumes", format!("/volumes?filters={volumes}")),
     ]
@@ -88,16 +110,27 @@ fn empty(world: &World, title: &str) -> Table {
             times.time(|| {
                 let mut socket = Bare::connect(&world.socket);
                 socket.ask(&ping);
-                questions.iter().for_each(|(_, question)| assert_eq!(socket.ask(question), 200));
+                questions
+                    .iter()
+                    .for_each(|(_, question)| assert_eq!(socket.ask(question), 200));
             });
         }),
-        Way::new("docker-store, open", |times| drop(times.time(|| reopen(world)))),
+        Way::new("docker-store, open", |times| {
+            drop(times.time(|| reopen(world)))
+        }),
         Way::new("docker-store, purge", |times| {
             times.time(|| world.store.purge()).expect("purged");
         }),
-        Way::new("seed's commands", |times| times.time(|| seed::open(world.prefix()))),
+        Way::new("seed's commands", |times| {
+            times.time(|| seed::open(world.prefix()))
+        }),
     ];
-    Table::new(title, Unit::Time, "bare socket", race(title, world.pick(5, 20), ways))
+    Table::new(
+        title,
+        Unit::Time,
+        "bare socket",
+        race(title, world.pick(5, 20), ways),
+    )
 }
 
 /// What the engine takes for each.
@@ -108,9 +141,18 @@ fn answers(world: &World, title: &str) -> Table {
         let way = Way::new(name, |times| {
             times.time(|| socket.ask(&question));
         });
-        rows.extend(race(&format!("{title}, {name}"), world.pick(5, 20), vec![way]));
+        rows.extend(race(
+            &format!("{title}, {name}"),
+            world.pick(5, 20),
+            vec![way],
+        ));
     }
-    Table::new(&format!("the engine's answers, with {title}"), Unit::Time, "containers", rows)
+    Table::new(
+        &format!("the engine's answers, with {title}"),
+        Unit::Time,
+        "containers",
+        rows,
+    )
 }
 
 fn leftovers(world: &World) -> Vec<Series> {
@@ -149,7 +191,12 @@ fn leave(world: &World, count: usize) {
 /// How many containers and tags are there.
 fn left(world: &World) -> [usize; 2] {
     let prefix = world.prefix();
-    let containers = docker(&["ps", "-aq", "--filter", &format!("name=^/?{prefix}-container-left")]);
+    let containers = docker(&[
+        "ps",
+        "-aq",
+        "--filter",
+        &format!("name=^/?{prefix}-container-left"),
+    ]);
     let tags = docker(&["images", "-q", &format!("{prefix}-image-tmp-*")]);
     [containers.len(), tags.len()]
 }
@@ -163,9 +210,20 @@ fn remove_as_the_seed(world: &World) {
         }
     };
     let filter = format!("name=^{prefix}-container-left");
-    remove(&["rm", "--force"], docker(&["container", "ls", "--all", "--filter", &filter, "-q"]));
+    remove(
+        &["rm", "--force"],
+        docker(&["container", "ls", "--all", "--filter", &filter, "-q"]),
+    );
     let tmp = format!("{prefix}-image-tmp-*");
-    remove(&["rmi"], docker(&["images", "--format", "{{ .Repository }}", &tmp]));
-    docker(&["volume", "ls", "--quiet", "--filter", &format!("name=^{prefix}-cache-tmp-")]);
+    remove(
+        &["rmi"],
+        docker(&["images", "--format", "{{ .Repository }}", &tmp]),
+    );
+    docker(&[
+        "volume",
+        "ls",
+        "--quiet",
+        "--filter",
+        &format!("name=^{prefix}-cache-tmp-"),
+    ]);
 }
-

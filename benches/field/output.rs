@@ -26,7 +26,10 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
     let mut pair = Pair::connect(&world.socket);
     let run = |driver: &[&str]| {
         let start = ["run", "--rm", "--network", "none"];
-        docker_to(&[&start[..], driver, &[BUSYBOX, "/bin/sh", "-c", &script]].concat(), create());
+        docker_to(
+            &[&start[..], driver, &[BUSYBOX, "/bin/sh", "-c", &script]].concat(),
+            create(),
+        );
     };
     let ways = vec![
         Way::new("bare sockets", |times: &mut Times| {
@@ -63,13 +66,18 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
             times.time(|| run(&["--log-driver", "none"]));
         }),
     ];
-    let rows = race("output", world.pick(2, 7), ways);
+    let rows = race("output", world.pick(2, 5), ways);
     let title = format!("{megabytes} MB of output");
     let table = Table::new(&title, Unit::Bytes(bytes as f64), "bare sockets", rows);
     let pair = ["docker-store", "bare sockets"];
     // 0.9 of the speed is 1/0.9 of the time.
     report.judge(&title, &table, pair, Bound::AtMost(1.11));
-    report.judge(&title, &table, ["docker-store", "`docker run`"], Bound::AtLeast(1.0));
+    report.judge(
+        &title,
+        &table,
+        ["docker-store", "`docker run`"],
+        Bound::AtLeast(1.0),
+    );
     section.plots.push(Plot {
         file: "output",
         title: String::from("Output of a step, to a file"),

@@ -19,10 +19,16 @@ impl Peer {
     /// Starts `command`; `None` where it cannot be.
     pub(crate) fn start(name: &'static str, command: &mut Command) -> Option<Self> {
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut child = child.map_err(|e| crate::say(&format!("{name}: {e}"))).ok()?;
+        let mut child = child
+            .map_err(|e| crate::say(&format!("{name}: {e}")))
+            .ok()?;
         let input = child.stdin.take().expect("piped");
         let output = BufReader::new(child.stdout.take().expect("piped"));
-        Some(Peer { name, child, pipes: RefCell::new((input, output)) })
+        Some(Peer {
+            name,
+            child,
+            pipes: RefCell::new((input, output)),
+        })
     }
 
     /// Starts what scripts/bench has prepared, by the name of the variable in which it says so.
@@ -35,7 +41,9 @@ impl Peer {
     /// Has `command` done, and takes the times.
     pub(crate) fn ask(&self, command: &str, times: &mut Times) {
         let mut pipes = self.pipes.borrow_mut();
-        writeln!(pipes.0, "{command}").and_then(|()| pipes.0.flush()).expect("a peer that listens");
+        writeln!(pipes.0, "{command}")
+            .and_then(|()| pipes.0.flush())
+            .expect("a peer that listens");
         let mut answer = String::new();
         pipes.1.read_line(&mut answer).expect("a peer that answers");
         let Some(nanos) = answer.strip_prefix("ok ") else {

@@ -30,10 +30,18 @@ impl Plot {
         let most = all().map(|s| value(s.median())).fold(f64::MIN, f64::max);
         let least = all().map(|s| value(s.median())).fold(f64::MAX, f64::min);
         // A logarithmic bar begins a little below the least, at a power of ten.
-        let start = if self.logarithmic { (least.log10() - 0.3).floor() } else { 0.0 };
+        let start = if self.logarithmic {
+            (least.log10() - 0.3).floor()
+        } else {
+            0.0
+        };
         let end = if self.logarithmic { most.log10() } else { most };
         let place = |value: f64| {
-            let value = if self.logarithmic { value.log10() } else { value };
+            let value = if self.logarithmic {
+                value.log10()
+            } else {
+                value
+            };
             LEFT + ((value - start) / (end - start)).clamp(0.0, 1.03) * LENGTH
         };
 
@@ -46,12 +54,26 @@ impl Plot {
             for row in rows {
                 let middle = y + BAR / 2.0;
                 let (x, color) = (place(value(row.median())), color(&row.name));
-                text(&mut body, LEFT - 8.0, middle + 4.0, "end", "normal", &row.name);
+                text(
+                    &mut body,
+                    LEFT - 8.0,
+                    middle + 4.0,
+                    "end",
+                    "normal",
+                    &row.name,
+                );
                 rectangle(&mut body, [LEFT, y, (x - LEFT).max(1.0), BAR], color);
-                let (low, high) = (place(value(row.minimum())), place(value(row.maximum())));
+                let (low, high) = (place(value(row.at(0.05))), place(value(row.at(0.95))));
                 line(&mut body, [low, middle, high, middle]);
                 let behind = x.max(low).max(high) + 6.0;
-                text(&mut body, behind, middle + 4.0, "start", "normal", &self.unit.show(row.median()));
+                text(
+                    &mut body,
+                    behind,
+                    middle + 4.0,
+                    "start",
+                    "normal",
+                    &self.unit.show(row.median()),
+                );
                 y += STEP;
             }
             y += 6.0;
@@ -67,12 +89,27 @@ impl Plot {
                     r#"<line x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}" stroke="{TEXT}" {dashes}/>"#
                 )
                 .expect("in memory");
-                text(&mut body, x, y + 14.0, "middle", "normal", &self.tick(10f64.powi(power)));
+                text(
+                    &mut body,
+                    x,
+                    y + 14.0,
+                    "middle",
+                    "normal",
+                    &self.tick(10f64.powi(power)),
+                );
             }
             y += 20.0;
         }
         let height = y + 8.0;
-        let title = format!("{}{}", self.title, if self.logarithmic { " (logarithmic)" } else { "" });
+        let scale = if self.logarithmic {
+            ", logarithmic"
+        } else {
+            ""
+        };
+        let title = format!(
+            "{} (bar: median{scale}; line: nine tenths of all)",
+            self.title
+        );
         let mut head = String::new();
         text(&mut head, 8.0, 20.0, "start", "bold", &title);
         format!(
@@ -132,7 +169,7 @@ fn rectangle(out: &mut String, [x, y, width, height]: [f64; 4], color: &str) {
     .expect("in memory");
 }
 
-/// From the least to the most that was measured.
+/// From what is nearly the least to what is nearly the most: the one outlier of a thousand is in the tables.
 fn line(out: &mut String, [x1, y1, x2, y2]: [f64; 4]) {
     writeln!(
         out,
@@ -142,5 +179,7 @@ fn line(out: &mut String, [x1, y1, x2, y2]: [f64; 4]) {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;")
+    text.replace('`', "")
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
 }

@@ -62,6 +62,13 @@ impl Series {
         median(self.values.clone())
     }
 
+    /// What `part` of all values are below.
+    pub(crate) fn at(&self, part: f64) -> f64 {
+        let mut values = self.values.clone();
+        values.sort_by(f64::total_cmp);
+        values[((values.len() - 1) as f64 * part).round() as usize]
+    }
+
     pub(crate) fn maximum(&self) -> f64 {
         self.values.iter().copied().fold(f64::MIN, f64::max)
     }
@@ -78,7 +85,10 @@ impl Series {
 
     /// The same of one of so many.
     pub(crate) fn divided(&self, by: f64) -> Self {
-        Series::new(&self.name, self.values.iter().map(|value| value / by).collect())
+        Series::new(
+            &self.name,
+            self.values.iter().map(|value| value / by).collect(),
+        )
     }
 
     pub(crate) fn named(&self, name: &str) -> Self {
@@ -106,7 +116,10 @@ pub(crate) fn race(what: &str, rounds: usize, mut ways: Vec<Way<'_>>) -> Vec<Ser
         (way.turn)(&mut Times::default());
     }
     let series = unwarmed(rounds, ways);
-    crate::say(&format!("{what}: {rounds} rounds, {:.1} s", began.elapsed().as_secs_f64()));
+    crate::say(&format!(
+        "{what}: {rounds} rounds, {:.1} s",
+        began.elapsed().as_secs_f64()
+    ));
     series
 }
 
@@ -121,5 +134,6 @@ pub(crate) fn unwarmed(rounds: usize, mut ways: Vec<Way<'_>>) -> Vec<Series> {
         }
     }
     let both = ways.iter().zip(times);
-    both.map(|(way, times)| Series::new(&way.name, times.0)).collect()
+    both.map(|(way, times)| Series::new(&way.name, times.0))
+        .collect()
 }

@@ -52,14 +52,28 @@ pub(crate) enum Bound {
 
 impl Section {
     pub(crate) fn new(title: &'static str, text: &str) -> Self {
-        let text = text.split('\n').map(str::trim).collect::<Vec<_>>().join("\n");
-        Section { title, text, tables: Vec::new(), plots: Vec::new() }
+        let text = text
+            .split('\n')
+            .map(str::trim)
+            .collect::<Vec<_>>()
+            .join("\n");
+        Section {
+            title,
+            text,
+            tables: Vec::new(),
+            plots: Vec::new(),
+        }
     }
 }
 
 impl Table {
     pub(crate) fn new(title: &str, unit: Unit, beside: &str, rows: Vec<Series>) -> Self {
-        Table { title: title.to_owned(), unit, rows, beside: beside.to_owned() }
+        Table {
+            title: title.to_owned(),
+            unit,
+            rows,
+            beside: beside.to_owned(),
+        }
     }
 
     pub(crate) fn row(&self, name: &str) -> Option<&Series> {
@@ -104,10 +118,15 @@ impl Report {
         let [ours, other] = pair;
         let rows = table.row(ours).zip(table.row(other));
         self.judge_series(what, rows, other, bound);
-        let bare = table.row(&table.beside).filter(|row| row.name.starts_with("bare"));
+        let bare = table
+            .row(&table.beside)
+            .filter(|row| row.name.starts_with("bare"));
         if let (Some((bare, (_, other))), Bound::AtLeast(least)) = (bare.zip(rows), bound) {
             let limit = other.paired(bare);
-            let measured = self.targets.last_mut().and_then(|target| target.measured.as_mut());
+            let measured = self
+                .targets
+                .last_mut()
+                .and_then(|target| target.measured.as_mut());
             measured.expect("just judged").limit = (limit < least).then_some(limit);
         }
     }
@@ -158,7 +177,11 @@ impl Report {
             reached,
             limit: None,
         });
-        self.targets.push(Target { what: what.to_owned(), must: must.to_owned(), measured });
+        self.targets.push(Target {
+            what: what.to_owned(),
+            must: must.to_owned(),
+            measured,
+        });
     }
 
     pub(crate) fn plots(&self) -> impl Iterator<Item = &Plot> {
@@ -167,7 +190,9 @@ impl Report {
 
     /// The table of what had to be reached.
     pub(crate) fn targets(&self) -> String {
-        let mut out = String::from("| what | must be | is, by rounds | by minima | |\n|---|---|--:|--:|---|\n");
+        let mut out = String::from(
+            "| what | must be | is, by rounds | by minima | |\n|---|---|--:|--:|---|\n",
+        );
         for target in &self.targets {
             let (is, verdict) = match &target.measured {
                 None => (String::from("– | –"), String::from("not measured")),
@@ -176,14 +201,24 @@ impl Report {
                         (true, _) => String::from("reached"),
                         (false, None) => String::from("**not reached**"),
                         (false, Some(limit)) => {
-                            format!("not reached: the engine's own time; a bare socket is at {}", ratio(limit))
+                            format!(
+                                "not reached: the engine's own time; a bare socket is at {}",
+                                ratio(limit)
+                            )
                         }
                     };
-                    (format!("{} | {}", ratio(m.paired), ratio(m.minima)), verdict)
+                    (
+                        format!("{} | {}", ratio(m.paired), ratio(m.minima)),
+                        verdict,
+                    )
                 }
             };
-            writeln!(out, "| {} | {} | {is} | {verdict} |", target.what, target.must)
-                .expect("in memory");
+            writeln!(
+                out,
+                "| {} | {} | {is} | {verdict} |",
+                target.what, target.must
+            )
+            .expect("in memory");
         }
         out
     }

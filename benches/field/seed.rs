@@ -1,5 +1,5 @@
-//! The seed, OBuilder's Docker store: its own `docker` commands in its own order, as /work/shared/seed/behaviour.md lists them.
-//! Its names stand beside ours under the same word, and the image called busybox is a private one.
+//! The seed, OBuilder's Docker store: its own `docker` commands in its own order, as its processes were seen to run. Its names stand
+//! beside ours under the same word, and the image called busybox is a private one.
 
 use std::process::Command;
 
@@ -13,7 +13,14 @@ pub(crate) fn result(image: &str) -> bool {
 
 /// What opening asks, when nothing was left.
 pub(crate) fn open(prefix: &str) {
-    docker(&["container", "ls", "--all", "--filter", &format!("name=^{prefix}"), "-q"]);
+    docker(&[
+        "container",
+        "ls",
+        "--all",
+        "--filter",
+        &format!("name=^{prefix}"),
+        "-q",
+    ]);
     let tmp = format!("{prefix}-image-tmp-*");
     docker(&["images", "--format", "{{ .Repository }}", &tmp]);
     let filter = format!("name=^{prefix}-cache-tmp-");
@@ -22,15 +29,50 @@ pub(crate) fn open(prefix: &str) {
 
 /// One step that runs `/bin/true`, from the look-up to the result.
 pub(crate) fn step(prefix: &str, base: &str, id: &str) {
-    let (base, result_image) = (format!("{prefix}-image-{base}"), format!("{prefix}-image-{id}"));
-    let (tmp, container) = (format!("{prefix}-image-tmp-{id}"), format!("{prefix}-container-{id}"));
+    let (base, result_image) = (
+        format!("{prefix}-image-{base}"),
+        format!("{prefix}-image-{id}"),
+    );
+    let (tmp, container) = (
+        format!("{prefix}-image-tmp-{id}"),
+        format!("{prefix}-container-{id}"),
+    );
     assert!(!result(&result_image));
     docker(&["tag", &base, &tmp]);
     attempt(&["inspect", "--type=container", "--", &container]);
-    docker(&["run", "--name", &container, "-i", "--network", "none", "--", &tmp, "/bin/true"]);
-    docker(&["inspect", "--type=image", "--format={{json .Config.Entrypoint }}", "--", &tmp]);
-    docker(&["inspect", "--type=image", "--format={{json .Config.Cmd }}", "--", &tmp]);
-    docker(&["commit", "--change", r#"CMD ["/bin/sh"]"#, "--", &container, &result_image]);
+    docker(&[
+        "run",
+        "--name",
+        &container,
+        "-i",
+        "--network",
+        "none",
+        "--",
+        &tmp,
+        "/bin/true",
+    ]);
+    docker(&[
+        "inspect",
+        "--type=image",
+        "--format={{json .Config.Entrypoint }}",
+        "--",
+        &tmp,
+    ]);
+    docker(&[
+        "inspect",
+        "--type=image",
+        "--format={{json .Config.Cmd }}",
+        "--",
+        &tmp,
+    ]);
+    docker(&[
+        "commit",
+        "--change",
+        r#"CMD ["/bin/sh"]"#,
+        "--",
+        &container,
+        &result_image,
+    ]);
     docker(&["rm", "--force", "--", &container]);
     docker(&["image", "rm", &tmp]);
 }
@@ -43,7 +85,10 @@ pub(crate) struct Cache {
 
 impl Cache {
     pub(crate) fn new(prefix: &str, name: &str) -> Self {
-        Cache { main: format!("{prefix}-cache-c-{name}"), tmp: format!("{prefix}-cache-tmp-0-c-{name}") }
+        Cache {
+            main: format!("{prefix}-cache-c-{name}"),
+            tmp: format!("{prefix}-cache-tmp-0-c-{name}"),
+        }
     }
 
     /// Lends it; gives the volume to mount.
@@ -53,7 +98,14 @@ impl Cache {
         }
         docker(&["volume", "create", "--", &self.tmp]);
         copy(&self.main, &self.tmp);
-        let place = docker(&["volume", "inspect", "--format", "{{ .Mountpoint }}", "--", &self.tmp]);
+        let place = docker(&[
+            "volume",
+            "inspect",
+            "--format",
+            "{{ .Mountpoint }}",
+            "--",
+            &self.tmp,
+        ]);
         let chown = Command::new("chown").arg("0:0").arg(&place[0]).status();
         assert!(chown.expect("chown").success());
         &self.tmp
@@ -73,7 +125,9 @@ fn copy(from: &str, to: &str) {
     let target = format!("type=volume,src={to},dst=/dst");
     let none = ["--network", "none"];
     let sender = ["run", "--rm", none[0], none[1], "--mount", &source, BUSYBOX];
-    let receiver = ["run", "--rm", none[0], none[1], "-i", "--mount", &target, BUSYBOX];
+    let receiver = [
+        "run", "--rm", none[0], none[1], "-i", "--mount", &target, BUSYBOX,
+    ];
     docker_pipe(
         &[&sender[..], &["tar", "-c", "-C", "/src", "-f", "-", "."]].concat(),
         &[&receiver[..], &["tar", "-xp", "-C", "/dst", "-f", "-"]].concat(),

@@ -8,7 +8,7 @@ use docker_store::Command;
 use crate::bare::Pair;
 use crate::bare_step::BareStep;
 use crate::plot::Plot;
-use crate::race::{Series, Times, Way, race};
+use crate::race::{Series, Times, Way, race, unwarmed};
 use crate::report::{Bound, Report, Section, Table};
 use crate::seed;
 use crate::threads::at_once;
@@ -25,7 +25,12 @@ const TEXT: &str = "\
 pub(crate) fn measure(world: &World, report: &mut Report) {
     let mut section = Section::new("A step that must be done", TEXT);
     let one = Table::new("one step", Unit::Time, "bare sockets", single(world));
-    let many = Table::new("20 steps at once", Unit::Time, "bare sockets", parallel(world));
+    let many = Table::new(
+        "20 steps at once",
+        Unit::Time,
+        "bare sockets",
+        parallel(world),
+    );
     let bare = ["docker-store", "bare sockets"];
     report.judge("one uncached step", &one, bare, Bound::AtMost(1.05));
     let seed = ["docker-store", "seed's commands"];
@@ -38,7 +43,13 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
         logarithmic: false,
         groups: vec![
             (one.title.clone(), one.rows.clone()),
-            (format!("{}, each", many.title), many.rows.iter().map(|r| r.divided(AT_ONCE as f64)).collect()),
+            (
+                format!("{}, each", many.title),
+                many.rows
+                    .iter()
+                    .map(|r| r.divided(AT_ONCE as f64))
+                    .collect(),
+            ),
         ],
     });
     section.tables.extend([one, many]);
@@ -82,7 +93,9 @@ fn parallel(world: &World) -> Vec<Series> {
     let mut pairs: Vec<_> = (0..AT_ONCE).map(|_| Pair::connect(&world.socket)).collect();
     let ids = |what: &str| {
         let what = world.fresh(what);
-        (0..AT_ONCE).map(|n| format!("{what}-{n}")).collect::<Vec<_>>()
+        (0..AT_ONCE)
+            .map(|n| format!("{what}-{n}"))
+            .collect::<Vec<_>>()
     };
     let mut ways = vec![
         Way::new("bare sockets", |times: &mut Times| {
@@ -102,23 +115,42 @@ fn parallel(world: &World) -> Vec<Series> {
         Way::new("docker-store", |times| {
             let ids = ids("ours");
             let store = &world.store;
-            at_once(times, ids.iter().map(|id| move || step_in(store, id)).collect());
+            at_once(
+                times,
+                ids.iter().map(|id| move || step_in(store, id)).collect(),
+            );
             forget(world, &ids);
         }),
     ];
-    ways.extend(world.others().map(|other| {
+    ways.extend(world.others().filter(|_| !world.quick).map(|other| {
         Way::new(other.name, move |times| {
             let id = world.fresh("other");
-            other.ask(&format!("steps {} base {id}- {AT_ONCE}", world.prefix()), times);
-            forget(world, &(0..AT_ONCE).map(|n| format!("{id}-{n}")).collect::<Vec<_>>());
+            other.ask(
+                &format!("steps {} base {id}- {AT_ONCE}", world.prefix()),
+                times,
+            );
+            forget(
+                world,
+                &(0..AT_ONCE)
+                    .map(|n| format!("{id}-{n}"))
+                    .collect::<Vec<_>>(),
+            );
         })
     }));
     ways.push(Way::new("seed's commands", |times| {
         let (ids, prefix) = (ids("seed"), world.prefix());
-        at_once(times, ids.iter().map(|id| move || seed::step(prefix, "base", id)).collect());
+        at_once(
+            times,
+            ids.iter()
+                .map(|id| move || seed::step(prefix, "base", id))
+                .collect(),
+        );
         forget(world, &ids);
     }));
-    race("20 steps", world.pick(1, 7), ways)
+    match world.quick {
+        true => unwarmed(1, ways),
+        false => race("20 steps", 7, ways),
+    }
 }
 
 fn step(world: &World, id: &str) {

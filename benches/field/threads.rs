@@ -28,7 +28,12 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
         let table = Table::new(&title, unit, "bare sockets", rows);
         // 0.9 of the throughput is 1/0.9 of the time.
         let bound = Bound::AtMost(1.11);
-        report.judge(&format!("looks from {title}"), &table, ["docker-store", "bare sockets"], bound);
+        report.judge(
+            &format!("looks from {title}"),
+            &table,
+            ["docker-store", "bare sockets"],
+            bound,
+        );
         groups.push((title, scaled(&table.rows, count)));
         section.tables.push(table);
     }
@@ -76,11 +81,12 @@ fn looks(world: &World, count: usize, title: &str) -> Vec<Series> {
         }),
     ];
     let command = format!("threads {} {count} {EACH}", world.image("base"));
-    ways.extend(world.others().map(|other| {
+    let others = world.others().filter(|_| count < 64 || !world.quick);
+    ways.extend(others.map(|other| {
         let command = command.clone();
         Way::new(other.name, move |times| other.ask(&command, times))
     }));
-    race(title, world.pick(4, 20), ways)
+    race(title, world.pick(3, if count < 64 { 20 } else { 10 }), ways)
 }
 
 /// Runs each of `works` in a thread of its own. The clock runs from when all are ready until the last has ended.

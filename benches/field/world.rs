@@ -58,7 +58,11 @@ impl World {
     }
 
     fn import_base(&self, tar: &str) {
-        let mut step = match self.store.begin(None, "base", &Limits::none()).expect("begun") {
+        let mut step = match self
+            .store
+            .begin(None, "base", &Limits::none())
+            .expect("begun")
+        {
             Begun::Step(step) => step,
             Begun::Present => return,
         };
@@ -94,7 +98,11 @@ impl World {
 
     /// A ready request for a path under the API version that the store speaks.
     pub(crate) fn request(&self, method: &str, path: &str, body: &str) -> Vec<u8> {
-        bare::request(method, &format!("/v{}{path}", self.store.api_version()), body)
+        bare::request(
+            method,
+            &format!("/v{}{path}", self.store.api_version()),
+            body,
+        )
     }
 
     pub(crate) fn inspect(&self, image: &str) -> Vec<u8> {

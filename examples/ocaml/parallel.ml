@@ -11,7 +11,7 @@ let ( >>=? ) = Lwt_result.bind
 
 type step = { id : string; on : string; script : string; after : string list }
 
-(* Needs what it is built on, and what stands in [after]. *)
+(* Each needs what it is built on, and what stands in [after]. *)
 let steps =
   [
     { id = "tools"; on = "base"; script = "echo tools >>/made"; after = [] };
@@ -20,51 +20,50 @@ let steps =
     { id = "all"; on = "left"; script = "cat /made"; after = [ "right" ] };
   ]
 
-let show id _channel text = Lwt_io.printf "%-6s| %s\n" id (String.concat ("\n" ^ String.make 6 ' ' ^ "| ") (String.split_on_char '\n' (String.trim text)))
+let show id _channel text =
+  let line line = Lwt_io.printf "%-6s| %s\n" id line in
+  Lwt_list.iter_s line (String.split_on_char '\n' (String.trim text))
 
 let run store { id; on; script; _ } =
   with_step store ~base:on ~id @@ fun step ->
-  let command = Command.make [ "/bin/sh"; "-c"; script ] in
-  Step.run step command ~output:(show id) >>=? fun _exit_code -> Lwt_result.return ()
+  Step.run step (Command.make [ "/bin/sh"; "-c"; script ]) ~output:(show id) >>=? fun _exit_code -> Lwt_result.return ()
 
-(* One promise for each id. The library, too, lets a second builder of an id wait for the first. *)
-let build_all store =
-  let promises = Hashtbl.create 10 in
-  let rec build id =
-    match Hashtbl.find_opt promises id, List.find_opt (fun step -> step.id = id) steps with
-    | Some promise, _ -> promise
-    | None, None -> Lwt_result.return Hit
-    | None, Some step ->
-      let needed = Lwt_list.map_p build (step.on :: step.after) in
-      let promise =
-        needed >>= fun outcomes ->
-        match List.find_opt Result.is_error outcomes with
-        | Some failed -> Lwt.return failed
-        | None -> run store step
-      in
-      Hashtbl.add promises id promise;
-      promise
+(* One promise for each id. (The library, too, lets a second builder of an id wait for the first.) *)
+let promises = Hashtbl.create 10
+
+let rec build store id =
+  match Hashtbl.find_opt promises id, List.find_opt (fun step -> step.id = id) steps with
+  | Some promise, _ -> promise
+  | None, None -> Lwt_result.return Hit
+  | None, Some step ->
+    let promise =
+      Lwt_list.map_p (build store) (step.on :: step.after) >>= fun needed ->
+      match List.find_opt Result.is_error needed with
+      | Some failed -> Lwt.return failed
+      | None -> run store step
+    in
+    Hashtbl.replace promises id promise;
+    promise
+
+(* [work], unless [interrupted] comes first: then all that was begun is ended, and waited for. *)
+let unless interrupted work =
+  let end_all e =
+    let begun = List.of_seq (Hashtbl.to_seq_values promises) in
+    List.iter Lwt.cancel begun;
+    let settled promise = Lwt.catch (fun () -> promise >|= ignore) (fun _ -> Lwt.return_unit) in
+    Lwt.join (List.map settled begun) >>= fun () -> Lwt.fail e
   in
-  build "all"
+  Lwt.catch (fun () -> Lwt.choose [ work; interrupted ]) end_all
 
-let main root tar =
+let main interrupted root tar =
   with_store root @@ fun store ->
-  with_step store ~id:"base" (fun step -> Step.import_file step tar) >>=? fun _ -> build_all store
+  with_step store ~id:"base" (fun step -> Step.import_file step tar) >>=? fun _ ->
+  unless interrupted (build store "all")
 
 let () =
   let interrupted, interrupt = Lwt.wait () in
   ignore (Lwt_unix.on_signal Sys.sigint (fun _ -> Lwt.wakeup_later_exn interrupt Sys.Break));
-  let work = main Sys.argv.(1) Sys.argv.(2) in
-  let finished =
-    Lwt.try_bind
-      (fun () -> Lwt.choose [ work; interrupted ])
-      Lwt.return
-      (fun e ->
-        (* What was begun is ended, and only then does the program. *)
-        Lwt.cancel work;
-        Lwt.catch (fun () -> work) (fun _ -> Lwt.fail e))
-  in
-  match Lwt_main.run finished with
+  match Lwt_main.run (main interrupted Sys.argv.(1) Sys.argv.(2)) with
   | Ok Built -> print_endline "built"
   | Ok Hit -> print_endline "was there"
   | Error error ->

@@ -202,7 +202,10 @@ impl Engine {
         let mut pause = Duration::from_millis(2);
         let mut seen = false;
         loop {
-            let target = self.container(container, "").query("force", "1").query("v", "1");
+            let target = self
+                .container(container, "")
+                .query("force", "1")
+                .query("v", "1");
             match self.done(&doing, Call::delete(target), wait) {
                 Ok(()) => return Ok(true),
                 Err(e) if e.kind() == ErrorKind::NotFound => return Ok(seen),

@@ -290,6 +290,7 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         self.site.close();
+        self.caches.close();
     }
 }
 

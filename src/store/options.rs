@@ -30,7 +30,11 @@ pub(crate) struct CacheOptions {
 
 impl Default for CacheOptions {
     fn default() -> Self {
-        CacheOptions { strategy: Strategy::default(), direct: true, sync: false }
+        CacheOptions {
+            strategy: Strategy::default(),
+            direct: true,
+            sync: false,
+        }
     }
 }
 

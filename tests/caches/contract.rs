@@ -460,6 +460,91 @@ fn what_an_obuilder_store_left_becomes_generation_one() {
 }
 
 #[test]
+fn one_strategy_goes_on_where_another_left_off() {
+    let root = Root::new("mixed");
+    let ways = [1, 0, 1, 2, 3, 0, 3, 1, 2].map(|n| super::ground::Way::ALL[n]);
+    for (n, way) in ways.into_iter().enumerate() {
+        let store = root.open(way);
+        let lease = lease(&store, "a");
+        {
+            let view = View::of(&lease);
+            let names: Vec<String> = view.files().into_keys().collect();
+            assert_eq!(
+                names,
+                (n.saturating_sub(2)..n)
+                    .map(|n| n.to_string())
+                    .collect::<Vec<_>>(),
+                "{way:?}"
+            );
+            view.write(&n.to_string(), "");
+            if n >= 2 {
+                view.remove(&(n - 2).to_string());
+            }
+        }
+        assert_eq!(
+            lease.release().expect("released"),
+            Released::Won(n as u64 + 1)
+        );
+        store.close().expect("closed");
+    }
+    // Two at once, of different kinds, over the same generation.
+    let (one, two) = (root.open(ways[0]), root.open(ways[1]));
+    let (a, b) = (lease(&one, "a"), lease(&two, "a"));
+    assert_eq!(View::of(&a).files(), View::of(&b).files());
+    View::of(&b).write("b", "");
+    View::of(&a).write("a", "");
+    assert_eq!(b.release().expect("released"), Released::Won(10));
+    assert_eq!(a.release().expect("released"), Released::Lost);
+    assert!(newest(&one, "a").contains_key("b"));
+    one.delete_cache("a").expect("deleted");
+    settle(&one);
+    settle(&two);
+    assert_eq!(root.left(), Vec::<String>::new());
+}
+
+#[test]
+fn an_acquire_that_is_cancelled_leaves_nothing() {
+    in_all_ways(|way| {
+        let root = Root::new("cancelled");
+        let store = root.open(way);
+        change(&store, "a", |view| {
+            (0..200).for_each(|n| view.write(&n.to_string(), &"x".repeat(100_000)))
+        });
+        settle(&store);
+        let left = root.left();
+        for microseconds in [0, 300, 1_000, 3_000, 10_000, 30_000] {
+            let limits = Limits::none().timeout(Duration::from_micros(microseconds));
+            match store.cache("a", CacheRequest::new().limits(limits)) {
+                Ok(lease) => drop(lease),
+                Err(e) => assert_eq!(e.kind(), ErrorKind::TimedOut, "{e}"),
+            }
+            settle(&store);
+            assert_eq!(
+                root.left(),
+                left,
+                "after {microseconds} microseconds, {way:?}"
+            );
+        }
+        assert_eq!(store.caches().expect("a listing")[0].leases, 0);
+        assert_eq!(newest(&store, "a").len(), 200);
+    });
+}
+
+#[test]
+fn files_are_synced_before_the_head_moves_where_an_option_says_so() {
+    in_all_ways(|way| {
+        let root = Root::new("synced");
+        let store =
+            docker_store::Store::open(&root.path, way.options().sync(true)).expect("an open store");
+        assert_eq!(
+            change(&store, "a", |view| view.write("x", "x")),
+            Released::Won(1)
+        );
+        assert_eq!(newest(&store, "a").len(), 1);
+    });
+}
+
+#[test]
 fn a_head_that_cannot_be_read_is_an_error_until_the_cache_is_deleted() {
     let way = super::ground::Way::ALL[1];
     let root = Root::new("corrupt");

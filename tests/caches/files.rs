@@ -222,7 +222,7 @@ fn a_tree_deeper_than_any_path_survives_a_clone_and_a_compaction() {
             Mode::empty(),
         )
         .expect("the bottom");
-        drop(view);
+        drop((folder, view));
         drop(last);
         store.delete_cache("a").expect("deleted");
         settle(&store);
@@ -339,4 +339,126 @@ fn deleted_and_replaced_files_stay_so_through_releases_and_compactions() {
         settle(&store);
         assert_eq!(root.volumes().len(), layers);
     }
+}
+
+/// A small source of numbers that are the same in each run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+/// One random change below `at`, with few names, so that they meet.
+fn change_at_random(at: &Path, numbers: &mut Numbers) {
+    let name =
+        |numbers: &mut Numbers| ["a", "b", "c"][usize::try_from(numbers.below(3)).expect("small")];
+    let mut folder = at.to_owned();
+    for _ in 0..numbers.below(3) {
+        folder.push(name(numbers));
+        if !folder.is_dir() || folder.is_symlink() {
+            let _ = fs::remove_file(&folder);
+            fs::create_dir(&folder).expect("made");
+        }
+    }
+    let (path, other) = (folder.join(name(numbers)), folder.join(name(numbers)));
+    let clear = |path: &Path| {
+        let _ = fs::remove_file(path).or_else(|_| fs::remove_dir_all(path));
+    };
+    match numbers.below(8) {
+        0 | 1 => clear(&path),
+        2 | 3 => {
+            clear(&path);
+            fs::write(&path, numbers.below(1000).to_string()).expect("written");
+        }
+        4 => {
+            clear(&path);
+            fs::create_dir(&path).expect("made");
+        }
+        5 => {
+            clear(&path);
+            symlink(name(numbers), &path).expect("linked");
+        }
+        6 if path != other && path.exists() && !path.is_symlink() => {
+            clear(&other);
+            // A directory that lies in a lower layer cannot be renamed, only copied.
+            let _ = fs::rename(&path, &other);
+        }
+        7 if path != other && path.is_file() && !path.is_symlink() => {
+            clear(&other);
+            fs::hard_link(&path, &other).expect("linked");
+        }
+        _ => mode(
+            &folder,
+            0o700 + u32::try_from(numbers.below(0o77)).expect("small"),
+        ),
+    }
+}
+
+#[test]
+fn random_changes_read_the_same_before_and_after_compaction() {
+    let releases: u64 =
+        std::env::var("DOCKER_STORE_TEST_RELEASES").map_or(60, |n| n.parse().expect("a number"));
+    let way = Way::ALL[1];
+    let root = Root::new("random");
+    let store = root.open(way);
+    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    let (mut compactions, mut layers) = (0, 0);
+    // One that is out all the time keeps its layers, whatever becomes of the cache.
+    let early = lease(&store, "a");
+    for n in 0..releases {
+        let lease = lease(&store, "a");
+        let view = View::of(&lease);
+        for _ in 0..=numbers.below(6) {
+            change_at_random(&view.path, &mut numbers);
+        }
+        let before = snapshot::of(&view.path);
+        drop(view);
+        lease.release().expect("released");
+        settle(&store);
+        let lease = store.cache("a", &CacheRequest::new()).expect("a lease");
+        let view = View::of(&lease);
+        snapshot::assert_same(&before, &snapshot::of(&view.path), &format!("release {n}"));
+        let now = store.caches().expect("a listing")[0].layers;
+        compactions += usize::from(now < layers);
+        layers = now;
+    }
+    assert!(
+        compactions as u64 >= releases / 20,
+        "{compactions} compactions in {releases} releases"
+    );
+    assert!(View::of(&early).files().is_empty());
+}
+
+#[test]
+fn a_lease_that_was_taken_before_a_compaction_can_still_win() {
+    let way = Way::ALL[1];
+    let root = Root::new("compacted");
+    let store = root.open(way);
+    for n in 0..11 {
+        super::ground::change(&store, "a", |view| view.write(&n.to_string(), ""));
+    }
+    settle(&store);
+    assert_eq!(store.caches().expect("a listing")[0].layers, 11);
+    // The one that makes the chain too long, and one more of the same generation as the compacted.
+    super::ground::change(&store, "a", |view| view.remove("3"));
+    let before = lease(&store, "a");
+    settle(&store);
+    let layers = store.caches().expect("a listing")[0].layers;
+    assert!(layers < 11, "{layers} layers: not compacted");
+    {
+        let view = View::of(&before);
+        view.remove("4");
+        view.write("new", "");
+    }
+    assert_eq!(before.release().expect("released"), Released::Won(13));
+    let files = super::ground::newest(&store, "a");
+    let names: Vec<&str> = files.keys().map(String::as_str).collect();
+    assert_eq!(names, ["0", "1", "10", "2", "5", "6", "7", "8", "9", "new"]);
+    settle(&store);
+    assert_eq!(root.volumes().len(), layers + 1);
 }

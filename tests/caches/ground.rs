@@ -250,13 +250,20 @@ fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, String>) {
 
 impl Drop for View {
     fn drop(&mut self) {
-        if self.mounted {
-            let done = Command::new("umount").arg(&self.path).status();
+        // Another test that has just forked a process holds our descriptors until that runs its own program.
+        for _ in 0..if self.mounted { 500 } else { 0 } {
+            let done = Command::new("umount")
+                .arg(&self.path)
+                .stderr(std::process::Stdio::null())
+                .status();
             if done.is_ok_and(|status| status.success()) {
                 let _ = fs::remove_dir(&self.path);
-            } else {
-                eprintln!("{} stays mounted", self.path.display());
+                return;
             }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        if self.mounted {
+            eprintln!("{} stays mounted", self.path.display());
         }
     }
 }

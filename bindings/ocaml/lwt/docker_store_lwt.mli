@@ -67,6 +67,7 @@ val open_store :
   ?engine:string ->
   ?name:string ->
   ?strategy:strategy ->
+  ?direct:bool ->
   ?sync:bool ->
   ?connect_timeout:float ->
   string ->
@@ -78,6 +79,7 @@ val with_store :
   ?engine:string ->
   ?name:string ->
   ?strategy:strategy ->
+  ?direct:bool ->
   ?sync:bool ->
   ?connect_timeout:float ->
   string ->
@@ -97,12 +99,13 @@ val with_lease :
   ?owner:int * int -> ?mode:mode -> ?timeout:float -> t -> string -> (Lease.t -> 'a answer) -> 'a answer
 
 val caches : t -> cache_info list answer
+val strategy : t -> (strategy * string) answer
 val delete_cache : t -> string -> bool answer
 val df : t -> free answer
 val purge : t -> purged answer
 val complete_deletes : ?timeout:float -> t -> unit answer
 
-(** What does not block is in {!Docker_store}: {!Docker_store.root}, {!Docker_store.log_file}, {!Docker_store.stats}, ... *)
+(** What does not block is in {!Docker_store}: {!Docker_store.root}, {!Docker_store.log_file}, {!Docker_store.val-stats}, ... *)
 
 (** {1 The library's log} *)
 

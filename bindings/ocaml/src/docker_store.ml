@@ -29,9 +29,9 @@ type strategy =
 let strategy_code = function None -> 0 | Some Overlay -> 1 | Some Copy -> 2
 let strategy_of_code = function 1 -> Some Overlay | 2 -> Some Copy | _ -> None
 
-let open_store ?engine ?name ?strategy ?(sync = false) ?connect_timeout root =
-  let connect_timeout_ms = Limits.milliseconds connect_timeout in
-  let+ raw = Raw.open_store root { engine; name; strategy = strategy_code strategy; sync; connect_timeout_ms } in
+let open_store ?engine ?name ?strategy ?(direct = true) ?(sync = false) ?connect_timeout root =
+  let strategy = strategy_code strategy and connect_timeout_ms = Limits.milliseconds connect_timeout in
+  let+ raw = Raw.open_store root { engine; name; strategy; direct; sync; connect_timeout_ms } in
   { raw; names = Raw.names raw }
 
 let close t =
@@ -39,8 +39,8 @@ let close t =
   | Error { status = Closed; _ } -> Ok ()
   | closed -> closed
 
-let with_store ?engine ?name ?strategy ?sync ?connect_timeout root f =
-  Result.bind (open_store ?engine ?name ?strategy ?sync ?connect_timeout root) @@ fun store ->
+let with_store ?engine ?name ?strategy ?direct ?sync ?connect_timeout root f =
+  Result.bind (open_store ?engine ?name ?strategy ?direct ?sync ?connect_timeout root) @@ fun store ->
   let close () = close store in
   let answer = unless_done ~undo:close (fun () -> f store) in
   let closed = close () in
@@ -154,6 +154,10 @@ let cache_info { Raw.cache; generation; cloned_by; layers; bytes; made; last_use
 let caches t =
   let+ caches = Raw.caches t.raw in
   List.map cache_info (Array.to_list caches)
+
+let strategy t =
+  let+ code, reason = Raw.strategy t.raw in
+  (match strategy_of_code code with Some strategy -> strategy | None -> Copy), reason
 
 let delete_cache t name = Error.check (Raw.delete_cache t.raw name)
 

@@ -67,6 +67,7 @@ val open_store :
   ?engine:string ->
   ?name:string ->
   ?strategy:strategy ->
+  ?direct:bool ->
   ?sync:bool ->
   ?connect_timeout:float ->
   string ->
@@ -79,19 +80,24 @@ val open_store :
       context, else that socket.
     @param name The word in front of every name on the engine: ["obuilder"] by default, so that OBuilder finds the results.
     @param strategy By default overlay where the engine can, found out by trying; else copy.
+    @param direct
+      Whether the files of the engine's volumes may be used directly where this process can reach them; by default they
+      may. Otherwise all goes through the engine's archive calls, which are slower and keep less of each file.
     @param sync
       Whether the files of a released lease are synced to disk before it becomes the next generation; by default not.
       Without it a killed process loses nothing, but a power failure may tear files of the newest generation.
     @param connect_timeout How many seconds opening may take to reach the engine; 30 by default. *)
 
 val close : t -> (unit, Error.t) result
-(** Waits for removals under way, and ends the session: further calls on the store, its steps and its leases give
-    [Closed]. To close once more does nothing. *)
+(** Waits for removals under way, and ends the session: calls of the engine, by the store, its steps and its leases, give
+    [Closed] from then on. What steps and leases still hold is given up as they end; {!complete_deletes} waits for that
+    even then. To close once more does nothing. *)
 
 val with_store :
   ?engine:string ->
   ?name:string ->
   ?strategy:strategy ->
+  ?direct:bool ->
   ?sync:bool ->
   ?connect_timeout:float ->
   string ->
@@ -217,6 +223,9 @@ type cache_info = {
 
 val caches : t -> (cache_info list, Error.t) result
 (** All caches, by name. *)
+
+val strategy : t -> (strategy * string, Error.t) result
+(** How caches are cloned, and why so, for people. Found out on this engine if nobody has yet. *)
 
 val delete_cache : t -> string -> (bool, Error.t) result
 (** Removes a cache; [false] where there was none. Leases in flight go on, and their releases are discarded. [Busy] where

@@ -44,6 +44,7 @@ type settings = {
   engine : string option;
   name : string option;
   strategy : int;
+  direct : bool;
   sync : bool;
   connect_timeout_ms : int;
 }
@@ -141,6 +142,7 @@ external lease_volume : lease -> string = "ocaml_dstore_lease_volume"
 external lease_generation : lease -> int = "ocaml_dstore_lease_generation"
 external lease_release : lease -> int answer = "ocaml_dstore_lease_release"
 external lease_discard : lease -> unit answer = "ocaml_dstore_lease_discard"
+external strategy : store -> (int * string) answer = "ocaml_dstore_strategy"
 external delete_cache : store -> string -> bool answer = "ocaml_dstore_delete_cache"
 external caches : store -> cache_info array answer = "ocaml_dstore_caches"
 

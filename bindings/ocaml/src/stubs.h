@@ -83,6 +83,7 @@ void cell_end(struct cell *cell);
 struct call {
     dstore_status status;
     dstore_error *error;
+    char *text; /* An answer of the library's. */
     /* Where the call is not to be made at all: the status says why, and these, in words. */
     bool refused, no_memory;
     const char *about, *why;
@@ -102,6 +103,9 @@ const char *call_optional_text(struct call *call, const char *name, value option
 const char **call_texts(struct call *call, const char *name, value array);
 const char *call_bytes(struct call *call, value bytes, size_t *length);
 bool call_ready(const struct call *call);
+
+/* A string that a call gave, to be freed with the rest. May be NULL. */
+void call_keep_text(struct call *call, char *text);
 
 /* The limits of a wait: a record of milliseconds and of a cancel or none. */
 struct limits {

@@ -94,6 +94,32 @@ CAMLprim value ocaml_dstore_lease_discard(value v_lease)
 
 /* ---------------------------------------------------------------- the caches themselves */
 
+/* A pair: how caches are cloned, and why so. */
+CAMLprim value ocaml_dstore_strategy(value v_store)
+{
+    CAMLparam1(v_store);
+    CAMLlocal3(v_call, v_reason, v_pair);
+    struct call *call;
+    struct cell *store;
+    dstore_strategy strategy = DSTORE_STRATEGY_AUTOMATIC;
+    char *reason = NULL;
+
+    v_call = call_begin();
+    call = call_of(v_call);
+    store = call_enter(call, v_store);
+    if (call_ready(call)) {
+        caml_release_runtime_system();
+        call->status = dstore_store_strategy(store->object.store, &strategy, &reason, &call->error);
+        call_keep_text(call, reason);
+        caml_acquire_runtime_system();
+    }
+    v_reason = caml_copy_string(reason ? reason : "");
+    v_pair = caml_alloc_small(2, 0);
+    Field(v_pair, 0) = Val_int(strategy);
+    Field(v_pair, 1) = v_reason;
+    CAMLreturn(call_end(v_call, v_pair));
+}
+
 CAMLprim value ocaml_dstore_delete_cache(value v_store, value v_name)
 {
     CAMLparam2(v_store, v_name);

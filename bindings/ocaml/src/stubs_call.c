@@ -12,7 +12,9 @@ static void clear(struct call *call)
     while (call->entered > 0)
         cell_leave(call->cells[--call->entered]);
     dstore_error_free(call->error);
+    dstore_string_free(call->text);
     call->error = NULL;
+    call->text = NULL;
 }
 
 static void finalize(value v)
@@ -53,6 +55,11 @@ struct call *call_of(value v)
 bool call_ready(const struct call *call)
 {
     return !call->refused && !call->no_memory;
+}
+
+void call_keep_text(struct call *call, char *text)
+{
+    call->text = text;
 }
 
 /* The first thing that is wrong is the one to tell. */

@@ -20,7 +20,7 @@ FREE(caches)
 
 /* An open store has sockets, and a step or a lease has objects on the engine: that many of them which nobody needs
  * may be there before a whole collection. The rest is a little memory. */
-const struct kind store_kind = {"the store is closed", free_store, 1, 10};
+const struct kind store_kind = {"", free_store, 1, 10};
 const struct kind step_kind = {"the step was committed or aborted before", free_step, 1, 50};
 const struct kind lease_kind = {"the lease was released or discarded before", free_lease, 1, 50};
 const struct kind cancel_kind = {"", free_cancel, 0, 1};

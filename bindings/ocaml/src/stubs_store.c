@@ -35,9 +35,10 @@ static void set_options(struct call *call, dstore_options *options, value settin
     if (name)
         dstore_options_name(options, name, NULL);
     dstore_options_strategy(options, Int_val(Field(settings, 2)), NULL);
-    dstore_options_sync(options, Bool_val(Field(settings, 3)), NULL);
-    if (Long_val(Field(settings, 4)) > 0)
-        dstore_options_connect_timeout(options, Long_val(Field(settings, 4)), NULL);
+    dstore_options_direct(options, Bool_val(Field(settings, 3)), NULL);
+    dstore_options_sync(options, Bool_val(Field(settings, 4)), NULL);
+    if (Long_val(Field(settings, 5)) > 0)
+        dstore_options_connect_timeout(options, Long_val(Field(settings, 5)), NULL);
 }
 
 CAMLprim value ocaml_dstore_open(value v_root, value v_settings)
@@ -67,7 +68,7 @@ CAMLprim value ocaml_dstore_open(value v_root, value v_settings)
     CAMLreturn(call_end(v_call, v_store));
 }
 
-/* Closing, too, is a call in the store: it is freed by whoever leaves last. */
+/* The handle stays: what was left open may still be waited for. */
 CAMLprim value ocaml_dstore_close(value v_store)
 {
     CAMLparam1(v_store);
@@ -81,7 +82,6 @@ CAMLprim value ocaml_dstore_close(value v_store)
     if (call_ready(call)) {
         caml_release_runtime_system();
         call->status = dstore_store_close(store->object.store, &call->error);
-        cell_end(store);
         caml_acquire_runtime_system();
     }
     CAMLreturn(call_end_unit(v_call));
@@ -122,12 +122,12 @@ CAMLprim value ocaml_dstore_log_file(value v_store, value v_id)
     call = call_of(v_call);
     store = call_enter(call, v_store);
     id = call_text(call, "id", v_id);
-    if (call_ready(call))
+    if (call_ready(call)) {
         call->status = dstore_store_log_file(store->object.store, id, &path, &call->error);
-    if (path) {
-        v_path = caml_copy_string(path);
-        dstore_string_free(path);
+        call_keep_text(call, path);
     }
+    if (path)
+        v_path = caml_copy_string(path);
     CAMLreturn(call_end(v_call, v_path));
 }
 

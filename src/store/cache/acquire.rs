@@ -65,7 +65,7 @@ impl Caches {
             match self.claim(site, &folder, name, &escaped, request, &*cloning, wait)? {
                 Claim::Joined(record) => break (record, None),
                 Claim::Later => {
-                    let doing = format_args!(
+                    let doing = format!(
                         "waiting for another's shared lease of the cache {}",
                         folder.escaped
                     );

@@ -35,7 +35,7 @@ impl Caches {
         folder: &Arc<Folder>,
         parts: &[Part],
     ) {
-        if !is_long(parts, self.reach_known()) {
+        if !is_long(parts, self.merges_as_known()) {
             return;
         }
         let (caches, folder) = (Arc::clone(self), Arc::clone(folder));
@@ -76,7 +76,7 @@ impl Caches {
         let Some(head) = guard.head()? else {
             return Ok(());
         };
-        if head.parts.len() < 2 || !is_long(&head.parts, facts.reach) {
+        if head.parts.len() < 2 || !is_long(&head.parts, facts.merges()) {
             return Ok(());
         }
         let mut record = Record {
@@ -87,7 +87,7 @@ impl Caches {
             shared: None,
             looks: None,
         };
-        let direct = facts.reach && facts.merges();
+        let direct = facts.merges();
         let name = copy::whole_name(site, &folder.escaped, head.generation);
         record.volumes.push(if direct {
             site.names.volume("layer", &site.session.unique())
@@ -200,8 +200,8 @@ fn replace(folder: &Folder, parts: &[Part], part: Part) -> Result<()> {
     guard.write_head(&head)
 }
 
-fn is_long(parts: &[Part], reach: bool) -> bool {
-    let depth = if reach { DEPTH } else { DEPTH_BY_ARCHIVE };
+fn is_long(parts: &[Part], merges: bool) -> bool {
+    let depth = if merges { DEPTH } else { DEPTH_BY_ARCHIVE };
     parts.len() >= depth || parts.len() > 1 && options_length(parts) > LONG
 }
 

@@ -82,7 +82,7 @@ impl Cloning for Copy<'_> {
         };
         let (now, size, root) = match looks {
             Looks::Tar(_) => {
-                let helper = Helper::create(site, &[(&names[0], PLACE)], wait)?;
+                let helper = volumes::helper(site, &names[0], wait)?;
                 let (digest, _, root) = read_to_end(&helper, wait)?;
                 helper.remove()?;
                 (Some(Looks::Tar(digest)), None, Some(root))
@@ -176,7 +176,7 @@ fn empty_by_archive(
 ) -> Made<Looks> {
     let mut stream = folder("c/", source.owner, source.root).to_vec();
     stream.resize(stream.len() + END, 0);
-    let helper = Helper::create(site, &[(&lease.name, PLACE)], wait)?;
+    let helper = volumes::helper(site, &lease.name, wait)?;
     helper.put("/", &mut stream.as_slice(), wait)?;
     helper.remove()?;
     let look = Watched::new(stream.as_slice(), None).finish();
@@ -193,8 +193,8 @@ pub(super) fn clone_by_archive(
     owner: Option<(u32, u32)>,
     wait: Wait<'_>,
 ) -> Result<Looks> {
-    let source = Helper::create(site, &[(from, PLACE)], wait)?;
-    let target = Helper::create(site, &[(&to.name, PLACE)], wait)?;
+    let source = volumes::helper(site, from, wait)?;
+    let target = volumes::helper(site, &to.name, wait)?;
     let mut stream = source.get(PLACE, wait)?;
     let mut watched = Watched::new(&mut stream, owner);
     let put = target.put("/", &mut watched, wait);

@@ -18,7 +18,6 @@ use crate::store::cache::record::Looks;
 use crate::store::cache::strategy::Source;
 use crate::store::cache::walk::{self, FOLDER, Fault};
 use crate::store::cache::{tar, volumes, xattr};
-use crate::store::helper::Helper;
 use crate::store::names::hex;
 use crate::store::site::Site;
 use crate::wait::Wait;
@@ -74,7 +73,7 @@ pub(super) fn prepare(
             stream.extend(tar::folder("c/lower/", (0, 0), plain));
         }
         stream.resize(stream.len() + tar::END, 0);
-        let helper = Helper::create(site, &[(&volume.name, tar::PLACE)], wait)?;
+        let helper = volumes::helper(site, &volume.name, wait)?;
         helper.put("/", &mut stream.as_slice(), wait)?;
         helper.remove()?;
     }
@@ -196,7 +195,7 @@ fn changed_by_archive(site: &Site, volume: &str, looks: &Looks, wait: Wait<'_>) 
     if volumes::find(site, volume, wait)?.is_none() {
         return Ok(Changed::Gone);
     }
-    let helper = Helper::create(site, &[(volume, tar::PLACE)], wait)?;
+    let helper = volumes::helper(site, volume, wait)?;
     let mut stream = match helper.get(&upper(tar::PLACE), wait) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Changed::Gone),
         stream => stream?,

@@ -97,9 +97,12 @@ impl Caches {
         Ok(facts)
     }
 
-    /// Whether the engine's volumes are in reach as files, as far as that is known.
-    fn reach_known(&self) -> bool {
-        self.facts.lock().as_ref().is_some_and(|facts| facts.reach)
+    /// Whether layers can be merged as files, as far as that is known.
+    fn merges_as_known(&self) -> bool {
+        self.facts
+            .lock()
+            .as_ref()
+            .is_some_and(|facts| facts.merges())
     }
 
     /// How caches are cloned, and why so. Finds out if nobody has yet.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, Uid, XattrFlags, chownat, fsetxattr, mkdirat, mknodat,
@@ -27,6 +28,9 @@ use crate::wait::Wait;
 /// it was written over (they are merged later), or keep in it what only those make whole. The second is for older kernels,
 /// the third for rootless engines.
 const EXTRAS: [&str; 3] = ["index=off,redirect_dir=off,metacopy=off", "", "userxattr"];
+
+/// For how many seconds it is remembered that overlays do not work.
+const DOUBT: u64 = 3600;
 
 /// What was found out, and what follows from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,9 +61,9 @@ impl Facts {
         }
     }
 
-    /// Whether layers can be merged as files: the overlay keeps in them only what a merge knows.
+    /// Whether layers can be merged as files: they are in reach, and the overlay keeps in them only what a merge knows.
     pub(super) fn merges(&self) -> bool {
-        self.overlay.as_deref() == Some(EXTRAS[0])
+        self.reach && self.overlay.as_deref() == Some(EXTRAS[0])
     }
 
     /// What the overlay's own extended attributes are.
@@ -92,6 +96,8 @@ struct Found {
     overlay: Option<String>,
     /// Why there is no overlay.
     obstacle: String,
+    /// Seconds since 1970.
+    at: u64,
 }
 
 /// For whom it is remembered: another engine, kernel, boot or user may find something else.
@@ -111,7 +117,7 @@ pub(super) fn facts(site: &Site, wait: Wait<'_>) -> Result<Facts> {
     let info = site.engine.info(wait)?;
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let key = Key {
-        format: 1,
+        format: 2,
         address: site.engine.address().to_owned(),
         engine: info.id,
         server: info.server_version,
@@ -120,13 +126,19 @@ pub(super) fn facts(site: &Site, wait: Wait<'_>) -> Result<Facts> {
         user: rustix::process::geteuid().as_raw(),
     };
     let file = site.paths.own().join("probed");
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    // A full disk, say, is an obstacle that goes away: overlays that did not work are tried again after a while.
+    let holds = |found: &Found| found.overlay.is_some() || now.saturating_sub(found.at) < DOUBT;
     let remembered = fs::read(&file)
         .ok()
         .and_then(|text| serde_json::from_slice::<Found>(&text).ok());
-    let found = match remembered.filter(|found| found.key == key) {
+    let found = match remembered.filter(|found| found.key == key && holds(found)) {
         Some(found) => found,
         None => {
-            let found = probe(site, key, info.os_type == "linux", wait)?;
+            let found = probe(site, key, now, info.os_type == "linux", wait)?;
             remember(&file, &found, &site.session.unique());
             found
         }
@@ -176,12 +188,13 @@ fn remember(file: &Path, found: &Found, unique: &str) {
     }
 }
 
-fn probe(site: &Site, key: Key, linux: bool, wait: Wait<'_>) -> Result<Found> {
+fn probe(site: &Site, key: Key, at: u64, linux: bool, wait: Wait<'_>) -> Result<Found> {
     let mut found = Found {
         key,
         reach: false,
         overlay: None,
         obstacle: String::from("the engine is not a Linux one"),
+        at,
     };
     if !linux {
         return Ok(found);
@@ -204,7 +217,7 @@ fn try_all(
 ) -> Result<()> {
     let token = site.session.unique();
     let lowers = lowers(mountpoint);
-    let helper = Helper::create(site, &[(volume, tar::PLACE)], wait)?;
+    let helper = volumes::helper(site, volume, wait)?;
     helper.put("/", &mut stack(&lowers, &token).as_slice(), wait)?;
     helper.remove()?;
     found.reach = may_all(Path::new(mountpoint), &token);
@@ -282,7 +295,7 @@ fn try_overlay(
     let options = json!({ "type": "overlay", "device": "overlay", "o": options });
     volumes::create(site, "probe", &name, "", &options, wait)?;
     let look = || -> Result<Option<String>> {
-        let helper = Helper::create(site, &[(&name, tar::PLACE)], wait)?;
+        let helper = volumes::helper(site, &name, wait)?;
         let seen = paths(&helper, wait)?;
         if !["c/top", "c/bottom", "c/replaced/old"]
             .iter()

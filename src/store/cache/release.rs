@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::store::cache::Caches;
 use crate::store::cache::folder::{Folder, closed};
 use crate::store::cache::lease::Held;
@@ -20,7 +20,7 @@ impl Caches {
         let released = if held.record.shared.is_some() && !self.last_of_shared(site, held, true)? {
             Released::Shared
         } else {
-            self.publish(site, held).inspect_err(|_| reopen(held))?
+            self.publish(site, held).inspect_err(|e| reopen(held, e))?
         };
         held.turn.lock().take();
         held.folder.touch();
@@ -68,7 +68,7 @@ impl Caches {
                 return self
                     .publish(site, held)
                     .map(drop)
-                    .inspect_err(|_| reopen(held));
+                    .inspect_err(|e| reopen(held, e));
             }
         }
         self.give_up(site, &held.folder, &held.record);
@@ -182,9 +182,10 @@ impl Caches {
     }
 }
 
-/// Lets others join a shared lease again whose release failed.
-fn reopen(held: &Held) {
-    if held.record.shared.is_none() {
+/// Lets others join a shared lease again that could not be released because a container has it. After any other failure it
+/// may be gone already, and waits to be released once more.
+fn reopen(held: &Held, error: &Error) {
+    if held.record.shared.is_none() || error.kind() != ErrorKind::Busy {
         return;
     }
     let reopened = held.folder.lock(Wait::forever()).and_then(|guard| {

@@ -3,10 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::engine::containers::ListedContainer;
+use crate::engine::stopped;
 use crate::engine::volumes::Volume;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::cache::head::Part;
 use crate::store::cache::strategy::{Failed, Made};
+use crate::store::cache::tar::PLACE;
+use crate::store::helper::Helper;
 use crate::store::site::{LABEL_CACHE, LABEL_KIND, LABEL_STORE, Site};
 use crate::wait::Wait;
 
@@ -21,7 +24,21 @@ pub(super) fn create(
 ) -> Result<Volume> {
     let mut labels = site.labels(kind);
     labels[LABEL_CACHE] = json!(cache);
-    site.engine.create_volume(name, &labels, options, wait)
+    go_on(&format_args!("creating volume {name}"), wait)?;
+    site.engine
+        .create_volume(name, &labels, options, Wait::forever())
+}
+
+/// A container that is never started, with one volume at [`PLACE`].
+pub(super) fn helper<'a>(site: &'a Site, volume: &str, wait: Wait<'_>) -> Result<Helper<'a>> {
+    go_on(&format_args!("reaching into volume {volume}"), wait)?;
+    Helper::create(site, &[(volume, PLACE)], Wait::forever())
+}
+
+/// A call that makes something is not begun when the time is up, but not cut off in the middle either: the engine would go
+/// on with it, and whoever cleans up would come too early. It takes milliseconds, and has a limit of its own.
+fn go_on(doing: &dyn std::fmt::Display, wait: Wait<'_>) -> Result<()> {
+    wait.left().map(drop).map_err(|stop| stopped(doing, stop))
 }
 
 /// Whether this store made the volume.

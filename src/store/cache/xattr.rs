@@ -15,34 +15,38 @@ use crate::store::cache::walk::Fault;
 /// The kernel's own limit on a value, and on the list of names (linux/limits.h).
 const MOST: usize = 64 << 10;
 
-/// The names of an open file's attributes.
-pub(super) fn list(file: BorrowedFd<'_>) -> Result<Vec<CString>, Fault> {
-    // Most files have none: a small buffer, and a large one where that is too small.
+/// What `read` puts into a buffer: a small one, since most files have no attributes or short ones, and one as large as can
+/// be where that is too small.
+fn read_all(
+    mut read: impl FnMut(&mut [u8]) -> rustix::io::Result<usize>,
+) -> rustix::io::Result<Vec<u8>> {
     let mut buffer = vec![0; 256];
     loop {
-        match flistxattr(file, &mut buffer[..]) {
-            Ok(n) => return Ok(split(&buffer[..n])),
+        match read(&mut buffer) {
             Err(Errno::RANGE) if buffer.len() < MOST => buffer.resize(MOST, 0),
-            // A file system without attributes.
-            Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
-            Err(e) => return Err(e.into()),
+            Err(e) => return Err(e),
+            Ok(n) => {
+                buffer.truncate(n);
+                return Ok(buffer);
+            }
         }
+    }
+}
+
+/// The names of an open file's attributes.
+pub(super) fn list(file: BorrowedFd<'_>) -> Result<Vec<CString>, Fault> {
+    match read_all(|buffer| flistxattr(file, buffer)) {
+        // A file system without attributes.
+        Err(Errno::OPNOTSUPP) => Ok(Vec::new()),
+        list => Ok(split(&list?)),
     }
 }
 
 /// The value of an open file's attribute; `None` where it has none of that name.
 pub(super) fn get(file: BorrowedFd<'_>, name: &CStr) -> Result<Option<Vec<u8>>, Fault> {
-    let mut buffer = vec![0; 256];
-    loop {
-        match fgetxattr(file, name, &mut buffer[..]) {
-            Ok(n) => {
-                buffer.truncate(n);
-                return Ok(Some(buffer));
-            }
-            Err(Errno::RANGE) if buffer.len() < MOST => buffer.resize(MOST, 0),
-            Err(Errno::NODATA | Errno::OPNOTSUPP) => return Ok(None),
-            Err(e) => return Err(e.into()),
-        }
+    match read_all(|buffer| fgetxattr(file, name, buffer)) {
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
+        value => Ok(Some(value?)),
     }
 }
 
@@ -73,24 +77,18 @@ pub(super) fn copy_unopened(
     let Ok(source) = path(from, name) else {
         return Ok(());
     };
-    let mut buffer = vec![0; MOST];
-    let names = match llistxattr(&source, &mut buffer[..]) {
-        Ok(n) => split(&buffer[..n]),
+    let names = match read_all(|buffer| llistxattr(&source, buffer)) {
+        Ok(list) => split(&list),
         // Neither has any, or /proc is not there.
         Err(Errno::OPNOTSUPP | Errno::PERM | Errno::NOENT | Errno::NAMETOOLONG) => return Ok(()),
         Err(e) => return Err(e.into()),
     };
     for attribute in names {
-        match lgetxattr(&source, &attribute, &mut buffer[..]) {
-            Ok(n) => {
-                let set = lsetxattr(
-                    path(to, name)?,
-                    &attribute,
-                    &buffer[..n],
-                    XattrFlags::empty(),
-                );
-                settle(set, &attribute)?;
-            }
+        match read_all(|buffer| lgetxattr(&source, &attribute, buffer)) {
+            Ok(value) => settle(
+                lsetxattr(path(to, name)?, &attribute, &value, XattrFlags::empty()),
+                &attribute,
+            )?,
             Err(Errno::NODATA) => {}
             Err(e) => return Err(e.into()),
         }

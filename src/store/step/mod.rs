@@ -17,6 +17,7 @@ pub use self::source::{Progress, RegistryLogin};
 use self::log::LogFile;
 use self::secrets::SecretVolume;
 use self::spec::{Config, Spec};
+use crate::engine::stopped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::lock::FileLock;
 use crate::store::names::Id;
@@ -99,7 +100,7 @@ impl Step {
             let image = step.site.names.image(base);
             step.site
                 .engine
-                .tag_image(&image, &tag, step.limits.wait())
+                .tag_image(&image, &tag, Wait::forever())
                 .map_err(|e| match e.kind() {
                     ErrorKind::NotFound => Error::new(
                         ErrorKind::NotFound,
@@ -223,6 +224,14 @@ struct Surroundings<'a> {
 impl Surroundings<'_> {
     fn tag(&self) -> String {
         self.site.names.tmp_image(self.id)
+    }
+
+    /// Asks whether there is time left, before a short call that is then not cut off.
+    fn go_on(&self, doing: &str) -> Result<()> {
+        self.wait
+            .left()
+            .map(drop)
+            .map_err(|stop| stopped(&doing, stop))
     }
 }
 

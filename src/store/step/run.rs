@@ -135,10 +135,20 @@ impl Open {
     ) -> Result<&mut Made> {
         let engine = &step.site.engine;
         let name = step.site.names.container(step.id);
-        let made = match engine.create_container(&name, &spec.body, step.wait) {
+        // Not cut off in the middle: the engine would go on with it, and the cleaning up would come too early.
+        let create = || {
+            step.go_on("creating a container")?;
+            engine.create_container(&name, &spec.body, Wait::forever())
+        };
+        let made = match create() {
             Err(e) if e.kind() == ErrorKind::Conflict => engine
                 .remove_container(&name, step.wait)
-                .and_then(|_| engine.create_container(&name, &spec.body, step.wait)),
+                .and_then(|_| create()),
+            Err(e) if e.http_status().is_none() => {
+                // Nobody knows whether there is one now.
+                let _ = engine.remove_container(&name, Wait::forever());
+                Err(e)
+            }
             made => made,
         };
         match made {

@@ -29,11 +29,19 @@ type Answer<T> = Result<T, String>;
 fn main() {
     let host = std::env::var("DOCKER_HOST").expect("DOCKER_HOST");
     // One thread is the quickest that it can be for calls one after another; several are for several at once.
-    let one = Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let many = Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let one = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let many = Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let connect = |runtime: &Runtime| {
         let docker = Docker::connect_with_unix(&host, 120, API_DEFAULT_VERSION).expect("an engine");
-        runtime.block_on(docker.negotiate_version()).expect("a version")
+        runtime
+            .block_on(docker.negotiate_version())
+            .expect("a version")
     };
     let (docker_one, docker_many) = (connect(&one), connect(&many));
     for line in std::io::stdin().lock().lines() {
@@ -131,14 +139,19 @@ async fn several(docker: &Docker, words: &[&str]) -> Answer<Vec<Duration>> {
 async fn look(docker: &Docker, image: &str) -> Answer<bool> {
     match docker.inspect_image(image).await {
         Ok(_) => Ok(true),
-        Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(false),
+        Err(Error::DockerResponseServerError {
+            status_code: 404, ..
+        }) => Ok(false),
         Err(e) => Err(text(e)),
     }
 }
 
 /// What a step of docker-store does, as somebody would write it with bollard.
 async fn step(docker: &Docker, prefix: &str, base: &str, id: &str) -> Result<(), Error> {
-    let (result, tmp) = (format!("{prefix}-image-{id}"), format!("{prefix}-image-tmp-{id}"));
+    let (result, tmp) = (
+        format!("{prefix}-image-{id}"),
+        format!("{prefix}-image-tmp-{id}"),
+    );
     let _absent = docker.inspect_image(&result).await;
     tag(docker, &format!("{prefix}-image-{base}"), &tmp).await?;
     docker.inspect_image(&tmp).await?;
@@ -160,30 +173,50 @@ async fn step(docker: &Docker, prefix: &str, base: &str, id: &str) -> Result<(),
     let name = format!("{prefix}-container-{id}");
     let options = CreateContainerOptionsBuilder::default().name(&name).build();
     let container = docker.create_container(Some(options), body).await?.id;
-    let options = AttachContainerOptionsBuilder::default().stream(true).stdout(true).stderr(true);
-    let mut attached = docker.attach_container(&container, Some(options.build())).await?;
-    docker.start_container(&container, None::<StartContainerOptions>).await?;
+    let options = AttachContainerOptionsBuilder::default()
+        .stream(true)
+        .stdout(true)
+        .stderr(true);
+    let mut attached = docker
+        .attach_container(&container, Some(options.build()))
+        .await?;
+    docker
+        .start_container(&container, None::<StartContainerOptions>)
+        .await?;
     while attached.output.next().await.transpose()?.is_some() {}
     let waited = docker.wait_container(&container, None::<WaitContainerOptions>);
     waited.try_for_each(|_| async { Ok(()) }).await?;
-    docker.inspect_container(&container, None::<InspectContainerOptions>).await?;
+    docker
+        .inspect_container(&container, None::<InspectContainerOptions>)
+        .await?;
     let options = CommitContainerOptionsBuilder::default()
         .container(&container)
         .repo(&tmp)
         .tag("latest")
         .pause(false)
         .build();
-    let config = ContainerConfig { entrypoint: Some(Vec::new()), ..Default::default() };
+    let config = ContainerConfig {
+        entrypoint: Some(Vec::new()),
+        ..Default::default()
+    };
     docker.commit_container(options, config).await?;
     tag(docker, &tmp, &result).await?;
-    let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+    let options = RemoveContainerOptionsBuilder::default()
+        .force(true)
+        .v(true)
+        .build();
     docker.remove_container(&container, Some(options)).await?;
-    docker.remove_image(&tmp, None::<RemoveImageOptions>, None).await?;
+    docker
+        .remove_image(&tmp, None::<RemoveImageOptions>, None)
+        .await?;
     Ok(())
 }
 
 async fn tag(docker: &Docker, image: &str, name: &str) -> Result<(), Error> {
-    let options = TagImageOptionsBuilder::default().repo(name).tag("latest").build();
+    let options = TagImageOptionsBuilder::default()
+        .repo(name)
+        .tag("latest")
+        .build();
     docker.tag_image(image, Some(options)).await
 }
 

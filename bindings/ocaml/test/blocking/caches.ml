@@ -82,6 +82,32 @@ let owner () =
   in
   List.iter (fun mode -> get (owned mode)) [ Private; Locked; Shared ]
 
+let strategies () =
+  with_base @@ fun store ->
+  let round ?strategy ?direct () =
+    with_store ?strategy ?direct (root store) @@ fun store ->
+    let* used, reason = Docker_store.strategy store in
+    check "there is a reason" (reason <> "");
+    check "the one asked for" (strategy = None || strategy = Some used);
+    let text = Printf.sprintf "by-%d" (Hashtbl.hash (strategy, direct)) in
+    let* () =
+      with_lease store "c" (fun lease ->
+          ignore (look store ~mounts:[ Command.lease lease "/c" ] (Printf.sprintf "echo %s >>/c/all" text));
+          Ok ())
+    in
+    with_lease store "c" (fun lease ->
+        let lines = look store ~mounts:[ Command.lease lease "/c" ] "tail -n 1 /c/all" in
+        equal "what was saved" (text ^ "\n") lines;
+        Ok ())
+  in
+  get (round ());
+  get (round ~strategy:Copy ());
+  get (round ~strategy:Copy ~direct:false ());
+  (match round ~strategy:Overlay () with
+  | Ok () | Error { status = Unsupported; _ } -> ()
+  | Error error -> fail "%s" (Error.to_string error));
+  get (round ())
+
 let locked () =
   with_base @@ fun store ->
   let first = get (lease store ~mode:Locked "words") in
@@ -101,5 +127,6 @@ let tests =
     test "a lease whose user fails is discarded" given_up;
     test "cache names are any bytes but none, and come back as they were" odd_names;
     test "a lease belongs to the owner asked for, whatever the image has there" owner;
+    test "a cache outlives a change of the strategy" strategies;
     test "a locked lease makes others wait, and a shared one is the same for all" locked;
   ]
