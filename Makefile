@@ -83,9 +83,9 @@ $(ZLIB):
 
 # The tests of the C ABI link both libraries, as C programs do.
 test: library $(BUSYBOX)
-	scripts/need valgrind cmake pkg-config g++
+	scripts/need valgrind strace cmake pkg-config g++
 	$(CARGO) build $(CARGOFLAGS)
-	DOCKER_STORE_TEST_BASE='$(abspath $(BUSYBOX))' $(ENGINE) $(CARGO) test $(CARGOFLAGS)
+	DOCKER_STORE_TEST_BASE='$(abspath $(BUSYBOX))' $(ENGINE) $(CARGO) test $(CARGOFLAGS) --no-fail-fast
 
 test-quick: toolchain
 	$(CARGO) test $(CARGOFLAGS) --lib

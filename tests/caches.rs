@@ -1,8 +1,7 @@
 //! Caches on a real engine, the same tests for both strategies and for both ways to reach the volumes: what a lease is, which
 //! release wins, what survives, what a kill at any instant leaves, what an outside removal does.
 //!
-//! Some run longer where the environment asks for it: `DOCKER_STORE_TEST_KILLS=500`, `…_SECONDS=60`, `…_RELEASES=1000`,
-//! `…_CASES=100`.
+//! Some do more where `DOCKER_STORE_TEST_LONG` is set: 520 kills, a crowd for a minute, a thousand releases.
 #![allow(unreachable_pub)]
 
 mod common;
@@ -12,6 +11,7 @@ mod caches {
     mod children;
     mod contract;
     mod crowd;
+    mod faults;
     mod files;
     mod ground;
     mod kill;

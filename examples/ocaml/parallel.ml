@@ -1,5 +1,5 @@
-(* A small parallel builder with Lwt: a diamond of steps, two of which run at once; each result is built once, whoever asks
-   for it first. The lines of all logs are shown as they come. Ctrl-C ends it, and leaves nothing half-made.
+(* A small parallel builder with Lwt: a diamond of steps, two of which run at once; each result is built once, whoever
+   asks for it first. The lines of all logs are shown as they come. Ctrl-C ends it, and leaves nothing half-made.
 
    parallel ROOT BASE.tar *)
 

@@ -2,6 +2,7 @@
 //! in the `docker` group, on any machine, without a shell in any image.
 
 use std::io::Read;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -42,14 +43,15 @@ impl<'a> Helper<'a> {
             },
         });
         let name = site.names.helper(&site.session.unique());
-        let id = match site.engine.create_container(&name, &spec, wait) {
+        let made = match site.engine.create_container(&name, &spec, wait) {
             // The first helper of this store, or somebody removed the image.
             Err(e) if e.kind() == ErrorKind::NotFound => {
                 make_empty_image(site, wait)?;
-                site.engine.create_container(&name, &spec, wait)?
+                site.engine.create_container(&name, &spec, wait)
             }
-            made => made?,
+            made => made,
         };
+        let id = made.inspect_err(|e| remove_if_made(site, &name, e.kind()))?;
         Ok(Helper { site, id })
     }
 
@@ -70,6 +72,22 @@ impl<'a> Helper<'a> {
             .engine
             .remove_container(&id, Wait::forever())
             .map(drop)
+    }
+}
+
+/// Removes a helper whose creation failed: an answer that was lost is not a "no", and the engine may not even be done yet. What
+/// stayed would hold its volumes for as long as this session lives.
+fn remove_if_made(site: &Site, name: &str, failure: ErrorKind) {
+    let unknown = matches!(
+        failure,
+        ErrorKind::CutShort | ErrorKind::TimedOut | ErrorKind::Cancelled
+    );
+    for _ in 0..if unknown { 10 } else { 0 } {
+        match site.engine.remove_container(name, Wait::forever()) {
+            Ok(false) => std::thread::sleep(Duration::from_millis(50)),
+            Ok(true) => return,
+            Err(e) => return log::warn!("{e}; the next open of this root removes it"),
+        }
     }
 }
 

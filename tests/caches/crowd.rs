@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use docker_store::Released;
 
 use super::children::{Journal, Orders, place_to_write, start, version_in, write_version};
-use super::ground::{Root, View, Way, lease, settle};
+use super::ground::{Root, View, Way, amount, lease, settle};
 
 const PROCESSES: usize = 4;
 const THREADS: usize = 4;
@@ -15,8 +15,7 @@ const CACHES: [&str; 3] = ["a", "b", "c"];
 
 /// How long each way runs: some seconds, or as long as somebody asks for.
 fn duration() -> Duration {
-    let asked = std::env::var("DOCKER_STORE_TEST_SECONDS").map(|n| n.parse().expect("a number"));
-    Duration::from_secs(asked.unwrap_or(5))
+    Duration::from_secs(amount(5, 60) as u64)
 }
 
 /// A child: threads that lease, look, write and release.

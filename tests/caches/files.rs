@@ -11,7 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use docker_store::{CacheRequest, Released};
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, lsetxattr, mkdirat, mknodat, openat};
 
-use super::ground::{Root, View, Way, in_all_ways, lease, settle};
+use super::ground::{Root, View, Way, amount, in_all_ways, lease, settle};
 use super::snapshot::{self, Tree};
 
 /// Some of everything, in the directory `root`.
@@ -401,8 +401,7 @@ fn change_at_random(at: &Path, numbers: &mut Numbers) {
 
 #[test]
 fn random_changes_read_the_same_before_and_after_compaction() {
-    let releases: u64 =
-        std::env::var("DOCKER_STORE_TEST_RELEASES").map_or(60, |n| n.parse().expect("a number"));
+    let releases = amount(60, 1000) as u64;
     let way = Way::ALL[1];
     let root = Root::new("random");
     let store = root.open(way);

@@ -62,6 +62,15 @@ pub fn in_all_ways(test: impl Fn(Way)) {
     }
 }
 
+/// How much of something a test does: `short`, or `long` where `DOCKER_STORE_TEST_LONG` asks for what takes its time.
+pub fn amount(short: usize, long: usize) -> usize {
+    if std::env::var_os("DOCKER_STORE_TEST_LONG").is_some() {
+        long
+    } else {
+        short
+    }
+}
+
 /// A root that no other test has. Whatever is of it on the engine is removed when it is dropped.
 pub struct Root {
     pub path: PathBuf,
@@ -114,6 +123,14 @@ impl Root {
             .collect()
     }
 
+    /// One address for whatever socket is behind it: what was found out about an engine is remembered by its address.
+    pub fn engine(&self, address: &str) -> String {
+        let link = self.path.join("engine.sock");
+        let _ = fs::remove_file(&link);
+        std::os::unix::fs::symlink(address.trim_start_matches("unix://"), &link).expect("a link");
+        format!("unix://{}", link.display())
+    }
+
     /// What all names of this root on the engine begin with.
     pub fn prefix(&self) -> String {
         let real = fs::canonicalize(&self.path).expect("the root");
@@ -125,7 +142,7 @@ impl Root {
 
 impl Drop for Root {
     fn drop(&mut self) {
-        if UnixStream::connect(socket()).is_err() {
+        if connect().is_err() {
             return;
         }
         for container in self.containers() {
@@ -268,21 +285,18 @@ impl Drop for View {
     }
 }
 
-/// The socket of the engine, as the library would find it.
-pub fn socket() -> PathBuf {
-    let address = std::env::var("DOCKER_HOST")
-        .unwrap_or_else(|_| String::from("unix:///var/run/docker.sock"));
-    PathBuf::from(
-        address
-            .strip_prefix("unix://")
-            .expect("these tests speak to a unix socket"),
-    )
+/// The engine's address, as the library would find it.
+pub fn address() -> String {
+    std::env::var("DOCKER_HOST").unwrap_or_else(|_| String::from("unix:///var/run/docker.sock"))
+}
+
+fn connect() -> std::io::Result<UnixStream> {
+    UnixStream::connect(address().trim_start_matches("unix://"))
 }
 
 /// Asks the engine past the library, and gives the status and the answer.
 pub fn request(method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
-    let mut stream =
-        UnixStream::connect(socket()).expect("an engine; run the tests by `make test`");
+    let mut stream = connect().expect("an engine; run the tests by `make test`");
     let body = body.map(Value::to_string).unwrap_or_default();
     let head = format!(
         "{method} /v1.41{path} HTTP/1.0\r\nHost: engine\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",

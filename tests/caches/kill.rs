@@ -12,7 +12,7 @@ use docker_store::Store;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::children::{Journal, Orders, place_to_write, start, version_in, write_version};
-use super::ground::{Root, View, Way, lease, settle, socket};
+use super::ground::{Root, View, Way, address, amount, lease, settle};
 use crate::common::proxy::{Act, Proxy};
 
 const CACHE: &str = "a";
@@ -74,10 +74,11 @@ fn child_for_ever() {
     journal.line("open");
     for n in 0.. {
         let version = orders.number * 100_000 + n;
-        match n % 7 {
-            5 => delete(&store, &journal),
-            3 => drop(lease(&store, CACHE)),
-            6 => settle(&store),
+        // Mostly releases: a chain grows until it is compacted.
+        match n % 31 {
+            30 => delete(&store, &journal),
+            9 | 19 => drop(lease(&store, CACHE)),
+            14 | 25 => settle(&store),
             _ => release(&store, &journal, version),
         }
     }
@@ -97,18 +98,10 @@ fn allowed(root: &Path) -> BTreeSet<Option<String>> {
     allowed
 }
 
-/// One address for whatever socket is behind it: what was found out about an engine is remembered by its address.
-fn engine(root: &Root, socket: &Path) -> String {
-    let link = root.path.join("engine.sock");
-    let _ = std::fs::remove_file(&link);
-    std::os::unix::fs::symlink(socket, &link).expect("a link");
-    format!("unix://{}", link.display())
-}
-
 /// Opens the root as the next process would, and checks what it finds.
 fn check(root: &Root, way: Way, when: &str) {
     let allowed = allowed(&root.path);
-    let engine = engine(root, &socket());
+    let engine = root.engine(&address());
     let store = Store::open(&root.path, way.options().engine(engine)).expect("an open store");
     let lease = lease(&store, CACHE);
     let found = version_in(&View::of(&lease).path);
@@ -164,10 +157,7 @@ fn kill_at(child_test: &str, root: &Root, way: Way, n: usize, act: Act) -> bool 
         kill_process(pid, Signal::KILL).expect("killed");
         act
     });
-    let engine = engine(
-        root,
-        Path::new(proxy.address.strip_prefix("unix://").expect("a socket")),
-    );
+    let engine = root.engine(&proxy.address);
     let mut process = start(child_test, &root.path, way, n + 1, Some(&engine));
     *child.lock().expect("unpoisoned") =
         Pid::from_raw(i32::try_from(process.id()).expect("a number"));
@@ -179,6 +169,8 @@ fn kill_at(child_test: &str, root: &Root, way: Way, n: usize, act: Act) -> bool 
 
 /// Kills the child at each of its calls in turn.
 fn kill_at_every_call(child: &str, way: Way) {
+    // Archives take many calls and much time: every third will do from day to day.
+    let step = if way.direct { 1 } else { amount(3, 1) };
     let root = Root::new("kill-calls");
     for act in [Act::CutBefore, Act::Pass] {
         let mut n = 0;
@@ -188,7 +180,7 @@ fn kill_at_every_call(child: &str, way: Way) {
                 way,
                 &format!("{child}, {way:?}, killed at call {n} ({act:?})"),
             );
-            n += 1;
+            n += step;
         }
         println!("{child}, {way:?}, {act:?}: {n} calls");
         assert!(n > 10, "only {n} calls went through the proxy");
@@ -222,9 +214,7 @@ fn killed_at_every_call_of_an_overlay_by_archive_nothing_is_lost_and_nothing_is_
 
 #[test]
 fn killed_at_random_times_nothing_is_lost_and_nothing_is_left() {
-    // 500 and more where somebody asks for it: it takes its time.
-    let kills: usize =
-        std::env::var("DOCKER_STORE_TEST_KILLS").map_or(24, |n| n.parse().expect("a number"));
+    let kills = amount(24, 520);
     let began = Instant::now();
     let roots = Way::ALL.map(|way| (way, Root::new("kill-times")));
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
@@ -238,7 +228,7 @@ fn killed_at_random_times_nothing_is_lost_and_nothing_is_left() {
                 .count()
         };
         let before = opened();
-        let engine = engine(root, &socket());
+        let engine = root.engine(&address());
         let mut child = start(
             "caches::kill::child_for_ever",
             &root.path,
@@ -253,7 +243,7 @@ fn killed_at_random_times_nothing_is_lost_and_nothing_is_left() {
         random ^= random >> 7;
         random ^= random << 17;
         thread::sleep(Duration::from_micros(
-            random % if way.direct { 120_000 } else { 600_000 },
+            random % if way.direct { 400_000 } else { 1_200_000 },
         ));
         child.kill().expect("killed");
         child.wait().expect("ended");

@@ -7,7 +7,7 @@ use docker_store::{CacheMode, CacheRequest, Lease, Limits, Released, Store};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::ground::{Root, View, Way, settle};
+use super::ground::{Root, View, Way, amount, settle};
 
 const CACHES: [&str; 2] = ["a", "b"];
 const NAMES: [&str; 4] = ["f", "d/f", "d/e/f", "g"];
@@ -278,8 +278,7 @@ fn run(root: &Root, way: Way, steps: &[Step]) {
 
 #[test]
 fn random_operations_do_what_a_simple_model_does() {
-    let cases: u32 =
-        std::env::var("DOCKER_STORE_TEST_CASES").map_or(12, |n| n.parse().expect("a number"));
+    let cases = amount(12, 80) as u32;
     for way in Way::ALL {
         let cases = if way.direct { cases } else { cases / 4 };
         let config = Config {

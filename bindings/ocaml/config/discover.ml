@@ -1,5 +1,5 @@
-(* Where libdocker_store is: in the folders that the environment names (a tree it was just built in), or where pkg-config
-   says. *)
+(* Where libdocker_store is: in the folders that the environment names (a tree it was just built in), or where
+   pkg-config says. *)
 
 module C = Configurator.V1
 

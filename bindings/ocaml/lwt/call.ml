@@ -64,15 +64,15 @@ let in_main t f =
   | Ok value -> value
   | Error e -> raise e
 
-(* [result], but to cancel it turns [cancel] on; and then, as before, it is resolved when the call has returned. What was
-   done by then stays done: only a call that was cut off is [Lwt.Canceled]. *)
+(* [result], but to cancel it turns [cancel] on; and then, as before, it is resolved when the call has returned. What
+   was done by then stays done: only a call that was cut off is [Lwt.Canceled]. *)
 let cancellable t cancel result =
   let front, resolver = Lwt.task () in
   Lwt.on_any result (Lwt.wakeup_later resolver) (Lwt.wakeup_later_exn resolver);
   Lwt.catch
     (fun () -> front)
     (function
-      | Lwt.Canceled when Lwt.is_sleeping result ->
+      | Lwt.Canceled ->
         Cancel.trigger cancel;
         t.cancelled <- true;
         Lwt.cancel t.heard;
@@ -86,7 +86,11 @@ let run ?cancel f =
   let t = { main = main (); heard = Lwt.return_unit; cancelled = false } in
   let result, resolver = Lwt.wait () in
   let job () =
-    let answer = match f t with answer -> Ok answer | exception e -> Error e in
+    let answer =
+      match f t with
+      | answer -> Ok answer
+      | exception e -> Error e
+    in
     post t.main (fun () ->
         t.main.stop ();
         Lwt.wakeup_later_result resolver answer)

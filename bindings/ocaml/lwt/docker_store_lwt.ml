@@ -26,8 +26,7 @@ module Step = struct
   let abort t = Call.run (fun _ -> Step.abort t.step)
 
   let import ?progress t input =
-    run_on t (fun call step ->
-        Step.import ?progress:(Option.map (heard call) progress) step (heard_input call input))
+    run_on t (fun call step -> Step.import ?progress:(Option.map (heard call) progress) step (heard_input call input))
 
   let import_file ?progress t tar =
     run_on t (fun call step -> Step.import_file ?progress:(Option.map (heard call) progress) step tar)
@@ -58,8 +57,16 @@ module Log = struct
   let follow level f =
     let stop = Cancel.create () in
     let rec fetch call =
-      if Cancel.is_triggered stop then Log.collect None
+      if Cancel.is_triggered stop then Ok ()
       else Result.bind (Log.fetch ~timeout:wait (heard_output call f)) (fun () -> fetch call)
+    in
+    let fetch call =
+      match fetch call with
+      | answer -> Result.bind answer (fun () -> Log.collect None)
+      | exception Lwt.Canceled when Cancel.is_triggered stop -> Log.collect None
+      | exception e ->
+        ignore (Log.collect None : (unit, Error.t) result);
+        raise e
     in
     match Log.collect (Some level) with
     | Error _ as failed -> Lwt.return failed

@@ -1,12 +1,12 @@
 (** [docker-store] without blocking the event loop.
 
-    The calls are those of {!Docker_store}, on the same stores, leases and commands, so that both ways can be mixed. Each
-    blocks a thread of this library's own while it lasts. There is no limit on how many, for calls may wait for each
-    other; limit how many builds run at once by your own means.
+    The calls are those of {!Docker_store}, on the same stores, leases and commands, so that both ways can be mixed.
+    Each blocks a thread of this library's own while it lasts. There is no limit on how many, for calls may wait for
+    each other; limit how many builds run at once by your own means.
 
-    {b Cancelling} the promise of a call that may take long ([begin_step], [lease], everything on a step but its end, ...)
-    ends the call. The promise is resolved when the call has returned, and not before: with [Lwt.Canceled] where the call
-    was cut off, else with what it had done by then.
+    {b Cancelling} the promise of a call that may take long ([begin_step], [lease], everything on a step but its end,
+    ...) ends the call. The promise is resolved when the call has returned, and not before: with [Lwt.Canceled] where
+    the call was cut off, else with what it had done by then.
 
     {b Callbacks} run in the thread of the event loop, one at a time and in order, before the promise is resolved. The
     call waits for the promise of each. What one fails with ends the call, whose promise then fails with the same.
@@ -94,10 +94,7 @@ val delete : t -> string -> bool answer
 val copy_out : ?timeout:float -> t -> id:string -> string -> (string -> unit Lwt.t) -> int answer
 val copy_out_file : ?timeout:float -> t -> id:string -> string -> string -> int answer
 val lease : ?owner:int * int -> ?mode:mode -> ?timeout:float -> t -> string -> Lease.t answer
-
-val with_lease :
-  ?owner:int * int -> ?mode:mode -> ?timeout:float -> t -> string -> (Lease.t -> 'a answer) -> 'a answer
-
+val with_lease : ?owner:int * int -> ?mode:mode -> ?timeout:float -> t -> string -> (Lease.t -> 'a answer) -> 'a answer
 val caches : t -> cache_info list answer
 val strategy : t -> (strategy * string) answer
 val delete_cache : t -> string -> bool answer
@@ -105,7 +102,8 @@ val df : t -> free answer
 val purge : t -> purged answer
 val complete_deletes : ?timeout:float -> t -> unit answer
 
-(** What does not block is in {!Docker_store}: {!Docker_store.root}, {!Docker_store.log_file}, {!Docker_store.val-stats}, ... *)
+(** What does not block is in {!Docker_store}: {!Docker_store.root}, {!Docker_store.log_file},
+    {!Docker_store.val-stats}, ... *)
 
 (** {1 The library's log} *)
 

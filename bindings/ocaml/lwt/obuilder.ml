@@ -72,8 +72,7 @@ module Make (User : USER) = struct
 
   let rec release t name lease tries =
     Call.run (fun _ -> Lease.release lease) >>= function
-    | Error { status = Busy; _ } when tries > 0 ->
-      Lwt_unix.sleep pause >>= fun () -> release t name lease (tries - 1)
+    | Error { status = Busy; _ } when tries > 0 -> Lwt_unix.sleep pause >>= fun () -> release t name lease (tries - 1)
     | Error _ as failed ->
       told t (Printf.sprintf "the cache %S was not saved" name) failed;
       told t (Printf.sprintf "giving up a copy of the cache %S" name) (Lease.discard lease);

@@ -1,7 +1,7 @@
 (** A store for OBuilder's Docker sandbox: [Obuilder.Docker_builder] runs on it as it is.
 
-    OBuilder ties its stores to itself by one type, that of users; so this is a functor over that, and needs no OBuilder.
-    How to put the two together is in [obuilder.md]. *)
+    OBuilder ties its stores to itself by one type, that of users; so this is a functor over that, and needs no
+    OBuilder. How to put the two together is in [obuilder.md]. *)
 
 module type USER = sig
   type t
@@ -19,14 +19,14 @@ module type STORE = sig
   val root : t -> string
 
   val df : t -> float Lwt.t
-  (** The percentage that is free: of the file system of the root, or of that of the engine's data where there is less. *)
+  (** The percentage that is free: of the file system of the root, or of that of the engine's data where there is less.
+  *)
 
-  val build :
-    t -> ?base:string -> id:string -> (string -> (unit, 'e) Lwt_result.t) -> (unit, 'e) Lwt_result.t
+  val build : t -> ?base:string -> id:string -> (string -> (unit, 'e) Lwt_result.t) -> (unit, 'e) Lwt_result.t
   (** Keeps the image [PREFIX-image-tmp-ID], a tag of [base], and the sole right to build [id] while the function runs,
-      which is given an empty directory. The function makes the result, as OBuilder's sandbox does: it runs the container
-      [PREFIX-container-ID] on that tag and commits it to [PREFIX-image-ID] in one go. The tag is removed in any case. If
-      somebody else, in another process, has built [id] meanwhile, the function does not run. *)
+      which is given an empty directory. The function makes the result, as OBuilder's sandbox does: it runs the
+      container [PREFIX-container-ID] on that tag and commits it to [PREFIX-image-ID] in one go. The tag is removed in
+      any case. If somebody else, in another process, has built [id] meanwhile, the function does not run. *)
 
   val delete : t -> string -> unit Lwt.t
   val result : t -> string -> string option Lwt.t
@@ -38,7 +38,8 @@ module type STORE = sig
 
       That is the volume's name, and the mount option [volume-nocopy]. Without it, where a cache is empty and the image
       has something at the place where it is mounted, the engine copies that into the cache, and gives the cache's
-      directory the owner and the mode that the image has there: the user for whom the cache was made cannot write to it.
+      directory the owner and the mode that the image has there: the user for whom the cache was made cannot write to
+      it.
 
       A copy that still cannot be given back after some seconds, because a container has it, is given up. *)
 
@@ -53,7 +54,8 @@ module Make (User : USER) : sig
   include STORE with type user := User.t
 
   val of_store : ?report:(string -> unit) -> Docker_store.t -> t
-  (** @param report Told what went wrong without a build failing for it: a cache that was not saved, a tag that was left. *)
+  (** @param report
+        Told what went wrong without a build failing for it: a cache that was not saved, a tag that was left. *)
 
   val prefix : t -> string
   (** What the sandbox must put before its names, too: [Obuilder.Docker.set_prefix]. *)

@@ -60,4 +60,6 @@ let run job =
     worker.job <- Some job;
     Condition.signal worker.wake);
   Mutex.unlock lock;
-  match free with [] -> start job | _ :: _ -> ()
+  match free with
+  | [] -> start job
+  | _ :: _ -> ()

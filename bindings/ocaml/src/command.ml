@@ -1,8 +1,4 @@
-type mount =
-  | Lease of Lease.t * string
-  | Volume of string * string * bool
-  | Bind of string * string * bool
-
+type mount = Lease of Lease.t * string | Volume of string * string * bool | Bind of string * string * bool
 type secret = { target : string; content : string; owner : int * int; mode : int }
 
 (* What the library's command is to be told. *)
@@ -44,7 +40,11 @@ let make ?entrypoint ?cwd ?env ?user ?hostname ?network ?cpus ?memory ?mounts ?s
   List.concat
     [
       List.map (fun word -> Arg word) argv;
-      one (function `Words words -> Entrypoint (Array.of_list words) | `Image -> Image_entrypoint) entrypoint;
+      one
+        (function
+          | `Words words -> Entrypoint (Array.of_list words)
+          | `Image -> Image_entrypoint)
+        entrypoint;
       one (fun path -> Cwd path) cwd;
       all (fun (name, value) -> Env (name, value)) env;
       one (fun user -> User user) user;
@@ -54,7 +54,11 @@ let make ?entrypoint ?cwd ?env ?user ?hostname ?network ?cpus ?memory ?mounts ?s
       one (fun bytes -> Memory bytes) memory;
       all (fun mount -> Mount mount) mounts;
       all (fun secret -> Secret secret) secrets;
-      one (function `String content -> Stdin content | `File path -> Stdin_file path) stdin;
+      one
+        (function
+          | `String content -> Stdin content
+          | `File path -> Stdin_file path)
+        stdin;
       one (fun seconds -> Timeout (Limits.milliseconds (Some seconds))) timeout;
       one (fun allow -> Allow_failure allow) allow_failure;
     ]

@@ -8,7 +8,11 @@ module Log = Log
 type t = { raw : Raw.store; names : Raw.names }
 
 let version = Raw.version ()
-let get = function Ok value -> value | Error error -> raise (Error.E error)
+
+let get = function
+  | Ok value -> value
+  | Error error -> raise (Error.E error)
+
 let ( let+ ) answer f = Result.map f (Error.check answer)
 
 (* [f ()]; and should it raise, [undo ()] on the way out. *)
@@ -21,13 +25,18 @@ let unless_done ~undo f =
 
 (* ---------------------------------------------------------------- open and close *)
 
-type strategy =
-  | Overlay
-  | Copy
+type strategy = Overlay | Copy
 
 (* enum dstore_strategy *)
-let strategy_code = function None -> 0 | Some Overlay -> 1 | Some Copy -> 2
-let strategy_of_code = function 1 -> Some Overlay | 2 -> Some Copy | _ -> None
+let strategy_code = function
+  | None -> 0
+  | Some Overlay -> 1
+  | Some Copy -> 2
+
+let strategy_of_code = function
+  | 1 -> Some Overlay
+  | 2 -> Some Copy
+  | _ -> None
 
 let open_store ?engine ?name ?strategy ?(direct = true) ?(sync = false) ?connect_timeout root =
   let strategy = strategy_code strategy and connect_timeout_ms = Limits.milliseconds connect_timeout in
@@ -55,9 +64,7 @@ let api_version t = t.names.api_version
 
 (* ---------------------------------------------------------------- building *)
 
-type outcome =
-  | Hit
-  | Built
+type outcome = Hit | Built
 
 let begin_step ?base ?timeout ?cancel t ~id =
   let+ begun = Raw.begin_step t.raw base id (Limits.make ?timeout ?cancel ()) in
@@ -97,13 +104,13 @@ let copy_out_file ?timeout ?cancel t ~id path tar =
 
 (* ---------------------------------------------------------------- caches *)
 
-type mode =
-  | Private
-  | Locked
-  | Shared
+type mode = Private | Locked | Shared
 
 (* enum dstore_cache_mode *)
-let mode_code = function Private -> 0 | Locked -> 1 | Shared -> 2
+let mode_code = function
+  | Private -> 0
+  | Locked -> 1
+  | Shared -> 2
 
 let lease ?(owner = 0, 0) ?(mode = Private) ?timeout ?cancel t name =
   let uid, gid = owner in
@@ -157,7 +164,10 @@ let caches t =
 
 let strategy t =
   let+ code, reason = Raw.strategy t.raw in
-  (match strategy_of_code code with Some strategy -> strategy | None -> Copy), reason
+  ( (match strategy_of_code code with
+    | Some strategy -> strategy
+    | None -> Copy),
+    reason )
 
 let delete_cache t name = Error.check (Raw.delete_cache t.raw name)
 
@@ -167,11 +177,7 @@ type free = { percent : float; root_percent : float; engine_percent : float opti
 
 let df t =
   let+ free = Raw.df t.raw in
-  {
-    percent = free.(0);
-    root_percent = free.(1);
-    engine_percent = (if free.(2) < 0. then None else Some free.(2));
-  }
+  { percent = free.(0); root_percent = free.(1); engine_percent = (if free.(2) < 0. then None else Some free.(2)) }
 
 type stats = {
   result_hits : int;
@@ -194,9 +200,7 @@ type stats = {
 let stats t =
   let rec count code =
     if code > 14 then Ok []
-    else
-      Result.bind (Raw.count t.raw code) @@ fun n ->
-      Result.map (fun rest -> n :: rest) (count (code + 1))
+    else Result.bind (Raw.count t.raw code) @@ fun n -> Result.map (fun rest -> n :: rest) (count (code + 1))
   in
   let+ counts = count 1 in
   let n code = List.nth counts (code - 1) in
@@ -224,5 +228,4 @@ let purge t =
   let+ { Raw.containers; images; volumes } = Raw.purge t.raw in
   { containers; images; volumes }
 
-let complete_deletes ?timeout ?cancel t =
-  Error.check (Raw.complete_deletes t.raw (Limits.make ?timeout ?cancel ()))
+let complete_deletes ?timeout ?cancel t = Error.check (Raw.complete_deletes t.raw (Limits.make ?timeout ?cancel ()))

@@ -1,12 +1,11 @@
 (** A build store in Docker, for build tools.
 
-    {ul
-     {- {b Results} are images, one for each id.}
-     {- {b Caches} are volumes, lent to a step as a private writable copy and taken back as the next version.}
-     {- {b Logs} and your tool's own state are plain files under one root directory.}}
+    - {b Results} are images, one for each id.
+    - {b Caches} are volumes, lent to a step as a private writable copy and taken back as the next version.
+    - {b Logs} and your tool's own state are plain files under one root directory.
 
-    Nothing half-made is ever recorded, whatever is killed when. Any number of threads, domains and processes may use one
-    root at once.
+    Nothing half-made is ever recorded, whatever is killed when. Any number of threads, domains and processes may use
+    one root at once.
 
     {[
       open Docker_store
@@ -78,7 +77,8 @@ val open_store :
     @param engine
       The engine's address, such as ["unix:///var/run/docker.sock"]. By default [DOCKER_HOST], else the current docker
       context, else that socket.
-    @param name The word in front of every name on the engine: ["obuilder"] by default, so that OBuilder finds the results.
+    @param name
+      The word in front of every name on the engine: ["obuilder"] by default, so that OBuilder finds the results.
     @param strategy By default overlay where the engine can, found out by trying; else copy.
     @param direct
       Whether the files of the engine's volumes may be used directly where this process can reach them; by default they
@@ -89,9 +89,9 @@ val open_store :
     @param connect_timeout How many seconds opening may take to reach the engine; 30 by default. *)
 
 val close : t -> (unit, Error.t) result
-(** Waits for removals under way, and ends the session: calls of the engine, by the store, its steps and its leases, give
-    [Closed] from then on. What steps and leases still hold is given up as they end; {!complete_deletes} waits for that
-    even then. To close once more does nothing. *)
+(** Waits for removals under way, and ends the session: calls of the engine, by the store, its steps and its leases,
+    give [Closed] from then on. What steps and leases still hold is given up as they end; {!complete_deletes} waits for
+    that even then. To close once more does nothing. *)
 
 val with_store :
   ?engine:string ->
@@ -141,8 +141,7 @@ val with_step :
     [id] has been built. If [f] fails or raises, nothing is recorded. Waits while anybody else, in this process or
     another, builds the same id. [timeout] (in seconds) and [cancel] hold for all of it. *)
 
-val begin_step :
-  ?base:string -> ?timeout:float -> ?cancel:Cancel.t -> t -> id:string -> (Step.t option, Error.t) result
+val begin_step : ?base:string -> ?timeout:float -> ?cancel:Cancel.t -> t -> id:string -> (Step.t option, Error.t) result
 (** The same without [f], for who cannot do the work in one function: [None] is a hit. Then [Step.commit] or
     [Step.abort]. *)
 
@@ -172,31 +171,27 @@ val copy_out :
 (** [copy_out store ~id path write] writes the file or directory at [path] of the result [id] as a tar stream, whose
     first entry is the last component of [path], and gives how many bytes that were. *)
 
-val copy_out_file :
-  ?timeout:float -> ?cancel:Cancel.t -> t -> id:string -> string -> string -> (int, Error.t) result
-(** [copy_out_file store ~id path tar]: the same to a file of this machine, which is removed if not all can be written. *)
+val copy_out_file : ?timeout:float -> ?cancel:Cancel.t -> t -> id:string -> string -> string -> (int, Error.t) result
+(** [copy_out_file store ~id path tar]: the same to a file of this machine, which is removed if not all can be written.
+*)
 
 (** {1 Caches} *)
 
 (** How leases of one cache that are out at the same time relate. *)
 type mode =
   | Private
-      (** Each is a copy of its own; of those cloned from one generation, the first changed one that is released wins. *)
+      (** Each is a copy of its own; of those cloned from one generation, the first changed one that is released wins.
+      *)
   | Locked  (** One holder at a time, in all processes. *)
   | Shared
-      (** Those who hold a lease at the same time, in all processes, hold the same one; the last release publishes it. *)
+      (** Those who hold a lease at the same time, in all processes, hold the same one; the last release publishes it.
+      *)
 
 val lease :
-  ?owner:int * int ->
-  ?mode:mode ->
-  ?timeout:float ->
-  ?cancel:Cancel.t ->
-  t ->
-  string ->
-  (Lease.t, Error.t) result
+  ?owner:int * int -> ?mode:mode -> ?timeout:float -> ?cancel:Cancel.t -> t -> string -> (Lease.t, Error.t) result
 (** [lease store name] lends a writable copy of the newest generation of the cache [name], which is any bytes but none
-    and no zero byte. A cache that does not exist is created, empty. The copy's root directory belongs to [owner], a user
-    and a group; by default 0 and 0. [mode] is [Private] by default. *)
+    and no zero byte. A cache that does not exist is created, empty. The copy's root directory belongs to [owner], a
+    user and a group; by default 0 and 0. [mode] is [Private] by default. *)
 
 val with_lease :
   ?owner:int * int ->
@@ -228,8 +223,8 @@ val strategy : t -> (strategy * string, Error.t) result
 (** How caches are cloned, and why so, for people. Found out on this engine if nobody has yet. *)
 
 val delete_cache : t -> string -> (bool, Error.t) result
-(** Removes a cache; [false] where there was none. Leases in flight go on, and their releases are discarded. [Busy] where
-    a container that is not of this store mounts it. *)
+(** Removes a cache; [false] where there was none. Leases in flight go on, and their releases are discarded. [Busy]
+    where a container that is not of this store mounts it. *)
 
 (** {1 Upkeep} *)
 
@@ -242,7 +237,6 @@ type free = {
 val df : t -> (free, Error.t) result
 (** How much space is free, in percent. *)
 
-(** What a store counts from the moment it is opened, for this handle alone. *)
 type stats = {
   result_hits : int;  (** Builds that found their result there. *)
   result_misses : int;
@@ -257,9 +251,9 @@ type stats = {
   releases_won : int;
   releases_lost : int;
   releases_unchanged : int;
-  deferred_deletes : int;
-      (** Volumes and containers removed after the call that gave them up had returned. *)
+  deferred_deletes : int;  (** Volumes and containers removed after the call that gave them up had returned. *)
 }
+(** What a store counts from the moment it is opened, for this handle alone. *)
 
 val stats : t -> (stats, Error.t) result
 

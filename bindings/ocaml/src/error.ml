@@ -19,13 +19,7 @@ type status =
   | Internal
   | Unknown of int
 
-type t = {
-  status : status;
-  message : string;
-  http_status : int option;
-  os_errno : int option;
-  exit_code : int option;
-}
+type t = { status : status; message : string; http_status : int option; os_errno : int option; exit_code : int option }
 
 exception E of t
 

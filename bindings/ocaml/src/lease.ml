@@ -1,10 +1,5 @@
 type t = { raw : Raw.lease; volume : string; generation : int }
-
-type released =
-  | Won
-  | Lost
-  | Unchanged
-  | Shared
+type released = Won | Lost | Unchanged | Shared
 
 let of_raw raw = { raw; volume = Raw.lease_volume raw; generation = Raw.lease_generation raw }
 let raw t = t.raw

@@ -13,7 +13,8 @@ val generation : t -> int
 type released =
   | Won  (** It is now the newest generation of the cache. *)
   | Lost
-      (** The cache is no longer the generation that was cloned: another release came first, or the cache was deleted. *)
+      (** The cache is no longer the generation that was cloned: another release came first, or the cache was deleted.
+      *)
   | Unchanged  (** Nothing in it had changed, so the cache stays as it is. *)
   | Shared  (** Others still hold this shared lease; the last of them publishes it. *)
 

@@ -13,5 +13,5 @@ val collect : level option -> (unit, Error.t) result
     called, nothing is collected. *)
 
 val fetch : ?timeout:float -> (level -> string -> unit) -> (unit, Error.t) result
-(** Gives the lines that were collected and not fetched yet, oldest first. If there are none, waits [timeout] seconds for
-    the first; by default it does not wait. *)
+(** Gives the lines that were collected and not fetched yet, oldest first. If there are none, waits [timeout] seconds
+    for the first; by default it does not wait. *)

@@ -11,7 +11,6 @@ type event [@@immediate]
 
 (* As stubs_call.c makes it; -1 stands for none. *)
 type error = { code : int; message : string; http_status : int; os_errno : int; exit_code : int }
-
 type 'a answer = ('a, error) result
 
 (* Milliseconds, of which 0 is no limit. *)
@@ -113,10 +112,7 @@ external command_memory : command -> int -> unit answer = "ocaml_dstore_command_
 external command_lease : command -> lease -> string -> unit answer = "ocaml_dstore_command_lease"
 external command_volume : command -> string -> string -> bool -> unit answer = "ocaml_dstore_command_volume"
 external command_bind : command -> string -> string -> bool -> unit answer = "ocaml_dstore_command_bind"
-
-external command_secret : command -> string -> string -> int * int -> int -> unit answer
-  = "ocaml_dstore_command_secret"
-
+external command_secret : command -> string -> string -> int * int -> int -> unit answer = "ocaml_dstore_command_secret"
 external command_stdin : command -> string -> unit answer = "ocaml_dstore_command_stdin"
 external command_stdin_file : command -> string -> unit answer = "ocaml_dstore_command_stdin_file"
 external command_timeout : command -> int -> unit answer = "ocaml_dstore_command_timeout"

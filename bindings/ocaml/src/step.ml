@@ -1,9 +1,5 @@
 type t = { raw : Raw.step; id : string }
-
-type channel =
-  | Stdout
-  | Stderr
-
+type channel = Stdout | Stderr
 type progress = { status : string; item : string; current : int; total : int }
 type login = { user : string; password : string; server : string option }
 
@@ -37,7 +33,8 @@ let import ?progress t input =
   let hear_progress = Option.map (fun f -> Guard.hear guard (hear_progress f)) progress in
   Guard.finish guard (Raw.step_import t.raw (Guard.hear guard (Guard.read input)) hear_progress)
 
-let import_file ?progress t tar = Guard.call_optional (Option.map hear_progress progress) (Raw.step_import_file t.raw tar)
+let import_file ?progress t tar =
+  Guard.call_optional (Option.map hear_progress progress) (Raw.step_import_file t.raw tar)
 
 let pull ?progress ?login t reference =
   let login = Option.map (fun { user; password; server } -> { Raw.user; password; server }) login in

@@ -14,9 +14,7 @@ val id : t -> string
 
 (** {1 Running} *)
 
-type channel =
-  | Stdout
-  | Stderr
+type channel = Stdout | Stderr
 
 val run : ?output:(channel -> string -> unit) -> t -> Command.t -> (int, Error.t) result
 (** [run step command] runs [command] on what the step has come to, until it ends, and gives its exit status: 0 to 255,

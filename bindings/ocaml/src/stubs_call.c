@@ -164,7 +164,7 @@ static value refusal(const struct call *call)
     return caml_alloc_sprintf("the argument %s %s", call->about, call->why);
 }
 
-/* The record that error.ml makes an Error.t of: the status, the message, and numbers that are -1 where there is none. */
+/* The record that error.ml makes an Error.t of: status, message, and numbers that are -1 where there is none. */
 static value raw_error(const struct call *call)
 {
     CAMLparam0();
@@ -173,7 +173,8 @@ static value raw_error(const struct call *call)
     if (call->refused)
         message = refusal(call);
     else
-        message = caml_copy_string(call->error ? dstore_error_message(call->error) : dstore_status_name(call->status));
+        message = caml_copy_string(call->error ? dstore_error_message(call->error)
+                                               : dstore_status_name(call->status));
     raw = caml_alloc_small(5, 0);
     Field(raw, 0) = Val_int(call->status);
     Field(raw, 1) = message;

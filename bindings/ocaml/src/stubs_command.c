@@ -156,7 +156,8 @@ CAMLprim value ocaml_dstore_command_bind(value v_command, value v_source, value 
 
 /* ---------------------------------------------------------------- contents */
 
-CAMLprim value ocaml_dstore_command_secret(value v_command, value v_target, value v_content, value v_owner, value v_mode)
+CAMLprim value ocaml_dstore_command_secret(value v_command, value v_target, value v_content, value v_owner,
+                                           value v_mode)
 {
     CAMLparam5(v_command, v_target, v_content, v_owner, v_mode);
     CAMLlocal1(v_call);

@@ -209,7 +209,8 @@ CAMLprim value ocaml_dstore_complete_deletes(value v_store, value v_limits)
     limits = call_limits(call, v_limits);
     if (call_ready(call)) {
         caml_release_runtime_system();
-        call->status = dstore_store_complete_deletes(store->object.store, limits.timeout_ms, limits.cancel, &call->error);
+        call->status =
+            dstore_store_complete_deletes(store->object.store, limits.timeout_ms, limits.cancel, &call->error);
         caml_acquire_runtime_system();
     }
     CAMLreturn(call_end_unit(v_call));

@@ -12,6 +12,7 @@ use crate::store::cache::record::Record;
 use crate::store::cache::request::Released;
 use crate::store::lock::FileLock;
 use crate::store::site::Site;
+use crate::wait::Limits;
 
 /// A lease of a cache: mount [`volume`](Self::volume) into containers, then [`release`](Self::release) it so that what they
 /// changed becomes the cache's next generation.
@@ -56,17 +57,30 @@ impl Lease {
     /// Gives the lease back. If the cache is still at the generation that was cloned, and anything was changed, the lease
     /// becomes the next generation, atomically. After that, and after any other outcome, it is closed.
     ///
+    /// Waits for as long as it takes to look for changes: with the copy strategy that is a look at every file, or, where only the
+    /// engine reaches them, at every byte.
+    ///
     /// # Errors
     ///
     /// [`Busy`](crate::ErrorKind::Busy) while any container, running or not, still mounts it; the lease stays open then, as after
     /// every error but [`Closed`](crate::ErrorKind::Closed), and can be released again.
     pub fn release(&self) -> Result<Released> {
+        self.release_within(&Limits::none())
+    }
+
+    /// [`release`](Self::release), for as long as `limits` allows.
+    ///
+    /// # Errors
+    ///
+    /// Those of `release`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled), after
+    /// which the lease is open still.
+    pub fn release_within(&self, limits: &Limits) -> Result<Released> {
         let mut open = self.open.lock();
         if !*open {
             return Err(closed("releasing", &self.held.folder.escaped));
         }
         self.site.check_open("releasing a lease")?;
-        let released = self.caches.release(&self.site, &self.held)?;
+        let released = self.caches.release(&self.site, &self.held, limits.wait())?;
         *open = false;
         Ok(released)
     }

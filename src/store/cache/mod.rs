@@ -121,11 +121,16 @@ impl Caches {
         site.deletes.push(
             site,
             Box::new(move |site| {
-                for volume in volumes {
-                    if let Err(e) = remove(site, &volume) {
-                        log::warn!("{e}; tried again by complete_deletes, and by a later open");
-                        caches.stuck.lock().insert(volume);
+                // What could not be removed before gets another chance with everything that comes after.
+                let before = std::mem::take(&mut *caches.stuck.lock());
+                for volume in before.iter().chain(&volumes) {
+                    let Err(e) = remove(site, volume) else {
+                        continue;
+                    };
+                    if !before.contains(volume) {
+                        log::warn!("{e}; tried again later");
                     }
+                    caches.stuck.lock().insert(volume.clone());
                 }
             }),
         );

@@ -14,14 +14,21 @@ use crate::store::site::Site;
 use crate::wait::Wait;
 
 impl Caches {
-    /// Releases a lease. After an error the lease is as it was.
-    pub(super) fn release(self: &Arc<Self>, site: &Arc<Site>, held: &Held) -> Result<Released> {
+    /// Releases a lease. After an error it can be released again.
+    pub(super) fn release(
+        self: &Arc<Self>,
+        site: &Arc<Site>,
+        held: &Held,
+        wait: Wait<'_>,
+    ) -> Result<Released> {
         let began = Instant::now();
-        let released = if held.record.shared.is_some() && !self.last_of_shared(site, held, true)? {
-            Released::Shared
-        } else {
-            self.publish(site, held).inspect_err(|e| reopen(held, e))?
-        };
+        let released =
+            if held.record.shared.is_some() && !self.last_of_shared(site, held, true, wait)? {
+                Released::Shared
+            } else {
+                self.publish(site, held, wait)
+                    .inspect_err(|e| reopen(held, e))?
+            };
         held.turn.lock().take();
         held.folder.touch();
         let counters = &site.counters;
@@ -54,21 +61,18 @@ impl Caches {
     }
 
     fn discard_now(self: &Arc<Self>, site: &Arc<Site>, held: &Held) -> Result<()> {
+        let wait = Wait::forever();
         if held.record.shared.is_some() {
-            if !self.last_of_shared(site, held, false)? {
+            if !self.last_of_shared(site, held, false, wait)? {
                 return Ok(());
             }
+            let own = held.folder.lock(wait)?.record(&held.record.id)?;
             // Somebody who released it before counts on it.
-            if held
-                .folder
-                .lock(Wait::forever())?
-                .record(&held.record.id)?
-                .is_some_and(|own| kept(&own))
-            {
-                return self
-                    .publish(site, held)
-                    .map(drop)
-                    .inspect_err(|e| reopen(held, e));
+            if own.as_ref().is_some_and(kept) {
+                match self.publish(site, held, wait) {
+                    Ok(_) => return Ok(()),
+                    Err(e) => log::warn!("{e}; what others released of it is lost"),
+                }
             }
         }
         self.give_up(site, &held.folder, &held.record);
@@ -88,8 +92,8 @@ impl Caches {
     }
 
     /// Leaves a shared lease. `true`: nobody else has it, and nobody can join any more.
-    fn last_of_shared(&self, site: &Site, held: &Held, keep: bool) -> Result<bool> {
-        let guard = held.folder.lock(Wait::forever())?;
+    fn last_of_shared(&self, site: &Site, held: &Held, keep: bool, wait: Wait<'_>) -> Result<bool> {
+        let guard = held.folder.lock(wait)?;
         let gone = || closed("releasing", &held.folder.escaped);
         let mut own = guard.record(&held.record.id)?.ok_or_else(gone)?;
         let group = |record: &Record| record.shared.as_ref().map(|shared| shared.group.clone());
@@ -118,19 +122,24 @@ impl Caches {
     }
 
     /// Makes the lease the next generation, if it may be.
-    fn publish(self: &Arc<Self>, site: &Arc<Site>, held: &Held) -> Result<Released> {
+    fn publish(
+        self: &Arc<Self>,
+        site: &Arc<Site>,
+        held: &Held,
+        wait: Wait<'_>,
+    ) -> Result<Released> {
         let (folder, record) = (&held.folder, &held.record);
-        let facts = self.facts(site, Wait::forever())?;
+        let facts = self.facts(site, wait)?;
         let cloning = facts.cloning_of(record);
-        cloning.detach(site, &record.volumes, Wait::forever())?;
+        cloning.detach(site, &record.volumes, wait)?;
         let seal = match folder.read_head()? {
             // Nobody needs to know what it looks like.
             Some(head) if head.generation != record.base => None,
             None => None,
-            Some(_) => Some(self.seal(site, held, &*cloning)?),
+            Some(_) => Some(self.seal(site, held, &*cloning, wait)?),
         };
 
-        let guard = folder.lock(Wait::forever())?;
+        let guard = folder.lock(wait)?;
         if guard.record(&record.id)?.is_none() {
             return Err(closed("releasing", &folder.escaped));
         }
@@ -167,11 +176,17 @@ impl Caches {
         Ok(released)
     }
 
-    fn seal(&self, site: &Site, held: &Held, cloning: &dyn Cloning) -> Result<Seal> {
+    fn seal(
+        &self,
+        site: &Site,
+        held: &Held,
+        cloning: &dyn Cloning,
+        wait: Wait<'_>,
+    ) -> Result<Seal> {
         let Some(looks) = &held.record.looks else {
             return Ok(Seal::Gone);
         };
-        let seal = cloning.seal(site, &held.record.volumes, looks, Wait::forever())?;
+        let seal = cloning.seal(site, &held.record.volumes, looks, wait)?;
         if matches!(seal, Seal::Gone) {
             log::warn!(
                 "a lease of the cache {} is lost: somebody outside the store removed it",

@@ -25,8 +25,15 @@ pub(super) fn create(
     let mut labels = site.labels(kind);
     labels[LABEL_CACHE] = json!(cache);
     go_on(&format_args!("creating volume {name}"), wait)?;
-    site.engine
-        .create_volume(name, &labels, options, Wait::forever())
+    let create = || {
+        site.engine
+            .create_volume(name, &labels, options, Wait::forever())
+    };
+    match create() {
+        // An answer that was lost is not a "no". Asked again, the engine gives the one that it has made.
+        Err(e) if e.kind() == ErrorKind::CutShort => create(),
+        made => made,
+    }
 }
 
 /// A container that is never started, with one volume at [`PLACE`].

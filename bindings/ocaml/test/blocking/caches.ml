@@ -3,7 +3,8 @@ open Support
 open Harness
 open Fixture
 
-let append lease word = sh ~mounts:[ Command.lease lease "/cache" ] (Printf.sprintf "cat /cache/words; echo %s >>/cache/words" word)
+let append lease word =
+  sh ~mounts:[ Command.lease lease "/cache" ] (Printf.sprintf "cat /cache/words; echo %s >>/cache/words" word)
 
 (* A step that adds a word to the cache, and gives what the cache said before. *)
 let add store id word =
@@ -11,7 +12,7 @@ let add store id word =
   let outcome =
     with_lease store "words" @@ fun lease ->
     with_step store ~base:"base" ~id (fun step ->
-        Result.map ignore (Step.run step (append lease word) ~output:(fun _ text -> Buffer.add_string seen text)))
+        run step (append lease word) ~output:(fun _ text -> Buffer.add_string seen text))
   in
   ignore (get outcome);
   Buffer.contents seen
@@ -36,7 +37,9 @@ let kept () =
 let first_wins () =
   with_base @@ fun store ->
   let lease () = get (lease store "words") in
-  let write lease word = ignore (look store ~mounts:[ Command.lease lease "/cache" ] ("echo " ^ word ^ " >/cache/words")) in
+  let write lease word =
+    ignore (look store ~mounts:[ Command.lease lease "/cache" ] ("echo " ^ word ^ " >/cache/words"))
+  in
   let a = lease () and b = lease () and c = lease () in
   check "copies of their own" (Lease.volume a <> Lease.volume b && Lease.generation a = 0);
   write a "a";
@@ -53,11 +56,15 @@ let first_wins () =
 
 let given_up () =
   with_base @@ fun store ->
-  let spoil lease = Result.map ignore (build store "x" "echo bad >/cache/words; false" ~mounts:[ Command.lease lease "/cache" ]) in
+  let spoil lease =
+    Result.map ignore (build store "x" "echo bad >/cache/words; false" ~mounts:[ Command.lease lease "/cache" ])
+  in
   equal "the failure comes out" "command failed" (status (with_lease store "words" spoil));
-  ignore (get (with_lease store "words" (fun lease ->
-      equal_int "nothing was saved" 0 (Lease.generation lease);
-      Ok ())))
+  ignore
+    (get
+       (with_lease store "words" (fun lease ->
+            equal_int "nothing was saved" 0 (Lease.generation lease);
+            Ok ())))
 
 let odd_names () =
   with_base @@ fun store ->

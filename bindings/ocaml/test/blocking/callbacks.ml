@@ -5,6 +5,8 @@ open Fixture
 
 exception Mine of string
 
+let raised_here = Str.regexp "Raised at [^\n]*callbacks.ml"
+
 (* [f ()] must raise [Mine word], and its backtrace must lead to where that was raised, in this file. *)
 let raises word f =
   match f () with
@@ -12,7 +14,7 @@ let raises word f =
   | exception Mine got ->
     let backtrace = Printexc.get_backtrace () in
     equal "which exception" word got;
-    check "its backtrace" (Str.string_match (Str.regexp ".*Raised at [^\n]*callbacks.ml") (String.concat " " (String.split_on_char '\n' backtrace)) 0)
+    check ("its backtrace: " ^ backtrace) (Str.string_match raised_here backtrace 0)
 
 let boom word = raise (Mine word)
 
@@ -20,8 +22,9 @@ let output () =
   with_base @@ fun store ->
   let began = Unix.gettimeofday () in
   raises "from output" (fun () ->
-      status (with_step store ~base:"base" ~id:"app" (fun step ->
-          Result.map ignore (Step.run step (sh "echo hello; sleep 100") ~output:(fun _ _ -> boom "from output")))));
+      status
+        (with_step store ~base:"base" ~id:"app" (fun step ->
+             run step (sh "echo hello; sleep 100") ~output:(fun _ _ -> boom "from output"))));
   check "the command was ended at once" (Unix.gettimeofday () -. began < 20.);
   check "nothing is left" (only_base store);
   check "a second try is free" (get (build store "app" "true") = Built)
@@ -32,14 +35,14 @@ let streams () =
   let try_step word work = raises word (fun () -> status (with_step store ~id:"app" work)) in
   try_step "from read" (fun step -> Step.import step (fun _ _ _ -> boom "from read"));
   try_step "from progress" (fun step -> Step.import_file step (base_tar ()) ~progress:(fun _ -> boom "from progress"));
-  raises "from copy in" (fun () ->
-      status (with_step store ~base:"base" ~id:"app" (fun step -> Step.copy_in step "/x" (fun _ _ _ -> boom "from copy in"))));
+  let copy_in step = Step.copy_in step "/x" (fun _ _ _ -> boom "from copy in") in
+  raises "from copy in" (fun () -> status (with_step store ~base:"base" ~id:"app" copy_in));
   raises "from the log" (fun () ->
       get (Log.collect (Some Trace));
       ignore (look store "true" ~mounts:[]);
       ignore (get (with_lease store "c" (fun _ -> Ok ())));
-      let answer = Fun.protect ~finally:(fun () -> get (Log.collect None)) (fun () -> Log.fetch (fun _ _ -> boom "from the log")) in
-      status answer);
+      let stop () = get (Log.collect None) in
+      Fun.protect ~finally:stop (fun () -> status (Log.fetch (fun _ _ -> boom "from the log"))));
   get (complete_deletes store);
   ignore (get (delete_cache store "c"));
   get (complete_deletes store);
@@ -59,9 +62,10 @@ let helpers () =
   ignore (get (delete_cache store "c"));
   let escaped = ref None in
   raises "with a store" (fun () ->
-      status (with_store (root store) (fun store ->
-          escaped := Some store;
-          boom "with a store")));
+      status
+        (with_store (root store) (fun store ->
+             escaped := Some store;
+             boom "with a store")));
   equal "the store was closed" "closed" (status (result (Option.get !escaped) "base"))
 
 let within () =
@@ -74,7 +78,7 @@ let within () =
       note (build store "other" "true");
       note (Step.commit step)
     in
-    Result.map ignore (Step.run step (sh "echo once") ~output)
+    run step (sh "echo once") ~output
   in
   check "built" (get (with_step store ~base:"base" ~id:"app" work) = Built);
   equal "calls from a callback" "success success busy" (String.concat " " (List.rev !inside))
@@ -87,10 +91,15 @@ let signals () =
     (* The handler runs some time after this: within the callback, or once the call has returned. *)
     let output _ _ =
       Unix.kill (Unix.getpid ()) Sys.sigusr1;
-      if n mod 2 = 0 then for _ = 1 to 1000 do ignore (Sys.opaque_identity (Bytes.create 1000)) done
+      if n mod 2 = 0 then
+        for _ = 1 to 1000 do
+          ignore (Sys.opaque_identity (Bytes.create 1000))
+        done
     in
     match
-      let answer = with_step store ~base:"base" ~id:"app" (fun step -> Result.map ignore (Step.run step (sh "echo x; sleep 1; echo y") ~output)) in
+      let answer =
+        with_step store ~base:"base" ~id:"app" (fun step -> run step (sh "echo x; sleep 1; echo y") ~output)
+      in
       ignore (Sys.opaque_identity (Bytes.create 1_000_000));
       answer
     with

@@ -17,10 +17,12 @@ let with_other ?(after = 0.7) meanwhile f =
 let command () =
   with_base @@ fun store ->
   let cancel = Cancel.create () in
-  let sleep step = Result.map ignore (Step.run step (sh "sleep 100")) in
+  let sleep step = run step (sh "sleep 100") in
   let answer, time =
     seconds @@ fun () ->
-    with_other ~after:1.5 (fun () -> Cancel.trigger cancel) (fun () -> with_step store ~base:"base" ~id:"app" ~cancel sleep)
+    with_other ~after:1.5
+      (fun () -> Cancel.trigger cancel)
+      (fun () -> with_step store ~base:"base" ~id:"app" ~cancel sleep)
   in
   equal "status" "cancelled" (status answer);
   check "at once" (time < 20.);
@@ -46,11 +48,12 @@ let waiting () =
 
 let timeouts () =
   with_base @@ fun store ->
-  let run step = Result.map ignore (Step.run step (sh "sleep 100")) in
-  equal "of a build" "timed out" (status (with_step store ~base:"base" ~id:"app" ~timeout:1.5 run));
-  let run step = Result.map ignore (Step.run step (sh ~timeout:0.8 "sleep 100")) in
-  equal "of a command" "timed out" (status (with_step store ~base:"base" ~id:"app" run));
-  check "endless is no timeout" (get (with_step store ~base:"base" ~id:"app" ~timeout:infinity (fun _ -> Ok ())) = Built);
+  let sleep step = run step (sh "sleep 100") in
+  equal "of a build" "timed out" (status (with_step store ~base:"base" ~id:"app" ~timeout:1.5 sleep));
+  let sleep step = run step (sh ~timeout:0.8 "sleep 100") in
+  equal "of a command" "timed out" (status (with_step store ~base:"base" ~id:"app" sleep));
+  let endless = with_step store ~base:"base" ~id:"app" ~timeout:infinity (fun _ -> Ok ()) in
+  check "endless is no timeout" (get endless = Built);
   List.iter
     (fun timeout ->
       match begin_step store ~id:"x" ~timeout with

@@ -18,7 +18,9 @@ let[@inline never] hold store n =
 let leaked () =
   with_base @@ fun store ->
   let kinds = [ "-image-tmp-"; "-container-"; "-cache-" ] in
-  for n = 1 to 3 do hold store n done;
+  for n = 1 to 3 do
+    hold store n
+  done;
   List.iter (fun kind -> check (kind ^ " is there first") (is_left store kind)) kinds;
   held := [];
   Gc.full_major ();
@@ -47,12 +49,13 @@ let pressure () =
   for n = 1 to 5 do
     let id = Printf.sprintf "app-%d" n and seen = Buffer.create 10 in
     let work lease step =
-      let command = sh ~env:[ "N", string_of_int n ] ~mounts:[ Command.lease lease "/cache" ] "for i in 1 2 3; do echo $N-$i; done; cat /cache/seen 2>/dev/null; echo $N >/cache/seen" in
+      let script = "for i in 1 2 3; do echo $N-$i; done; cat /cache/seen 2>/dev/null; echo $N >/cache/seen" in
+      let command = sh ~env:[ "N", string_of_int n ] ~mounts:[ Command.lease lease "/cache" ] script in
       let output _ text =
         Gc.full_major ();
         Buffer.add_string seen text
       in
-      Result.map ignore (Step.run step command ~output)
+      run step command ~output
     in
     let outcome = with_lease store "seen" (fun lease -> with_step store ~base:"base" ~id (work lease)) in
     check "built" (get outcome = Built);
@@ -79,10 +82,11 @@ let parents () =
   Gc.full_major ();
   check "a step keeps its store open" (get (Step.run step (sh "true")) = 0);
   get (Step.commit step);
-  get (with_store root (fun store ->
-      check "committed" (get (result store "app"));
-      empty store;
-      Ok ()));
+  get
+    (with_store root (fun store ->
+         check "committed" (get (result store "app"));
+         empty store;
+         Ok ()));
   leaves_nothing prefix
 
 let resident () =

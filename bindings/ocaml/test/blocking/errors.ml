@@ -14,7 +14,8 @@ let statuses () =
   equal "no engine" "unreachable" (status (open_store ~engine:"unix:///nowhere/docker.sock" root));
   equal "no parent directory" "I/O" (status (open_store "/nowhere/at/all"));
   equal "a bad word" "invalid argument" (status (open_store ~name:"Bad Word" root));
-  equal "no such program" "command failed" (status (with_step store ~base:"base" ~id:"app" (fun step -> Result.map ignore (Step.run step (Command.make [ "/nowhere" ])))));
+  equal "no such program" "command failed"
+    (status (with_step store ~base:"base" ~id:"app" (fun step -> run step (Command.make [ "/nowhere" ]))));
   let step = Option.get (get (begin_step store ~base:"base" ~id:"app")) in
   equal "deleting what is being built" "busy" (status (delete store "app"));
   equal "a bad argument does no harm" "invalid argument" (status (Step.run step (sh ~env:[ "A=B", "" ] "true")));
@@ -49,7 +50,7 @@ let no_memory () =
   with_base @@ fun store ->
   let eat = Command.make ~memory:20_000_000 [ "/bin/sh"; "-c"; "x=0123456789abcdef; while :; do x=$x$x; done" ] in
   equal "killed for its memory" "out of memory"
-    (status (with_step store ~base:"base" ~id:"app" (fun step -> Result.map ignore (Step.run step eat))))
+    (status (with_step store ~base:"base" ~id:"app" (fun step -> run step eat)))
 
 (* Something that listens, but is no engine. *)
 let not_an_engine () =
@@ -96,10 +97,21 @@ let closed () =
   get (close other);
   get (close other);
   let all =
-    [ status (result other "base"); status (results other); status (delete other "base"); status (begin_step other ~id:"x");
-      status (lease other "c"); status (caches other); status (df other); status (purge other); status (strategy other);
+    [
+      status (result other "base");
+      status (results other);
+      status (delete other "base");
+      status (begin_step other ~id:"x");
+      status (lease other "c");
+      status (caches other);
+      status (df other);
+      status (purge other);
+      status (strategy other);
       status (copy_out other ~id:"base" "/" ignore);
-      status (Step.run step (sh "true")); status (Step.commit step); status (Lease.release lease_) ]
+      status (Step.run step (sh "true"));
+      status (Step.commit step);
+      status (Lease.release lease_);
+    ]
   in
   List.iter (equal "after closing" "closed") all;
   equal "what it is called is known" (root store) (root other);

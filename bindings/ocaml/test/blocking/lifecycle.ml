@@ -30,7 +30,10 @@ let failure () =
   with_base @@ fun store ->
   let error = build store "app" "echo tried; exit 3" in
   equal "status" "command failed" (status error);
-  check "exit status" (match error with Error { exit_code = Some 3; _ } -> true | _ -> false);
+  check "exit status"
+    (match error with
+    | Error { exit_code = Some 3; _ } -> true
+    | _ -> false);
   check "no result" (not (get (result store "app")));
   equal "the log stays" "tried\n" (log store "app");
   check "no container, and no tag of the step's" (only_base store);
@@ -50,10 +53,11 @@ let surroundings () =
       ~secrets:[ Command.secret ~uid:1000 ~mode:0o440 "/run/word" "secret\n" ]
       ~stdin:(`String "input") ~timeout:60. [ script ]
   in
-  let work step = Result.map ignore (Step.run step command ~output:(fun _ text -> Buffer.add_string seen text)) in
+  let work step = run step command ~output:(fun _ text -> Buffer.add_string seen text) in
   ignore (get (with_step store ~base:"base" ~id:"app" work));
   equal "what it saw" "/made/for/it\n1-two words\n1000\nbuilder\nsecret\n1000 440\ninput" (Buffer.contents seen);
-  equal "what stays" "-root-0" (look store ~base:"app" "echo $A-$(id -un)-$(cat /run/word 2>/dev/null | wc -c) | tr -d '\\n'")
+  equal "what stays" "-root-0"
+    (look store ~base:"app" "echo $A-$(id -un)-$(cat /run/word 2>/dev/null | wc -c) | tr -d '\\n'")
 
 let allowed () =
   with_base @@ fun store ->
@@ -61,7 +65,7 @@ let allowed () =
     let* code = Step.run step (sh ~allow_failure:true "exit 7") in
     equal_int "exit status" 7 code;
     let* () = Step.write_log step "from us\n" in
-    Result.map ignore (Step.run step (sh "echo go on"))
+    run step (sh "echo go on")
   in
   ignore (get (with_step store ~base:"base" ~id:"app" work));
   equal "log" "from us\ngo on\n" (log store "app")
@@ -69,8 +73,14 @@ let allowed () =
 let channels () =
   with_base @@ fun store ->
   let out = Buffer.create 10 and err = Buffer.create 10 in
-  let output channel text = Buffer.add_string (match channel with Step.Stdout -> out | Stderr -> err) text in
-  let work step = Result.map ignore (Step.run step (sh "echo o; echo e >&2; head -c 300000 /dev/zero") ~output) in
+  let output channel text =
+    Buffer.add_string
+      (match channel with
+      | Step.Stdout -> out
+      | Stderr -> err)
+      text
+  in
+  let work step = run step (sh "echo o; echo e >&2; head -c 300000 /dev/zero") ~output in
   ignore (get (with_step store ~base:"base" ~id:"app" work));
   equal_int "all of standard output" 300_002 (Buffer.length out);
   equal "standard error" "e\n" (Buffer.contents err)
@@ -79,7 +89,8 @@ let channels () =
 
 let files () =
   with_base @@ fun store ->
-  ignore (get (build store "app" "mkdir /d; head -c 200000 /dev/urandom >/d/big; echo word >/d/small; md5sum /d/* >/sums"));
+  ignore
+    (get (build store "app" "mkdir /d; head -c 200000 /dev/urandom >/d/big; echo word >/d/small; md5sum /d/* >/sums"));
   let stream = Buffer.create 300_000 in
   let bytes = get (copy_out store ~id:"app" "/d" (Buffer.add_string stream)) in
   equal_int "as many bytes as it says" bytes (Buffer.length stream);

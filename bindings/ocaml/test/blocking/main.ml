@@ -1,6 +1,3 @@
-let () =
-  Support.Harness.run
-    (List.concat
-       [
-         Lifecycle.tests; Caches.tests; Callbacks.tests; Cancelling.tests; Collection.tests; Threads.tests; Errors.tests;
-       ])
+let building = [ Lifecycle.tests; Caches.tests; Errors.tests ]
+let binding = [ Callbacks.tests; Cancelling.tests; Collection.tests; Threads.tests ]
+let () = Support.Harness.run (List.concat (building @ binding))

@@ -7,7 +7,11 @@ let together () =
   with_base @@ fun store ->
   let worker n () =
     let id = Printf.sprintf "app-%d" n and seen = Buffer.create 10 in
-    let work step = Result.map ignore (Step.run step (sh (Printf.sprintf "for i in 1 2 3; do echo %d; sleep 0.1; done" n)) ~output:(fun _ text -> Buffer.add_string seen text)) in
+    let work step =
+      run step
+        (sh (Printf.sprintf "for i in 1 2 3; do echo %d; sleep 0.1; done" n))
+        ~output:(fun _ text -> Buffer.add_string seen text)
+    in
     for _ = 1 to 2 do
       ignore (get (with_step store ~base:"base" ~id work));
       check "there" (get (result store id))
@@ -61,8 +65,13 @@ let end_races () =
     let releaser end_ () = status (end_ lease_) in
     let answers =
       Parallel.run
-        [ ender Step.commit; ender Step.abort; ender (fun step -> Step.run step (sh "true"));
-          releaser Lease.release; releaser Lease.discard ]
+        [
+          ender Step.commit;
+          ender Step.abort;
+          ender (fun step -> Step.run step (sh "true"));
+          releaser Lease.release;
+          releaser Lease.discard;
+        ]
     in
     let known = [ "success"; "closed"; "busy"; "conflict" ] in
     List.iter (fun answer -> check answer (List.mem answer known)) answers;

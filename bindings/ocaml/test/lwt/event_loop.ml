@@ -70,8 +70,10 @@ let raised () =
   in
   let build output = D.with_step store ~base:"base" ~id:"app" (fun step -> run step (sh "echo x; sleep 100") ~output) in
   raises "by raising" (fun () -> build (fun _ _ -> raise (Mine "by raising"))) >>= fun () ->
-  raises "by failing" (fun () -> build (fun _ _ -> Lwt.pause () >>= fun () -> Lwt.fail (Mine "by failing"))) >>= fun () ->
-  raises "in a step" (fun () -> D.with_step store ~base:"base" ~id:"app" (fun _ -> raise (Mine "in a step"))) >>= fun () ->
+  raises "by failing" (fun () -> build (fun _ _ -> Lwt.pause () >>= fun () -> Lwt.fail (Mine "by failing")))
+  >>= fun () ->
+  raises "in a step" (fun () -> D.with_step store ~base:"base" ~id:"app" (fun _ -> raise (Mine "in a step")))
+  >>= fun () ->
   raises "with a lease" (fun () -> D.with_lease store "c" (fun _ -> Lwt.fail (Mine "with a lease"))) >>= fun () ->
   raises "from a reader" (fun () ->
       D.with_step store ~id:"app" (fun step -> D.Step.import step (fun _ _ _ -> Lwt.fail (Mine "from a reader"))))
@@ -120,7 +122,7 @@ let tests =
   [
     test "a slow build does not stop the event loop from ticking" ticking;
     test "thirty calls that wait for one build do not hold up that build, nor anything else" many;
-    test "callbacks run in the thread of the loop, one at a time and in order, before the promise is resolved" callbacks;
+    test "callbacks run in the loop's thread, one at a time, in order, before the promise is resolved" callbacks;
     test "what a callback raises or fails with ends the call, and comes out of its promise" raised;
     test "streams go through promises, in and out" streams;
     test "blocking calls and promises mix on one store" mixed;

@@ -7,7 +7,9 @@ type user = [ `Unix of int * int | `Windows of string ]
 module Store = D.Obuilder.Make (struct
   type t = user
 
-  let owner = function `Unix owner -> owner | `Windows _ -> 0, 0
+  let owner = function
+    | `Unix owner -> owner
+    | `Windows _ -> 0, 0
 end)
 
 (* OBuilder's [S.STORE], but for the names of its types. *)
@@ -48,7 +50,12 @@ let step t sandbox ?(user = root) ?(base = "base") ?(caches = []) ~id ~log scrip
         source, target
       in
       Lwt_list.map_s lend caches >>= fun mounts ->
-      Sandbox.run sandbox ~user:(match user with `Unix owner -> owner | `Windows _ -> 0, 0) ~mounts ~log ~id script)
+      Sandbox.run sandbox
+        ~user:
+          (match user with
+          | `Unix owner -> owner
+          | `Windows _ -> 0, 0)
+        ~mounts ~log ~id script)
     (fun () -> Lwt_list.iter_s (fun release -> release ()) !lent)
 
 let must promise =
@@ -76,7 +83,10 @@ let building () =
   Store.result t "app" >>= fun result ->
   check "gone" (result = None);
   step t sandbox ~id:"bad" ~log:ignore "exit 1" >>= fun failed ->
-  check "its own error comes out" (match failed with Error (`Msg _) -> true | Ok () -> false);
+  check "its own error comes out"
+    (match failed with
+    | Error (`Msg _) -> true
+    | Ok () -> false);
   Store.result t "bad" >>= fun result ->
   check "no result" (result = None);
   Store.complete_deletes t >>= fun () ->
@@ -93,8 +103,10 @@ let import () =
   check "built" (built = Ok ());
   Store.result t "first" >>= fun result ->
   check "there" (result <> None);
-  Store.build t ~id:"first" (fun _ -> fail "done again") >>= fun built -> check "a hit" (built = Ok ());
-  Store.log_file t "first" >|= fun file -> check "its log is in the root" (Filename.dirname file = Filename.concat (Store.root t) "logs")
+  Store.build t ~id:"first" (fun _ -> fail "done again") >>= fun built ->
+  check "a hit" (built = Ok ());
+  Store.log_file t "first" >|= fun file ->
+  check "its log is in the root" (Filename.dirname file = Filename.concat (Store.root t) "logs")
 
 let failing () =
   with_sandbox @@ fun store t _ ->
@@ -102,12 +114,16 @@ let failing () =
   check "its own error" (failed = Error `Mine);
   Lwt.catch
     (fun () -> Store.build t ~base:"base" ~id:"app" (fun _ -> raise Exit) >|= fun _ -> fail "no exception")
-    (function Exit -> Lwt.return_unit | e -> Lwt.fail e)
+    (function
+      | Exit -> Lwt.return_unit
+      | e -> Lwt.fail e)
   >>= fun () ->
   check "nothing is left" (only_base store);
   Lwt.catch
     (fun () -> Store.build t ~base:"nowhere" ~id:"app" (fun _ -> Lwt.return_ok ()) >|= fun _ -> fail "no exception")
-    (function Error.E { status = Not_found; _ } -> Lwt.return_unit | e -> Lwt.fail e)
+    (function
+      | Error.E { status = Not_found; _ } -> Lwt.return_unit
+      | e -> Lwt.fail e)
 
 (* What the image has where the cache is mounted must not get into it, nor be its owner. *)
 let owner () =

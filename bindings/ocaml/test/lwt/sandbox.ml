@@ -38,7 +38,9 @@ let read arguments =
 
 (* A commit keeps the base's entrypoint and command. *)
 let commit t id =
-  let of_base field = read [ "inspect"; "--type=image"; Printf.sprintf "--format={{json .Config.%s }}" field; "--"; tmp_image t id ] in
+  let of_base field =
+    read [ "inspect"; "--type=image"; Printf.sprintf "--format={{json .Config.%s }}" field; "--"; tmp_image t id ]
+  in
   of_base "Entrypoint" >>= fun entrypoint ->
   of_base "Cmd" >>= fun cmd ->
   let change what value = if value = "null" then [] else [ Printf.sprintf "--change=%s %s" what value ] in

@@ -1,5 +1,5 @@
-(* A stress of OBuilder's kind: random builds of four steps, a hundred of them, ten at once, all with one cache. Each step
-   adds a number to a file, to its log and to the cache; a last one compares the file with what it must hold. *)
+(* A stress of OBuilder's kind: random builds of four steps, a hundred of them, ten at once, all with one cache. Each
+   step adds a number to a file, to its log and to the cache; a last one compares the file with what it must hold. *)
 
 open Docker_store
 open Lwt.Infix
@@ -39,7 +39,11 @@ let job store (make : make) built =
   go "base" [] steps
 
 let stress store make =
-  let seed = match Sys.getenv_opt "SEED" with Some seed -> int_of_string seed | None -> Unix.getpid () in
+  let seed =
+    match Sys.getenv_opt "SEED" with
+    | Some seed -> int_of_string seed
+    | None -> Unix.getpid ()
+  in
   Random.init seed;
   let built = ref 0 and began = Unix.gettimeofday () in
   let left = ref jobs in
@@ -60,7 +64,9 @@ let stress store make =
   | Some { generation; leases; _ } ->
     equal_int "no lease is out" 0 leases;
     equal_int "as many generations as releases that won" stats.releases_won generation;
-    let lines = with_lease store "all" (fun lease -> Ok (look store ~mounts:[ Command.lease lease "/c" ] "cat /c/all | wc -l")) in
+    let lines =
+      with_lease store "all" (fun lease -> Ok (look store ~mounts:[ Command.lease lease "/c" ] "cat /c/all | wc -l"))
+    in
     equal "as many lines" (Printf.sprintf "%d\n" generation) (get lines)
 
 let ours () =

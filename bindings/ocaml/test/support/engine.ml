@@ -1,7 +1,11 @@
 (* The engine as its own client sees it. *)
 
 let lines channel =
-  let rec go seen = match input_line channel with line -> go (line :: seen) | exception End_of_file -> List.rev seen in
+  let rec go seen =
+    match input_line channel with
+    | line -> go (line :: seen)
+    | exception End_of_file -> List.rev seen
+  in
   go []
 
 (* Runs the docker client; its exit status and what it wrote. *)
@@ -21,8 +25,11 @@ let docker arguments =
   | Ok lines -> lines
   | Error why -> failwith (Printf.sprintf "docker %s: %s" (String.concat " " arguments) why)
 
-let starts_with prefix name = String.length name > String.length prefix && String.sub name 0 (String.length prefix) = prefix
-let under prefix names = List.sort compare (List.filter (starts_with (prefix ^ "-")) names)
+let under prefix names =
+  let start = prefix ^ "-" in
+  let n = String.length start in
+  List.sort compare (List.filter (fun name -> String.length name > n && String.sub name 0 n = start) names)
+
 let containers prefix = under prefix (docker [ "ps"; "--all"; "--format"; "{{.Names}}" ])
 let images prefix = under prefix (docker [ "images"; "--format"; "{{.Repository}}" ])
 let volumes prefix = under prefix (docker [ "volume"; "ls"; "--quiet" ])

@@ -3,7 +3,12 @@
 open Docker_store
 
 let ( let* ) = Result.bind
-let base_tar () = match Engine.base () with Some tar -> tar | None -> assert false
+
+let base_tar () =
+  match Engine.base () with
+  | Some tar -> tar
+  | None -> assert false
+
 let roots = ref 0
 
 let new_root () =
@@ -69,17 +74,18 @@ let with_base f =
     (try clean () with after -> Printf.printf "        (then: %s)\n" (Printexc.to_string after));
     Printexc.raise_with_backtrace e backtrace
 
-let sh ?env ?mounts ?timeout ?allow_failure script = Command.make ?env ?mounts ?timeout ?allow_failure [ "/bin/sh"; "-c"; script ]
+let sh ?env ?mounts ?timeout ?allow_failure script =
+  Command.make ?env ?mounts ?timeout ?allow_failure [ "/bin/sh"; "-c"; script ]
+
+let run ?output step command = Result.map (fun (_ : int) -> ()) (Step.run ?output step command)
 
 (* Builds [id] on "base" by a script. *)
 let build ?(base = "base") ?mounts store id script =
-  with_step store ~base ~id (fun step -> Result.map ignore (Step.run step (sh ?mounts script)))
+  with_step store ~base ~id (fun step -> run step (sh ?mounts script))
 
 let read_file path =
   let channel = open_in_bin path in
-  Fun.protect
-    ~finally:(fun () -> close_in channel)
-    (fun () -> really_input_string channel (in_channel_length channel))
+  Fun.protect ~finally:(fun () -> close_in channel) (fun () -> really_input_string channel (in_channel_length channel))
 
 let log store id = read_file (get (log_file store id))
 

@@ -4,7 +4,6 @@ exception Failed of string
 
 let fail format = Printf.ksprintf (fun message -> raise (Failed message)) format
 let check what holds = if not holds then fail "%s" what
-
 let equal what expected got = if expected <> got then fail "%s: expected %S, got %S" what expected got
 let equal_int what expected got = if expected <> got then fail "%s: expected %d, got %d" what expected got
 
