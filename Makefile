@@ -86,6 +86,7 @@ test: library $(BUSYBOX)
 	scripts/need valgrind strace cmake pkg-config g++
 	$(CARGO) build $(CARGOFLAGS)
 	DOCKER_STORE_TEST_BASE='$(abspath $(BUSYBOX))' $(ENGINE) $(CARGO) test $(CARGOFLAGS) --no-fail-fast
+	DOCKER_STORE_TEST_BASE='$(abspath $(BUSYBOX))' $(ENGINE) scripts/ocaml $(TARGET)/release
 
 test-quick: toolchain
 	$(CARGO) test $(CARGOFLAGS) --lib
