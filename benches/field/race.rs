@@ -1,4 +1,4 @@
-//! Several ways to do one thing, measured in turns: A B C, then B C A, … so that noise falls on all, and nobody always
+//! Several ways to do one thing, measured in turns: A B C, then A C B, … so that noise falls on all, and nobody always
 //! follows the same neighbour.
 
 use std::time::{Duration, Instant};
@@ -129,6 +129,12 @@ pub(crate) fn unwarmed(rounds: usize, mut ways: Vec<Way<'_>>) -> Vec<Series> {
     let count = ways.len();
     for round in 0..rounds {
         for place in 0..count {
+            // There and back, so that nobody always has the same neighbour before him.
+            let place = if round % 2 == 0 {
+                place
+            } else {
+                count - 1 - place
+            };
             let n = (place + round) % count;
             (ways[n].turn)(&mut times[n]);
         }

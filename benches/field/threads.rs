@@ -86,7 +86,16 @@ fn looks(world: &World, count: usize, title: &str) -> Vec<Series> {
         let command = command.clone();
         Way::new(other.name, move |times| other.ask(&command, times))
     }));
-    race(title, world.pick(3, if count < 64 { 20 } else { 10 }), ways)
+    race(
+        title,
+        match count {
+            // Few threads are soon done, and what is short is noisy.
+            1 => world.pick(15, 60),
+            8 => world.pick(4, 20),
+            _ => world.pick(3, 10),
+        },
+        ways,
+    )
 }
 
 /// Runs each of `works` in a thread of its own. The clock runs from when all are ready until the last has ended.
