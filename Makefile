@@ -23,7 +23,7 @@ USERLAND := target/base/userland.tar
 ZLIB := target/base/zlib
 ENGINE := scripts/engine run --
 
-.PHONY: build library help demo demo-real test test-quick test-real header msrv lint bench bench-quick bench-caches install uninstall clean toolchain
+.PHONY: build library help demo demo-real test test-ocaml test-quick test-real header msrv lint bench bench-quick bench-caches install uninstall clean toolchain
 
 build: library
 	@echo
@@ -42,6 +42,7 @@ help:
 	@echo 'make demo        a C program builds with it; once more, and all is found as done'
 	@echo 'make demo-real   a C program compiles a real C project in containers, with a compiler cache'
 	@echo 'make test        all tests; an engine is started if none answers'
+	@echo 'make test-ocaml  the tests of the OCaml bindings (installs OCaml where it can)'
 	@echo 'make test-quick  the tests that need no engine'
 	@echo 'make test-real   the test that compiles a real C project (some minutes)'
 	@echo 'make lint        formatting and lints'
@@ -86,6 +87,9 @@ test: library $(BUSYBOX)
 	scripts/need valgrind strace cmake pkg-config g++
 	$(CARGO) build $(CARGOFLAGS)
 	DOCKER_STORE_TEST_BASE='$(abspath $(BUSYBOX))' $(ENGINE) $(CARGO) test $(CARGOFLAGS) --no-fail-fast
+
+# Installs OCaml from Debian's packages where it can.
+test-ocaml: library $(BUSYBOX)
 	DOCKER_STORE_TEST_BASE='$(abspath $(BUSYBOX))' $(ENGINE) scripts/ocaml $(TARGET)/release
 
 test-quick: toolchain
