@@ -33,14 +33,14 @@ const COSTS: [Cost; 2] = [
     Cost {
         id: "hit",
         system_calls: "ppoll 1, recvfrom 2, sendto 1",
-        allocations: 11,
-        instructions: 13_275,
+        allocations: 8,
+        instructions: 8_342,
     },
     Cost {
         id: "miss",
         system_calls: "ppoll 1, recvfrom 2, sendto 1",
-        allocations: 17,
-        instructions: 13_174,
+        allocations: 8,
+        instructions: 8_341,
     },
 ];
 
@@ -136,11 +136,14 @@ impl Looks {
             .arg(release_library())
             .args(libraries.expect("STATIC_LIBS").split_whitespace()));
         let address = fake(&folder.file(""), |client| serve(client).unwrap_or_default());
-        Looks {
+        let looks = Looks {
             folder,
             program,
             address,
-        }
+        };
+        // The first open of a root does more than later ones.
+        looks.under(&["env"], "hit", 1);
+        looks
     }
 
     /// Looks `n` times under `tool`; gives what that writes about it.

@@ -101,6 +101,12 @@ impl Engine {
         call: Call<'_>,
         wait: Wait<'_>,
     ) -> Result<Response> {
+        let response = self.answer(doing, call, wait)?;
+        self.good(doing, response, wait)
+    }
+
+    /// Sends the call; any answer will do.
+    fn answer(&self, doing: &dyn Display, call: Call<'_>, wait: Wait<'_>) -> Result<Response> {
         let json;
         let mut stall = None;
         let body = match call.send {
@@ -130,10 +136,12 @@ impl Engine {
             upgrade: call.upgrade,
             stall,
         };
-        let response = self
-            .client
+        self.client
             .send(request, wait)
-            .map_err(|f| self.failed(doing, f))?;
+            .map_err(|f| self.failed(doing, f))
+    }
+
+    fn good(&self, doing: &dyn Display, response: Response, wait: Wait<'_>) -> Result<Response> {
         match response.status() {
             // 101 is an upgrade, 304 "started already". Any other redirection is of a path that was not what it seems.
             101 | 200..=299 | 304 => Ok(response),
@@ -143,11 +151,26 @@ impl Engine {
 
     /// A call whose answer says nothing beyond its status.
     pub(super) fn done(&self, doing: &dyn Display, call: Call<'_>, wait: Wait<'_>) -> Result<()> {
-        let mut response = self.call(doing, call, wait)?;
-        response
-            .read_whole(ANSWER_LIMIT, wait)
-            .map_err(|f| self.failed(doing, f))?;
-        Ok(())
+        let response = self.call(doing, call, wait)?;
+        response.drain(wait).map_err(|f| self.failed(doing, f))
+    }
+
+    /// Whether there is what the call asks about: a 404 is as good an answer as any, and needs no message.
+    pub(super) fn exists(
+        &self,
+        doing: &dyn Display,
+        call: Call<'_>,
+        wait: Wait<'_>,
+    ) -> Result<bool> {
+        let response = self.answer(doing, call, wait)?;
+        let found = response.status() != 404;
+        let response = if found {
+            self.good(doing, response, wait)?
+        } else {
+            response
+        };
+        response.drain(wait).map_err(|f| self.failed(doing, f))?;
+        Ok(found)
     }
 
     /// A call whose answer is one JSON value.

@@ -68,13 +68,12 @@ pub(crate) struct Step {
 impl Engine {
     /// Whether an image of this name exists, in one round trip. A broken connection is an error, never "absent".
     pub(crate) fn image_exists(&self, name: &str, wait: Wait<'_>) -> Result<bool> {
-        let doing = format!("looking for image {name}");
         let call = Call::get(self.path("/images").segment(name).fixed("/json"));
-        match self.done(&doing, call, wait.at_most(QUICK)) {
-            Ok(()) => Ok(true),
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
-            Err(e) => Err(e),
-        }
+        self.exists(
+            &format_args!("looking for image {name}"),
+            call,
+            wait.at_most(QUICK),
+        )
     }
 
     /// The image, or `None` where there is none of this name.

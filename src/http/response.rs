@@ -115,6 +115,35 @@ impl Response {
         Ok(body)
     }
 
+    /// Passes over the rest of the body, for nothing but to have the connection back.
+    pub(crate) fn drain(mut self, wait: Wait<'_>) -> Result<(), Failure> {
+        let pace = self.pace(wait);
+        loop {
+            self.skip()?;
+            if self.decoder.is_done() {
+                return Ok(());
+            }
+            if !self.connection().fill(pace)? {
+                self.decoder.ended()?;
+            }
+        }
+    }
+
+    /// Passes over what has arrived of the body, where it lies.
+    fn skip(&mut self) -> Result<(), Failure> {
+        let Some(Connection { received, .. }) = &mut self.connection else {
+            return Ok(());
+        };
+        loop {
+            let (framing, content) = self.decoder.next(received.bytes())?;
+            received.consume(framing + content);
+            self.decoder.took(content);
+            if content == 0 {
+                return Ok(());
+            }
+        }
+    }
+
     /// The connection itself, for an answer that hands it over: a 101, or a 200 without a length, which is how older
     /// engines and Podman say it. (A body with a length is still read as one.)
     pub(crate) fn upgrade(mut self) -> Upgraded {
@@ -166,22 +195,13 @@ impl Response {
 
 impl Drop for Response {
     fn drop(&mut self) {
-        let Some(mut connection) = self.connection.take() else {
+        // The end may have arrived without having been asked for.
+        let whole = self.head.reusable && self.skip().is_ok() && self.decoder.is_done();
+        let Some(connection) = self.connection.take() else {
             return;
         };
-        if !self.head.reusable {
-            return;
-        }
-        // The end may have arrived without having been asked for.
-        while let Ok((framing, content)) = self.decoder.next(connection.received.bytes()) {
-            connection.received.consume(framing + content);
-            self.decoder.took(content);
-            if content == 0 {
-                break;
-            }
-        }
         // Bytes beyond the end are nobody's answer.
-        if self.decoder.is_done() && connection.received.is_empty() {
+        if whole && connection.received.is_empty() {
             self.pool.park(connection);
         }
     }

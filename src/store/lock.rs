@@ -101,6 +101,21 @@ impl FileLock {
         }
     }
 
+    /// Leaves a number with the lock, for whoever finds it after our death: as the length of the file, which takes no space of a
+    /// full disk and is never half there.
+    pub(crate) fn note(&self, number: u32) -> Result<()> {
+        self.file
+            .set_len(u64::from(number))
+            .map_err(|e| Error::io(format!("writing to the lock {}", self.path.display()), &e))
+    }
+
+    /// The number that was left with the lock, or 0.
+    pub(crate) fn noted(&self) -> Result<u64> {
+        let file = self.file.metadata();
+        file.map(|file| file.len())
+            .map_err(|e| Error::io(format!("reading the lock {}", self.path.display()), &e))
+    }
+
     /// Moves the locked file to its final name.
     pub(crate) fn rename(&mut self, to: &Path) -> Result<()> {
         std::fs::rename(&self.path, to)

@@ -73,7 +73,7 @@ impl Store {
             site,
             caches: Arc::new(Caches::default()),
         };
-        store.purge()?;
+        purge::at_open(&store.site, &store.caches)?;
         Ok(store)
     }
 

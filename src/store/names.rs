@@ -57,6 +57,11 @@ impl Names {
         format!("{}-image-tmp-{}", self.prefix, id.0)
     }
 
+    /// A further tag of such a step: they are counted from 1.
+    pub(crate) fn further_tmp_image(&self, id: &Id, number: impl std::fmt::Display) -> String {
+        format!("{}:{number}", self.tmp_image(id))
+    }
+
     /// The container of a step under way.
     pub(crate) fn container(&self, id: &Id) -> String {
         format!("{}-container-{}", self.prefix, id.0)

@@ -78,6 +78,11 @@ impl Paths {
         self.builds().join(id)
     }
 
+    /// There once the tags of all steps were listed: later ones are found by their locks.
+    pub(crate) fn listed(&self) -> PathBuf {
+        self.own().join("listed")
+    }
+
     /// Heads, locks and lease records of all caches.
     pub(crate) fn caches(&self) -> PathBuf {
         self.own().join("caches")

@@ -1,7 +1,12 @@
 //! Removing what dead sessions left: containers, tags of steps, volumes, lock files. Idempotent, and blind to whatever a
 //! live session of any process holds.
 
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread;
 
 use serde_json::json;
 
@@ -11,6 +16,9 @@ use crate::store::lock::FileLock;
 use crate::store::session;
 use crate::store::site::{LABEL_SESSION, LABEL_STORE, Site};
 use crate::wait::Wait;
+
+/// How many steps' leftovers are removed at once: the engine takes its time for each, whoever asks.
+const AT_ONCE: usize = 8;
 
 /// What a purge removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,22 +32,53 @@ pub struct Purged {
     pub volumes: u64,
 }
 
-/// Purges. What cannot be removed now is left for the next purge, with a warning; only what cannot be listed is an error.
+/// What may be left of one step.
+#[derive(Default)]
+struct Left {
+    containers: Vec<String>,
+    tags: Vec<String>,
+}
+
+/// Purges for an open. An engine looks at every image that it has to list the tags of steps; so that is done at the first open
+/// of a root, for whoever used it before. Later ones look for the tags of those steps alone that left their lock's file.
+pub(crate) fn at_open(site: &Arc<Site>, caches: &Caches) -> Result<()> {
+    let listed = site.paths.listed();
+    let first = !listed.exists();
+    run(site, caches, first)?;
+    if first {
+        File::create(&listed)
+            .map_err(|e| Error::io(format!("writing {}", listed.display()), &e))?;
+    }
+    Ok(())
+}
+
+/// Purges all that can be found. What cannot be removed now is left for the next purge, with a warning; only what cannot be
+/// listed is an error.
 pub(crate) fn purge(site: &Arc<Site>, caches: &Caches) -> Result<Purged> {
     site.check_open("purging")?;
+    run(site, caches, true)
+}
+
+fn run(site: &Arc<Site>, caches: &Caches, tags: bool) -> Result<Purged> {
+    let mut steps = BTreeMap::new();
     // Containers first: they hold on to the images and volumes.
-    let (containers, images) = (containers(site)?, step_tags(site)?);
+    let helpers = containers(site, &mut steps)?;
+    if tags {
+        step_tags(site, &mut steps)?;
+    }
+    build_locks(&site.paths.builds(), &mut steps)?;
+    let (containers, images) = remove_steps(site, &steps);
     let volumes = caches.purge(site)?;
-    build_locks(site)?;
     session::sweep(&site.paths.sessions())?;
     Ok(Purged {
-        containers,
+        containers: helpers + containers,
         images,
         volumes,
     })
 }
 
-fn containers(site: &Site) -> Result<u64> {
+/// Notes the containers of steps, and removes helpers of dead sessions.
+fn containers(site: &Site, steps: &mut BTreeMap<String, Left>) -> Result<u64> {
     let filters = json!({ "name": [format!("^/?{}-", site.names.prefix())] });
     let mut removed = 0;
     for container in site.engine.list_containers(&filters, Wait::forever())? {
@@ -48,64 +87,110 @@ fn containers(site: &Site) -> Result<u64> {
         if let Some(session) = label(LABEL_SESSION).filter(|_| ours) {
             // A helper. Its session was alive before it was made, so one that is not now was its last.
             if !session::is_alive(&site.paths.sessions(), session)? {
-                removed += tell(site.engine.remove_container(&container.id, Wait::forever()));
+                let gone = site.engine.remove_container(&container.id, Wait::forever());
+                removed += u64::from(tell(gone) == Some(true));
             }
             continue;
         }
-        let id = container
-            .names
-            .iter()
-            .find_map(|name| site.names.id_of_container(name.trim_start_matches('/')));
-        // By its engine id, not its name: a new step may take the name as soon as the lock is free.
-        if let Some(lock) = id.map(|id| leftover(site, id)).transpose()?.flatten() {
-            removed += tell(site.engine.remove_container(&container.id, Wait::forever()));
-            lock.remove();
+        let mut names = container.names.iter();
+        let id = names.find_map(|name| site.names.id_of_container(name.trim_start_matches('/')));
+        if let Some(id) = id {
+            // By its engine id, not its name: a new step may take the name as soon as the lock is free.
+            let left = steps.entry(id.to_owned()).or_default();
+            left.containers.push(container.id);
         }
     }
     Ok(removed)
 }
 
-fn step_tags(site: &Site) -> Result<u64> {
+/// Notes the tags of steps.
+fn step_tags(site: &Site, steps: &mut BTreeMap<String, Left>) -> Result<()> {
     let reference = format!("{}-image-tmp-*", site.names.prefix());
-    let mut removed = 0;
     for image in site.engine.list_images(&reference, Wait::forever())? {
         for tag in image.repo_tags.iter().flatten() {
-            let Some(id) = site.names.id_of_tmp_image(tag) else {
-                continue;
-            };
-            if let Some(lock) = leftover(site, id)? {
-                removed += tell(site.engine.remove_image(tag, Wait::forever()));
-                lock.remove();
+            if let Some(id) = site.names.id_of_tmp_image(tag) {
+                let left = steps.entry(id.to_owned()).or_default();
+                left.tags.push(tag.clone());
             }
-        }
-    }
-    Ok(removed)
-}
-
-/// The lock of a build that nobody does any more; `None` while somebody does.
-fn leftover(site: &Site, id: &str) -> Result<Option<FileLock>> {
-    FileLock::try_take(&site.paths.build_lock(id))
-}
-
-/// Lock files of builds whose process was killed.
-fn build_locks(site: &Site) -> Result<()> {
-    let folder = site.paths.builds();
-    let doing = || format!("listing {}", folder.display());
-    for entry in std::fs::read_dir(&folder).map_err(|e| Error::io(doing(), &e))? {
-        let path = entry.map_err(|e| Error::io(doing(), &e))?.path();
-        if let Some(lock) = FileLock::try_take(&path)? {
-            lock.remove();
         }
     }
     Ok(())
 }
 
-fn tell(removed: Result<bool>) -> u64 {
-    match removed {
-        Ok(removed) => u64::from(removed),
-        Err(e) => {
-            log::warn!("purging: {e}; left for the next purge");
-            0
+/// Notes the steps that have a lock file: they are under way, or their process was killed, or not all of them could be removed.
+fn build_locks(folder: &Path, steps: &mut BTreeMap<String, Left>) -> Result<()> {
+    let doing = || format!("listing {}", folder.display());
+    for entry in fs::read_dir(folder).map_err(|e| Error::io(doing(), &e))? {
+        let name = entry.map_err(|e| Error::io(doing(), &e))?.file_name();
+        if let Some(name) = name.to_str() {
+            steps.entry(name.to_owned()).or_default();
         }
     }
+    Ok(())
+}
+
+/// Gives how many containers and tags went.
+fn remove_steps(site: &Site, steps: &BTreeMap<String, Left>) -> (u64, u64) {
+    let (containers, tags) = (AtomicU64::new(0), AtomicU64::new(0));
+    let steps: Vec<_> = steps.iter().collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some((id, left)) = steps.get(next.fetch_add(1, Ordering::Relaxed)) {
+            match remove_step(site, id, left) {
+                Ok(gone) => {
+                    containers.fetch_add(gone.0, Ordering::Relaxed);
+                    tags.fetch_add(gone.1, Ordering::Relaxed);
+                }
+                Err(e) => log::warn!("purging: {e}; left for the next purge"),
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..steps.len().min(AT_ONCE) {
+            // Where no thread can be had, this one does it all.
+            let named = thread::Builder::new().name(String::from("docker-store"));
+            let _ = named.spawn_scoped(scope, work);
+        }
+        work();
+    });
+    (containers.into_inner(), tags.into_inner())
+}
+
+/// Removes what is left of a step, unless somebody builds that id.
+fn remove_step(site: &Site, id: &str, left: &Left) -> Result<(u64, u64)> {
+    let Some(lock) = FileLock::try_take(&site.paths.build_lock(id))? else {
+        return Ok((0, 0));
+    };
+    let mut tags = left.tags.clone();
+    if let Ok(id) = site.names.id(id) {
+        tags.push(site.names.further_tmp_image(&id, "latest"));
+        tags.extend((1..=lock.noted()?).map(|n| site.names.further_tmp_image(&id, n)));
+    }
+    tags.sort();
+    tags.dedup();
+    let containers = left.containers.iter();
+    let containers: Vec<_> = containers
+        .map(|container| tell(site.engine.remove_container(container, Wait::forever())))
+        .collect();
+    let tags: Vec<_> = tags
+        .iter()
+        .map(|tag| tell(site.engine.remove_image(tag, Wait::forever())))
+        .collect();
+    // The engine may be finishing what a killed process asked for. So the file stays until there is nothing to remove.
+    if containers
+        .iter()
+        .chain(&tags)
+        .all(|gone| *gone == Some(false))
+    {
+        lock.remove();
+    }
+    let count = |gone: &[Option<bool>]| gone.iter().filter(|gone| **gone == Some(true)).count();
+    Ok((count(&containers) as u64, count(&tags) as u64))
+}
+
+/// Whether something was removed; `None` where it may still be there.
+fn tell(removed: Result<bool>) -> Option<bool> {
+    removed
+        .map_err(|e| log::warn!("purging: {e}; left for the next purge"))
+        .ok()
 }

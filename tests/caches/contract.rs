@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use docker_store::{CacheMode, CacheRequest, Cancel, ErrorKind, Limits, Released};
 use serde_json::json;
 
+use crate::common::{begin, import_base, sh};
+
 use super::ground::{Root, View, change, get, in_all_ways, lease, newest, request, settle};
 
 #[test]
@@ -456,6 +458,38 @@ fn what_an_obuilder_store_left_becomes_generation_one() {
         strangers
             .iter()
             .for_each(|name| drop(request("DELETE", &format!("/volumes/{name}"), None)));
+    });
+}
+
+#[test]
+fn steps_change_a_cache_through_the_engines_own_mount() {
+    in_all_ways(|way| {
+        let root = Root::new("steps");
+        let store = root.open(way);
+        import_base(&store, "base");
+        let run = |id: &str, script: &str| {
+            let mut step = begin(&store, "base", id);
+            let held = lease(&store, "a");
+            step.run(sh(script).lease(&held, "/c")).expect("a run");
+            // While the step has its container, the lease is in use.
+            assert_eq!(held.release().expect_err("mounted").kind(), ErrorKind::Busy);
+            step.commit().expect("a commit");
+            held.release().expect("released")
+        };
+        let first = "mkdir /c/d && echo one >/c/x && echo two >/c/d/y && chmod 1777 /c";
+        assert_eq!(run("one", first), Released::Won(1));
+        let second =
+            "test $(cat /c/x) = one && rm /c/x && rm -r /c/d && mkdir /c/d && echo three >/c/d/z";
+        assert_eq!(run("two", second), Released::Won(2));
+        assert_eq!(
+            run("three", "test ! -e /c/x && test ! -e /c/d/y && test -k /c"),
+            Released::Unchanged
+        );
+        let files = newest(&store, "a");
+        assert_eq!(
+            files.into_iter().collect::<Vec<_>>(),
+            [("d/z".to_owned(), "three\n".to_owned())]
+        );
     });
 }
 

@@ -155,7 +155,16 @@ impl Drop for Root {
         for volume in self.volumes() {
             request("DELETE", &format!("/volumes/{volume}"), None);
         }
-        request("DELETE", &format!("/images/{}empty", self.prefix()), None);
+        let images = get("/images/json").as_array().cloned().unwrap_or_default();
+        let tags = images
+            .iter()
+            .flat_map(|image| image["RepoTags"].as_array().cloned().unwrap_or_default());
+        for tag in tags
+            .filter_map(|tag| tag.as_str().map(str::to_owned))
+            .filter(|tag| tag.starts_with(&self.prefix()))
+        {
+            request("DELETE", &format!("/images/{tag}"), None);
+        }
         let _ = fs::remove_dir_all(&self.path);
     }
 }

@@ -146,17 +146,28 @@ impl World {
 
     /// What the copy becomes when its last holder gives it back.
     fn end(&mut self, copy: usize) -> Released {
+        let now = self.generation_in_store(self.copies[copy].cache);
         let copy = &self.copies[copy];
         let cache = &mut self.caches[copy.cache];
         if copy.base != cache.generation {
             return Released::Lost;
         }
-        if !copy.changed {
+        // What was written and taken back shows in the time of the directory: or does not, where times are whole seconds. Then
+        // either is right.
+        let taken_back = copy.files == cache.files && now == copy.base;
+        if !copy.changed || taken_back {
             return Released::Unchanged;
         }
         cache.generation += 1;
         cache.files = copy.files.clone();
         Released::Won(cache.generation)
+    }
+
+    /// The generation that the store says the cache is at.
+    fn generation_in_store(&self, cache: usize) -> u64 {
+        let rows = self.store().caches().expect("a listing");
+        let row = rows.iter().find(|row| row.name == CACHES[cache].as_bytes());
+        row.map_or(0, |row| row.generation)
     }
 
     fn release(&mut self, lease: usize) {

@@ -50,9 +50,9 @@ fn one_missing_layer_empties_the_cache_and_the_other_layers_go() {
             change(&store, "a", |view| view.write(name, name));
         }
         settle(&store);
+        let parts = root.volumes();
         let during = lease(&store, "a");
         View::of(&during).write("4", "4");
-        let parts = root.volumes();
         let layer = parts
             .iter()
             .find(|name| name.contains("-layer-"))

@@ -246,11 +246,17 @@ impl Child {
     }
 
     /// Waits for it to pass.
-    pub fn pass(mut self) {
-        assert!(
-            self.0.wait().expect("its end").success(),
-            "the child failed"
-        );
+    pub fn pass(self) {
+        assert!(self.wait(), "the child failed");
+    }
+
+    /// Waits for its end; gives whether it passed.
+    pub fn wait(mut self) -> bool {
+        self.0.wait().expect("its end").success()
+    }
+
+    pub fn id(&self) -> i32 {
+        self.0.id().try_into().expect("a process id")
     }
 }
 

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use crate::error::{ErrorKind, Result};
 use crate::store::cache::acquire::left_by_obuilder;
 use crate::store::cache::folder::Folder;
-use crate::store::cache::head::Head;
+use crate::store::cache::head::{Head, Part};
 use crate::store::cache::{Caches, volumes};
 use crate::store::names::CacheName;
 use crate::store::site::Site;
 use crate::wait::Wait;
+
+/// How often a delete looks again for containers that have a volume which was released while it looked.
+const ROUNDS: u32 = 5;
 
 impl Caches {
     /// Removes a cache, and makes the leases that are out lose. `false`: there was none.
@@ -17,19 +20,20 @@ impl Caches {
         site.check_open("deleting a cache")?;
         let escaped = CacheName::new(name)?;
         let folder = self.folder(site, &escaped);
-        loop {
-            let wait = Wait::forever();
+        let wait = Wait::forever();
+        let mut looked_at: Vec<String> = Vec::new();
+        for round in 0.. {
             let seen = heal(&folder, name, folder.read_head())?;
-            let parts = match &seen {
-                Some(head) => head.parts.clone(),
-                None => left_by_obuilder(site, &escaped, wait)?
-                    .into_iter()
-                    .collect(),
+            let left = match &seen {
+                Some(_) => None,
+                None => left_by_obuilder(site, &escaped, wait)?,
             };
-            if seen.is_none() && parts.is_empty() && !folder.exists() {
-                return Ok(false);
+            if seen.is_none() && left.is_none() && !folder.exists() {
+                break;
             }
-            let names: Vec<&str> = parts.iter().map(|part| part.volume.as_str()).collect();
+            let parts = seen.iter().flat_map(|head| &head.parts).chain(&left);
+            looked_at.extend(parts.map(|part| part.volume.clone()));
+            let names: Vec<&str> = looked_at.iter().map(String::as_str).collect();
             let users = volumes::users(site, &names, wait)?;
             if !users.is_empty() {
                 return Err(volumes::busy(
@@ -40,26 +44,25 @@ impl Caches {
 
             let guard = folder.lock(wait)?;
             let now = heal(&folder, name, guard.head())?;
-            if now != seen {
-                // A release came in between, with volumes that have not been looked at.
+            let existed = left.is_some() || now.as_ref().is_some_and(|head| !head.deleted);
+            let mut head = now.unwrap_or_else(|| Head::new(name));
+            let parts: Vec<Part> = head.parts.drain(..).chain(left).collect();
+            let unseen = |part: &Part| !looked_at.contains(&part.volume);
+            // A release came in between, with a volume that has not been looked at. One that is always faster is not waited for.
+            if round < ROUNDS && parts.iter().any(unseen) {
                 continue;
             }
-            let existed = !parts.is_empty() || now.as_ref().is_some_and(|head| !head.deleted);
-            let mut head = now.unwrap_or_else(|| Head::new(name));
             head.empty();
             head.deleted = true;
-            head.retired.extend(
-                parts
-                    .iter()
-                    .filter(|part| part.adopted)
-                    .map(|part| part.volume.clone()),
-            );
+            let retired = parts.iter().filter(|part| part.adopted);
+            head.retired.extend(retired.map(|part| part.volume.clone()));
             guard.write_head(&head)?;
             let unneeded = guard.unneeded(site, parts.into_iter().map(|part| part.volume))?;
             drop(guard);
             self.remove_later(site, unneeded);
             return Ok(existed);
         }
+        Ok(false)
     }
 }
 

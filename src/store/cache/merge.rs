@@ -128,7 +128,7 @@ impl Merge<'_> {
                 (Found::Folder, _) => {
                     folders.push(*source);
                     let folder = openat(&self.sources[*source], name, FOLDER, Mode::empty())?;
-                    if xattr::get(folder.as_fd(), &self.marks.opaque)?.is_some() {
+                    if xattr::get(folder.as_fd(), &self.marks.opaque)?.as_deref() == Some(b"y") {
                         hidden = true;
                         break;
                     }

@@ -145,7 +145,8 @@ fn session_in_name<'a>(prefix: &str, name: &'a str) -> Option<&'a str> {
         let (cache, generation) = kind.strip_prefix("cache-")?.rsplit_once("-g")?;
         Some(folder::is_escaped(cache) && digits(generation))
     };
-    let ours = matches!(kind, "probe" | "layer" | "cache-tmp") || generation(kind) == Some(true);
+    let ours = matches!(kind, "probe" | "layer" | "cache-tmp" | "secrets")
+        || generation(kind) == Some(true);
     let id = session.len() == session::ID_LENGTH && session.bytes().all(|b| b.is_ascii_hexdigit());
     (ours && id && digits(number)).then_some(session)
 }
@@ -211,6 +212,7 @@ mod tests {
         let id = "0123456789abcdef0123";
         for kind in [
             "probe",
+            "secrets",
             "layer",
             "cache-tmp",
             "cache-c-a-b-g12",

@@ -17,6 +17,7 @@ pub use self::source::{Progress, RegistryLogin};
 use self::log::LogFile;
 use self::secrets::SecretVolume;
 use self::spec::{Config, Spec};
+use crate::engine::images::must_exist;
 use crate::engine::stopped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::lock::FileLock;
@@ -50,6 +51,8 @@ struct Open {
     further: Vec<String>,
     tags: u32,
     failed: bool,
+    /// Whether the engine was cut off in something that it may still finish.
+    cut_off: bool,
 }
 
 /// The image the step has come to.
@@ -88,6 +91,7 @@ impl Step {
             further: Vec::new(),
             tags: 0,
             failed: false,
+            cut_off: false,
         };
         let mut step = Step {
             site: Arc::clone(site),
@@ -96,23 +100,17 @@ impl Step {
             open: Some(Box::new(open)),
         };
         if let Some(base) = base {
-            let tag = step.site.names.tmp_image(&step.id);
             let image = step.site.names.image(base);
-            step.site
-                .engine
-                .tag_image(&image, &tag, Wait::forever())
-                .map_err(|e| match e.kind() {
-                    ErrorKind::NotFound => Error::new(
-                        ErrorKind::NotFound,
-                        format!(
-                            "the base {:?} of {:?} does not exist",
-                            base.as_str(),
-                            step.id.as_str()
-                        ),
-                    ),
-                    _ => e,
-                })?;
-            step.working("looking at the base", |open, step| open.take_tag(step))?;
+            step.working("beginning", |open, step| {
+                step.site
+                    .engine
+                    .tag_image(&image, &step.tag(), Wait::forever())
+                    .map_err(|e| match e.kind() {
+                        ErrorKind::NotFound => must_exist(&format!("the base {:?}", base.as_str())),
+                        _ => e,
+                    })?;
+                open.take_tag(step)
+            })?;
         }
         // Last, so that a bad base does not cost the log of the try before.
         step.working("beginning the log", |open, step| {
@@ -206,6 +204,7 @@ impl Step {
         open.failed = true;
         let done = work(open, &surroundings);
         open.failed = matches!(&done, Err(e) if e.kind() != ErrorKind::InvalidArgument);
+        open.cut_off |= matches!(&done, Err(e) if may_go_on(e.kind()));
         done.map_err(|e| e.context(format_args!("step {:?}", id.as_str())))
     }
 
@@ -240,8 +239,7 @@ impl Open {
     fn take_tag(&mut self, step: &Surroundings<'_>) -> Result<()> {
         let tag = step.tag();
         let image = step.site.engine.inspect_image(&tag, step.wait)?;
-        let image =
-            image.ok_or_else(|| crate::engine::images::must_exist(&format!("image {tag}")))?;
+        let image = image.ok_or_else(|| must_exist(&format!("image {tag}")))?;
         self.image = Some(Current {
             name: tag,
             config: image.config.unwrap_or_default(),
@@ -288,11 +286,13 @@ impl Open {
 
     /// A tag that the step has not had yet. What an engine loads or imports must not take over one in use: the image before
     /// would be left without a name, and nobody would find it again.
-    fn new_tag(&mut self, step: &Surroundings<'_>) -> String {
+    fn new_tag(&mut self, step: &Surroundings<'_>) -> Result<String> {
         self.tags += 1;
-        let tag = format!("{}:{}", step.tag(), self.tags);
+        // For a purge, which would not find it without a look at every image that the engine has.
+        self.lock.note(self.tags)?;
+        let tag = step.site.names.further_tmp_image(step.id, self.tags);
         self.further.push(tag.clone());
-        tag
+        Ok(tag)
     }
 
     /// Leaves nothing of the step on the engine, and lets the next one begin.
@@ -301,8 +301,12 @@ impl Open {
         // Even where the step knows of no image: the tag may be there, of a base that could not be looked at.
         self.further.push(site.names.tmp_image(id));
         let tags = self.remove_tags(site);
-        self.lock.remove();
-        container.and(tags)
+        let done = container.and(tags);
+        // The file of the lock stays where something may have: by it, the next open knows where to look.
+        if done.is_ok() && !self.cut_off {
+            self.lock.remove();
+        }
+        done
     }
 }
 
@@ -325,6 +329,15 @@ impl std::fmt::Debug for Step {
             .field("id", &self.id.as_str())
             .finish_non_exhaustive()
     }
+}
+
+/// Whether the engine may go on with what ended so on our side.
+fn may_go_on(kind: ErrorKind) -> bool {
+    use ErrorKind::{Callback, Cancelled, CutShort, TimedOut, Unreachable};
+    matches!(
+        kind,
+        Callback | Cancelled | CutShort | TimedOut | Unreachable
+    )
 }
 
 fn ended(id: &Id, doing: &str) -> Error {

@@ -71,7 +71,7 @@ impl Open {
     fn rewrite(&mut self, step: &Surroundings<'_>) -> Result<()> {
         let engine = &step.site.engine;
         let before = std::mem::take(&mut self.further);
-        let name = self.new_tag(step);
+        let name = self.new_tag(step)?;
         let Some(current) = &mut self.image else {
             return Ok(());
         };
@@ -97,7 +97,7 @@ impl Open {
         };
         let engine = &step.site.engine;
         let mut files = engine.export_container(&made.container, step.wait)?;
-        let name = self.new_tag(step);
+        let name = self.new_tag(step)?;
         let imported = engine.import_image(&mut files, &name, None, step.wait, |_| Ok(()));
         // Of two errors the first is the cause: the export broke, and so the import.
         if let Some(why) = files.why() {

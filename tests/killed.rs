@@ -1,0 +1,125 @@
+//! A process that is killed in the middle of a step records nothing, and leaves nothing that later opens do not remove.
+
+mod common;
+
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use common::proxy::{Act, Proxy};
+use common::{Root, begin, build, child_of, docker, import_base, role, sh, spawn, until};
+use docker_store::{Options, Store};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// When the engine's proxy kills the child: at the call of this number, before or after the engine has seen it.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    call: usize,
+    after: bool,
+}
+
+#[test]
+fn a_step_killed_at_any_of_its_calls_records_nothing_and_leaves_nothing() {
+    const TEST: &str = "a_step_killed_at_any_of_its_calls_records_nothing_and_leaves_nothing";
+    if let Some(root) = child_of(TEST) {
+        let store = Store::open(&root, Options::new().engine(&role())).expect("a store");
+        let mut step = begin(&store, "base", "one");
+        // Each such command has the image written once more, to a further tag.
+        for n in 0..2 {
+            let command = format!("echo {n} >/tmp/{n}");
+            step.run(sh(&command).env("NEW", "1").user("1000"))
+                .expect("a run");
+        }
+        step.commit().expect("a commit");
+        store.close().expect("closed");
+        return;
+    }
+    let root = Root::new("killed-steps");
+    import_base(&root.open(), "base");
+    let seen = Arc::new(AtomicUsize::new(0));
+    let victim = Arc::new(AtomicI32::new(0));
+    let moment: Arc<Mutex<Option<Moment>>> = Arc::default();
+    let proxy = {
+        let (seen, victim, moment) = (seen.clone(), victim.clone(), moment.clone());
+        Proxy::new(&root.path, move |_, _| {
+            let call = seen.fetch_add(1, Ordering::SeqCst);
+            let Some(moment) = moment
+                .lock()
+                .expect("unpoisoned")
+                .filter(|m| m.call == call)
+            else {
+                return Act::Pass;
+            };
+            let pid = victim.load(Ordering::SeqCst);
+            let kill = move || {
+                let pid = Pid::from_raw(pid).expect("a child");
+                kill_process(pid, Signal::KILL).expect("killed");
+            };
+            match moment.after {
+                true => {
+                    // The engine has got it by then, and often not finished it.
+                    std::thread::spawn(move || {
+                        std::thread::sleep(std::time::Duration::from_millis(3));
+                        kill();
+                    });
+                    Act::Pass
+                }
+                false => {
+                    kill();
+                    Act::CutBefore
+                }
+            }
+        })
+    };
+    let run = |at: Option<Moment>| {
+        victim.store(0, Ordering::SeqCst);
+        seen.store(0, Ordering::SeqCst);
+        let mut held = moment.lock().expect("unpoisoned");
+        *held = at;
+        let child = spawn(TEST, &root, &proxy.address);
+        victim.store(child.id(), Ordering::SeqCst);
+        drop(held);
+        child.wait()
+    };
+    assert!(run(None), "what nobody kills succeeds");
+    let calls = seen.load(Ordering::SeqCst);
+    assert!(calls > 25, "{calls} calls");
+    root.open().delete("one").expect("deleted");
+
+    for at in (0..calls).flat_map(|call| [false, true].map(|after| Moment { call, after })) {
+        let finished = run(Some(at));
+        let store = root.open();
+        // The result comes with one call, and whole; by the last call the child may have been done.
+        let there = store.result("one").expect("a look");
+        assert!(there || !finished, "{at:?}");
+        drop(store);
+        until("all that the killed one asked for is gone", || {
+            drop(root.open());
+            root.leftovers().is_empty()
+        });
+        let store = root.open();
+        if there {
+            assert_eq!(
+                common::output_in(&store, "one", "cat /tmp/0 /tmp/1"),
+                "0\n1\n"
+            );
+            store.delete("one").expect("deleted");
+        }
+    }
+    let store = root.open();
+    build(&store, "base", "one", "true");
+    store.close().expect("closed");
+    let builds = std::fs::read_dir(root.path.join(".store/builds")).expect("a folder");
+    assert_eq!(builds.count(), 0);
+}
+
+#[test]
+fn the_first_open_of_a_root_removes_what_an_obuilder_store_left() {
+    let (other, root) = (Root::new("killed-other"), Root::new("killed-first"));
+    drop(other.open_with_base());
+    std::fs::remove_dir_all(root.path.join(".store")).expect("removed");
+    let tmp = format!("{}-image-tmp-abc", root.prefix());
+    docker(&["tag", &other.image("base"), &tmp]);
+    assert_eq!(root.leftovers().len(), 1);
+    drop(root.open());
+    assert_eq!(root.leftovers(), Vec::<String>::new());
+}
