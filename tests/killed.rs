@@ -21,7 +21,7 @@ struct Moment {
 fn a_step_killed_at_any_of_its_calls_records_nothing_and_leaves_nothing() {
     const TEST: &str = "a_step_killed_at_any_of_its_calls_records_nothing_and_leaves_nothing";
     if let Some(root) = child_of(TEST) {
-        let store = Store::open(&root, Options::new().engine(&role())).expect("a store");
+        let store = Store::open(&root, Options::new().engine(role())).expect("a store");
         let mut step = begin(&store, "base", "one");
         // Each such command has the image written once more, to a further tag.
         for n in 0..2 {

@@ -14,7 +14,8 @@ const STEPS: usize = 100;
 
 const TEXT: &str = "\
     A chain of a hundred steps, each on the one before, all of them built. docker-store is asked to build each \
-    (`Store::build`: lock the id, look, unlock); the seed starts one `docker inspect` for each; the bare socket only asks.";
+    (`Store::build`); the seed starts one `docker inspect` for each; the bare socket only asks. The engine takes longer for an image \
+    the more layers it has.";
 
 pub(crate) fn measure(world: &World, report: &mut Report) {
     let mut section = Section::new("A rebuild in which all is there", TEXT);

@@ -37,7 +37,16 @@ pub(crate) fn begin(
     site.check_open("beginning a step")?;
     let base = base.map(|base| site.names.id(base)).transpose()?;
     let id = site.names.id(id)?;
-    // The lock first, and then one look: a build that ended just now is seen.
+    let image = site.names.image(&id);
+    let is_there = || -> Result<bool> {
+        let there = site.engine.image_exists(&image, limits.wait())?;
+        site.counters.result_hits.add(u64::from(there));
+        Ok(there)
+    };
+    // What is there needs no lock: most builds end here.
+    if is_there()? {
+        return Ok(Begun::Present);
+    }
     let path = site.paths.build_lock(id.as_str());
     let lock = match FileLock::try_take(&path)? {
         Some(lock) => lock,
@@ -48,11 +57,8 @@ pub(crate) fn begin(
             ))
         })?,
     };
-    if site
-        .engine
-        .image_exists(&site.names.image(&id), limits.wait())?
-    {
-        site.counters.result_hits.add(1);
+    // Somebody else's build may have ended between the look and the lock.
+    if is_there()? {
         lock.remove();
         return Ok(Begun::Present);
     }
