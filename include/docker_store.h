@@ -38,8 +38,8 @@
  *
  * THE PROCESS. The library prints nothing but a report of a fault of its own, installs no signal
  * handler (and does not die of SIGPIPE), changes nothing that is the whole process's (short of
- * dstore_log_collect()), and starts no thread but one for deferred removals while there are any. A
- * child that is forked without exec must use none of its objects.
+ * dstore_log_collect()), and starts no thread but one for each store while that has something to
+ * remove. A child that is forked without exec must use none of its objects, nor free them.
  */
 
 
@@ -50,7 +50,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The status of a call that must not go unseen. */
+/* Stands before calls whose answer must not go unseen: a compiler that can warns of that. */
 #ifndef DSTORE_MUST_USE
 #if defined(__GNUC__) || defined(__clang__)
 #define DSTORE_MUST_USE __attribute__((warn_unused_result))
@@ -82,7 +82,7 @@ enum dstore_status
      */
     DSTORE_OK = 0,
     /**
-     * An argument that the library or the engine cannot take. Nothing was sent or changed.
+     * An argument that the library or the engine cannot take. Nothing has changed.
      */
     DSTORE_INVALID_ARGUMENT = 1,
     /**
@@ -90,7 +90,8 @@ enum dstore_status
      */
     DSTORE_NOT_FOUND = 2,
     /**
-     * The engine refused because of the state that something is in (HTTP 409).
+     * Something is not in the state that this needs: a step that has failed, or whatever the engine
+     * says so of (HTTP 409).
      */
     DSTORE_CONFLICT = 3,
     /**
@@ -146,7 +147,7 @@ enum dstore_status
      */
     DSTORE_CLOSED = 16,
     /**
-     * A file that the store wrote itself cannot be read back.
+     * A file of the store's own, or of docker's configuration, makes no sense.
      */
     DSTORE_CORRUPT = 17,
     /**
@@ -471,8 +472,8 @@ typedef struct dstore_results dstore_results;
 /**
  * A build in progress, until it is committed or aborted. Used by one thread at a time, which may
  * change from call to call; a call in the middle of another, from a callback or a second thread,
- * returns DSTORE_BUSY. A call that fails leaves a step that can only be aborted, unless it failed
- * with DSTORE_INVALID_ARGUMENT.
+ * returns DSTORE_BUSY. A call that fails leaves a step that can only be aborted: further ones return
+ * DSTORE_CONFLICT. But DSTORE_INVALID_ARGUMENT and DSTORE_BUSY leave it as it was.
  */
 typedef struct dstore_step dstore_step;
 
@@ -627,7 +628,7 @@ DSTORE_MUST_USE
 dstore_cancel *dstore_cancel_new(void);
 
 /**
- * Turns the switch on: calls that wait wake at once, and return DSTORE_CANCELLED.
+ * Turns the switch on: calls that wait wake at once, clean up, and return DSTORE_CANCELLED.
  *
  * Does not block. May be NULL: cancel.
  */
@@ -738,9 +739,10 @@ dstore_status dstore_store_open(const char *root,
                                 dstore_error **error);
 
 /**
- * Closes the store: waits for removals under way, and ends the session. Every call after this on
- * the store, its steps and its leases returns DSTORE_CLOSED; what they hold is removed when they
- * are freed. The handle itself is still to be freed.
+ * Closes the store, and waits for removals under way. Calls on it, its steps and its leases that are
+ * under way go on. Those that come after this return DSTORE_CLOSED, short of those that ask the
+ * engine nothing. What steps and leases hold is removed when they are freed, and
+ * dstore_store_complete_deletes() waits for that. The handle itself is still to be freed.
  *
  * Blocks.
  */
@@ -883,6 +885,7 @@ void dstore_results_free(dstore_results *results);
 /**
  * Writes the file or directory at `path` of the result `id` as a tar stream, whose first entry is
  * the last component of `path`, to `write`; `bytes` is how many that were. `timeout_ms` 0 is none.
+ * DSTORE_NOT_FOUND where there is no such result or no such path in it.
  *
  * Blocks. May be NULL: cancel, user_data, bytes.
  */
@@ -916,8 +919,9 @@ dstore_status dstore_store_copy_out_file(const dstore_store *store,
 /**
  * Begins to build `id` on the result `base`, or on nothing where that is NULL. If `id` has been
  * built, there is nothing to do: `*step` is then NULL, and the status DSTORE_OK. Waits while
- * anybody else, in this process or another, builds the same id. `timeout_ms` (0 is none) and
- * `cancel` hold for this call and for all of the step. Free the step with dstore_step_free().
+ * anybody else, in this process or another, builds the same id. `timeout_ms` (0 is none), counted
+ * from now, and `cancel` hold for this call and for all of the step. DSTORE_NOT_FOUND for a base
+ * that has not been built. Free the step with dstore_step_free().
  *
  * Blocks. May be NULL: base, cancel.
  */
@@ -985,8 +989,9 @@ dstore_status dstore_step_run(dstore_step *step,
 
 /**
  * Records the result, and ends the step. The result appears with the last engine call, at once and
- * whole: whatever happens before leaves none. After an error there is no result, and a new step
- * may begin. The handle is still to be freed.
+ * whole: whatever happens before leaves none. After an error there is no result, and the step has
+ * been aborted (unless it was DSTORE_BUSY), so that a new one may begin. The handle is still to be
+ * freed.
  *
  * Blocks.
  */
