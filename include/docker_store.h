@@ -20,8 +20,8 @@
  * is said to be borrowed lives as long as the object it came from. What is handed in is copied, and
  * need live no longer than the call.
  *
- * THREADS. Calls that take a const object may be made by any number of threads on the same object
- * at once. Without the const, an object is for one thread at a time, and another that comes in
+ * THREADS. A store, a cancel, an error and a list may be used by any number of threads at once.
+ * Options, a command, a step and a lease are for one thread at a time, and another that comes in
  * between is told DSTORE_BUSY. Freeing an object must not meet any other call that is given it.
  *
  * CALLBACKS run during the call that was given them, on the thread that made it, and with no lock
@@ -36,10 +36,11 @@
  * never by a signal. Those without a timeout give up on an engine that does not answer a short
  * question for a minute.
  *
- * THE PROCESS. The library prints nothing but a report of a fault of its own, installs no signal
- * handler (and does not die of SIGPIPE), changes nothing that is the whole process's (short of
- * dstore_log_collect()), and starts no thread but one for each store while that has something to
- * remove. A child that is forked without exec must use none of its objects, nor free them.
+ * THE PROCESS. The library prints nothing but a report of a fault of its own, or of memory that ran
+ * out, which ends the process. It installs no signal handler (and a connection that breaks raises
+ * no SIGPIPE), changes nothing that is the whole process's (short of dstore_log_collect()), and
+ * starts no thread but one for each store while that has something to remove. A child that is
+ * forked without exec must use none of its objects, nor free them.
  */
 
 
@@ -292,12 +293,13 @@ enum dstore_cache_mode
     DSTORE_CACHE_PRIVATE = 0,
     /**
      * One holder at a time, in all processes: others wait, and each sees what the one before
-     * released.
+     * released. A private lease may still win in between.
      */
     DSTORE_CACHE_LOCKED = 1,
     /**
-     * Those who hold a lease at the same time, in all processes, hold the same one. The last
-     * release publishes it. Waits for a locked lease, and the other way round.
+     * Those who hold a lease at the same time, in all processes, hold the same one, mounted by all
+     * their containers at once. The last release publishes it. Waits for a locked lease, and the
+     * other way round.
      */
     DSTORE_CACHE_SHARED = 2,
 };
@@ -1364,7 +1366,8 @@ uint64_t dstore_lease_generation(const dstore_lease *lease);
  * what became of it. DSTORE_BUSY while any container, running or not, still mounts it; after that,
  * as after any error but DSTORE_CLOSED, it can be released again. The handle is still to be freed.
  *
- * Blocks. May be NULL: released.
+ * Blocks, for as long as it takes to look for changes: where leases are copies, that is a look at
+ * every file. May be NULL: released.
  */
 dstore_status dstore_lease_release(dstore_lease *lease,
                                    dstore_released *released,
