@@ -25,9 +25,9 @@
  * between is told DSTORE_BUSY. Freeing an object must not meet any other call that is given it.
  *
  * CALLBACKS run during the call that was given them, on the thread that made it, and with no lock
- * of the library's held: they may make other calls, but not on the object of the call that they are
- * in. They return 0 to go on; anything else ends the call with DSTORE_CALLBACK. They must not
- * throw, longjmp or end the thread. `user_data` is for them alone.
+ * of the library's held: they may make any calls, but on the step whose call they are in, which is
+ * DSTORE_BUSY. They return 0 to go on; anything else ends the call with DSTORE_CALLBACK. They must
+ * not throw, longjmp or end the thread. `user_data` is for them alone.
  *
  * TEXT is UTF-8 and ends with a zero byte. Names and paths that are said to be "any bytes" need not
  * be UTF-8.
