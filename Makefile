@@ -47,7 +47,7 @@ help:
 	@echo 'make test-real   the test that compiles a real C project (some minutes)'
 	@echo 'make lint        formatting and lints'
 	@echo 'make msrv        check that the oldest Rust we promise builds it (root, Debian)'
-	@echo 'make header      write include/docker_store.h anew'
+	@echo 'make header      write include/docker_store.h and docs/c-api.md anew'
 	@echo 'make bench       docker-store beside other clients: docs/benchmarks.md and plots (half an hour)'
 	@echo 'make bench-quick a two-minute version of it; make bench-caches: its table of caches (ten minutes)'
 	@echo 'make install     into PREFIX=$(PREFIX), under DESTDIR if set; make uninstall takes it away'
@@ -108,8 +108,10 @@ lint: toolchain
 msrv: toolchain
 	scripts/msrv target/msrv
 
+# In this order: the reference is made of the header.
 header: toolchain
 	UPDATE_HEADER=1 $(CARGO) test $(CARGOFLAGS) --test header
+	UPDATE_HEADER=1 $(CARGO) test $(CARGOFLAGS) --test reference the_reference
 
 # ---------------------------------------------------------------- benchmarks
 

@@ -20,14 +20,14 @@
  * is said to be borrowed lives as long as the object it came from. What is handed in is copied, and
  * need live no longer than the call.
  *
- * THREADS. Calls that take a const object may be made by any number of threads on the same object
- * at once. Without the const, an object is for one thread at a time, and another that comes in
+ * THREADS. A store, a cancel, an error and a list may be used by any number of threads at once.
+ * Options, a command, a step and a lease are for one thread at a time, and another that comes in
  * between is told DSTORE_BUSY. Freeing an object must not meet any other call that is given it.
  *
  * CALLBACKS run during the call that was given them, on the thread that made it, and with no lock
- * of the library's held: they may make other calls, but not on the object of the call that they are
- * in. They return 0 to go on; anything else ends the call with DSTORE_CALLBACK. They must not
- * throw, longjmp or end the thread. `user_data` is for them alone.
+ * of the library's held: they may make any calls, but on the step whose call they are in, which is
+ * DSTORE_BUSY. They return 0 to go on; anything else ends the call with DSTORE_CALLBACK. They must
+ * not throw, longjmp or end the thread. `user_data` is for them alone.
  *
  * TEXT is UTF-8 and ends with a zero byte. Names and paths that are said to be "any bytes" need not
  * be UTF-8.
@@ -36,10 +36,11 @@
  * never by a signal. Those without a timeout give up on an engine that does not answer a short
  * question for a minute.
  *
- * THE PROCESS. The library prints nothing but a report of a fault of its own, installs no signal
- * handler (and does not die of SIGPIPE), changes nothing that is the whole process's (short of
- * dstore_log_collect()), and starts no thread but one for deferred removals while there are any. A
- * child that is forked without exec must use none of its objects.
+ * THE PROCESS. The library prints nothing but a report of a fault of its own, or of memory that ran
+ * out, which ends the process. It installs no signal handler (and a connection that breaks raises
+ * no SIGPIPE), changes nothing that is the whole process's (short of dstore_log_collect()), and
+ * starts no thread but one for each store while that has something to remove. A child that is
+ * forked without exec must use none of its objects, nor free them.
  */
 
 
@@ -50,7 +51,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The status of a call that must not go unseen. */
+/* Stands before calls whose answer must not go unseen: a compiler that can warns of that. */
 #ifndef DSTORE_MUST_USE
 #if defined(__GNUC__) || defined(__clang__)
 #define DSTORE_MUST_USE __attribute__((warn_unused_result))
@@ -82,7 +83,7 @@ enum dstore_status
      */
     DSTORE_OK = 0,
     /**
-     * An argument that the library or the engine cannot take. Nothing was sent or changed.
+     * An argument that the library or the engine cannot take. Nothing has changed.
      */
     DSTORE_INVALID_ARGUMENT = 1,
     /**
@@ -90,7 +91,8 @@ enum dstore_status
      */
     DSTORE_NOT_FOUND = 2,
     /**
-     * The engine refused because of the state that something is in (HTTP 409).
+     * Something is not in the state that this needs: a step that has failed, or whatever the engine
+     * says so of (HTTP 409).
      */
     DSTORE_CONFLICT = 3,
     /**
@@ -146,7 +148,7 @@ enum dstore_status
      */
     DSTORE_CLOSED = 16,
     /**
-     * A file that the store wrote itself cannot be read back.
+     * A file of the store's own, or of docker's configuration, makes no sense.
      */
     DSTORE_CORRUPT = 17,
     /**
@@ -291,12 +293,13 @@ enum dstore_cache_mode
     DSTORE_CACHE_PRIVATE = 0,
     /**
      * One holder at a time, in all processes: others wait, and each sees what the one before
-     * released.
+     * released. A private lease may still win in between.
      */
     DSTORE_CACHE_LOCKED = 1,
     /**
-     * Those who hold a lease at the same time, in all processes, hold the same one. The last
-     * release publishes it. Waits for a locked lease, and the other way round.
+     * Those who hold a lease at the same time, in all processes, hold the same one, mounted by all
+     * their containers at once. The last release publishes it. Waits for a locked lease, and the
+     * other way round.
      */
     DSTORE_CACHE_SHARED = 2,
 };
@@ -471,8 +474,8 @@ typedef struct dstore_results dstore_results;
 /**
  * A build in progress, until it is committed or aborted. Used by one thread at a time, which may
  * change from call to call; a call in the middle of another, from a callback or a second thread,
- * returns DSTORE_BUSY. A call that fails leaves a step that can only be aborted, unless it failed
- * with DSTORE_INVALID_ARGUMENT.
+ * returns DSTORE_BUSY. A call that fails leaves a step that can only be aborted: further ones return
+ * DSTORE_CONFLICT. But DSTORE_INVALID_ARGUMENT and DSTORE_BUSY leave it as it was.
  */
 typedef struct dstore_step dstore_step;
 
@@ -627,7 +630,7 @@ DSTORE_MUST_USE
 dstore_cancel *dstore_cancel_new(void);
 
 /**
- * Turns the switch on: calls that wait wake at once, and return DSTORE_CANCELLED.
+ * Turns the switch on: calls that wait wake at once, clean up, and return DSTORE_CANCELLED.
  *
  * Does not block. May be NULL: cancel.
  */
@@ -738,9 +741,10 @@ dstore_status dstore_store_open(const char *root,
                                 dstore_error **error);
 
 /**
- * Closes the store: waits for removals under way, and ends the session. Every call after this on
- * the store, its steps and its leases returns DSTORE_CLOSED; what they hold is removed when they
- * are freed. The handle itself is still to be freed.
+ * Closes the store, and waits for removals under way. Calls on it, its steps and its leases that are
+ * under way go on. Those that come after this return DSTORE_CLOSED, short of those that ask the
+ * engine nothing. What steps and leases hold is removed when they are freed, and
+ * dstore_store_complete_deletes() waits for that. The handle itself is still to be freed.
  *
  * Blocks.
  */
@@ -883,6 +887,7 @@ void dstore_results_free(dstore_results *results);
 /**
  * Writes the file or directory at `path` of the result `id` as a tar stream, whose first entry is
  * the last component of `path`, to `write`; `bytes` is how many that were. `timeout_ms` 0 is none.
+ * DSTORE_NOT_FOUND where there is no such result or no such path in it.
  *
  * Blocks. May be NULL: cancel, user_data, bytes.
  */
@@ -916,8 +921,9 @@ dstore_status dstore_store_copy_out_file(const dstore_store *store,
 /**
  * Begins to build `id` on the result `base`, or on nothing where that is NULL. If `id` has been
  * built, there is nothing to do: `*step` is then NULL, and the status DSTORE_OK. Waits while
- * anybody else, in this process or another, builds the same id. `timeout_ms` (0 is none) and
- * `cancel` hold for this call and for all of the step. Free the step with dstore_step_free().
+ * anybody else, in this process or another, builds the same id. `timeout_ms` (0 is none), counted
+ * from now, and `cancel` hold for this call and for all of the step. DSTORE_NOT_FOUND for a base
+ * that has not been built. Free the step with dstore_step_free().
  *
  * Blocks. May be NULL: base, cancel.
  */
@@ -985,8 +991,9 @@ dstore_status dstore_step_run(dstore_step *step,
 
 /**
  * Records the result, and ends the step. The result appears with the last engine call, at once and
- * whole: whatever happens before leaves none. After an error there is no result, and a new step
- * may begin. The handle is still to be freed.
+ * whole: whatever happens before leaves none. After an error there is no result, and the step has
+ * been aborted (unless it was DSTORE_BUSY), so that a new one may begin. The handle is still to be
+ * freed.
  *
  * Blocks.
  */
@@ -1359,7 +1366,8 @@ uint64_t dstore_lease_generation(const dstore_lease *lease);
  * what became of it. DSTORE_BUSY while any container, running or not, still mounts it; after that,
  * as after any error but DSTORE_CLOSED, it can be released again. The handle is still to be freed.
  *
- * Blocks. May be NULL: released.
+ * Blocks, for as long as it takes to look for changes: where leases are copies, that is a look at
+ * every file. May be NULL: released.
  */
 dstore_status dstore_lease_release(dstore_lease *lease,
                                    dstore_released *released,

@@ -28,8 +28,9 @@ use dstore_outcome::*;
 
 /// Begins to build `id` on the result `base`, or on nothing where that is NULL. If `id` has been
 /// built, there is nothing to do: `*step` is then NULL, and the status DSTORE_OK. Waits while
-/// anybody else, in this process or another, builds the same id. `timeout_ms` (0 is none) and
-/// `cancel` hold for this call and for all of the step. Free the step with dstore_step_free().
+/// anybody else, in this process or another, builds the same id. `timeout_ms` (0 is none), counted
+/// from now, and `cancel` hold for this call and for all of the step. DSTORE_NOT_FOUND for a base
+/// that has not been built. Free the step with dstore_step_free().
 ///
 /// Blocks. May be NULL: base, cancel.
 #[must_use]

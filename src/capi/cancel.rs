@@ -19,7 +19,7 @@ pub extern "C" fn dstore_cancel_new() -> *mut dstore_cancel {
     infallible(std::ptr::null_mut(), || give(dstore_cancel(Cancel::new())))
 }
 
-/// Turns the switch on: calls that wait wake at once, and return DSTORE_CANCELLED.
+/// Turns the switch on: calls that wait wake at once, clean up, and return DSTORE_CANCELLED.
 ///
 /// Does not block. May be NULL: cancel.
 #[unsafe(no_mangle)]

@@ -37,10 +37,11 @@ pub enum dstore_cache_mode {
     /// that is released wins.
     DSTORE_CACHE_PRIVATE = 0,
     /// One holder at a time, in all processes: others wait, and each sees what the one before
-    /// released.
+    /// released. A private lease may still win in between.
     DSTORE_CACHE_LOCKED = 1,
-    /// Those who hold a lease at the same time, in all processes, hold the same one. The last
-    /// release publishes it. Waits for a locked lease, and the other way round.
+    /// Those who hold a lease at the same time, in all processes, hold the same one, mounted by all
+    /// their containers at once. The last release publishes it. Waits for a locked lease, and the
+    /// other way round.
     DSTORE_CACHE_SHARED = 2,
 }
 
@@ -171,7 +172,8 @@ pub unsafe extern "C" fn dstore_lease_generation(lease: *const dstore_lease) -> 
 /// what became of it. DSTORE_BUSY while any container, running or not, still mounts it; after that,
 /// as after any error but DSTORE_CLOSED, it can be released again. The handle is still to be freed.
 ///
-/// Blocks. May be NULL: released.
+/// Blocks, for as long as it takes to look for changes: where leases are copies, that is a look at
+/// every file. May be NULL: released.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_lease_release(
     lease: *mut dstore_lease,

@@ -174,6 +174,7 @@ pub unsafe extern "C" fn dstore_results_free(results: *mut dstore_results) {
 
 /// Writes the file or directory at `path` of the result `id` as a tar stream, whose first entry is
 /// the last component of `path`, to `write`; `bytes` is how many that were. `timeout_ms` 0 is none.
+/// DSTORE_NOT_FOUND where there is no such result or no such path in it.
 ///
 /// Blocks. May be NULL: cancel, user_data, bytes.
 #[must_use]

@@ -12,11 +12,12 @@ use crate::error::ErrorKind;
 pub enum dstore_status {
     /// It did what was asked.
     DSTORE_OK = 0,
-    /// An argument that the library or the engine cannot take. Nothing was sent or changed.
+    /// An argument that the library or the engine cannot take. Nothing has changed.
     DSTORE_INVALID_ARGUMENT = 1,
     /// What was named does not exist: a base, an image, a path in a container.
     DSTORE_NOT_FOUND = 2,
-    /// The engine refused because of the state that something is in (HTTP 409).
+    /// Something is not in the state that this needs: a step that has failed, or whatever the engine
+    /// says so of (HTTP 409).
     DSTORE_CONFLICT = 3,
     /// The engine is doing it already, such as a removal that another call began.
     DSTORE_IN_PROGRESS = 4,
@@ -44,7 +45,7 @@ pub enum dstore_status {
     DSTORE_CALLBACK = 15,
     /// The store, step or lease was closed, committed, aborted or released before.
     DSTORE_CLOSED = 16,
-    /// A file that the store wrote itself cannot be read back.
+    /// A file of the store's own, or of docker's configuration, makes no sense.
     DSTORE_CORRUPT = 17,
     /// A fault of the library's own. The handle that was in use can only be freed from now on.
     DSTORE_INTERNAL = 18,

@@ -17,8 +17,8 @@ use crate::store::step::Step;
 
 /// A build in progress, until it is committed or aborted. Used by one thread at a time, which may
 /// change from call to call; a call in the middle of another, from a callback or a second thread,
-/// returns DSTORE_BUSY. A call that fails leaves a step that can only be aborted, unless it failed
-/// with DSTORE_INVALID_ARGUMENT.
+/// returns DSTORE_BUSY. A call that fails leaves a step that can only be aborted: further ones return
+/// DSTORE_CONFLICT. But DSTORE_INVALID_ARGUMENT and DSTORE_BUSY leave it as it was.
 #[derive(Debug)]
 pub struct dstore_step {
     step: Exclusive<Step>,
@@ -126,8 +126,9 @@ pub unsafe extern "C" fn dstore_step_run(
 }
 
 /// Records the result, and ends the step. The result appears with the last engine call, at once and
-/// whole: whatever happens before leaves none. After an error there is no result, and a new step
-/// may begin. The handle is still to be freed.
+/// whole: whatever happens before leaves none. After an error there is no result, and the step has
+/// been aborted (unless it was DSTORE_BUSY), so that a new one may begin. The handle is still to be
+/// freed.
 ///
 /// Blocks.
 #[must_use]

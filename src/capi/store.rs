@@ -93,9 +93,10 @@ pub unsafe extern "C" fn dstore_store_open(
     }
 }
 
-/// Closes the store: waits for removals under way, and ends the session. Every call after this on
-/// the store, its steps and its leases returns DSTORE_CLOSED; what they hold is removed when they
-/// are freed. The handle itself is still to be freed.
+/// Closes the store, and waits for removals under way. Calls on it, its steps and its leases that are
+/// under way go on. Those that come after this return DSTORE_CLOSED, short of those that ask the
+/// engine nothing. What steps and leases hold is removed when they are freed, and
+/// dstore_store_complete_deletes() waits for that. The handle itself is still to be freed.
 ///
 /// Blocks.
 #[unsafe(no_mangle)]

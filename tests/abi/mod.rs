@@ -1,6 +1,8 @@
 //! What the tests of the C ABI share: the header, read into functions and enumerators, and a C compiler.
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
 
+pub mod declared;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
@@ -46,6 +48,17 @@ impl Function {
             );
         }
         (always, sometimes)
+    }
+
+    /// Whether it has to do with a type: in an argument, its answer or its comment.
+    pub fn mentions(&self, name: &str) -> bool {
+        let whole = |text: &str| {
+            let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            words.any(|word| word == name)
+        };
+        whole(&self.returns)
+            || whole(&self.comment)
+            || self.parameters.iter().any(|(kind, _)| whole(kind))
     }
 }
 

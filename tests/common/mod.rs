@@ -28,6 +28,11 @@ impl Root {
             "docker-store-test-{}-{n}-{name}",
             std::process::id()
         ));
+        Root::at(path)
+    }
+
+    /// One where the test wants it.
+    pub fn at(path: PathBuf) -> Self {
         std::fs::create_dir(&path).expect("a new directory");
         let prefix = match Store::open(&path, &Options::new()) {
             Ok(store) => store.prefix().to_owned(),

@@ -1,0 +1,170 @@
+//! `docs/conventions.md` is true where a program can tell: its tables are the header's, and its recipe works.
+
+mod abi;
+mod common;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
+
+use abi::declared::{Kind, declared, owned};
+use abi::{Folder, Linked, compile, functions, header, root};
+use common::{Root, base_tar};
+
+fn page() -> String {
+    fs::read_to_string(root().join("docs/conventions.md")).expect("docs/conventions.md")
+}
+
+/// The rows of the table under `heading`, as cells without the signs around a name.
+fn table(heading: &str) -> Vec<Vec<String>> {
+    let page = page();
+    let (_, after) = page.split_once(heading).expect("the table's heading");
+    let rows = after.lines().skip_while(|line| !line.starts_with("|--"));
+    let rows = rows.skip(1).take_while(|line| line.starts_with('|'));
+    rows.map(|row| {
+        let cells = row.trim_matches('|').split('|');
+        cells
+            .map(|cell| cell.replace('`', "").trim().to_owned())
+            .collect()
+    })
+    .collect()
+}
+
+#[test]
+fn each_status_says_what_to_do_about_it() {
+    let header = declared(&header());
+    let status = header.iter().find(|d| d.name == "dstore_status");
+    let Some(Kind::Enum(values)) = status.map(|d| &d.kind) else {
+        panic!("there is no dstore_status");
+    };
+    let values: Vec<_> = values
+        .iter()
+        .map(|value| (value.name.clone(), value.number.to_string()))
+        .collect();
+    let rows = table("What each status asks of you:");
+    let named: Vec<_> = rows
+        .iter()
+        .map(|row| (row[0].clone(), row[1].clone()))
+        .collect();
+    assert_eq!(named, values, "docs/conventions.md: the table of statuses");
+    assert!(rows.iter().all(|row| row.len() == 3 && row[2].len() > 5));
+}
+
+#[test]
+fn each_object_says_who_makes_and_who_frees_it() {
+    let owned = owned(&header());
+    let expected: BTreeSet<_> = owned
+        .into_iter()
+        .map(|owned| {
+            let makers: Vec<String> = owned.makers.iter().map(|m| format!("{m}()")).collect();
+            let makers = match makers.is_empty() {
+                true => String::from("every call that fails"),
+                false => makers.join(", "),
+            };
+            (owned.object, makers, format!("{}()", owned.free))
+        })
+        .collect();
+    let rows = table("Objects are made by one of these calls");
+    let told: BTreeSet<_> = rows
+        .into_iter()
+        .map(|row| {
+            let object = row[0].split(',').next().unwrap_or_default().to_owned();
+            (object, row[1].clone(), row[2].clone())
+        })
+        .collect();
+    assert_eq!(told, expected, "docs/conventions.md: the table of objects");
+}
+
+/// A type is for many threads if every call but its free takes it as `const`.
+#[test]
+fn each_object_says_how_many_threads_may_use_it() {
+    let header = header();
+    let functions = functions(&header);
+    let objects = declared(&header)
+        .into_iter()
+        .filter(|d| d.kind == Kind::Object);
+    let expected: BTreeSet<_> = objects
+        .map(|object| {
+            let alone = format!("{} *", object.name);
+            let many = functions
+                .iter()
+                .filter(|f| !f.name.ends_with("_free"))
+                .all(|f| f.parameters.iter().all(|(kind, _)| *kind != alone));
+            (
+                object.name,
+                if many { "any number" } else { "one" }.to_owned(),
+            )
+        })
+        .collect();
+    let rows = table("\n## Threads\n");
+    let told: BTreeSet<_> = rows
+        .into_iter()
+        .map(|row| (row[0].clone(), row[1].clone()))
+        .collect();
+    assert_eq!(told, expected, "docs/conventions.md: the table of threads");
+}
+
+/// Those that are part of a function, each in one of its own.
+#[test]
+fn the_snippets_compile() {
+    let page = page();
+    let snippets = page
+        .split("```c\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next());
+    let mut source = String::from("#include <docker_store.h>\n#include <stdio.h>\n");
+    let mut count = 0;
+    for snippet in snippets
+        .flatten()
+        .filter(|code| !code.starts_with("static "))
+    {
+        let head = format!("void snippet_{count}(const dstore_store *store, const char *id)");
+        let begin = "bool present = false; (void)store, (void)id, (void)present;";
+        write!(source, "{head};\n{head}\n{{\n{begin}\n{snippet}}}\n").expect("in memory");
+        count += 1;
+    }
+    assert_eq!(count, 2, "{source}");
+    source.push_str("int main(void) { return 0; }\n");
+    let folder = Folder::new("snippets");
+    fs::write(folder.file("snippets.c"), source).expect("a source file");
+    compile(
+        &folder.file("snippets.c"),
+        Linked::Static,
+        &folder.file("snippets"),
+    );
+}
+
+#[test]
+fn a_signal_ends_a_build_as_the_recipe_says() {
+    let page = page();
+    let (_, after) = page
+        .split_once("<!-- recipe: interrupt -->\n```c\n")
+        .expect("the recipe");
+    let recipe = after.split("```").next().expect("its end");
+    let template = fs::read_to_string(root().join("tests/c/interrupt.c")).expect("a program");
+    let folder = Folder::new("interrupt");
+    let (source, program) = (folder.file("interrupt.c"), folder.file("interrupt"));
+    fs::write(&source, template.replace("/* RECIPE */", recipe)).expect("a source file");
+    compile(&source, Linked::Shared, &program);
+
+    let root = Root::new("interrupt");
+    let mut child = Command::new(&program)
+        .arg(&root.path)
+        .arg(base_tar())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program");
+    let mut said = BufReader::new(child.stdout.take().expect("its output"));
+    let mut line = String::new();
+    said.read_line(&mut line).expect("a line");
+    assert_eq!(line, "running\n");
+    abi::run(Command::new("kill").args(["-INT", &child.id().to_string()]));
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).expect("the rest");
+    assert!(child.wait().expect("its end").success());
+    assert_eq!(rest, "ok\n");
+    root.open().close().expect("closed");
+    assert_eq!(root.leftovers(), Vec::<String>::new());
+}
