@@ -42,7 +42,7 @@ help:
 	@echo 'make demo        a C program builds with it; once more, and all is found as done'
 	@echo 'make demo-real   a C program compiles a real C project in containers, with a compiler cache'
 	@echo 'make test        all tests; an engine is started if none answers'
-	@echo 'make test-ocaml  the tests of the OCaml bindings (installs OCaml where it can)'
+	@echo 'make test-ocaml  those of the OCaml bindings alone (installs OCaml where it can)'
 	@echo 'make test-quick  the tests that need no engine'
 	@echo 'make test-real   the test that compiles a real C project (some minutes)'
 	@echo 'make lint        formatting and lints'
@@ -86,7 +86,8 @@ $(ZLIB):
 test: library $(BUSYBOX)
 	scripts/need valgrind strace cmake pkg-config g++
 	$(CARGO) build $(CARGOFLAGS)
-	DOCKER_STORE_TEST_BASE='$(abspath $(BUSYBOX))' $(ENGINE) $(CARGO) test $(CARGOFLAGS) --no-fail-fast
+	DOCKER_STORE_TEST_BASE='$(abspath $(BUSYBOX))' \
+	$(ENGINE) sh -c '$(CARGO) test $(CARGOFLAGS) --no-fail-fast && scripts/ocaml $(TARGET)/release'
 
 # Installs OCaml from Debian's packages where it can.
 test-ocaml: library $(BUSYBOX)

@@ -21,8 +21,9 @@
  * need live no longer than the call.
  *
  * THREADS. A store, a cancel, an error and a list may be used by any number of threads at once.
- * Options, a command, a step and a lease are for one thread at a time, and another that comes in
- * between is told DSTORE_BUSY. Freeing an object must not meet any other call that is given it.
+ * So may any other object by calls that take it as const. Without the const, a call has it for
+ * itself, and another that comes in between is told DSTORE_BUSY. Freeing an object must not meet any
+ * other call that is given it.
  *
  * CALLBACKS run during the call that was given them, on the thread that made it, and with no lock
  * of the library's held: they may make any calls, but on the step whose call they are in, which is
@@ -37,10 +38,10 @@
  * question for a minute.
  *
  * THE PROCESS. The library prints nothing but a report of a fault of its own, or of memory that ran
- * out, which ends the process. It installs no signal handler (and a connection that breaks raises
- * no SIGPIPE), changes nothing that is the whole process's (short of dstore_log_collect()), and
- * starts no thread but one for each store while that has something to remove. A child that is
- * forked without exec must use none of its objects, nor free them.
+ * out, which ends the process. It installs no signal handler, raises no SIGPIPE, changes nothing
+ * that is the whole process's (short of dstore_log_collect()), and starts no threads but to remove
+ * what is no longer needed. A child that is forked without exec must use none of its objects, nor
+ * free them.
  */
 
 
@@ -439,7 +440,7 @@ typedef struct dstore_cancel dstore_cancel;
 
 /**
  * A command and its surroundings. Whatever is set here ends with the command: the result keeps its
- * base's configuration. May be run any number of times. Used by one thread at a time. A setter
+ * base's configuration. May be run any number of times, by any number of threads at once. A setter
  * that fails is remembered: dstore_step_run() then fails with the same error, so a setter's own
  * status need not be looked at.
  */
@@ -452,14 +453,14 @@ typedef struct dstore_command dstore_command;
 typedef struct dstore_error dstore_error;
 
 /**
- * A copy of a cache, lent until it is released or discarded. Used by one thread at a time, which
- * may change from call to call.
+ * A copy of a cache, lent until it is released or discarded. Any number of threads at once may ask
+ * and mount it; it is released or discarded by one thread, with none of the others in between.
  */
 typedef struct dstore_lease dstore_lease;
 
 /**
  * How to open a store. Every setting has a default that suits most, and NULL in place of options
- * stands for all of them. Used by one thread at a time. A setter that fails is remembered:
+ * stands for all of them. Used by one thread at a time to set. A setter that fails is remembered:
  * dstore_store_open() then fails with the same error, so a setter's own status need not be looked
  * at.
  */
@@ -903,8 +904,8 @@ dstore_status dstore_store_copy_out(const dstore_store *store,
                                     dstore_error **error);
 
 /**
- * dstore_store_copy_out() to the file `tar` of this machine (any bytes). It is written once there
- * is something to write, and removed if not all can be.
+ * dstore_store_copy_out() to the file `tar` of this machine (any bytes), which must not be a pipe.
+ * It is written once there is something to write, and removed if not all can be.
  *
  * Blocks. May be NULL: cancel, bytes.
  */
@@ -1112,8 +1113,8 @@ dstore_status dstore_step_copy_out(dstore_step *step,
                                    dstore_error **error);
 
 /**
- * dstore_step_copy_out() to the file `tar` of this machine (any bytes). It is written once there
- * is something to write, and removed if not all can be.
+ * dstore_step_copy_out() to the file `tar` of this machine (any bytes), which must not be a pipe. It
+ * is written once there is something to write, and removed if not all can be.
  *
  * Blocks. May be NULL: bytes.
  */
@@ -1372,6 +1373,19 @@ uint64_t dstore_lease_generation(const dstore_lease *lease);
 dstore_status dstore_lease_release(dstore_lease *lease,
                                    dstore_released *released,
                                    dstore_error **error);
+
+/**
+ * dstore_lease_release() for as long as `timeout_ms` (0 is none) and `cancel` allow. A lease that
+ * could not be released in time is open still.
+ *
+ * Blocks. May be NULL: cancel, released.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_lease_release_within(dstore_lease *lease,
+                                          uint64_t timeout_ms,
+                                          const dstore_cancel *cancel,
+                                          dstore_released *released,
+                                          dstore_error **error);
 
 /**
  * Gives the lease back without keeping anything of it. The handle is still to be freed.

@@ -12,7 +12,7 @@ use crate::capi::status::dstore_status;
 use crate::store::step::command::Command;
 
 /// A command and its surroundings. Whatever is set here ends with the command: the result keeps its
-/// base's configuration. May be run any number of times. Used by one thread at a time. A setter
+/// base's configuration. May be run any number of times, by any number of threads at once. A setter
 /// that fails is remembered: dstore_step_run() then fails with the same error, so a setter's own
 /// status need not be looked at.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use crate::capi::arguments::{self, Out, object, text};
@@ -12,7 +13,7 @@ use crate::capi::error::dstore_error;
 use crate::capi::source::open_tar;
 use crate::capi::status::dstore_status;
 use crate::capi::step::dstore_step;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Unpacks a tar stream that `read` gives below `path`, an absolute path in the step, which is made
 /// where it is missing. Owners, modes and times are those in the stream.
@@ -90,8 +91,8 @@ pub unsafe extern "C" fn dstore_step_copy_out(
     }
 }
 
-/// dstore_step_copy_out() to the file `tar` of this machine (any bytes). It is written once there
-/// is something to write, and removed if not all can be.
+/// dstore_step_copy_out() to the file `tar` of this machine (any bytes), which must not be a pipe. It
+/// is written once there is something to write, and removed if not all can be.
 ///
 /// Blocks. May be NULL: bytes.
 #[must_use]
@@ -151,9 +152,13 @@ impl Write for Late<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let file = match self.file.take() {
             Some(file) => file,
-            None => File::create(self.path).inspect_err(|e| {
-                self.failed = Some(Error::io(format!("creating {}", self.path.display()), e));
-            })?,
+            None => match create(self.path) {
+                Ok(file) => file,
+                Err(e) => {
+                    self.failed = Some(e);
+                    return Err(io::ErrorKind::Other.into());
+                }
+            },
         };
         self.file.insert(file).write(bytes)
     }
@@ -163,10 +168,25 @@ impl Write for Late<'_> {
     }
 }
 
+/// A pipe is refused: writing to one whose reader has gone raises SIGPIPE, which ends a process that does not expect it.
+fn create(path: &Path) -> Result<File> {
+    let doing = || format!("creating {}", path.display());
+    if path
+        .metadata()
+        .is_ok_and(|found| found.file_type().is_fifo())
+    {
+        let why = format!(
+            "{}: it is a pipe; take the bytes by a callback, and write them yourself",
+            doing()
+        );
+        return Err(Error::new(ErrorKind::InvalidArgument, why));
+    }
+    File::create(path).map_err(|e| Error::io(doing(), &e))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
 
     #[test]
     fn a_file_is_made_when_there_is_something_to_write_and_not_left_half_written() {
@@ -195,6 +215,19 @@ mod tests {
             (5, b"whole".to_vec())
         );
         std::fs::remove_file(&path).expect("removed");
+
+        let pipe = path.with_extension("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).expect("a pipe");
+        let refused = into_file(&pipe, |file| {
+            file.write_all(b"x")
+                .map(|()| 1)
+                .map_err(|e| Error::io("writing", &e))
+        });
+        assert_eq!(
+            refused.expect_err("a pipe").kind(),
+            ErrorKind::InvalidArgument
+        );
+        std::fs::remove_file(&pipe).expect("still there");
 
         let nowhere = path.join("x");
         let failed = into_file(&nowhere, |file| {

@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -72,11 +72,11 @@ impl Drop for Entered<'_> {
     }
 }
 
-/// A value that one call at a time may use. A second one is told so, and waits for nothing: it may come from a callback of the
-/// first.
+/// A value that any number of calls may read at a time, or one may use. Who comes in between is told so, and waits for nothing:
+/// it may be a callback of the other.
 #[derive(Debug)]
 pub(super) struct Exclusive<T> {
-    value: Mutex<T>,
+    value: RwLock<T>,
     poison: Poison,
     what: &'static str,
 }
@@ -84,44 +84,76 @@ pub(super) struct Exclusive<T> {
 impl<T> Exclusive<T> {
     pub(super) fn new(what: &'static str, value: T) -> Self {
         Exclusive {
-            value: Mutex::new(value),
+            value: RwLock::new(value),
             poison: Poison::default(),
             what,
         }
     }
 
     pub(super) fn enter(&self) -> Result<Inside<'_, T>> {
-        let Some(value) = self.value.try_lock() else {
+        self.within(self.value.try_write())
+    }
+
+    pub(super) fn read(&self) -> Result<Reading<'_, T>> {
+        self.within(self.value.try_read())
+    }
+
+    fn within<G>(&self, guard: Option<G>) -> Result<Within<'_, G>> {
+        let Some(guard) = guard else {
             let why = format!(
                 "the {} is in use, by another thread or by the call whose callback this is",
                 self.what
             );
             return Err(Error::new(ErrorKind::Busy, why));
         };
-        Ok(Inside {
+        Ok(Within {
             _entered: self.poison.enter(self.what)?,
-            value,
+            guard,
         })
     }
 }
 
 /// The one call that uses an [`Exclusive`] value now.
-pub(super) struct Inside<'a, T> {
+pub(super) type Inside<'a, T> = Within<'a, RwLockWriteGuard<'a, T>>;
+
+/// One of the calls that read it now.
+pub(super) type Reading<'a, T> = Within<'a, RwLockReadGuard<'a, T>>;
+
+/// A call that holds a value by the guard `G`.
+pub(super) struct Within<'a, G> {
     // Dropped first: whoever comes next must find the mark.
     _entered: Entered<'a>,
-    value: MutexGuard<'a, T>,
+    guard: G,
 }
 
-impl<T> Deref for Inside<'_, T> {
-    type Target = T;
+impl<G: Deref> Deref for Within<'_, G> {
+    type Target = G::Target;
 
-    fn deref(&self) -> &T {
-        &self.value
+    fn deref(&self) -> &G::Target {
+        &self.guard
     }
 }
 
-impl<T> DerefMut for Inside<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        &mut self.value
+impl<G: DerefMut> DerefMut for Within<'_, G> {
+    fn deref_mut(&mut self) -> &mut G::Target {
+        &mut self.guard
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_has_many_readers_or_one_user() {
+        let value = Exclusive::new("lease", 1);
+        let busy = |got: Option<Error>| got.map(|e| e.kind()) == Some(ErrorKind::Busy);
+        let readers = [value.read().expect("one"), value.read().expect("two")];
+        assert!(busy(value.enter().err()));
+        drop(readers);
+        let user = value.enter().expect("alone");
+        assert!(busy(value.enter().err()) && busy(value.read().err()));
+        drop(user);
+        assert!(value.read().is_ok());
     }
 }

@@ -13,9 +13,10 @@ use crate::capi::store::dstore_store;
 use crate::capi::text::c_string;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::cache::{CacheMode, CacheRequest, Lease, Released};
+use crate::wait::Limits;
 
-/// A copy of a cache, lent until it is released or discarded. Used by one thread at a time, which
-/// may change from call to call.
+/// A copy of a cache, lent until it is released or discarded. Any number of threads at once may ask
+/// and mount it; it is released or discarded by one thread, with none of the others in between.
 #[derive(Debug)]
 pub struct dstore_lease {
     state: Exclusive<State>,
@@ -99,7 +100,7 @@ impl dstore_lease {
     /// The volume to mount. Of a lease that has ended there is none: the engine would make an empty
     /// one of that name.
     pub(super) fn volume_of_open(&self) -> Result<String> {
-        let state = self.state.enter()?;
+        let state = self.state.read()?;
         match state.ended {
             true => Err(Error::new(
                 ErrorKind::Closed,
@@ -181,16 +182,44 @@ pub unsafe extern "C" fn dstore_lease_release(
     error: *mut *mut dstore_error,
 ) -> dstore_status {
     // SAFETY: what the header says of the pointers.
+    unsafe { fallible(error, || release(lease, &Limits::none(), released)) }
+}
+
+/// dstore_lease_release() for as long as `timeout_ms` (0 is none) and `cancel` allow. A lease that
+/// could not be released in time is open still.
+///
+/// Blocks. May be NULL: cancel, released.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_lease_release_within(
+    lease: *mut dstore_lease,
+    timeout_ms: u64,
+    cancel: *const dstore_cancel,
+    released: *mut dstore_released,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
     unsafe {
         fallible(error, || {
-            let released = Out::optional(released);
-            let lease = object(lease, "lease")?;
-            let mut state = lease.state.enter()?;
-            released.set(state.lease.release()?.into());
-            state.ended = true;
-            Ok(())
+            release(lease, &limits(timeout_ms, cancel), released)
         })
     }
+}
+
+/// # Safety
+///
+/// `lease` and `released` are as for any call.
+unsafe fn release(
+    lease: *const dstore_lease,
+    limits: &Limits,
+    released: *mut dstore_released,
+) -> Result<()> {
+    // SAFETY: the caller's promise.
+    let (released, lease) = unsafe { (Out::optional(released), object(lease, "lease")?) };
+    let mut state = lease.state.enter()?;
+    released.set(state.lease.release_within(limits)?.into());
+    state.ended = true;
+    Ok(())
 }
 
 /// Gives the lease back without keeping anything of it. The handle is still to be freed.

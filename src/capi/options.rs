@@ -12,7 +12,7 @@ use crate::capi::status::dstore_status;
 use crate::store::{Options, Strategy};
 
 /// How to open a store. Every setting has a default that suits most, and NULL in place of options
-/// stands for all of them. Used by one thread at a time. A setter that fails is remembered:
+/// stands for all of them. Used by one thread at a time to set. A setter that fails is remembered:
 /// dstore_store_open() then fails with the same error, so a setter's own status need not be looked
 /// at.
 #[derive(Debug)]

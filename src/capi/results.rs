@@ -206,8 +206,8 @@ pub unsafe extern "C" fn dstore_store_copy_out(
     }
 }
 
-/// dstore_store_copy_out() to the file `tar` of this machine (any bytes). It is written once there
-/// is something to write, and removed if not all can be.
+/// dstore_store_copy_out() to the file `tar` of this machine (any bytes), which must not be a pipe.
+/// It is written once there is something to write, and removed if not all can be.
 ///
 /// Blocks. May be NULL: cancel, bytes.
 #[must_use]

@@ -49,7 +49,7 @@ impl<T: Clone> Settings<T> {
 
     /// What was set. A copy: no lock is held while it is used.
     pub(super) fn get(&self) -> Result<T> {
-        let state = self.0.enter()?;
+        let state = self.0.read()?;
         match &state.refused {
             None => Ok(state.value.clone()),
             Some((kind, why)) => Err(Error::new(*kind, format!("a setter failed before: {why}"))),

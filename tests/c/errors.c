@@ -345,7 +345,11 @@ static void after_the_end(dstore_store *store)
     dstore_lease *ended;
     OK(dstore_store_cache(store, "late", 0, 0, DSTORE_CACHE_PRIVATE, 0, NULL, &ended, &error));
     dstore_released released;
-    OK(dstore_lease_release(ended, &released, &error));
+    dstore_cancel *cancel = dstore_cancel_new();
+    dstore_cancel_trigger(cancel);
+    EXPECT(DSTORE_CANCELLED, dstore_lease_release_within(ended, 0, cancel, NULL, &error));
+    dstore_cancel_free(cancel);
+    OK(dstore_lease_release_within(ended, 60000, NULL, &released, &error));
     CHECK(released == DSTORE_RELEASE_UNCHANGED);
     dstore_command *command = sh("true");
     EXPECT(DSTORE_CLOSED, dstore_command_lease(command, ended, "/late", &error));

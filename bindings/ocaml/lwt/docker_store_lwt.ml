@@ -46,7 +46,11 @@ module Lease = struct
 
   let volume = Lease.volume
   let generation = Lease.generation
-  let release t = Call.run (fun _ -> Lease.release t)
+
+  let release ?timeout t =
+    let cancel = Cancel.create () in
+    Call.run ~cancel (fun _ -> Lease.release ?timeout ~cancel t)
+
   let discard t = Lwt.return (Lease.discard t)
 end
 

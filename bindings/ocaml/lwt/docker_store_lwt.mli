@@ -55,7 +55,10 @@ module Lease : sig
 
   val volume : t -> string
   val generation : t -> int
-  val release : t -> Lease.released answer
+
+  val release : ?timeout:float -> t -> Lease.released answer
+  (** Cancelled, it leaves the lease open. *)
+
   val discard : t -> unit answer
 end
 

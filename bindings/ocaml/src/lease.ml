@@ -14,5 +14,7 @@ let released_of_code = function
   | 4 -> Shared
   | other -> failwith (Printf.sprintf "Docker_store: the library released a lease in an unknown way, %d" other)
 
-let release t = Result.map released_of_code (Error.check (Raw.lease_release t.raw))
+let release ?timeout ?cancel t =
+  Result.map released_of_code (Error.check (Raw.lease_release t.raw (Limits.make ?timeout ?cancel ())))
+
 let discard t = Error.check (Raw.lease_discard t.raw)

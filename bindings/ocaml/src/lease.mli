@@ -1,6 +1,7 @@
 (** A writable copy of a cache, lent until it is released or discarded. One that is left to the GC is discarded.
 
-    Used by one thread at a time, which may change from call to call; a second one gets [Busy]. *)
+    Any number of threads may mount it at once. It is released or discarded by one, with none of the others in between:
+    whoever comes then gets [Busy]. *)
 
 type t
 
@@ -18,10 +19,10 @@ type released =
   | Unchanged  (** Nothing in it had changed, so the cache stays as it is. *)
   | Shared  (** Others still hold this shared lease; the last of them publishes it. *)
 
-val release : t -> (released, Error.t) result
+val release : ?timeout:float -> ?cancel:Cancel.t -> t -> (released, Error.t) result
 (** Gives the lease back: if the cache is still at the generation that was cloned, and anything was changed, the lease
     becomes the next generation, atomically. [Busy] while any container mounts it: then, as after most errors, it can be
-    released again. Blocks. *)
+    released again. Blocks, for [timeout] seconds at most, and until [cancel] is triggered. *)
 
 val discard : t -> (unit, Error.t) result
 (** Gives the lease back without keeping anything of it. Does not block. *)

@@ -53,20 +53,23 @@ static bool has_ended(dstore_status status)
     return status == DSTORE_OK || status == DSTORE_CLOSED;
 }
 
-CAMLprim value ocaml_dstore_lease_release(value v_lease)
+CAMLprim value ocaml_dstore_lease_release(value v_lease, value v_limits)
 {
-    CAMLparam1(v_lease);
+    CAMLparam2(v_lease, v_limits);
     CAMLlocal1(v_call);
     struct call *call;
     struct cell *lease;
+    struct limits limits;
     dstore_released released = 0;
 
     v_call = call_begin();
     call = call_of(v_call);
     lease = call_enter(call, v_lease);
+    limits = call_limits(call, v_limits);
     if (call_ready(call)) {
         caml_release_runtime_system();
-        call->status = dstore_lease_release(lease->object.lease, &released, &call->error);
+        call->status = dstore_lease_release_within(lease->object.lease, limits.timeout_ms, limits.cancel, &released,
+                                                   &call->error);
         if (has_ended(call->status))
             cell_end(lease);
         caml_acquire_runtime_system();
