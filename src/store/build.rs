@@ -59,7 +59,7 @@ pub(crate) fn begin(
     };
     // Somebody else's build may have ended between the look and the lock.
     if is_there()? {
-        lock.remove();
+        lock.give_back();
         return Ok(Begun::Present);
     }
     site.counters.result_misses.add(1);

@@ -1,11 +1,11 @@
 //! Lock files: `flock` on a file that exists for no other reason. The kernel drops the lock with the last descriptor, so a
 //! killed process holds nothing; a child forked without exec holds its parent's until it ends.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -18,11 +18,25 @@ use crate::wait::Wait;
 const FIRST_PAUSE: Duration = Duration::from_micros(200);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
+/// The length of a lock's file whose holder was found dead is at least this; what is beyond it is the number that was noted.
+const DEAD: u64 = 1 << 16;
+
+/// What was left with a lock.
+#[derive(Debug)]
+pub(crate) struct Noted {
+    /// The number, or 0.
+    pub(crate) number: u16,
+    /// How long ago its holder was last found dead, if ever.
+    pub(crate) dead_for: Option<Duration>,
+}
+
 /// A locked file. Dropping it unlocks and leaves the file.
 #[derive(Debug)]
 pub(crate) struct FileLock {
     file: File,
     path: PathBuf,
+    /// Whether the file was not there before.
+    new: bool,
 }
 
 impl FileLock {
@@ -34,13 +48,18 @@ impl FileLock {
     fn try_operation(path: &Path, operation: FlockOperation) -> Result<Option<Self>> {
         let doing = || format!("locking {}", path.display());
         loop {
-            let file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(path)
-                .map_err(|e| Error::io(doing(), &e))?;
+            let open = |new| {
+                let mut options = OpenOptions::new();
+                options.read(true).write(true).create_new(new).open(path)
+            };
+            let (opened, new) = match open(true) {
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => (open(false), false),
+                opened => (opened, true),
+            };
+            let file = match opened {
+                Err(e) if e.kind() == io::ErrorKind::NotFound && !new => continue,
+                opened => opened.map_err(|e| Error::io(doing(), &e))?,
+            };
             match flock(&file, operation) {
                 Ok(()) => {}
                 Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
@@ -52,6 +71,7 @@ impl FileLock {
                 return Ok(Some(FileLock {
                     file,
                     path: path.to_owned(),
+                    new,
                 }));
             }
         }
@@ -101,19 +121,47 @@ impl FileLock {
         }
     }
 
-    /// Leaves a number with the lock, for whoever finds it after our death: as the length of the file, which takes no space of a
-    /// full disk and is never half there.
-    pub(crate) fn note(&self, number: u32) -> Result<()> {
-        self.file
-            .set_len(u64::from(number))
-            .map_err(|e| Error::io(format!("writing to the lock {}", self.path.display()), &e))
+    /// Leaves a number with the lock, for whoever finds it after our death.
+    pub(crate) fn note(&self, number: u16) -> Result<()> {
+        self.set_length(u64::from(number))
     }
 
-    /// The number that was left with the lock, or 0.
-    pub(crate) fn noted(&self) -> Result<u64> {
-        let file = self.file.metadata();
-        file.map(|file| file.len())
-            .map_err(|e| Error::io(format!("reading the lock {}", self.path.display()), &e))
+    /// Notes that the holder before was found dead, if nobody has yet; or, with `again`, that it was found so just now.
+    pub(crate) fn note_dead(&self, again: bool) -> Result<()> {
+        let length = self.metadata()?.len();
+        if again && length >= DEAD {
+            let now = self.file.set_modified(SystemTime::now());
+            return now.map_err(|e| self.failed("writing to", &e));
+        }
+        self.set_length(length | DEAD)
+    }
+
+    /// What was left with the lock.
+    pub(crate) fn noted(&self) -> Result<Noted> {
+        let file = self.metadata()?;
+        let since = file.modified().map_err(|e| self.failed("reading", &e))?;
+        Ok(Noted {
+            number: (file.len() % DEAD) as u16,
+            dead_for: (file.len() >= DEAD).then(|| since.elapsed().unwrap_or_default()),
+        })
+    }
+
+    /// The length of the file is all that is ever written: it takes no space of a full disk, and is never half there.
+    fn set_length(&self, length: u64) -> Result<()> {
+        // Even to what it is, that would change the time of the file.
+        if length == self.metadata()?.len() {
+            return Ok(());
+        }
+        let set = self.file.set_len(length);
+        set.map_err(|e| self.failed("writing to", &e))
+    }
+
+    fn metadata(&self) -> Result<Metadata> {
+        self.file.metadata().map_err(|e| self.failed("reading", &e))
+    }
+
+    fn failed(&self, doing: &str, e: &io::Error) -> Error {
+        Error::io(format!("{doing} the lock {}", self.path.display()), e)
     }
 
     /// Moves the locked file to its final name.
@@ -122,6 +170,13 @@ impl FileLock {
             .map_err(|e| Error::io(format!("naming the lock {}", to.display()), &e))?;
         self.path = to.to_owned();
         Ok(())
+    }
+
+    /// Unlocks, and leaves what there was before.
+    pub(crate) fn give_back(self) {
+        if self.new {
+            self.remove();
+        }
     }
 
     /// Unlocks, and removes the file first, so that locks do not pile up.
@@ -174,6 +229,33 @@ mod tests {
             }
         });
         assert_eq!((total.into_inner(), path.exists()), (800, false));
+    }
+
+    #[test]
+    fn what_is_noted_with_a_lock_is_read_by_the_next_holder() {
+        let path = path("noted");
+        let take = || FileLock::try_take(&path).expect("a try").expect("the lock");
+        let read = || take().noted().expect("a note");
+        assert_eq!((read().number, read().dead_for), (0, None));
+        take().note(u16::MAX).expect("noted");
+        assert_eq!((read().number, read().dead_for), (65_535, None));
+        take().note_dead(false).expect("noted");
+        let hour = Duration::from_secs(3600);
+        let ago = SystemTime::now() - hour;
+        take().file.set_modified(ago).expect("back");
+        take().note_dead(false).expect("noted before");
+        assert_eq!(read().number, 65_535);
+        assert!(read().dead_for >= Some(hour));
+        take().note_dead(true).expect("once more");
+        assert!(read().dead_for < Some(hour));
+        take().give_back();
+        assert_eq!(read().number, 65_535, "it was there before");
+        // Who builds next begins anew.
+        take().note(1).expect("noted");
+        assert_eq!((read().number, read().dead_for), (1, None));
+        take().remove();
+        take().give_back();
+        assert!(!path.exists());
     }
 
     #[test]

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -19,6 +21,10 @@ use crate::wait::Wait;
 
 /// How many steps' leftovers are removed at once: the engine takes its time for each, whoever asks.
 const AT_ONCE: usize = 8;
+
+/// How long the engine may be finishing what a killed process asked it for, a commit at the longest. The file of its lock stays for
+/// that time after anything was there last, and whoever opens the root looks again.
+const LATE: Duration = Duration::from_secs(10 * 60);
 
 /// What a purge removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,7 +73,7 @@ fn run(site: &Arc<Site>, caches: &Caches, tags: bool) -> Result<Purged> {
         step_tags(site, &mut steps)?;
     }
     build_locks(&site.paths.builds(), &mut steps)?;
-    let (containers, images) = remove_steps(site, &steps);
+    let (containers, images) = remove_steps(site, steps);
     let volumes = caches.purge(site)?;
     session::sweep(&site.paths.sessions())?;
     Ok(Purged {
@@ -129,31 +135,56 @@ fn build_locks(folder: &Path, steps: &mut BTreeMap<String, Left>) -> Result<()> 
     Ok(())
 }
 
+/// What several threads work on together. (Not scoped ones: a scope leaves something with the thread that opens it, which tools
+/// that look for leaks complain of.)
+struct Work {
+    site: Arc<Site>,
+    steps: Vec<(String, Left)>,
+    next: AtomicUsize,
+    containers: AtomicU64,
+    tags: AtomicU64,
+}
+
 /// Gives how many containers and tags went.
-fn remove_steps(site: &Site, steps: &BTreeMap<String, Left>) -> (u64, u64) {
-    let (containers, tags) = (AtomicU64::new(0), AtomicU64::new(0));
-    let steps: Vec<_> = steps.iter().collect();
-    let next = AtomicUsize::new(0);
-    let work = || {
-        while let Some((id, left)) = steps.get(next.fetch_add(1, Ordering::Relaxed)) {
-            match remove_step(site, id, left) {
-                Ok(gone) => {
-                    containers.fetch_add(gone.0, Ordering::Relaxed);
-                    tags.fetch_add(gone.1, Ordering::Relaxed);
+fn remove_steps(site: &Arc<Site>, steps: BTreeMap<String, Left>) -> (u64, u64) {
+    let work = Arc::new(Work {
+        site: Arc::clone(site),
+        steps: steps.into_iter().collect(),
+        next: AtomicUsize::new(0),
+        containers: AtomicU64::new(0),
+        tags: AtomicU64::new(0),
+    });
+    let spawn = || {
+        let work = Arc::clone(&work);
+        let named = thread::Builder::new().name(String::from("docker-store"));
+        named.spawn(move || work.run()).ok()
+    };
+    // Where no thread can be had, this one does it all.
+    let others: Vec<_> = (1..work.steps.len().min(AT_ONCE))
+        .map_while(|_| spawn())
+        .collect();
+    work.run();
+    for other in others {
+        if let Err(panic) = other.join() {
+            resume_unwind(panic);
+        }
+    }
+    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    (read(&work.containers), read(&work.tags))
+}
+
+impl Work {
+    fn run(&self) {
+        while let Some((id, left)) = self.steps.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            match remove_step(&self.site, id, left) {
+                Ok((containers, tags)) => {
+                    self.containers.fetch_add(containers, Ordering::Relaxed);
+                    self.tags.fetch_add(tags, Ordering::Relaxed);
                 }
                 Err(e) => log::warn!("purging: {e}; left for the next purge"),
             }
         }
-    };
-    thread::scope(|scope| {
-        for _ in 1..steps.len().min(AT_ONCE) {
-            // Where no thread can be had, this one does it all.
-            let named = thread::Builder::new().name(String::from("docker-store"));
-            let _ = named.spawn_scoped(scope, work);
-        }
-        work();
-    });
-    (containers.into_inner(), tags.into_inner())
+    }
 }
 
 /// Removes what is left of a step, unless somebody builds that id.
@@ -161,10 +192,11 @@ fn remove_step(site: &Site, id: &str, left: &Left) -> Result<(u64, u64)> {
     let Some(lock) = FileLock::try_take(&site.paths.build_lock(id))? else {
         return Ok((0, 0));
     };
+    let noted = lock.noted()?;
     let mut tags = left.tags.clone();
     if let Ok(id) = site.names.id(id) {
         tags.push(site.names.further_tmp_image(&id, "latest"));
-        tags.extend((1..=lock.noted()?).map(|n| site.names.further_tmp_image(&id, n)));
+        tags.extend((1..=noted.number).map(|n| site.names.further_tmp_image(&id, n)));
     }
     tags.sort();
     tags.dedup();
@@ -176,13 +208,13 @@ fn remove_step(site: &Site, id: &str, left: &Left) -> Result<(u64, u64)> {
         .iter()
         .map(|tag| tell(site.engine.remove_image(tag, Wait::forever())))
         .collect();
-    // The engine may be finishing what a killed process asked for. So the file stays until there is nothing to remove.
-    if containers
+    let nothing = containers
         .iter()
         .chain(&tags)
-        .all(|gone| *gone == Some(false))
-    {
-        lock.remove();
+        .all(|gone| *gone == Some(false));
+    match noted.dead_for {
+        Some(time) if nothing && time >= LATE => lock.remove(),
+        _ => lock.note_dead(!nothing)?,
     }
     let count = |gone: &[Option<bool>]| gone.iter().filter(|gone| **gone == Some(true)).count();
     Ok((count(&containers) as u64, count(&tags) as u64))

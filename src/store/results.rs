@@ -87,7 +87,7 @@ pub(crate) fn delete(site: &Site, id: &str) -> Result<bool> {
         Err(_) => Ok(()),
     };
     if let Some(lock) = lock {
-        lock.remove();
+        lock.give_back();
     }
     let removed = removed?;
     log.map(|()| removed)

@@ -47,9 +47,9 @@ struct Open {
     /// What the step has come to, once it has begun with something.
     image: Option<Current>,
     container: Option<Made>,
-    /// Tags that the step holds beside its first, and how many it ever had.
+    /// Tags that the step holds beside its first, and how many there ever were.
     further: Vec<String>,
-    tags: u32,
+    tags: u16,
     failed: bool,
     /// Whether the engine was cut off in something that it may still finish.
     cut_off: bool,
@@ -83,13 +83,18 @@ impl Step {
         limits: Limits,
     ) -> Result<Self> {
         let log = LogFile::of(&site.paths, &id);
+        // A step of this id that was killed may have left some. They end with this one.
+        let tags = lock.noted()?.number;
+        lock.note(tags)?;
+        let further = (1..=tags).map(|n| site.names.further_tmp_image(&id, n));
+        let further = further.collect();
         let open = Open {
             lock,
             log,
             image: None,
             container: None,
-            further: Vec::new(),
-            tags: 0,
+            further,
+            tags,
             failed: false,
             cut_off: false,
         };
@@ -287,7 +292,10 @@ impl Open {
     /// A tag that the step has not had yet. What an engine loads or imports must not take over one in use: the image before
     /// would be left without a name, and nobody would find it again.
     fn new_tag(&mut self, step: &Surroundings<'_>) -> Result<String> {
-        self.tags += 1;
+        self.tags = self
+            .tags
+            .checked_add(1)
+            .ok_or_else(|| Error::new(ErrorKind::Conflict, "the step has had too many images"))?;
         // For a purge, which would not find it without a look at every image that the engine has.
         self.lock.note(self.tags)?;
         let tag = step.site.names.further_tmp_image(step.id, self.tags);
