@@ -23,7 +23,7 @@ USERLAND := target/base/userland.tar
 ZLIB := target/base/zlib
 ENGINE := scripts/engine run --
 
-.PHONY: build library help demo demo-real test test-ocaml test-quick test-real header msrv lint bench bench-quick bench-caches install uninstall clean toolchain
+.PHONY: build library help demo demo-real examples test test-ocaml test-quick test-real header msrv lint bench bench-quick bench-caches install uninstall clean toolchain
 
 build: library
 	@echo
@@ -41,6 +41,7 @@ help:
 	@echo 'make             build the library, shared and static (docker-store $(VERSION))'
 	@echo 'make demo        a C program builds with it; once more, and all is found as done'
 	@echo 'make demo-real   a C program compiles a real C project in containers, with a compiler cache'
+	@echo 'make examples    compile examples/c, to start from, into $(TARGET)/c'
 	@echo 'make test        all tests; an engine is started if none answers'
 	@echo 'make test-ocaml  the tests of the OCaml bindings (installs OCaml where it can)'
 	@echo 'make test-quick  the tests that need no engine'
@@ -66,10 +67,12 @@ demo: $(TARGET)/c/demo $(BUSYBOX)
 demo-real: $(TARGET)/c/demo_real $(USERLAND) $(ZLIB)
 	$(ENGINE) $(TARGET)/c/demo_real target/demo-store $(USERLAND) $(ZLIB) target/demo-real
 
+examples: $(patsubst examples/c/%.c,$(TARGET)/c/%,$(wildcard examples/c/*.c))
+
 # Linked each time: only cargo knows whether the library has changed.
 $(TARGET)/c/%: examples/c/%.c include/docker_store.h library
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -Iinclude -o $@ $< $(STATIC) $(STATIC_LIBS)
+	$(CC) $(CFLAGS) -pthread -Iinclude -o $@ $< $(STATIC) $(STATIC_LIBS)
 
 $(BUSYBOX):
 	scripts/base busybox $@
