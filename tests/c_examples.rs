@@ -4,13 +4,14 @@
 mod abi;
 mod common;
 
+use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use abi::{Folder, Linked, compile, run, valgrind};
-use common::{Root, base_tar, until};
+use common::{Root, base_tar, begin, sh, until};
 
 /// An example that is compiled.
 struct Example {
@@ -46,6 +47,13 @@ impl Example {
         }
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
+    }
+
+    fn follow(&self, root: &Root, id: &str) -> Child {
+        let mut command = self.command();
+        command.arg(&root.path).arg(id);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("follow")
     }
 }
 
@@ -184,4 +192,90 @@ fn parallel_ends_at_once_by_ctrl_c_and_builds_when_run_again() {
         let said = run(&mut parallel.parallel(root, &jobs));
         assert!(said.contains("2 built, 1 there before"), "{said}");
     });
+}
+
+/// Twenty lines in two seconds.
+const TALKS: &str = "for i in $(seq 20); do echo line $i; sleep 0.1; done; ";
+
+fn lines() -> String {
+    (1..=20).map(|n| format!("line {n}\n")).collect()
+}
+
+/// Builds `id` with a script that says twenty lines and then does `last`; whether that made a result.
+fn talk(root: &Root, id: &str, last: &str) -> bool {
+    let store = root.open_with_base();
+    let mut step = begin(&store, "base", id);
+    let built = step.run(&sh(&format!("{TALKS}{last}"))).is_ok();
+    match built {
+        true => step.commit().expect("a commit"),
+        false => step.abort().expect("aborted"),
+    }
+    store.close().expect("closed");
+    built
+}
+
+#[test]
+fn follow_shows_each_line_once_while_it_is_written_and_ends_with_the_build() {
+    each_way("follow", "follow", |follow, root| {
+        for (id, last, status) in [("good", "true", 0), ("bad", "exit 3", 1)] {
+            // Before there is any log; the opened store is its own.
+            let mut early = follow.follow(root, id);
+            let sessions = root.path.join(".store/sessions");
+            until("the store is open", || {
+                fs::read_dir(&sessions).expect("sessions").count() == 1
+            });
+            thread::scope(|scope| {
+                let build = scope.spawn(|| talk(root, id, last));
+                let mut shown = BufReader::new(early.stdout.take().expect("its output"));
+                let mut first = String::new();
+                shown.read_line(&mut first).expect("a line");
+                assert!(!build.is_finished(), "shown when it was over");
+                assert_eq!(first, "line 1\n");
+                let middle = follow.follow(root, id);
+                let mut rest = String::new();
+                shown.read_to_string(&mut rest).expect("the rest");
+                assert_eq!(first + &rest, lines());
+                assert_eq!(end(early).0, Some(status));
+                let (ended, out, err) = end(middle);
+                assert_eq!((ended, out), (Some(status), lines()), "{err}");
+                assert_eq!(build.join().expect("no panic"), status == 0);
+            });
+            // One that has ended is shown whole, and looking at it changes nothing.
+            for _ in 0..2 {
+                let (ended, out, err) = end(follow.follow(root, id));
+                assert_eq!((ended, out), (Some(status), lines()), "{err}");
+            }
+        }
+    });
+}
+
+#[test]
+fn follow_ends_when_the_builder_is_killed() {
+    let folder = Folder::new("follow-killed");
+    let root = Root::new("follow-killed");
+    let parallel = Example::new("parallel", Linked::Shared, &folder);
+    let follow = Example::new("follow", Linked::Shared, &folder);
+    let mut command = parallel.parallel(&root, &["job", "base", "echo begun; sleep 100"]);
+    let mut builder = command.spawn().expect("parallel");
+    let job = || {
+        let logs = fs::read_dir(root.path.join("logs")).expect("logs");
+        let mut names = logs.map(|log| log.expect("a log").file_name());
+        names.find_map(|name| {
+            let id = name.to_str()?.strip_suffix(".log")?;
+            id.starts_with("job-").then(|| id.to_owned())
+        })
+    };
+    until("the job has begun", || job().is_some());
+    let mut follower = follow.follow(&root, &job().expect("a job"));
+    let mut shown = BufReader::new(follower.stdout.take().expect("its output"));
+    let mut out = String::new();
+    shown.read_line(&mut out).expect("a line");
+    assert_eq!(out, "begun\n");
+    builder.kill().expect("killed");
+    builder.wait().expect("its end");
+    shown.read_to_string(&mut out).expect("the rest");
+    let (status, _, err) = end(follower);
+    assert_eq!((status, out.as_str()), (Some(1), "begun\n"), "{err}");
+    root.open().close().expect("closed");
+    assert_eq!(root.leftovers_beside_caches(), Vec::<String>::new());
 }
