@@ -1,8 +1,12 @@
 //! What `make install` puts in place serves a C program by pkg-config alone and by CMake alone, and `make uninstall` takes it
 //! all away.
 
+mod abi;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use abi::{Folder, run};
 
 /// Says what it linked to: the version the header has and the version that runs.
 const PROGRAM: &str = r#"
@@ -16,23 +20,18 @@ int main(void)
 "#;
 
 /// An installation below a new directory.
-struct Installed(PathBuf);
+struct Installed(Folder);
 
 impl Installed {
     fn new(name: &str) -> Self {
-        let place = std::env::temp_dir().join(format!(
-            "docker-store-install-{}-{name}",
-            std::process::id()
-        ));
-        std::fs::create_dir(&place).expect("a new directory");
-        let installed = Installed(place);
+        let installed = Installed(Folder::new(&format!("install-{name}")));
         installed.make("install");
         std::fs::write(installed.path("main.c"), PROGRAM).expect("written");
         installed
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.0.file(name)
     }
 
     fn make(&self, target: &str) {
@@ -46,38 +45,17 @@ impl Installed {
 
     /// Runs what was built, with the installed shared library in reach.
     fn says(&self, program: &Path) -> String {
-        run(Command::new(program).env("LD_LIBRARY_PATH", self.path("usr/lib")))
+        let said = run(Command::new(program).env("LD_LIBRARY_PATH", self.path("usr/lib")));
+        said.trim().to_owned()
     }
-}
-
-impl Drop for Installed {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Runs a command that must succeed, and gives what it printed.
-fn run(command: &mut Command) -> String {
-    let output = command
-        .output()
-        .unwrap_or_else(|e| panic!("{command:?}: {e}"));
-    let (out, err) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    assert!(
-        output.status.success(),
-        "{command:?}: {}\n{out}\n{err}",
-        output.status
-    );
-    out.trim().to_owned()
 }
 
 fn shell(script: &str, at: &Installed) -> String {
-    run(Command::new("sh")
+    let said = run(Command::new("sh")
         .args(["-ec", script])
-        .current_dir(&at.0)
-        .env("PKG_CONFIG_PATH", at.path("usr/lib/pkgconfig")))
+        .current_dir(at.path(""))
+        .env("PKG_CONFIG_PATH", at.path("usr/lib/pkgconfig")));
+    said.trim().to_owned()
 }
 
 fn version() -> String {
@@ -86,30 +64,26 @@ fn version() -> String {
 
 #[test]
 fn pkg_config_alone_links_the_shared_and_the_static_library() {
-    let at = Installed::new("pkg-config");
+    let at = &Installed::new("pkg-config");
     shell(
         "cc -Wall -Wextra -Wpedantic -Werror main.c $(pkg-config --cflags --libs docker_store) -o shared",
-        &at,
+        at,
     );
     assert_eq!(at.says(&at.path("shared")), version());
-    let needed = shell("readelf -d shared", &at);
-    let abi = env!("CARGO_PKG_VERSION")
-        .rsplit_once('.')
-        .expect("three numbers")
-        .0;
+    let needed = shell("readelf -d shared", at);
     assert!(
-        needed.contains(&format!("[libdocker_store.so.{abi}]")),
+        needed.contains(&format!("[libdocker_store.so.{}]", abi::abi())),
         "{needed}"
     );
     // With no shared library about, the static one and what it needs.
-    shell("rm usr/lib/libdocker_store.so*", &at);
+    shell("rm usr/lib/libdocker_store.so*", at);
     shell(
         "cc -Wall -Werror main.c $(pkg-config --cflags --static --libs docker_store) -o static",
-        &at,
+        at,
     );
     assert_eq!(at.says(&at.path("static")), version());
     assert_eq!(
-        shell("pkg-config --modversion docker_store", &at),
+        shell("pkg-config --modversion docker_store", at),
         env!("CARGO_PKG_VERSION")
     );
 }
