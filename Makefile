@@ -16,7 +16,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 STATIC := $(TARGET)/release/libdocker_store.a
 SHARED := $(TARGET)/release/libdocker_store.so
 # What Rust's standard library needs of the system, for who links the static library.
-STATIC_LIBS := -lpthread -ldl -lm -lgcc_s -lc
+STATIC_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 
 BUSYBOX := target/base/busybox.tar
 USERLAND := target/base/userland.tar

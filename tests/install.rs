@@ -3,6 +3,7 @@
 
 mod abi;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -125,4 +126,27 @@ fn uninstalling_takes_away_every_file() {
     assert!(shell("find usr -type f -o -type l", &at).lines().count() >= 8);
     at.make("uninstall");
     assert_eq!(shell("find usr -type f -o -type l", &at), "");
+}
+
+/// A static library made of the library that these tests use: for it, rustc tells what all that is in it asks for.
+#[test]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn the_documented_libraries_are_those_that_rust_asks_for() {
+    let folder = Folder::new("static-libs");
+    let library = abi::library("rlib");
+    std::fs::write(folder.file("all.rs"), "pub use docker_store;\n").expect("written");
+    let mut rustc = Command::new("rustc");
+    rustc
+        .args(["--edition", "2024", "--crate-type", "staticlib", "all.rs"])
+        .arg(format!("--extern=docker_store={}", library.display()))
+        .arg("-L")
+        .arg(library.parent().expect("its folder"))
+        .arg("--print=native-static-libs=asked")
+        .current_dir(folder.file(""));
+    run(&mut rustc);
+    let asked = std::fs::read_to_string(folder.file("asked")).expect("the list");
+    let asked: BTreeSet<&str> = asked.split_whitespace().collect();
+    let documented = abi::static_libs();
+    let documented: BTreeSet<&str> = documented.iter().map(String::as_str).collect();
+    assert_eq!(documented, asked, "STATIC_LIBS of the Makefile");
 }

@@ -174,7 +174,7 @@ pub fn library(suffix: &str) -> PathBuf {
 }
 
 /// What the Makefile says the static library needs.
-fn static_libs() -> Vec<String> {
+pub fn static_libs() -> Vec<String> {
     let makefile = fs::read_to_string(root().join("Makefile")).expect("the Makefile");
     let line = makefile
         .lines()
