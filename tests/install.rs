@@ -1,9 +1,10 @@
 //! What `make install` puts in place serves a C program by pkg-config alone and by CMake alone, and `make uninstall` takes it
-//! all away.
+//! all away. What `cargo cinstall` puts in place is the same, without the CMake files.
 
 mod abi;
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -25,8 +26,13 @@ struct Installed(Folder);
 
 impl Installed {
     fn new(name: &str) -> Self {
-        let installed = Installed(Folder::new(&format!("install-{name}")));
+        let installed = Installed::nothing(name);
         installed.make("install");
+        installed
+    }
+
+    fn nothing(name: &str) -> Self {
+        let installed = Installed(Folder::new(&format!("install-{name}")));
         std::fs::write(installed.path("main.c"), PROGRAM).expect("written");
         installed
     }
@@ -42,6 +48,26 @@ impl Installed {
         make.args(["-s", "-C", env!("CARGO_MANIFEST_DIR"), target, &prefix])
             .env_remove("MAKEFLAGS");
         run(&mut make);
+    }
+
+    /// The same by cargo-c, which compiles it for itself. `false`: there is no cargo-c.
+    fn cinstall(&self) -> bool {
+        let mut cargo = Command::new(env!("CARGO"));
+        let there = cargo.args(["cinstall", "--version"]).output();
+        if !there.is_ok_and(|output| output.status.success()) {
+            return false;
+        }
+        let (target, usr) = (env!("CARGO_TARGET_TMPDIR"), self.path("usr"));
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo
+            .args(["cinstall", "--locked", "--debug", "--target-dir", target])
+            .arg("--prefix")
+            .arg(&usr)
+            .arg("--libdir")
+            .arg(usr.join("lib"))
+            .current_dir(env!("CARGO_MANIFEST_DIR"));
+        run(&mut cargo);
+        true
     }
 
     /// Runs what was built, with the installed shared library in reach.
@@ -65,7 +91,10 @@ fn version() -> String {
 
 #[test]
 fn pkg_config_alone_links_the_shared_and_the_static_library() {
-    let at = &Installed::new("pkg-config");
+    by_pkg_config(&Installed::new("pkg-config"));
+}
+
+fn by_pkg_config(at: &Installed) {
     shell(
         "cc -Wall -Wextra -Wpedantic -Werror main.c $(pkg-config --cflags --libs docker_store) -o shared",
         at,
@@ -126,6 +155,38 @@ fn uninstalling_takes_away_every_file() {
     assert!(shell("find usr -type f -o -type l", &at).lines().count() >= 8);
     at.make("uninstall");
     assert_eq!(shell("find usr -type f -o -type l", &at), "");
+}
+
+#[test]
+fn cargo_c_installs_the_same() {
+    let (by_make, by_cargo) = (Installed::new("by-make"), Installed::nothing("by-cargo"));
+    if !by_cargo.cinstall() {
+        // Past the capture of a test that passes.
+        let _ = writeln!(
+            std::io::stderr(),
+            "there is no `cargo cinstall`: what it would install was not tried"
+        );
+        return;
+    }
+    for same in [
+        "find usr -type f -o -type l | grep -v cmake | sort",
+        "readelf -d usr/lib/libdocker_store.so | grep SONAME",
+        "nm -D --defined-only --format=posix usr/lib/libdocker_store.so | cut -d' ' -f1 | sort",
+        "cat usr/include/docker_store.h",
+        "pkg-config --modversion docker_store",
+    ] {
+        assert_eq!(shell(same, &by_cargo), shell(same, &by_make), "{same}");
+    }
+    for flags in ["--cflags", "--libs", "--static --libs"] {
+        let of = |at: &Installed| {
+            let flags = shell(&format!("pkg-config {flags} docker_store"), at);
+            // Each is in a place of its own, and libraries may come in another order.
+            let flags = flags.replace(&at.path("").display().to_string(), "/");
+            flags.split(' ').map(str::to_owned).collect::<BTreeSet<_>>()
+        };
+        assert_eq!(of(&by_cargo), of(&by_make), "{flags}");
+    }
+    by_pkg_config(&by_cargo);
 }
 
 /// A static library made of the library that these tests use: for it, rustc tells what all that is in it asks for.
