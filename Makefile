@@ -23,7 +23,7 @@ USERLAND := target/base/userland.tar
 ZLIB := target/base/zlib
 ENGINE := scripts/engine run --
 
-.PHONY: build library help demo demo-real examples test test-ocaml test-quick test-real header msrv lint bench bench-quick bench-caches install uninstall clean toolchain
+.PHONY: build library help demo demo-real examples test test-ocaml test-quick miri test-real header msrv lint bench bench-quick bench-caches install uninstall clean toolchain
 
 build: library
 	@echo
@@ -45,6 +45,7 @@ help:
 	@echo 'make test        all tests; an engine is started if none answers'
 	@echo 'make test-ocaml  the tests of the OCaml bindings (installs OCaml where it can)'
 	@echo 'make test-quick  the tests that need no engine'
+	@echo 'make miri        the tests of the C boundary under miri (needs nightly Rust with miri)'
 	@echo 'make test-real   the test that compiles a real C project (some minutes)'
 	@echo 'make lint        formatting and lints'
 	@echo 'make msrv        check that the oldest Rust we promise builds it (root, Debian)'
@@ -97,6 +98,12 @@ test-ocaml: library $(BUSYBOX)
 
 test-quick: toolchain
 	$(CARGO) test $(CARGOFLAGS) --lib
+
+# Of the C boundary only: what talks to an engine or touches files, miri cannot run. Locks of a dependency keep pointers in numbers.
+MIRI ?= $(CARGO) +nightly miri
+miri: toolchain
+	@$(MIRI) --version >/dev/null 2>&1 || { echo 'make: there is no miri, which is a part of nightly Rust: rustup toolchain install nightly --component miri' >&2; exit 1; }
+	MIRIFLAGS=-Zmiri-permissive-provenance $(MIRI) test $(CARGOFLAGS) --lib capi::
 
 test-real: library $(BUSYBOX) $(USERLAND) $(ZLIB)
 	DOCKER_STORE_TEST_REAL=1 DOCKER_STORE_TEST_BASE='$(abspath $(BUSYBOX))' \
