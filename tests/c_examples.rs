@@ -4,8 +4,7 @@
 mod abi;
 mod common;
 
-use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
@@ -49,11 +48,13 @@ impl Example {
         command
     }
 
-    fn follow(&self, root: &Root, id: &str) -> Child {
+    /// Starts `follow`, which writes to a file that is named after `who`.
+    fn follow(&self, root: &Root, id: &str, who: &str) -> (Child, PathBuf) {
+        let shown = self.file.with_extension(who);
         let mut command = self.command();
-        command.arg(&root.path).arg(id);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().expect("follow")
+        command.arg(&root.path).arg(id).stderr(Stdio::piped());
+        command.stdout(fs::File::create(&shown).expect("a file"));
+        (command.spawn().expect("follow"), shown)
     }
 }
 
@@ -72,8 +73,17 @@ fn each_way(name: &str, test: &str, promise: impl Fn(&Example, &Root) + Sync) {
     });
 }
 
-/// How a program ended: its status and what it said.
-fn end(child: Child) -> (Option<i32>, String, String) {
+/// How a program ended: its status and what it said. One that does not end is killed.
+fn end(mut child: Child) -> (Option<i32>, String, String) {
+    let began = Instant::now();
+    while child.try_wait().expect("its state").is_none() {
+        if began.elapsed() > Duration::from_secs(60) {
+            child.kill().expect("killed");
+            child.wait().expect("its end");
+            panic!("still running after a minute");
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
     let output = child.wait_with_output().expect("its end");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     (
@@ -81,6 +91,17 @@ fn end(child: Child) -> (Option<i32>, String, String) {
         text(output.stdout),
         text(output.stderr),
     )
+}
+
+/// What a program says that must succeed.
+fn said(command: &mut Command) -> String {
+    let (status, out, err) = end(command.spawn().expect("started"));
+    assert_eq!(status, Some(0), "{out}{err}");
+    out
+}
+
+fn read(file: &Path) -> String {
+    fs::read_to_string(file).expect("what was shown")
 }
 
 /// The first words of the lines of `parallel`, each up to the digest in a job's id.
@@ -124,7 +145,7 @@ fn parallel_builds_every_job_once_and_finds_them_again() {
             ("built     ", "6 built, 0 there before"),
             ("was there ", "0 built, 6 there before"),
         ] {
-            let said = run(&mut parallel.parallel(root, &[]));
+            let said = said(&mut parallel.parallel(root, &[]));
             let last = format!("\n6 jobs: {counts}, 0 cancelled, 0 failed\n");
             assert!(said.ends_with(&last), "{said}");
             let jobs = ["base", "docs", "left", "program", "right", "tools"];
@@ -141,11 +162,9 @@ fn parallel_ends_all_jobs_when_one_fails() {
             ["bad", "base", "echo looked; sleep 1; exit 3"],
             ["after", "bad", "true"],
         ];
-        let began = Instant::now();
         let child = parallel.parallel(root, &jobs.concat()).spawn();
         let (status, out, err) = end(child.expect("parallel"));
         assert_eq!(status, Some(1), "{out}{err}");
-        assert!(began.elapsed() < Duration::from_secs(60), "{out}");
         assert_eq!(
             said_of_jobs(&out),
             [
@@ -189,7 +208,7 @@ fn parallel_ends_at_once_by_ctrl_c_and_builds_when_run_again() {
         assert_eq!(root.leftovers_beside_caches(), Vec::<String>::new());
         assert_eq!(results(root), ["base"]);
 
-        let said = run(&mut parallel.parallel(root, &jobs));
+        let said = said(&mut parallel.parallel(root, &jobs));
         assert!(said.contains("2 built, 1 there before"), "{said}");
     });
 }
@@ -218,32 +237,28 @@ fn talk(root: &Root, id: &str, last: &str) -> bool {
 fn follow_shows_each_line_once_while_it_is_written_and_ends_with_the_build() {
     each_way("follow", "follow", |follow, root| {
         for (id, last, status) in [("good", "true", 0), ("bad", "exit 3", 1)] {
-            // Before there is any log; the opened store is its own.
-            let mut early = follow.follow(root, id);
+            // Before there is any log: the store that is open is its own.
+            let (early, shown) = follow.follow(root, id, "early");
             let sessions = root.path.join(".store/sessions");
             until("the store is open", || {
                 fs::read_dir(&sessions).expect("sessions").count() == 1
             });
             thread::scope(|scope| {
                 let build = scope.spawn(|| talk(root, id, last));
-                let mut shown = BufReader::new(early.stdout.take().expect("its output"));
-                let mut first = String::new();
-                shown.read_line(&mut first).expect("a line");
+                until("a line is shown", || !read(&shown).is_empty());
                 assert!(!build.is_finished(), "shown when it was over");
-                assert_eq!(first, "line 1\n");
-                let middle = follow.follow(root, id);
-                let mut rest = String::new();
-                shown.read_to_string(&mut rest).expect("the rest");
-                assert_eq!(first + &rest, lines());
-                assert_eq!(end(early).0, Some(status));
-                let (ended, out, err) = end(middle);
-                assert_eq!((ended, out), (Some(status), lines()), "{err}");
+                let (middle, shown_later) = follow.follow(root, id, "middle");
+                for (follower, shown) in [(early, shown), (middle, shown_later)] {
+                    let (ended, _, err) = end(follower);
+                    assert_eq!((ended, read(&shown)), (Some(status), lines()), "{err}");
+                }
                 assert_eq!(build.join().expect("no panic"), status == 0);
             });
             // One that has ended is shown whole, and looking at it changes nothing.
             for _ in 0..2 {
-                let (ended, out, err) = end(follow.follow(root, id));
-                assert_eq!((ended, out), (Some(status), lines()), "{err}");
+                let (late, shown) = follow.follow(root, id, "late");
+                let (ended, _, err) = end(late);
+                assert_eq!((ended, read(&shown)), (Some(status), lines()), "{err}");
             }
         }
     });
@@ -266,16 +281,16 @@ fn follow_ends_when_the_builder_is_killed() {
         })
     };
     until("the job has begun", || job().is_some());
-    let mut follower = follow.follow(&root, &job().expect("a job"));
-    let mut shown = BufReader::new(follower.stdout.take().expect("its output"));
-    let mut out = String::new();
-    shown.read_line(&mut out).expect("a line");
-    assert_eq!(out, "begun\n");
+    let (follower, shown) = follow.follow(&root, &job().expect("a job"), "follower");
+    until("a line is shown", || read(&shown) == "begun\n");
     builder.kill().expect("killed");
     builder.wait().expect("its end");
-    shown.read_to_string(&mut out).expect("the rest");
     let (status, _, err) = end(follower);
-    assert_eq!((status, out.as_str()), (Some(1), "begun\n"), "{err}");
+    assert_eq!(
+        (status, read(&shown).as_str()),
+        (Some(1), "begun\n"),
+        "{err}"
+    );
     root.open().close().expect("closed");
     assert_eq!(root.leftovers_beside_caches(), Vec::<String>::new());
 }
