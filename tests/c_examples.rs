@@ -213,14 +213,14 @@ fn parallel_ends_at_once_by_ctrl_c_and_builds_when_run_again() {
     });
 }
 
-/// Twenty lines in two seconds.
-const TALKS: &str = "for i in $(seq 20); do echo line $i; sleep 0.1; done; ";
+/// Twenty lines in two seconds, and after a while of silence one more, in the last moment.
+const TALKS: &str = "for i in $(seq 20); do echo line $i; sleep 0.1; done; sleep 2; echo line 21; ";
 
 fn lines() -> String {
-    (1..=20).map(|n| format!("line {n}\n")).collect()
+    (1..=21).map(|n| format!("line {n}\n")).collect()
 }
 
-/// Builds `id` with a script that says twenty lines and then does `last`; whether that made a result.
+/// Builds `id` with a script that says its lines and then does `last`; whether that made a result.
 fn talk(root: &Root, id: &str, last: &str) -> bool {
     let store = root.open_with_base();
     let mut step = begin(&store, "base", id);
