@@ -16,14 +16,14 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 STATIC := $(TARGET)/release/libdocker_store.a
 SHARED := $(TARGET)/release/libdocker_store.so
 # What Rust's standard library needs of the system, for who links the static library.
-STATIC_LIBS := -lpthread -ldl -lm -lgcc_s -lc
+STATIC_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 
 BUSYBOX := target/base/busybox.tar
 USERLAND := target/base/userland.tar
 ZLIB := target/base/zlib
 ENGINE := scripts/engine run --
 
-.PHONY: build library help demo demo-real test test-ocaml test-quick test-real header msrv lint bench bench-quick bench-caches install uninstall clean toolchain
+.PHONY: build library help demo demo-real examples test test-ocaml test-quick miri test-real header msrv lint bench bench-quick bench-caches install uninstall clean toolchain
 
 build: library
 	@echo
@@ -41,9 +41,11 @@ help:
 	@echo 'make             build the library, shared and static (docker-store $(VERSION))'
 	@echo 'make demo        a C program builds with it; once more, and all is found as done'
 	@echo 'make demo-real   a C program compiles a real C project in containers, with a compiler cache'
+	@echo 'make examples    compile examples/c, to start from, into $(TARGET)/c'
 	@echo 'make test        all tests; an engine is started if none answers'
 	@echo 'make test-ocaml  those of the OCaml bindings alone (installs OCaml where it can)'
 	@echo 'make test-quick  the tests that need no engine'
+	@echo 'make miri        the tests of the C boundary under miri (needs nightly Rust with miri)'
 	@echo 'make test-real   the test that compiles a real C project (some minutes)'
 	@echo 'make lint        formatting and lints'
 	@echo 'make msrv        check that the oldest Rust we promise builds it (root, Debian)'
@@ -66,10 +68,12 @@ demo: $(TARGET)/c/demo $(BUSYBOX)
 demo-real: $(TARGET)/c/demo_real $(USERLAND) $(ZLIB)
 	$(ENGINE) $(TARGET)/c/demo_real target/demo-store $(USERLAND) $(ZLIB) target/demo-real
 
+examples: $(patsubst examples/c/%.c,$(TARGET)/c/%,$(wildcard examples/c/*.c))
+
 # Linked each time: only cargo knows whether the library has changed.
 $(TARGET)/c/%: examples/c/%.c include/docker_store.h library
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -Iinclude -o $@ $< $(STATIC) $(STATIC_LIBS)
+	$(CC) $(CFLAGS) -pthread -Iinclude -o $@ $< $(STATIC) $(STATIC_LIBS)
 
 $(BUSYBOX):
 	scripts/base busybox $@
@@ -95,6 +99,12 @@ test-ocaml: library $(BUSYBOX)
 
 test-quick: toolchain
 	$(CARGO) test $(CARGOFLAGS) --lib
+
+# Of the C boundary only: what talks to an engine or touches files, miri cannot run. Locks of a dependency keep pointers in numbers.
+MIRI ?= $(CARGO) +nightly miri
+miri: toolchain
+	@$(MIRI) --version >/dev/null 2>&1 || { echo 'make: there is no miri, which is a part of nightly Rust: rustup toolchain install nightly --component miri' >&2; exit 1; }
+	MIRIFLAGS=-Zmiri-permissive-provenance $(MIRI) test $(CARGOFLAGS) --lib capi::
 
 test-real: library $(BUSYBOX) $(USERLAND) $(ZLIB)
 	DOCKER_STORE_TEST_REAL=1 DOCKER_STORE_TEST_BASE='$(abspath $(BUSYBOX))' \

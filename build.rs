@@ -1,5 +1,5 @@
 //! Gives the shared library its SONAME, which cargo does not: a program asks for the ABI that it was linked to. Below 1.0 each
-//! minor version may break it.
+//! minor version may break it. (cargo-c does the same by the same rule; given twice, it is one.)
 
 use std::env::var;
 

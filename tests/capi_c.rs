@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
-use abi::{Folder, Function, Linked, compile, run};
+use abi::{Folder, Function, Linked, compile, run, valgrind};
 use common::{Root, base_tar};
 
 /// Runs `tests/c/NAME.c` in every way.
@@ -46,21 +46,6 @@ fn in_a_root(name: &str, program: &mut Command) {
     // What was given up in the last moment is the next session's to remove.
     root.open().close().expect("closed");
     assert_eq!(root.leftovers(), Vec::<String>::new());
-}
-
-fn valgrind() -> Command {
-    let found = Command::new("valgrind").arg("--version").output();
-    assert!(
-        found.is_ok(),
-        "valgrind is missing: run the tests by `make test`, or install it"
-    );
-    let mut valgrind = Command::new("valgrind");
-    valgrind.args(["--quiet", "--error-exitcode=99", "--leak-check=full"]);
-    valgrind.args([
-        "--show-leak-kinds=definite,indirect,possible",
-        "--errors-for-leak-kinds=definite,indirect,possible",
-    ]);
-    valgrind
 }
 
 #[test]
@@ -224,30 +209,4 @@ fn numbers_and_sizes_in_c_are_those_of_rust() {
         said, kept,
         "numbers never change; where new ones came, see them, and set UPDATE_ABI=1"
     );
-}
-
-/// The programs that people start from.
-#[test]
-fn the_examples_build_once_and_find_it_again() {
-    let folder = Folder::new("examples");
-    for (name, first, second) in [
-        ("shortest", "built", "was there"),
-        ("demo", "0 hits, 6 built", "6 hits, 0 built"),
-    ] {
-        let file = folder.file(name);
-        compile(
-            &abi::root()
-                .join("examples/c")
-                .join(name)
-                .with_extension("c"),
-            Linked::Shared,
-            &file,
-        );
-        let root = Root::new(name);
-        for expected in [first, second] {
-            let said = run(Command::new(&file).arg(&root.path).arg(base_tar()));
-            assert!(said.trim_end().ends_with(expected), "{said}");
-        }
-        assert_eq!(root.leftovers_beside_caches(), Vec::<String>::new());
-    }
 }

@@ -1,8 +1,14 @@
 //! What `make install` puts in place serves a C program by pkg-config alone and by CMake alone, and `make uninstall` takes it
-//! all away.
+//! all away. What `cargo cinstall` puts in place is the same, without the CMake files.
 
+mod abi;
+
+use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use abi::{Folder, run};
 
 /// Says what it linked to: the version the header has and the version that runs.
 const PROGRAM: &str = r#"
@@ -16,23 +22,23 @@ int main(void)
 "#;
 
 /// An installation below a new directory.
-struct Installed(PathBuf);
+struct Installed(Folder);
 
 impl Installed {
     fn new(name: &str) -> Self {
-        let place = std::env::temp_dir().join(format!(
-            "docker-store-install-{}-{name}",
-            std::process::id()
-        ));
-        std::fs::create_dir(&place).expect("a new directory");
-        let installed = Installed(place);
+        let installed = Installed::nothing(name);
         installed.make("install");
+        installed
+    }
+
+    fn nothing(name: &str) -> Self {
+        let installed = Installed(Folder::new(&format!("install-{name}")));
         std::fs::write(installed.path("main.c"), PROGRAM).expect("written");
         installed
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.0.file(name)
     }
 
     fn make(&self, target: &str) {
@@ -44,40 +50,39 @@ impl Installed {
         run(&mut make);
     }
 
+    /// The same by cargo-c, which compiles it for itself. `false`: there is no cargo-c.
+    fn cinstall(&self) -> bool {
+        let mut cargo = Command::new(env!("CARGO"));
+        let there = cargo.args(["cinstall", "--version"]).output();
+        if !there.is_ok_and(|output| output.status.success()) {
+            return false;
+        }
+        let (target, usr) = (env!("CARGO_TARGET_TMPDIR"), self.path("usr"));
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo
+            .args(["cinstall", "--locked", "--debug", "--target-dir", target])
+            .arg("--prefix")
+            .arg(&usr)
+            .arg("--libdir")
+            .arg(usr.join("lib"))
+            .current_dir(env!("CARGO_MANIFEST_DIR"));
+        run(&mut cargo);
+        true
+    }
+
     /// Runs what was built, with the installed shared library in reach.
     fn says(&self, program: &Path) -> String {
-        run(Command::new(program).env("LD_LIBRARY_PATH", self.path("usr/lib")))
+        let said = run(Command::new(program).env("LD_LIBRARY_PATH", self.path("usr/lib")));
+        said.trim().to_owned()
     }
-}
-
-impl Drop for Installed {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Runs a command that must succeed, and gives what it printed.
-fn run(command: &mut Command) -> String {
-    let output = command
-        .output()
-        .unwrap_or_else(|e| panic!("{command:?}: {e}"));
-    let (out, err) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    assert!(
-        output.status.success(),
-        "{command:?}: {}\n{out}\n{err}",
-        output.status
-    );
-    out.trim().to_owned()
 }
 
 fn shell(script: &str, at: &Installed) -> String {
-    run(Command::new("sh")
+    let said = run(Command::new("sh")
         .args(["-ec", script])
-        .current_dir(&at.0)
-        .env("PKG_CONFIG_PATH", at.path("usr/lib/pkgconfig")))
+        .current_dir(at.path(""))
+        .env("PKG_CONFIG_PATH", at.path("usr/lib/pkgconfig")));
+    said.trim().to_owned()
 }
 
 fn version() -> String {
@@ -86,30 +91,29 @@ fn version() -> String {
 
 #[test]
 fn pkg_config_alone_links_the_shared_and_the_static_library() {
-    let at = Installed::new("pkg-config");
+    by_pkg_config(&Installed::new("pkg-config"));
+}
+
+fn by_pkg_config(at: &Installed) {
     shell(
         "cc -Wall -Wextra -Wpedantic -Werror main.c $(pkg-config --cflags --libs docker_store) -o shared",
-        &at,
+        at,
     );
     assert_eq!(at.says(&at.path("shared")), version());
-    let needed = shell("readelf -d shared", &at);
-    let abi = env!("CARGO_PKG_VERSION")
-        .rsplit_once('.')
-        .expect("three numbers")
-        .0;
+    let needed = shell("readelf -d shared", at);
     assert!(
-        needed.contains(&format!("[libdocker_store.so.{abi}]")),
+        needed.contains(&format!("[libdocker_store.so.{}]", abi::abi())),
         "{needed}"
     );
     // With no shared library about, the static one and what it needs.
-    shell("rm usr/lib/libdocker_store.so*", &at);
+    shell("rm usr/lib/libdocker_store.so*", at);
     shell(
         "cc -Wall -Werror main.c $(pkg-config --cflags --static --libs docker_store) -o static",
-        &at,
+        at,
     );
     assert_eq!(at.says(&at.path("static")), version());
     assert_eq!(
-        shell("pkg-config --modversion docker_store", &at),
+        shell("pkg-config --modversion docker_store", at),
         env!("CARGO_PKG_VERSION")
     );
 }
@@ -151,4 +155,59 @@ fn uninstalling_takes_away_every_file() {
     assert!(shell("find usr -type f -o -type l", &at).lines().count() >= 8);
     at.make("uninstall");
     assert_eq!(shell("find usr -type f -o -type l", &at), "");
+}
+
+#[test]
+fn cargo_c_installs_the_same() {
+    let (by_make, by_cargo) = (Installed::new("by-make"), Installed::nothing("by-cargo"));
+    if !by_cargo.cinstall() {
+        // Past the capture of a test that passes.
+        let _ = writeln!(
+            std::io::stderr(),
+            "there is no `cargo cinstall`: what it would install was not tried"
+        );
+        return;
+    }
+    for same in [
+        "find usr -type f -o -type l | grep -v cmake | sort",
+        "readelf -d usr/lib/libdocker_store.so | grep SONAME",
+        "nm -D --defined-only --format=posix usr/lib/libdocker_store.so | cut -d' ' -f1 | sort",
+        "cat usr/include/docker_store.h",
+        "pkg-config --modversion docker_store",
+    ] {
+        assert_eq!(shell(same, &by_cargo), shell(same, &by_make), "{same}");
+    }
+    for flags in ["--cflags", "--libs", "--static --libs"] {
+        let of = |at: &Installed| {
+            let flags = shell(&format!("pkg-config {flags} docker_store"), at);
+            // Each is in a place of its own, and libraries may come in another order.
+            let flags = flags.replace(&at.path("").display().to_string(), "/");
+            flags.split(' ').map(str::to_owned).collect::<BTreeSet<_>>()
+        };
+        assert_eq!(of(&by_cargo), of(&by_make), "{flags}");
+    }
+    by_pkg_config(&by_cargo);
+}
+
+/// A static library made of the library that these tests use: for it, rustc tells what all that is in it asks for.
+#[test]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn the_documented_libraries_are_those_that_rust_asks_for() {
+    let folder = Folder::new("static-libs");
+    let library = abi::library("rlib");
+    std::fs::write(folder.file("all.rs"), "pub use docker_store;\n").expect("written");
+    let mut rustc = Command::new("rustc");
+    rustc
+        .args(["--edition", "2024", "--crate-type", "staticlib", "all.rs"])
+        .arg(format!("--extern=docker_store={}", library.display()))
+        .arg("-L")
+        .arg(library.parent().expect("its folder"))
+        .arg("--print=native-static-libs=asked")
+        .current_dir(folder.file(""));
+    run(&mut rustc);
+    let asked = std::fs::read_to_string(folder.file("asked")).expect("the list");
+    let asked: BTreeSet<&str> = asked.split_whitespace().collect();
+    let documented = abi::static_libs();
+    let documented: BTreeSet<&str> = documented.iter().map(String::as_str).collect();
+    assert_eq!(documented, asked, "STATIC_LIBS of the Makefile");
 }

@@ -189,6 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "writes files, and crosses no boundary")]
     fn a_file_is_made_when_there_is_something_to_write_and_not_left_half_written() {
         let path =
             std::env::temp_dir().join(format!("docker-store-into-file-{}", std::process::id()));

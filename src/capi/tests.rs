@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_char, c_void};
 use std::io::{Read, Write};
 use std::ptr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::capi::boundary::{fallible, getter};
 use crate::capi::build::dstore_outcome::*;
@@ -198,6 +199,54 @@ fn a_setter_that_failed_is_told_by_the_use() {
             (DSTORE_INVALID_ARGUMENT, "the argument argv[1] is NULL")
         );
         assert!(command.is_null());
+    }
+}
+
+/// What C hands in arrives as if Rust had set it: arrays, bytes that are no text, and nothing where nothing is allowed.
+#[test]
+fn a_command_is_what_its_setters_say() {
+    let mut ours = crate::Command::new(["echo", "a b"]);
+    ours.entrypoint(["/bin/sh", "-c"]).arg("c").cwd("/src");
+    ours.env("A", "1").user("build").hostname("h");
+    ours.network("host").nano_cpus(5).memory(6);
+    ours.volume("v", "/v", true).bind("/b", "/b", false);
+    ours.secret("/s", *b"abc", (1, 2), 0o400);
+    ours.secret("/none", [], (0, 0), 0);
+    ours.stdin(*b"i\xff\0").timeout(Duration::from_millis(7));
+    ours.allow_failure(true);
+
+    let words = [c"echo".as_ptr(), c"a b".as_ptr()];
+    let entrypoint = [c"/bin/sh".as_ptr(), c"-c".as_ptr()];
+    let (none, mut it) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: the arguments are what they say; the command is freed at the end.
+    unsafe {
+        let text = |text: &'static CStr| text.as_ptr();
+        let done = [
+            dstore_command_new(words.as_ptr(), 2, &raw mut it, none),
+            dstore_command_entrypoint(it, entrypoint.as_ptr(), 2, none),
+            dstore_command_arg(it, text(c"c"), none),
+            dstore_command_cwd(it, text(c"/src"), none),
+            dstore_command_env(it, text(c"A"), text(c"1"), none),
+            dstore_command_user(it, text(c"build"), none),
+            dstore_command_hostname(it, text(c"h"), none),
+            dstore_command_network(it, text(c"host"), none),
+            dstore_command_nano_cpus(it, 5, none),
+            dstore_command_memory(it, 6, none),
+            dstore_command_volume(it, text(c"v"), text(c"/v"), true, none),
+            dstore_command_bind(it, text(c"/b"), text(c"/b"), false, none),
+            dstore_command_secret(it, text(c"/s"), text(c"abc"), 3, 1, 2, 0o400, none),
+            dstore_command_secret(it, text(c"/none"), ptr::null(), 0, 0, 0, 0, none),
+            dstore_command_stdin(it, text(c"i\xff"), 3, none),
+            dstore_command_timeout(it, 7, none),
+            dstore_command_allow_failure(it, true, none),
+        ];
+        assert!(done.iter().all(|&status| status == DSTORE_OK), "{done:?}");
+        let set = crate::capi::settings::Settable::settings(&*hold(it)).get();
+        assert_eq!(
+            format!("{:?}", set.expect("none failed")),
+            format!("{ours:?}")
+        );
+        dstore_command_free(it);
     }
 }
 

@@ -187,7 +187,7 @@ pub fn library(suffix: &str) -> PathBuf {
 }
 
 /// What the Makefile says the static library needs.
-fn static_libs() -> Vec<String> {
+pub fn static_libs() -> Vec<String> {
     let makefile = fs::read_to_string(root().join("Makefile")).expect("the Makefile");
     let line = makefile
         .lines()
@@ -211,6 +211,22 @@ pub fn run(command: &mut Command) -> String {
         output.status
     );
     out.into_owned()
+}
+
+/// Runs what is added to it under valgrind: what it finds makes the exit status 99.
+pub fn valgrind() -> Command {
+    let found = Command::new("valgrind").arg("--version").output();
+    assert!(
+        found.is_ok(),
+        "valgrind is missing: run the tests by `make test`, or install it"
+    );
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--quiet", "--error-exitcode=99", "--leak-check=full"]);
+    valgrind.args([
+        "--show-leak-kinds=definite,indirect,possible",
+        "--errors-for-leak-kinds=definite,indirect,possible",
+    ]);
+    valgrind
 }
 
 /// A folder of a test's own, removed with it.
