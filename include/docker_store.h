@@ -803,7 +803,7 @@ const char *dstore_store_api_version(const dstore_store *store);
 
 /**
  * The path of the log of the build of `id`, whether it exists yet or not. It grows while the build
- * runs. Free it with dstore_string_free().
+ * runs, and another try makes a new file. Free it with dstore_string_free().
  *
  * Does not block.
  */
@@ -936,6 +936,18 @@ dstore_status dstore_store_begin(const dstore_store *store,
                                  const dstore_cancel *cancel,
                                  dstore_step **step,
                                  dstore_error **error);
+
+/**
+ * Whether somebody, in this process or another, builds `id` now. For who follows its log: what was
+ * written before the end is there to be read after it.
+ *
+ * Does not block.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_building(const dstore_store *store,
+                                    const char *id,
+                                    bool *building,
+                                    dstore_error **error);
 
 /**
  * dstore_store_begin(); then, unless it is a hit, `work`; and then dstore_step_commit(), or

@@ -76,6 +76,7 @@ impl Recorded {
         let is_id = |part: &str| part.len() == 64 && part.bytes().all(|b| b.is_ascii_hexdigit());
         let parts = path.split('/').map(|part| match part {
             part if is_id(part) => "CONTAINER".to_owned(),
+            part if part.strip_prefix("sha256%3A").is_some_and(is_id) => "IMAGE".to_owned(),
             part => part
                 .replace("%3A", ":")
                 .replace(self.root.prefix(), "PREFIX")

@@ -22,8 +22,8 @@ dstore_store_result dstore_store_delete dstore_store_log_file dstore_store_copy_
 dstore_store_results dstore_results dstore_results_*
 ## Building
 dstore_step dstore_store_begin dstore_step_id dstore_step_run dstore_output_callback dstore_channel
-dstore_step_write_log dstore_step_commit dstore_step_abort dstore_step_free dstore_store_build
-dstore_work_callback dstore_outcome
+dstore_step_write_log dstore_step_commit dstore_step_abort dstore_step_free dstore_store_building
+dstore_store_build dstore_work_callback dstore_outcome
 ## What a step begins with
 dstore_step_import dstore_step_import_file dstore_step_pull dstore_step_use_image dstore_progress_callback
 ## Files into and out of a step

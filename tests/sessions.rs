@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -205,6 +207,28 @@ fn waiting_for_anothers_build_ends_by_deadline() {
         store.begin(Some("base"), "one", &limits),
         Ok(Begun::Step(_)) | Err(_)
     ));
+}
+
+#[test]
+fn who_follows_a_log_sees_its_build_end_and_another_try_in_another_file() {
+    let root = Root::new("follow");
+    let store = root.open_with_base();
+    let other = root.open();
+    let log = other.log_file("one").expect("a path");
+    assert!(!other.building("one").expect("a look"));
+    let mut step = begin(&store, "base", "one");
+    step.write_log(b"first\n").expect("written");
+    assert!(other.building("one").expect("a look"));
+    let mut follower = File::open(&log).expect("a log");
+    step.abort().expect("aborted");
+    assert!(!other.building("one").expect("a look"));
+    let mut step = begin(&store, "base", "one");
+    step.write_log(b"second\n").expect("written");
+    assert_eq!(std::fs::read(&log).expect("a log"), b"second\n");
+    let mut seen = String::new();
+    follower.read_to_string(&mut seen).expect("the rest");
+    assert_eq!(seen, "first\n");
+    step.abort().expect("aborted");
 }
 
 #[test]

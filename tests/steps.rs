@@ -4,7 +4,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Root, begin, build, docker, output_in, sh, tar_of, untar};
+use common::{Root, begin, build, docker, marked, output_in, sh, tar_of, untar};
 use docker_store::{Begun, Cancel, Channel, Command, Error, ErrorKind, Limits, Outcome};
 
 #[test]
@@ -511,27 +511,7 @@ fn a_chain_of_200_steps_works() {
 fn a_step_of_many_commands_leaves_no_image_without_a_name() {
     let root = Root::new("dangling");
     let store = root.open_with_base();
-    let mark = format!("org.example.mark={}", root.prefix());
-    let container = docker(&["create", &root.image("base"), "x"]).remove(0);
-    docker(&[
-        "commit",
-        "-c",
-        &format!("LABEL {mark}"),
-        &container,
-        &root.image("marked"),
-    ]);
-    docker(&["rm", &container]);
-    // What is made of the marked base, under any name or none: `images -a` would show parents, too.
-    let nameless = || {
-        docker(&[
-            "images",
-            "-q",
-            "--filter",
-            "dangling=true",
-            "--filter",
-            &format!("label={mark}"),
-        ])
-    };
+    let nameless = marked(&root);
     let mut loud = sh("echo x >> /tmp/x");
     loud.env("NEW", "1").user("1000");
     for commit in [true, false] {

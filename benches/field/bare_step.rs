@@ -11,7 +11,7 @@ pub(crate) struct BareStep {
     api: String,
     look: Vec<u8>,
     tag: Vec<u8>,
-    look_tmp: Vec<u8>,
+    look_base: Vec<u8>,
     create: Vec<u8>,
     publish: Vec<u8>,
     remove_tmp: Vec<u8>,
@@ -34,7 +34,7 @@ impl BareStep {
             api: format!("/v{}", world.store.api_version()),
             look: world.inspect(&image),
             tag: tag(&world.image(base), &tmp),
-            look_tmp: world.inspect(&tmp),
+            look_base: world.inspect(&world.image(base)),
             create: world.request("POST", &format!("/containers/create?name={name}"), &body),
             publish: tag(&tmp, &image),
             remove_tmp: world.request("DELETE", &format!("/images/{tmp}"), ""),
@@ -49,8 +49,8 @@ impl BareStep {
             assert_eq!(status, want, "{}", String::from_utf8_lossy(request));
         };
         ask(&mut pair.first, &self.look, 404);
+        ask(&mut pair.first, &self.look_base, 200);
         ask(&mut pair.first, &self.tag, 201);
-        ask(&mut pair.first, &self.look_tmp, 200);
         ask(&mut pair.first, &self.create, 201);
         let container = pair.first.id();
         let of = |method: &str, rest: &str| {

@@ -62,6 +62,29 @@ pub unsafe extern "C" fn dstore_store_begin(
     }
 }
 
+/// Whether somebody, in this process or another, builds `id` now. For who follows its log: what was
+/// written before the end is there to be read after it.
+///
+/// Does not block.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_building(
+    store: *const dstore_store,
+    id: *const c_char,
+    building: *mut bool,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    // SAFETY: what the header says of the pointers.
+    unsafe {
+        fallible(error, || {
+            let building = Out::new(building, "building")?;
+            let store = object(store, "store")?;
+            building.set(store.enter()?.building(text(id, "id")?)?);
+            Ok(())
+        })
+    }
+}
+
 /// dstore_store_begin(); then, unless it is a hit, `work`; and then dstore_step_commit(), or
 /// dstore_step_abort() where `work` does not return 0. `outcome` is a dstore_outcome.
 ///

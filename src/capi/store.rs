@@ -172,7 +172,7 @@ pub unsafe extern "C" fn dstore_store_api_version(store: *const dstore_store) ->
 }
 
 /// The path of the log of the build of `id`, whether it exists yet or not. It grows while the build
-/// runs. Free it with dstore_string_free().
+/// runs, and another try makes a new file. Free it with dstore_string_free().
 ///
 /// Does not block.
 #[must_use]

@@ -37,6 +37,9 @@ pub(crate) struct State {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct ListedContainer {
+    /// The image it was made from: its id.
+    #[serde(rename = "ImageID", default)]
+    pub(crate) image: String,
     pub(crate) id: String,
     /// Each with a slash in front.
     #[serde(default)]

@@ -16,6 +16,11 @@ use crate::wait::Wait;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Image {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) repo_tags: Option<Vec<String>>,
+    #[serde(default)]
+    pub(crate) repo_digests: Option<Vec<String>>,
     #[serde(default)]
     pub(crate) architecture: String,
     #[serde(default)]

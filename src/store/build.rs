@@ -66,6 +66,12 @@ pub(crate) fn begin(
     Step::begin(site, base.as_ref(), id, lock, limits.clone()).map(Begun::Step)
 }
 
+/// See [`Store::building`](crate::Store::building).
+pub(crate) fn is_under_way(site: &Site, id: &str) -> Result<bool> {
+    site.check_open("looking at a build")?;
+    FileLock::is_held(&site.paths.build_lock(site.names.id(id)?.as_str()))
+}
+
 /// See [`Store::build`](crate::Store::build).
 pub(crate) fn build(
     site: &Arc<Site>,

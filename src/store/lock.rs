@@ -26,8 +26,10 @@ const DEAD: u64 = 1 << 16;
 pub(crate) struct Noted {
     /// The number, or 0.
     pub(crate) number: u16,
-    /// How long ago its holder was last found dead, if ever.
-    pub(crate) dead_for: Option<Duration>,
+    /// Whether its holder was found dead.
+    pub(crate) dead: bool,
+    /// How long ago either was noted last.
+    pub(crate) unchanged_for: Duration,
 }
 
 /// A locked file. Dropping it unlocks and leaves the file.
@@ -37,6 +39,8 @@ pub(crate) struct FileLock {
     path: PathBuf,
     /// Whether the file was not there before.
     new: bool,
+    /// Whose it is: a forked child has a copy.
+    process: u32,
 }
 
 impl FileLock {
@@ -72,6 +76,7 @@ impl FileLock {
                     file,
                     path: path.to_owned(),
                     new,
+                    process: std::process::id(),
                 }));
             }
         }
@@ -121,6 +126,11 @@ impl FileLock {
         }
     }
 
+    /// Whether the file was there before, unlocked: its holder was killed, or had a reason to leave it.
+    pub(crate) fn was_left(&self) -> bool {
+        !self.new
+    }
+
     /// Leaves a number with the lock, for whoever finds it after our death.
     pub(crate) fn note(&self, number: u16) -> Result<()> {
         self.set_length(u64::from(number))
@@ -142,7 +152,8 @@ impl FileLock {
         let since = file.modified().map_err(|e| self.failed("reading", &e))?;
         Ok(Noted {
             number: (file.len() % DEAD) as u16,
-            dead_for: (file.len() >= DEAD).then(|| since.elapsed().unwrap_or_default()),
+            dead: file.len() >= DEAD,
+            unchanged_for: since.elapsed().unwrap_or_default(),
         })
     }
 
@@ -181,6 +192,9 @@ impl FileLock {
 
     /// Unlocks, and removes the file first, so that locks do not pile up.
     pub(crate) fn remove(self) {
+        if self.process != std::process::id() {
+            return; // Our parent still holds it.
+        }
         // Whoever waits with the old file open sees that it is gone and opens a new one.
         if let Err(e) = std::fs::remove_file(&self.path) {
             log::debug!("removing the lock {}: {e}", self.path.display());
@@ -236,23 +250,24 @@ mod tests {
         let path = path("noted");
         let take = || FileLock::try_take(&path).expect("a try").expect("the lock");
         let read = || take().noted().expect("a note");
-        assert_eq!((read().number, read().dead_for), (0, None));
+        let is = |number, dead| (read().number, read().dead) == (number, dead);
+        assert!(is(0, false));
         take().note(u16::MAX).expect("noted");
-        assert_eq!((read().number, read().dead_for), (65_535, None));
+        assert!(is(65_535, false));
         take().note_dead(false).expect("noted");
+        assert!(is(65_535, true));
         let hour = Duration::from_secs(3600);
         let ago = SystemTime::now() - hour;
         take().file.set_modified(ago).expect("back");
         take().note_dead(false).expect("noted before");
-        assert_eq!(read().number, 65_535);
-        assert!(read().dead_for >= Some(hour));
+        assert!(is(65_535, true) && read().unchanged_for >= hour);
         take().note_dead(true).expect("once more");
-        assert!(read().dead_for < Some(hour));
+        assert!(is(65_535, true) && read().unchanged_for < hour);
         take().give_back();
         assert_eq!(read().number, 65_535, "it was there before");
         // Who builds next begins anew.
         take().note(1).expect("noted");
-        assert_eq!((read().number, read().dead_for), (1, None));
+        assert!(is(1, false));
         take().remove();
         take().give_back();
         assert!(!path.exists());

@@ -97,7 +97,7 @@ impl Store {
         self.site.paths.empty()
     }
 
-    /// The log of the build of `id`, whether it exists yet or not. It grows while the build runs.
+    /// The log of the build of `id`, whether it exists yet or not. It grows while the build runs; another try makes a new file.
     ///
     /// # Errors
     ///
@@ -164,6 +164,15 @@ impl Store {
     /// [`NotFound`](crate::ErrorKind::NotFound) for a base that has not been built.
     pub fn begin(&self, base: Option<&str>, id: &str, limits: &Limits) -> Result<Begun> {
         build::begin(&self.site, base, id, limits)
+    }
+
+    /// Whether somebody, in this process or another, builds `id` now. Asks the engine nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for an id that no image name takes.
+    pub fn building(&self, id: &str) -> Result<bool> {
+        build::is_under_way(&self.site, id)
     }
 
     /// [`begin`](Self::begin), `work`, and then commit; or abort where `work` fails or panics.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::engine::images::Image;
 use crate::error::{Error, Result};
 use crate::store::cache::Caches;
 use crate::store::lock::FileLock;
@@ -24,7 +25,7 @@ const AT_ONCE: usize = 8;
 
 /// How long the engine may be finishing what a killed process asked it for, a commit at the longest. The file of its lock stays for
 /// that time after anything was there last, and whoever opens the root looks again.
-const LATE: Duration = Duration::from_secs(10 * 60);
+pub(crate) const LATE: Duration = Duration::from_secs(10 * 60);
 
 /// What a purge removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,7 +42,8 @@ pub struct Purged {
 /// What may be left of one step.
 #[derive(Default)]
 struct Left {
-    containers: Vec<String>,
+    /// Each with the id of its image.
+    containers: Vec<(String, String)>,
     tags: Vec<String>,
 }
 
@@ -103,7 +105,7 @@ fn containers(site: &Site, steps: &mut BTreeMap<String, Left>) -> Result<u64> {
         if let Some(id) = id {
             // By its engine id, not its name: a new step may take the name as soon as the lock is free.
             let left = steps.entry(id.to_owned()).or_default();
-            left.containers.push(container.id);
+            left.containers.push((container.id, container.image));
         }
     }
     Ok(removed)
@@ -202,22 +204,43 @@ fn remove_step(site: &Site, id: &str, left: &Left) -> Result<(u64, u64)> {
     tags.dedup();
     let containers = left.containers.iter();
     let containers: Vec<_> = containers
-        .map(|container| tell(site.engine.remove_container(container, Wait::forever())))
+        .map(|(container, _)| tell(site.engine.remove_container(container, Wait::forever())))
         .collect();
     let tags: Vec<_> = tags
         .iter()
         .map(|tag| tell(site.engine.remove_image(tag, Wait::forever())))
         .collect();
+    for (_, image) in &left.containers {
+        remove_nameless(site, image)?;
+    }
     let nothing = containers
         .iter()
         .chain(&tags)
         .all(|gone| *gone == Some(false));
-    match noted.dead_for {
-        Some(time) if nothing && time >= LATE => lock.remove(),
-        _ => lock.note_dead(!nothing)?,
+    match nothing && noted.dead && noted.unchanged_for >= LATE {
+        true => lock.remove(),
+        false => lock.note_dead(!nothing)?,
     }
     let count = |gone: &[Option<bool>]| gone.iter().filter(|gone| **gone == Some(true)).count();
     Ok((count(&containers) as u64, count(&tags) as u64))
+}
+
+/// Removes an image that has lost its last name while a container was made of it: the engine keeps it for that, and nobody could
+/// find it again.
+fn remove_nameless(site: &Site, id: &str) -> Result<()> {
+    let image = site.engine.inspect_image(id, Wait::forever())?;
+    let is_named = |image: &Image| {
+        [&image.repo_tags, &image.repo_digests]
+            .into_iter()
+            .flatten()
+            .flatten()
+            .next()
+            .is_some()
+    };
+    if image.is_some_and(|image| !is_named(&image)) {
+        tell(site.engine.remove_image(id, Wait::forever()));
+    }
+    Ok(())
 }
 
 /// Whether something was removed; `None` where it may still be there.

@@ -12,6 +12,9 @@ use crate::store::site::Site;
 use crate::store::step::copy::{absolute, pour};
 use crate::wait::{Limits, Wait};
 
+/// For so long the lock of a build may be held by who only looks at it.
+const MOMENT: Duration = Duration::from_millis(50);
+
 /// One result in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -61,9 +64,9 @@ pub(crate) fn delete(site: &Site, id: &str) -> Result<bool> {
     site.check_open("deleting a result")?;
     let id = site.names.id(id)?;
     let path = site.paths.build_lock(id.as_str());
-    let lock = match FileLock::try_take(&path) {
-        Ok(Some(lock)) => Some(lock),
-        Ok(None) => {
+    let lock = match FileLock::take(&path, Wait::forever().at_most(MOMENT)) {
+        Ok(lock) => Some(lock),
+        Err(e) if e.kind() == ErrorKind::TimedOut => {
             return Err(Error::new(
                 ErrorKind::Busy,
                 format!("deleting {:?}: it is being built", id.as_str()),

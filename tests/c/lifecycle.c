@@ -65,7 +65,12 @@ static void build(const dstore_store *store, const char *base, const char *id, u
     CHECK(code == 0);
     CHECK(strcmp(output.out, seen) == 0);
     CHECK(strstr(output.err, "done\n"));
+    bool building = false;
+    OK(dstore_store_building(store, id, &building, &error));
+    CHECK(building);
     OK(dstore_step_commit(step, &error));
+    OK(dstore_store_building(store, id, &building, &error));
+    CHECK(!building);
     dstore_step_free(step);
 
     dstore_released released;

@@ -124,6 +124,27 @@ impl Drop for Root {
     }
 }
 
+/// Makes the result `marked` of the result `base`, and gives a look at the images that are made of it and have no name.
+pub fn marked(root: &Root) -> impl Fn() -> Vec<String> {
+    let mark = format!("org.example.mark={}", root.prefix());
+    let container = docker(&["create", &root.image("base"), "x"]).remove(0);
+    let label = format!("LABEL {mark}");
+    docker(&["commit", "-c", &label, &container, &root.image("marked")]);
+    docker(&["rm", &container]);
+    // Under any name or none: `images -a` would show parents, too.
+    let label = format!("label={mark}");
+    move || {
+        docker(&[
+            "images",
+            "-q",
+            "--filter",
+            "dangling=true",
+            "--filter",
+            &label,
+        ])
+    }
+}
+
 /// The tar of a small root file system: busybox and a user `build`.
 pub fn base_tar() -> PathBuf {
     let path = std::env::var_os("DOCKER_STORE_TEST_BASE").map(PathBuf::from);

@@ -4,7 +4,7 @@
 module C = Configurator.V1
 
 (* What Rust's standard library needs of the system, where it is linked statically. *)
-let system = [ "-lpthread"; "-ldl"; "-lm"; "-lgcc_s" ]
+let system = [ "-lgcc_s"; "-lutil"; "-lrt"; "-lpthread"; "-lm"; "-ldl" ]
 
 (* A tree holds the shared library, too, but not under the name by which a program asks for it when it runs. *)
 let in_tree folder = [ "-L" ^ folder; "-l:libdocker_store.a" ] @ system

@@ -106,7 +106,7 @@ val purge : t -> purged answer
 val complete_deletes : ?timeout:float -> t -> unit answer
 
 (** What does not block is in {!Docker_store}: {!Docker_store.root}, {!Docker_store.log_file},
-    {!Docker_store.val-stats}, ... *)
+    {!Docker_store.building}, {!Docker_store.val-stats}, ... *)
 
 (** {1 The library's log} *)
 

@@ -82,6 +82,7 @@ let with_step ?base ?timeout ?cancel t ~id f =
       Error error)
 
 let log_file t id = Error.check (Raw.log_file t.raw id)
+let building t id = Error.check (Raw.building t.raw id)
 
 (* ---------------------------------------------------------------- results *)
 

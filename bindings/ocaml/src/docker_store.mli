@@ -146,7 +146,11 @@ val begin_step : ?base:string -> ?timeout:float -> ?cancel:Cancel.t -> t -> id:s
     [Step.abort]. *)
 
 val log_file : t -> string -> (string, Error.t) result
-(** The path of the log of the build of an id, whether it exists yet or not. It grows while the build runs. *)
+(** The path of the log of the build of an id, whether it exists yet or not. It grows while the build runs, and another
+    try makes a new file. *)
+
+val building : t -> string -> (bool, Error.t) result
+(** Whether somebody, in this process or another, builds an id now. Does not block. *)
 
 (** {1 Results} *)
 

@@ -72,6 +72,7 @@ external complete_deletes : store -> limits -> unit answer = "ocaml_dstore_compl
 
 type result_info = { id : string; created : int; size : int }
 
+external building : store -> string -> bool answer = "ocaml_dstore_building"
 external result : store -> string -> bool answer = "ocaml_dstore_result"
 external delete : store -> string -> bool answer = "ocaml_dstore_delete"
 external results : store -> result_info array answer = "ocaml_dstore_results"

@@ -23,6 +23,25 @@ CAMLprim value ocaml_dstore_result(value v_store, value v_id)
     CAMLreturn(call_end(v_call, Val_bool(present)));
 }
 
+CAMLprim value ocaml_dstore_building(value v_store, value v_id)
+{
+    CAMLparam2(v_store, v_id);
+    CAMLlocal1(v_call);
+    struct call *call;
+    struct cell *store;
+    const char *id;
+    bool building = false;
+
+    v_call = call_begin();
+    call = call_of(v_call);
+    store = call_enter(call, v_store);
+    id = call_text(call, "id", v_id);
+    if (call_ready(call)) {
+        call->status = dstore_store_building(store->object.store, id, &building, &call->error);
+    }
+    CAMLreturn(call_end(v_call, Val_bool(building)));
+}
+
 CAMLprim value ocaml_dstore_delete(value v_store, value v_id)
 {
     CAMLparam2(v_store, v_id);

@@ -1,6 +1,6 @@
 //! The log file of a step: everything its commands write, in the order in which it arrives.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -24,8 +24,9 @@ impl LogFile {
         }
     }
 
-    /// Starts it anew.
+    /// Starts it anew, as another file: who still reads that of the try before reads it to its end.
     pub(crate) fn begin(&mut self, paths: &Paths) -> Result<()> {
+        let _ = fs::remove_file(&self.path);
         let file = match File::create(&self.path) {
             // Somebody removed the folder under our feet; it holds nothing that is still needed.
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {

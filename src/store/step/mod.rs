@@ -10,6 +10,7 @@ mod source;
 mod spec;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use self::run::{Channel, Exit, Output};
 pub use self::source::{Progress, RegistryLogin};
@@ -22,6 +23,7 @@ use crate::engine::stopped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::lock::FileLock;
 use crate::store::names::Id;
+use crate::store::purge::LATE;
 use crate::store::site::Site;
 use crate::wait::{Limits, Wait};
 
@@ -47,9 +49,10 @@ struct Open {
     /// What the step has come to, once it has begun with something.
     image: Option<Current>,
     container: Option<Made>,
-    /// Tags that the step holds beside its first, and how many there ever were.
-    further: Vec<String>,
+    /// How many tags there may be beside the first: those of the step, and of a killed one before it.
     tags: u16,
+    /// Whether there was one, for which the engine may still be at work.
+    left: bool,
     failed: bool,
     /// Whether the engine was cut off in something that it may still finish.
     cut_off: bool,
@@ -57,7 +60,7 @@ struct Open {
 
 /// The image the step has come to.
 struct Current {
-    /// The step's tag that names it.
+    /// What names it on the engine: its id, or a tag that no other image ever gets.
     name: String,
     /// The configuration that the result is to have: the base's own.
     config: Config,
@@ -83,21 +86,27 @@ impl Step {
         limits: Limits,
     ) -> Result<Self> {
         let log = LogFile::of(&site.paths, &id);
-        // A step of this id that was killed may have left some. They end with this one.
-        let tags = lock.noted()?.number;
-        lock.note(tags)?;
-        let further = (1..=tags).map(|n| site.names.further_tmp_image(&id, n));
-        let further = further.collect();
-        let open = Open {
+        let left = lock.was_left();
+        let noted = lock.noted()?;
+        let mut open = Open {
             lock,
             log,
             image: None,
             container: None,
-            further,
-            tags,
+            tags: noted.number,
+            left,
             failed: false,
             cut_off: false,
         };
+        if left {
+            let container = site.names.container(&id);
+            site.engine.remove_container(&container, Wait::forever())?;
+            open.remove_tags(site, &id)?;
+            if noted.unchanged_for >= LATE {
+                open.tags = 0;
+            }
+        }
+        open.lock.note(open.tags)?;
         let mut step = Step {
             site: Arc::clone(site),
             id,
@@ -107,14 +116,7 @@ impl Step {
         if let Some(base) = base {
             let image = step.site.names.image(base);
             step.working("beginning", |open, step| {
-                step.site
-                    .engine
-                    .tag_image(&image, &step.tag(), Wait::forever())
-                    .map_err(|e| match e.kind() {
-                        ErrorKind::NotFound => must_exist(&format!("the base {:?}", base.as_str())),
-                        _ => e,
-                    })?;
-                open.take_tag(step)
+                open.begin_with(step, &image, &format!("the base {:?}", base.as_str()))
             })?;
         }
         // Last, so that a bad base does not cost the log of the try before.
@@ -230,6 +232,10 @@ impl Surroundings<'_> {
         self.site.names.tmp_image(self.id)
     }
 
+    fn pause(&self, pause: Duration, doing: &str) -> Result<()> {
+        self.wait.sleep(pause).map_err(|stop| stopped(&doing, stop))
+    }
+
     /// Asks whether there is time left, before a short call that is then not cut off.
     fn go_on(&self, doing: &str) -> Result<()> {
         self.wait
@@ -240,13 +246,14 @@ impl Surroundings<'_> {
 }
 
 impl Open {
-    /// Looks at the image that the step's tag now names.
-    fn take_tag(&mut self, step: &Surroundings<'_>) -> Result<()> {
-        let tag = step.tag();
-        let image = step.site.engine.inspect_image(&tag, step.wait)?;
-        let image = image.ok_or_else(|| must_exist(&format!("image {tag}")))?;
+    /// Begins with the image `reference`, and holds it by the step's tag.
+    fn begin_with(&mut self, step: &Surroundings<'_>, reference: &str, what: &str) -> Result<()> {
+        let engine = &step.site.engine;
+        let image = engine.inspect_image(reference, step.wait)?;
+        let image = image.ok_or_else(|| must_exist(what))?;
+        engine.tag_image(&image.id, &step.tag(), Wait::forever())?;
         self.image = Some(Current {
-            name: tag,
+            name: image.id,
             config: image.config.unwrap_or_default(),
             layers: image.root_fs.layers.len(),
         });
@@ -256,8 +263,7 @@ impl Open {
     /// The image the step has come to; without a base it begins with no files at all.
     fn image(&mut self, step: &Surroundings<'_>) -> Result<&Current> {
         if self.image.is_none() {
-            source::from_nothing(step)?;
-            self.take_tag(step)?;
+            self.begin_with_nothing(step)?;
         }
         self.image
             .as_ref()
@@ -279,18 +285,22 @@ impl Open {
         removed.map(drop)
     }
 
-    /// Removes the step's further tags.
-    fn remove_tags(&mut self, site: &Site) -> Result<()> {
+    /// Removes all tags of the step's.
+    fn remove_tags(&self, site: &Site, id: &Id) -> Result<()> {
+        // The newest first: each is made of the one before. And the first even where the step knows of none: it was cut off, maybe.
+        let further = (1..=self.tags).rev();
+        let further = further.map(|n| site.names.further_tmp_image(id, n));
         let mut done = Ok(());
-        for tag in std::mem::take(&mut self.further) {
+        for tag in further.chain([site.names.tmp_image(id)]) {
             let removed = site.engine.remove_image(&tag, Wait::forever());
             done = done.and(removed.map(drop));
         }
         done
     }
 
-    /// A tag that the step has not had yet. What an engine loads or imports must not take over one in use: the image before
-    /// would be left without a name, and nobody would find it again.
+    /// A tag that no step of this id has had yet. What an engine commits, loads or imports must not take over one in use: the image
+    /// before would be left without a name. And an engine may be late with it: it goes on with the commit of a process that was
+    /// killed while another builds the same id.
     fn new_tag(&mut self, step: &Surroundings<'_>) -> Result<String> {
         self.tags = self
             .tags
@@ -298,23 +308,24 @@ impl Open {
             .ok_or_else(|| Error::new(ErrorKind::Conflict, "the step has had too many images"))?;
         // For a purge, which would not find it without a look at every image that the engine has.
         self.lock.note(self.tags)?;
-        let tag = step.site.names.further_tmp_image(step.id, self.tags);
-        self.further.push(tag.clone());
-        Ok(tag)
+        Ok(step.site.names.further_tmp_image(step.id, self.tags))
     }
 
     /// Leaves nothing of the step on the engine, and lets the next one begin.
     fn end(mut self, site: &Site, id: &Id) -> Result<()> {
         let container = self.remove_container(site);
-        // Even where the step knows of no image: the tag may be there, of a base that could not be looked at.
-        self.further.push(site.names.tmp_image(id));
-        let tags = self.remove_tags(site);
-        let done = container.and(tags);
-        // The file of the lock stays where something may have: by it, the next open knows where to look.
-        if done.is_ok() && !self.cut_off {
-            self.lock.remove();
+        let done = container.and(self.remove_tags(site, id));
+        // The file of the lock stays where something may have, or may come late: by it, the next open knows where to look.
+        if done.is_err() || self.cut_off {
+            return done;
         }
-        done
+        match self.left {
+            true => self.lock.note_dead(true),
+            false => {
+                self.lock.remove();
+                Ok(())
+            }
+        }
     }
 }
 

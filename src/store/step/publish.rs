@@ -1,7 +1,7 @@
 //! From a container to an image: commit, flatten before the engine's limit, and publish under the result's name.
 //!
 //! Nothing is ever committed under the result's own name. A commit takes as long as its files; cut off from it, nobody could
-//! say whether the name would still appear. It goes to the step's tag, and one short call gives the result its name.
+//! say whether the name would still appear. It goes to a tag of the step's own, and one short call gives the result its name.
 
 use serde_json::{Value, json};
 
@@ -44,20 +44,16 @@ impl Open {
         {
             self.flatten(step)?;
         }
+        let name = self.new_tag(step)?;
         let (Some(made), Some(image)) = (&mut self.container, &mut self.image) else {
             return Ok(());
         };
         let body = spec::commit_body(&image.config);
-        if image.name != step.tag() {
-            // It names an earlier image, which is not the parent of the new one, and would be left without a name.
-            step.site.engine.remove_image(&step.tag(), step.wait)?;
-        }
-        step.site
-            .engine
-            .commit(&made.container, &step.tag(), &body, step.wait)?;
-        made.changed = false;
+        let engine = &step.site.engine;
+        engine.commit(&made.container, &name, &body, step.wait)?;
+        image.name = name;
         image.layers += 1;
-        image.name = step.tag();
+        made.changed = false;
         match made.spec.leaks {
             true => self.rewrite(step),
             false => Ok(()),
@@ -70,7 +66,6 @@ impl Open {
     /// as it is, and asks for no layer's bytes (moby `image/tarexport/load.go`).
     fn rewrite(&mut self, step: &Surroundings<'_>) -> Result<()> {
         let engine = &step.site.engine;
-        let before = std::mem::take(&mut self.further);
         let name = self.new_tag(step)?;
         let Some(current) = &mut self.image else {
             return Ok(());
@@ -86,7 +81,6 @@ impl Open {
             }
             Err(e) => return Err(e),
         }
-        self.further.extend(before);
         Ok(())
     }
 

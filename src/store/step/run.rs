@@ -1,7 +1,7 @@
 //! Running a command: create, attach, ask for the exit, start, take the output as it comes, and find out how it ended.
 
 use std::io::Read;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::engine::containers::{Attached, State};
 use crate::engine::frames::{self, Frames, UnknownKind};
@@ -51,6 +51,11 @@ const KILLED: i64 = 128 + 9;
 
 /// How long a look at a container that has ended may take, when the step's own time is up.
 const AFTERWARDS: Duration = Duration::from_secs(30);
+
+/// For so long the engine may say that a name is taken and show no container of that name: it is at work on one that a process
+/// which was killed has asked for. And the pause between two looks.
+const TAKEN: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(20);
 
 impl Step {
     /// Runs `command` on what the step has come to, and writes its output to the log.
@@ -140,17 +145,22 @@ impl Open {
             step.go_on("creating a container")?;
             engine.create_container(&name, &spec.body, Wait::forever())
         };
-        let made = match create() {
-            Err(e) if e.kind() == ErrorKind::Conflict => engine
-                .remove_container(&name, step.wait)
-                .and_then(|_| create()),
-            Err(e) if e.http_status().is_none() => {
-                // Nobody knows whether there is one now.
-                let _ = engine.remove_container(&name, Wait::forever());
-                Err(e)
-            }
-            made => made,
-        };
+        let mut made = create();
+        let began = Instant::now();
+        while matches!(&made, Err(e) if e.kind() == ErrorKind::Conflict) && began.elapsed() < TAKEN
+        {
+            let removed = engine.remove_container(&name, step.wait);
+            made = removed.and_then(|removed| {
+                if !removed {
+                    step.pause(PAUSE, "creating a container")?;
+                }
+                create()
+            });
+        }
+        if made.as_ref().is_err_and(|e| e.http_status().is_none()) {
+            // Nobody knows whether there is one now.
+            let _ = engine.remove_container(&name, Wait::forever());
+        }
         match made {
             Ok(container) => Ok(self.container.insert(Made {
                 container,

@@ -60,15 +60,14 @@ impl Step {
                 report,
                 stopped: None,
             };
-            let done =
-                step.site
-                    .engine
-                    .import_image(&mut tar, &step.tag(), None, step.wait, |_| Ok(()));
+            let name = open.new_tag(step)?;
+            let engine = &step.site.engine;
+            let done = engine.import_image(&mut tar, &name, None, step.wait, |_| Ok(()));
             if let Some(stopped) = tar.stopped.take() {
                 return Err(stopped);
             }
             done?;
-            open.take_tag(step)
+            open.begin_with(step, &name, "what was imported")
         })
     }
 
@@ -102,7 +101,7 @@ impl Step {
                         total: detail.total,
                     })
                 })?;
-            open.begin_with(step, reference)
+            open.begin_with(step, reference, &format!("image {reference}"))
         })
     }
 
@@ -115,7 +114,7 @@ impl Step {
         self.working("taking an image as a base", |open, step| {
             open.only_first("taking an image as a base")?;
             named(reference)?;
-            open.begin_with(step, reference)
+            open.begin_with(step, reference, &format!("image {reference}"))
         })
     }
 }
@@ -129,23 +128,17 @@ impl Open {
         Ok(())
     }
 
-    fn begin_with(&mut self, step: &Surroundings<'_>, reference: &str) -> Result<()> {
-        step.site
-            .engine
-            .tag_image(reference, &step.tag(), step.wait)?;
-        self.take_tag(step)
-    }
-}
-
-/// Gives the step's tag to an image without files.
-pub(super) fn from_nothing(step: &Surroundings<'_>) -> Result<()> {
-    let (engine, empty) = (&step.site.engine, step.site.names.empty_image());
-    match engine.tag_image(&empty, &step.tag(), step.wait) {
-        Err(e) if e.kind() == ErrorKind::NotFound => {
-            make_empty_image(step.site, step.wait)?;
-            engine.tag_image(&empty, &step.tag(), step.wait)
+    /// Begins with an image without files.
+    pub(super) fn begin_with_nothing(&mut self, step: &Surroundings<'_>) -> Result<()> {
+        let empty = step.site.names.empty_image();
+        let what = format!("image {empty}");
+        match self.begin_with(step, &empty, &what) {
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                make_empty_image(step.site, step.wait)?;
+                self.begin_with(step, &empty, &what)
+            }
+            done => done,
         }
-        done => done,
     }
 }
 

@@ -44,7 +44,10 @@ let first_wins () =
   check "copies of their own" (Lease.volume a <> Lease.volume b && Lease.generation a = 0);
   write a "a";
   write b "b";
-  check "the first wins" (get (Lease.release b) = Won);
+  let off = Cancel.create () in
+  Cancel.trigger off;
+  equal "a release that is cut off" "cancelled" (status (Lease.release ~cancel:off b));
+  check "the first wins" (get (Lease.release ~timeout:60. b) = Won);
   check "the second loses" (get (Lease.release a) = Lost);
   check "the third changed nothing" (get (Lease.release c) <> Won);
   equal "once only" "closed" (status (Lease.release a));

@@ -64,10 +64,12 @@ let allowed () =
   let work step =
     let* code = Step.run step (sh ~allow_failure:true "exit 7") in
     equal_int "exit status" 7 code;
+    check "being built" (get (building store "app"));
     let* () = Step.write_log step "from us\n" in
     run step (sh "echo go on")
   in
   ignore (get (with_step store ~base:"base" ~id:"app" work));
+  check "built" (not (get (building store "app")));
   equal "log" "from us\ngo on\n" (log store "app")
 
 let channels () =
