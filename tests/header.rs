@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::{env, fs};
 
-use abi::{Folder, root, run};
+use abi::{Folder, assert_made, root, run};
 
 /// The files of the C ABI, in the order in which their calls stand in the header.
 const SOURCES: [&str; 18] = [
@@ -67,17 +67,7 @@ fn version_macros([major, minor, patch]: [&str; 3]) -> String {
 
 #[test]
 fn the_header_is_what_the_sources_say() {
-    let (there, generated) = (checked_in(), generate(VERSION));
-    let lines = there.lines().zip(generated.lines()).enumerate();
-    let differs = lines
-        .filter(|(_, (a, b))| a != b)
-        .map(|(n, (a, b))| format!("line {}:\n- {a}\n+ {b}", n + 1))
-        .next();
-    assert!(
-        there == generated,
-        "include/docker_store.h is not what src/capi says: run `make header`, and look at what changed.\n{}",
-        differs.unwrap_or_else(|| String::from("one is longer than the other"))
-    );
+    assert_made(&checked_in(), &generate(VERSION), "include/docker_store.h");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use abi::declared::{Kind, declared, macros};
-use abi::{header, root};
+use abi::{header, root, slug};
 
 const PAGES: [&str; 4] = [
     "README.md",
@@ -85,13 +85,4 @@ fn headings(page: &str) -> impl Iterator<Item = &str> {
     lines
         .filter(|line| line.starts_with('#'))
         .map(|line| line.trim_start_matches('#').trim())
-}
-
-/// The anchor that a heading gets where such pages are shown.
-fn slug(heading: &str) -> String {
-    let kept = heading.to_lowercase();
-    let kept = kept
-        .chars()
-        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
-    kept.collect::<String>().replace(' ', "-")
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::{env, fs};
 
 use abi::declared::{Declared, Kind, Macros, declared, macros, owned};
-use abi::{Function, functions, header, root};
+use abi::{Function, assert_made, functions, header, root, slug};
 
 /// What stands where, in the order in which one reads it. A name that ends with `*` stands for all that begin so and are not
 /// named by themselves.
@@ -90,25 +90,7 @@ fn the_reference_is_what_the_header_says() {
     }
     let there = fs::read_to_string(&file)
         .unwrap_or_else(|e| panic!("{}: {e}: run `make header`", file.display()));
-    let lines = there.lines().zip(page.lines()).enumerate();
-    let differs = lines
-        .filter(|(_, (a, b))| a != b)
-        .map(|(n, (a, b))| format!("line {}:\n- {a}\n+ {b}", n + 1))
-        .next();
-    assert!(
-        there == page,
-        "docs/c-api.md is not what the header says: run `make header`, and look at what changed.\n{}",
-        differs.unwrap_or_else(|| String::from("one is longer than the other"))
-    );
-}
-
-/// The anchor that a heading gets where such pages are shown.
-fn slug(heading: &str) -> String {
-    let kept = heading.to_lowercase();
-    let kept = kept
-        .chars()
-        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
-    kept.collect::<String>().replace(' ', "-")
+    assert_made(&there, &page, "docs/c-api.md");
 }
 
 fn generate(header: &str) -> String {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use common::{
-    Root, begin, build, child_of, docker, import_base, output_in, role, sh, spawn, until,
+    Root, begin, build, child_of, docker, import_base, nameless, output_in, role, sh, spawn, until,
 };
 use docker_store::{Begun, ErrorKind, Limits, Options, Outcome, Store};
 
@@ -402,16 +402,8 @@ fn the_first_helpers_of_many_threads_leave_no_image_without_a_name() {
             });
         }
     });
-    let label = format!("label=docker-store.prefix={}", root.prefix());
-    let nameless = docker(&[
-        "images",
-        "-q",
-        "--filter",
-        "dangling=true",
-        "--filter",
-        &label,
-    ]);
-    assert_eq!(nameless, Vec::<String>::new());
+    let label = format!("docker-store.prefix={}", root.prefix());
+    assert_eq!(nameless(&label), Vec::<String>::new());
 }
 
 #[test]

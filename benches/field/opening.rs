@@ -15,10 +15,10 @@ use crate::unit::Unit;
 use crate::world::{World, open};
 
 const TEXT: &str = "\
-    Opening asks the engine four things: who it is, and which containers, tags of steps and volumes of this root there are. The \
-    bare socket asks the same. The engine itself looks at every image that it has to answer for some of them: the second table \
-    of each size shows its three answers one by one. With leftovers (as many tags of steps as containers that never ran, as from \
-    killed processes) opening also removes them.";
+    Opening asks the engine who it is, and which containers and volumes of this root there are. A purge asks for the tags of \
+    steps as well, and so does the bare socket here: for that, the engine looks at every image that it has. The second table of \
+    each size shows its answers one by one. With leftovers (as many tags of steps as containers that never ran, as from killed \
+    processes) opening also removes them, several at once.";
 
 pub(crate) fn measure(world: &World, report: &mut Report) {
     let mut section = Section::new("Opening and purging", TEXT);
@@ -69,7 +69,7 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
     report.add(section);
 }
 
-/// What opening asks after `_ping`, and the name of each.
+/// What a purge asks, and the name of each. Opening asks for containers and volumes alone.
 fn questions(world: &World) -> [(&'static str, Vec<u8>); 3] {
     let filters = |field: &str, value: &str| {
         let json = format!(r#"{{"{field}":["{value}"]}}"#);

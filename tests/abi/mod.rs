@@ -111,6 +111,29 @@ pub fn enumerators(header: &str) -> (Vec<&str>, Vec<&str>) {
     (names.collect(), types.collect())
 }
 
+/// The anchor that a heading gets where such pages are shown.
+pub fn slug(heading: &str) -> String {
+    let kept = heading.to_lowercase();
+    let kept = kept
+        .chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.collect::<String>().replace(' ', "-")
+}
+
+/// A file that is made of others must be what it would be if it were made now.
+pub fn assert_made(there: &str, now: &str, file: &str) {
+    let lines = there.lines().zip(now.lines()).enumerate();
+    let differs = lines
+        .filter(|(_, (a, b))| a != b)
+        .map(|(n, (a, b))| format!("line {}:\n- {a}\n+ {b}", n + 1))
+        .next();
+    assert!(
+        there == now,
+        "{file} is not what src/capi says: run `make header`, and look at what changed.\n{}",
+        differs.unwrap_or_else(|| String::from("one is longer than the other"))
+    );
+}
+
 /// Which of the two libraries a program is linked to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Linked {

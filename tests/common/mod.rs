@@ -131,18 +131,20 @@ pub fn marked(root: &Root) -> impl Fn() -> Vec<String> {
     let label = format!("LABEL {mark}");
     docker(&["commit", "-c", &label, &container, &root.image("marked")]);
     docker(&["rm", &container]);
-    // Under any name or none: `images -a` would show parents, too.
-    let label = format!("label={mark}");
-    move || {
-        docker(&[
-            "images",
-            "-q",
-            "--filter",
-            "dangling=true",
-            "--filter",
-            &label,
-        ])
-    }
+    move || nameless(&mark)
+}
+
+/// The images with a label and without a name. (`images -a` would show parents, too.)
+pub fn nameless(label: &str) -> Vec<String> {
+    let label = format!("label={label}");
+    docker(&[
+        "images",
+        "-q",
+        "--filter",
+        "dangling=true",
+        "--filter",
+        &label,
+    ])
 }
 
 /// The tar of a small root file system: busybox and a user `build`.
