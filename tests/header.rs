@@ -67,7 +67,7 @@ fn version_macros([major, minor, patch]: [&str; 3]) -> String {
 
 #[test]
 fn the_header_is_what_the_sources_say() {
-    assert_made(&checked_in(), &generate(VERSION), "include/docker_store.h");
+    assert_made(checked_in(), &generate(VERSION), "include/docker_store.h");
 }
 
 #[test]
