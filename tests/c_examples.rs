@@ -187,7 +187,7 @@ fn parallel_ends_all_jobs_when_one_fails() {
 #[test]
 fn parallel_ends_at_once_by_ctrl_c_and_builds_when_run_again() {
     each_way("parallel", "parallel-stopped", |parallel, root| {
-        let jobs = ["one", "base", "sleep 100", "two", "base", "sleep 90"];
+        let jobs = ["one", "base", "sleep 20", "two", "base", "sleep 19"];
         let mut first = parallel.parallel(root, &jobs);
         let child = first.spawn().expect("parallel");
         let running = || {
@@ -199,7 +199,7 @@ fn parallel_ends_at_once_by_ctrl_c_and_builds_when_run_again() {
         let pressed = Instant::now();
         run(Command::new("kill").args(["-INT", &child.id().to_string()]));
         let (status, out, err) = end(child);
-        assert!(pressed.elapsed() < Duration::from_secs(20), "{out}{err}");
+        assert!(pressed.elapsed() < Duration::from_secs(12), "{out}{err}");
         assert_eq!(status, Some(130), "{out}{err}");
         assert_eq!(
             said_of_jobs(&out),
