@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 /* What is slow to get is kept in the cache. A file appears there whole: others may look for it at the same time. */
-#define FETCH "[ -e /cache/data ] || { echo fetching; sleep 1; echo data >/cache/$$; mv /cache/$$ /cache/data; }; "
+#define FETCH "[ -e /cache/data ] || { echo fetching; sleep 1; t=$(mktemp -p /cache); echo data >$t; mv $t /cache/data; }; "
 
 static const char *const builtin[] = {
     "tools", "base", FETCH "cp /cache/data /tools",
