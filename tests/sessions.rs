@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use common::{
-    Root, begin, build, child_of, docker, import_base, nameless, output_in, role, sh, spawn, until,
+    Root, base_tar, begin, build, child_of, docker, import_base, nameless, output_in, role, sh,
+    spawn, until,
 };
 use docker_store::{Begun, ErrorKind, Limits, Options, Outcome, Store};
 
@@ -287,6 +288,19 @@ fn leftovers_of_an_obuilder_store_are_purged() {
     );
     assert_eq!(root.leftovers(), Vec::<String>::new());
     assert_eq!(store.purge().expect("again"), Default::default());
+}
+
+#[test]
+fn an_empty_image_that_lost_its_name_is_purged() {
+    let root = Root::new("nameless");
+    let store = root.open();
+    let label = format!("docker-store.prefix={}", root.prefix());
+    let change = format!("LABEL {label}");
+    let tar = base_tar();
+    docker(&["import", "-c", &change, tar.to_str().expect("text")]);
+    assert_eq!(nameless(&label).len(), 1);
+    store.purge().expect("a purge");
+    assert_eq!(nameless(&label), Vec::<String>::new());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::engine::Engine;
 use crate::engine::call::{Call, QUICK, REMOVAL, Send};
@@ -46,6 +46,7 @@ pub(crate) struct RootFs {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct ListedImage {
+    pub(crate) id: String,
     pub(crate) repo_tags: Option<Vec<String>>,
     /// Seconds since 1970.
     #[serde(default)]
@@ -127,8 +128,28 @@ impl Engine {
     /// The images with a name that matches the glob `reference`.
     pub(crate) fn list_images(&self, reference: &str, wait: Wait<'_>) -> Result<Vec<ListedImage>> {
         let doing = format!("listing images {reference}");
-        let filters = serde_json::json!({ "reference": [reference] }).to_string();
-        let call = Call::get(self.path("/images/json").query("filters", &filters));
+        self.filter_images(&doing, &json!({ "reference": [reference] }), wait)
+    }
+
+    /// The images with `label` that have lost their names.
+    pub(crate) fn list_nameless_images(
+        &self,
+        label: &str,
+        wait: Wait<'_>,
+    ) -> Result<Vec<ListedImage>> {
+        let doing = format!("listing images of {label} without a name");
+        let filters = json!({ "dangling": ["true"], "label": [label] });
+        self.filter_images(&doing, &filters, wait)
+    }
+
+    fn filter_images(
+        &self,
+        doing: &str,
+        filters: &Value,
+        wait: Wait<'_>,
+    ) -> Result<Vec<ListedImage>> {
+        let target = self.path("/images/json");
+        let call = Call::get(target.query("filters", &filters.to_string()));
         self.ask(&doing, call, wait.at_most(QUICK))
     }
 

@@ -76,6 +76,9 @@ fn run(site: &Arc<Site>, caches: &Caches, tags: bool) -> Result<Purged> {
     }
     build_locks(&site.paths.builds(), &mut steps)?;
     let (containers, images) = remove_steps(site, steps);
+    if tags {
+        remove_empty_images(site)?;
+    }
     let volumes = caches.purge(site)?;
     session::sweep(&site.paths.sessions())?;
     Ok(Purged {
@@ -223,6 +226,16 @@ fn remove_step(site: &Site, id: &str, left: &Left) -> Result<(u64, u64)> {
     }
     let count = |gone: &[Option<bool>]| gone.iter().filter(|gone| **gone == Some(true)).count();
     Ok((count(&containers) as u64, count(&tags) as u64))
+}
+
+/// Removes empty images of ours whose name another took over: the import of a killed process came late.
+fn remove_empty_images(site: &Site) -> Result<()> {
+    let label = format!("{LABEL_STORE}={}", site.names.prefix());
+    let images = site.engine.list_nameless_images(&label, Wait::forever())?;
+    for image in images {
+        tell(site.engine.remove_image(&image.id, Wait::forever()));
+    }
+    Ok(())
 }
 
 /// Removes an image that has lost its last name while a container was made of it: the engine keeps it for that, and nobody could

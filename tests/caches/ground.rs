@@ -155,6 +155,8 @@ impl Drop for Root {
         for volume in self.volumes() {
             request("DELETE", &format!("/volumes/{volume}"), None);
         }
+        // What the import of a killed child brought late.
+        let _ = Store::open(&self.path, &Options::new()).and_then(|store| store.purge());
         let images = get("/images/json").as_array().cloned().unwrap_or_default();
         let tags = images
             .iter()
