@@ -19,7 +19,8 @@ const AT_ONCE: usize = 20;
 
 const TEXT: &str = "\
     A step that runs `/bin/true`, from the question whether it is there to the last removal. The bare sockets make the calls \
-    that docker-store makes (ARCHITECTURE.md lists them), but look once, not twice; with the same bodies, and nothing else. bollard and docker-py do \
+    that docker-store makes (ARCHITECTURE.md lists them), but look once, not twice, and need no tag of their own; with the same \
+    bodies, and nothing else. bollard and docker-py do \
     the same in the way that their own documentation shows. Nearly all of it is the engine's own time.";
 
 pub(crate) fn measure(world: &World, report: &mut Report) {
