@@ -115,10 +115,6 @@ impl Looks {
         );
         let folder = Folder::new(name);
         let program = folder.file("looks");
-        let makefile = fs::read_to_string(abi::root().join("Makefile")).expect("the Makefile");
-        let libraries = makefile
-            .lines()
-            .find_map(|line| line.strip_prefix("STATIC_LIBS := "));
         run(Command::new("cc")
             .args([
                 "-std=c99",
@@ -134,7 +130,7 @@ impl Looks {
             .arg("-o")
             .arg(&program)
             .arg(release_library())
-            .args(libraries.expect("STATIC_LIBS").split_whitespace()));
+            .args(abi::static_libs()));
         let address = fake(&folder.file(""), |client| serve(client).unwrap_or_default());
         let looks = Looks {
             folder,

@@ -152,13 +152,10 @@ impl Write for Late<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let file = match self.file.take() {
             Some(file) => file,
-            None => match create(self.path) {
-                Ok(file) => file,
-                Err(e) => {
-                    self.failed = Some(e);
-                    return Err(io::ErrorKind::Other.into());
-                }
-            },
+            None => create(self.path).map_err(|e| {
+                self.failed = Some(e);
+                io::Error::from(io::ErrorKind::Other)
+            })?,
         };
         self.file.insert(file).write(bytes)
     }

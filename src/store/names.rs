@@ -58,8 +58,15 @@ impl Names {
     }
 
     /// A further tag of such a step: they are counted from 1.
-    pub(crate) fn further_tmp_image(&self, id: &Id, number: impl std::fmt::Display) -> String {
+    pub(crate) fn further_tmp_image(&self, id: &Id, number: u16) -> String {
         format!("{}:{number}", self.tmp_image(id))
+    }
+
+    /// All tags that such a step may hold, `further` beside the first; the newest first, as each is made of the one before.
+    pub(crate) fn tmp_images(&self, id: &Id, further: u16) -> impl Iterator<Item = String> {
+        let numbered = (1..=further).rev();
+        let numbered = numbered.map(|number| self.further_tmp_image(id, number));
+        numbered.chain([self.tmp_image(id)])
     }
 
     /// The container of a step under way.

@@ -121,7 +121,8 @@ fn step_tags(site: &Site, steps: &mut BTreeMap<String, Left>) -> Result<()> {
         for tag in image.repo_tags.iter().flatten() {
             if let Some(id) = site.names.id_of_tmp_image(tag) {
                 let left = steps.entry(id.to_owned()).or_default();
-                left.tags.push(tag.clone());
+                let name = tag.strip_suffix(":latest").unwrap_or(tag);
+                left.tags.push(name.to_owned());
             }
         }
     }
@@ -152,9 +153,12 @@ struct Work {
 
 /// Gives how many containers and tags went.
 fn remove_steps(site: &Arc<Site>, steps: BTreeMap<String, Left>) -> (u64, u64) {
+    // Those that are under way need no thread to find that out.
+    let is_under_way = |id: &str| FileLock::is_held(&site.paths.build_lock(id)).unwrap_or(false);
+    let steps = steps.into_iter().filter(|(id, _)| !is_under_way(id));
     let work = Arc::new(Work {
         site: Arc::clone(site),
-        steps: steps.into_iter().collect(),
+        steps: steps.collect(),
         next: AtomicUsize::new(0),
         containers: AtomicU64::new(0),
         tags: AtomicU64::new(0),
@@ -198,13 +202,12 @@ fn remove_step(site: &Site, id: &str, left: &Left) -> Result<(u64, u64)> {
         return Ok((0, 0));
     };
     let noted = lock.noted()?;
-    let mut tags = left.tags.clone();
-    if let Ok(id) = site.names.id(id) {
-        tags.push(site.names.further_tmp_image(&id, "latest"));
-        tags.extend((1..=noted.number).map(|n| site.names.further_tmp_image(&id, n)));
-    }
-    tags.sort();
-    tags.dedup();
+    let mut tags: Vec<String> = match site.names.id(id) {
+        Ok(id) => site.names.tmp_images(&id, noted.number).collect(),
+        Err(_) => Vec::new(),
+    };
+    let listed = left.tags.iter().filter(|tag| !tags.contains(tag));
+    tags.extend(listed.cloned().collect::<Vec<_>>());
     let containers = left.containers.iter();
     let containers: Vec<_> = containers
         .map(|(container, _)| tell(site.engine.remove_container(container, Wait::forever())))

@@ -51,8 +51,6 @@ struct Open {
     container: Option<Made>,
     /// How many tags there may be beside the first: those of the step, and of a killed one before it.
     tags: u16,
-    /// Whether there was one, for which the engine may still be at work.
-    left: bool,
     failed: bool,
     /// Whether the engine was cut off in something that it may still finish.
     cut_off: bool,
@@ -86,7 +84,6 @@ impl Step {
         limits: Limits,
     ) -> Result<Self> {
         let log = LogFile::of(&site.paths, &id);
-        let left = lock.was_left();
         let noted = lock.noted()?;
         let mut open = Open {
             lock,
@@ -94,11 +91,10 @@ impl Step {
             image: None,
             container: None,
             tags: noted.number,
-            left,
             failed: false,
             cut_off: false,
         };
-        if left {
+        if open.lock.was_left() {
             let container = site.names.container(&id);
             site.engine.remove_container(&container, Wait::forever())?;
             open.remove_tags(site, &id)?;
@@ -287,11 +283,9 @@ impl Open {
 
     /// Removes all tags of the step's.
     fn remove_tags(&self, site: &Site, id: &Id) -> Result<()> {
-        // The newest first: each is made of the one before. And the first even where the step knows of none: it was cut off, maybe.
-        let further = (1..=self.tags).rev();
-        let further = further.map(|n| site.names.further_tmp_image(id, n));
         let mut done = Ok(());
-        for tag in further.chain([site.names.tmp_image(id)]) {
+        // The first even where the step knows of none: it was cut off, maybe.
+        for tag in site.names.tmp_images(id, self.tags) {
             let removed = site.engine.remove_image(&tag, Wait::forever());
             done = done.and(removed.map(drop));
         }
@@ -319,7 +313,7 @@ impl Open {
         if done.is_err() || self.cut_off {
             return done;
         }
-        match self.left {
+        match self.lock.was_left() {
             true => self.lock.note_dead(true),
             false => {
                 self.lock.remove();
