@@ -3,36 +3,9 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr;
 
-use crate::capi::error::dstore_error;
 use crate::capi::handle;
-use crate::capi::status::dstore_status;
-use crate::error::{Error, ErrorKind, Result};
-
-/// Runs the body of a call that can fail.
-///
-/// `*error` is written in any case, so that a caller may look at it without knowing the status.
-///
-/// # Safety
-///
-/// `error` is NULL or may be written to.
-pub(super) unsafe fn fallible(
-    error: *mut *mut dstore_error,
-    body: impl FnOnce() -> Result<()>,
-) -> dstore_status {
-    let done = caught(body).unwrap_or_else(Err);
-    let (status, object) = match done {
-        Ok(()) => (dstore_status::DSTORE_OK, None),
-        Err(e) => (e.kind().into(), Some(e)),
-    };
-    if !error.is_null() {
-        let object = object.map_or(ptr::null_mut(), |e| handle::give(dstore_error::new(&e)));
-        // SAFETY: the caller's promise.
-        unsafe { error.write(object) };
-    }
-    status
-}
+use crate::error::{Error, ErrorKind};
 
 /// Runs the body of a call that cannot fail. Should it panic all the same, it answers `otherwise`.
 pub(super) fn infallible<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
@@ -64,7 +37,8 @@ pub(super) unsafe fn free<T>(object: *const T) {
     }
 }
 
-fn caught<T>(body: impl FnOnce() -> T) -> std::result::Result<T, Error> {
+/// Runs `body`; a panic in it becomes an error.
+pub(super) fn caught<T>(body: impl FnOnce() -> T) -> std::result::Result<T, Error> {
     // What a panic can have left half done is marked by its handle, which answers nothing more.
     catch_unwind(AssertUnwindSafe(body)).map_err(|panic| fault(&*panic))
 }

@@ -4,10 +4,10 @@ use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
 use crate::capi::arguments::{Out, limits, object, optional_text, refused, text};
-use crate::capi::boundary::fallible;
-use crate::capi::callback::{dstore_work_callback, stopped};
+use crate::capi::callback::stopped;
 use crate::capi::cancel::dstore_cancel;
 use crate::capi::error::dstore_error;
+use crate::capi::fallible::fallible;
 use crate::capi::handle::give;
 use crate::capi::status::dstore_status;
 use crate::capi::step::dstore_step;
@@ -25,6 +25,11 @@ pub enum dstore_outcome {
 }
 
 use dstore_outcome::*;
+
+/// Does the work of a build with `step`, which is the library's: not to be freed, committed,
+/// aborted or kept. Returns 0 for the result to be recorded; anything else aborts the step.
+pub type dstore_work_callback =
+    Option<unsafe extern "C" fn(user_data: *mut c_void, step: *mut dstore_step) -> i32>;
 
 /// Begins to build `id` on the result `base`, or on nothing where that is NULL. If `id` has been
 /// built, there is nothing to do: `*step` is then NULL, and the status DSTORE_OK. Waits while

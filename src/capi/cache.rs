@@ -4,8 +4,9 @@ use std::ffi::c_char;
 use std::ptr;
 
 use crate::capi::arguments::{Out, c_bytes, object};
-use crate::capi::boundary::{fallible, free, getter};
+use crate::capi::boundary::{free, getter};
 use crate::capi::error::dstore_error;
+use crate::capi::fallible::fallible;
 use crate::capi::handle::give;
 use crate::capi::options::dstore_strategy;
 use crate::capi::results::seconds;

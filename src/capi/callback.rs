@@ -5,7 +5,6 @@ use std::ffi::{c_char, c_void};
 use std::io::{self, Read, Write};
 
 use crate::capi::arguments::refused;
-use crate::capi::step::dstore_step;
 use crate::capi::text::c_string;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::step::{Channel, Output, Progress};
@@ -62,11 +61,6 @@ pub type dstore_read_callback = Option<
 pub type dstore_write_callback = Option<
     unsafe extern "C" fn(user_data: *mut c_void, bytes: *const c_char, length: usize) -> i32,
 >;
-
-/// Does the work of a build with `step`, which is the library's: not to be freed, committed,
-/// aborted or kept. Returns 0 for the result to be recorded; anything else aborts the step.
-pub type dstore_work_callback =
-    Option<unsafe extern "C" fn(user_data: *mut c_void, step: *mut dstore_step) -> i32>;
 
 /// Takes a line of the library's log: `length` bytes of UTF-8, and a zero after them. `level` is a
 /// dstore_log_level. Returns 0 to go on; anything else ends the call, and the lines that are left

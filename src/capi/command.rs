@@ -3,8 +3,9 @@
 use std::ffi::c_char;
 
 use crate::capi::arguments::{self, Out, bytes, object, refused, text, texts, timeout};
-use crate::capi::boundary::{fallible, free};
+use crate::capi::boundary::free;
 use crate::capi::error::dstore_error;
+use crate::capi::fallible::fallible;
 use crate::capi::handle::give;
 use crate::capi::lease::dstore_lease;
 use crate::capi::settings::{Settable, Settings, set};

@@ -7,9 +7,9 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use crate::capi::arguments::{self, Out, object, text};
-use crate::capi::boundary::fallible;
 use crate::capi::callback::{Sink, Source, dstore_read_callback, dstore_write_callback};
 use crate::capi::error::dstore_error;
+use crate::capi::fallible::fallible;
 use crate::capi::source::open_tar;
 use crate::capi::status::dstore_status;
 use crate::capi::step::dstore_step;

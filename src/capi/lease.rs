@@ -4,9 +4,10 @@ use std::ffi::{CString, c_char};
 use std::ptr;
 
 use crate::capi::arguments::{Out, c_bytes, limits, named, object};
-use crate::capi::boundary::{fallible, free, getter};
+use crate::capi::boundary::{free, getter};
 use crate::capi::cancel::dstore_cancel;
 use crate::capi::error::dstore_error;
+use crate::capi::fallible::fallible;
 use crate::capi::handle::{Exclusive, give};
 use crate::capi::status::dstore_status;
 use crate::capi::store::dstore_store;

@@ -12,9 +12,9 @@ use log::{LevelFilter, Log, Metadata, Record};
 use parking_lot::{Condvar, Mutex};
 
 use crate::capi::arguments::{named, refused};
-use crate::capi::boundary::fallible;
 use crate::capi::callback::{dstore_log_callback, stopped};
 use crate::capi::error::dstore_error;
+use crate::capi::fallible::fallible;
 use crate::capi::status::dstore_status;
 use crate::capi::text::c_string;
 use crate::error::{Error, ErrorKind, Result};

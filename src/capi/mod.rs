@@ -20,6 +20,7 @@ mod cancel;
 mod command;
 mod copy;
 mod error;
+mod fallible;
 mod handle;
 mod lease;
 mod log;

@@ -5,11 +5,12 @@ use std::ptr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::capi::arguments::{self, Out, limits, object, text};
-use crate::capi::boundary::{fallible, free, getter};
+use crate::capi::boundary::{free, getter};
 use crate::capi::callback::{Sink, dstore_write_callback};
 use crate::capi::cancel::dstore_cancel;
 use crate::capi::copy::into_file;
 use crate::capi::error::dstore_error;
+use crate::capi::fallible::fallible;
 use crate::capi::handle::give;
 use crate::capi::status::dstore_status;
 use crate::capi::store::dstore_store;

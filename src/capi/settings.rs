@@ -2,8 +2,8 @@
 //! set, should nobody have looked at the setter's own status.
 
 use crate::capi::arguments::object;
-use crate::capi::boundary::fallible;
 use crate::capi::error::dstore_error;
+use crate::capi::fallible::fallible;
 use crate::capi::handle::Exclusive;
 use crate::capi::status::dstore_status;
 use crate::error::{Error, ErrorKind, Result};

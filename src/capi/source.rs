@@ -6,9 +6,9 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::capi::arguments::{self, object, optional_text, refused, text};
-use crate::capi::boundary::fallible;
 use crate::capi::callback::{self, Source, dstore_progress_callback, dstore_read_callback};
 use crate::capi::error::dstore_error;
+use crate::capi::fallible::fallible;
 use crate::capi::status::dstore_status;
 use crate::capi::step::dstore_step;
 use crate::error::{Error, Result};

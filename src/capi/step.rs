@@ -4,10 +4,11 @@ use std::ffi::{CString, c_char, c_void};
 use std::ptr;
 
 use crate::capi::arguments::{Out, bytes, object, refused};
-use crate::capi::boundary::{fallible, free, getter};
+use crate::capi::boundary::{free, getter};
 use crate::capi::callback::{self, dstore_output_callback};
 use crate::capi::command::dstore_command;
 use crate::capi::error::dstore_error;
+use crate::capi::fallible::fallible;
 use crate::capi::handle::{Exclusive, Inside};
 use crate::capi::settings::Settable;
 use crate::capi::status::dstore_status;

@@ -5,8 +5,9 @@ use std::ops::Deref;
 use std::ptr;
 
 use crate::capi::arguments::{self, Out, object, optional_object, text};
-use crate::capi::boundary::{fallible, free, getter};
+use crate::capi::boundary::{free, getter};
 use crate::capi::error::dstore_error;
+use crate::capi::fallible::fallible;
 use crate::capi::handle::{Entered, Poison, give};
 use crate::capi::options::dstore_options;
 use crate::capi::settings::Settable;

@@ -6,12 +6,13 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::capi::boundary::{fallible, getter};
+use crate::capi::boundary::getter;
 use crate::capi::build::dstore_outcome::*;
 use crate::capi::callback::{Sink, Source, dstore_channel::*};
 use crate::capi::cancel::*;
 use crate::capi::command::*;
 use crate::capi::error::*;
+use crate::capi::fallible::fallible;
 use crate::capi::handle::{Exclusive, Poison, give, hold, take_back};
 use crate::capi::lease::{dstore_cache_mode::*, dstore_released::*};
 use crate::capi::log::dstore_log_level::*;

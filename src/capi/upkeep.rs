@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::capi::arguments::{Out, limits, named, object};
-use crate::capi::boundary::fallible;
 use crate::capi::cancel::dstore_cancel;
 use crate::capi::error::dstore_error;
+use crate::capi::fallible::fallible;
 use crate::capi::status::dstore_status;
 use crate::capi::store::dstore_store;
 use crate::store::Stats;

@@ -14,19 +14,19 @@ use crate::transport::unix::UnixConnector;
 const USUAL: &str = "unix:///var/run/docker.sock";
 
 /// The part of the environment that decides; a type, so that tests need not change the process's own.
-pub(crate) struct Surroundings {
+pub(crate) struct DockerEnv {
     pub(crate) host: Option<String>,
     pub(crate) context: Option<String>,
     /// The folder of Docker's client configuration.
     pub(crate) config: Option<PathBuf>,
 }
 
-impl Surroundings {
+impl DockerEnv {
     /// Those of this process.
     pub(crate) fn of_process() -> Self {
         let var = |name| std::env::var(name).ok().filter(|v: &String| !v.is_empty());
         let home = || Some(PathBuf::from(var("HOME")?).join(".docker"));
-        Surroundings {
+        DockerEnv {
             host: var("DOCKER_HOST"),
             context: var("DOCKER_CONTEXT"),
             config: var("DOCKER_CONFIG").map(PathBuf::from).or_else(home),
@@ -130,8 +130,8 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 mod tests {
     use super::*;
 
-    fn none() -> Surroundings {
-        Surroundings {
+    fn none() -> DockerEnv {
+        DockerEnv {
             host: None,
             context: None,
             config: None,

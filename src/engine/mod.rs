@@ -12,9 +12,10 @@ pub(crate) mod images;
 pub(crate) mod progress;
 mod reading;
 pub(crate) mod system;
+pub(crate) mod version;
 pub(crate) mod volumes;
 
-use crate::engine::system::ApiVersion;
+use crate::engine::version::ApiVersion;
 use crate::http::Client;
 
 pub(crate) use crate::engine::call::stopped;

@@ -1,38 +1,16 @@
 //! The engine as a whole: finding out what answers and which API version to speak, and what it says of itself.
 
-use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::engine::Engine;
 use crate::engine::call::{Call, QUICK};
+use crate::engine::version::ApiVersion;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Body, Client, Failure, Method, Request, Response, Target};
 use crate::transport::Connect;
 use crate::wait::Wait;
-
-/// A version of the Engine API, such as 1.41.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ApiVersion(u32, u32);
-
-impl ApiVersion {
-    /// The oldest API this library speaks: Docker 20.10's, and Podman 4's.
-    pub(crate) const OLDEST: ApiVersion = ApiVersion(1, 41);
-    /// The newest it was written against. Engines up to API 1.52 still take it (their minimum is 1.44).
-    pub(crate) const NEWEST: ApiVersion = ApiVersion(1, 47);
-
-    fn parse(text: &str) -> Option<Self> {
-        let (major, minor) = text.trim().split_once('.')?;
-        Some(ApiVersion(major.parse().ok()?, minor.parse().ok()?))
-    }
-}
-
-impl fmt::Display for ApiVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.0, self.1)
-    }
-}
 
 /// What an engine says of itself.
 #[derive(Debug, Deserialize)]
@@ -141,18 +119,3 @@ impl Engine {
 /// The longest time that an upload may stand still. An engine that stops taking an archive holds that container's lock, and
 /// with it every image delete (seen on 20.10): better to close the connection, which frees it.
 pub(crate) const UPLOAD_STALL: Duration = Duration::from_secs(60);
-
-#[cfg(test)]
-mod tests {
-    use super::ApiVersion;
-
-    #[test]
-    fn versions_compare_as_numbers_not_as_text() {
-        let of = |text| ApiVersion::parse(text).expect("a version");
-        assert!(of("1.9") < of("1.41") && of("1.41") < of("1.100") && of("1.100") < of("2.0"));
-        assert_eq!(of(" 1.41\r").to_string(), "1.41");
-        for text in ["", "1", "1.", "a.b", "1.2.3", "-1.2"] {
-            assert_eq!(ApiVersion::parse(text), None, "{text:?}");
-        }
-    }
-}

@@ -8,18 +8,20 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::store::site::Site;
 use crate::wait::{Stop, Wait};
 
 /// One thing to remove. Runs once, off the caller's thread, and reports for itself: nobody waits for its answer.
-pub(crate) type Job = Box<dyn FnOnce(&Arc<Site>) + Send>;
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
 /// How long waiters sleep between looks at their deadline and cancel.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// The queue of one store.
 #[derive(Default)]
-pub(crate) struct Deletes {
+pub(crate) struct Deletes(Arc<Queue>);
+
+#[derive(Default)]
+struct Queue {
     state: Mutex<State>,
     idle: Condvar,
 }
@@ -33,13 +35,13 @@ struct State {
 
 impl Deletes {
     /// Queues `job`. Never blocks on the engine, unless no thread can be had: then the job runs here and now.
-    pub(crate) fn push(&self, site: &Arc<Site>, job: Job) {
-        let mut state = self.state.lock();
+    pub(crate) fn push(&self, job: Job) {
+        let mut state = self.0.state.lock();
         if state.running {
             state.queue.push_back(job);
             return;
         }
-        let shared = Arc::clone(site);
+        let queue = Arc::clone(&self.0);
         state.queue.push_back(job);
         // The last worker has left its loop, if there was one: joining it takes no time.
         if let Some(done) = state.worker.take() {
@@ -47,7 +49,7 @@ impl Deletes {
         }
         match std::thread::Builder::new()
             .name(String::from("docker-store"))
-            .spawn(move || work(&shared))
+            .spawn(move || work(&queue))
         {
             Ok(worker) => {
                 state.running = true;
@@ -57,49 +59,48 @@ impl Deletes {
                 log::warn!("no thread for deferred removals ({e}); removing at once");
                 let jobs: Vec<Job> = state.queue.drain(..).collect();
                 drop(state);
-                jobs.into_iter().for_each(|job| job(site));
+                jobs.into_iter().for_each(|job| job());
             }
         }
     }
 
     /// Waits until nothing is queued or under way.
     pub(crate) fn wait_idle(&self, wait: Wait<'_>) -> Result<(), Stop> {
-        let mut state = self.state.lock();
+        let mut state = self.0.state.lock();
         while state.running {
             let pause = wait.left()?.map_or(LOOK, |left| left.min(LOOK));
-            self.idle.wait_for(&mut state, pause);
+            self.0.idle.wait_for(&mut state, pause);
         }
         Ok(())
     }
 
     /// Waits for the worker to end. Called by whoever closes the store, never by a job.
     pub(crate) fn join(&self) {
-        let worker = self.state.lock().worker.take();
+        let worker = self.0.state.lock().worker.take();
         if let Some(worker) = worker {
             let _ = worker.join();
         }
     }
 }
 
-fn work(site: &Arc<Site>) {
+fn work(queue: &Queue) {
     loop {
         let job = {
-            let mut state = site.deletes.state.lock();
+            let mut state = queue.state.lock();
             match state.queue.pop_front() {
                 Some(job) => job,
                 None => {
                     state.running = false;
-                    site.deletes.idle.notify_all();
+                    queue.idle.notify_all();
                     return;
                 }
             }
         };
         // A job's panic must not take the queue along.
-        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(site))).is_err() {
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)).is_err() {
             log::error!(
                 "a deferred removal panicked; the next open of this root removes what it left"
             );
         }
-        site.counters.deferred_deletes.add(1);
     }
 }

@@ -21,6 +21,10 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 /// The length of a lock's file whose holder was found dead is at least this; what is beyond it is the number that was noted.
 const DEAD: u64 = 1 << 16;
 
+/// How long the engine may be finishing what a killed process asked it for, a commit at the longest. The file of its lock stays for
+/// that time after anything was there last, and whoever opens the root looks again.
+pub(crate) const LATE: Duration = Duration::from_secs(10 * 60);
+
 /// What was left with a lock.
 #[derive(Debug)]
 pub(crate) struct Noted {

@@ -1,5 +1,6 @@
 //! [`Store`]: the front of the library.
 
+mod archive;
 mod build;
 pub(crate) mod cache;
 mod clock;
@@ -35,7 +36,7 @@ use self::session::Session;
 use self::site::Site;
 use self::step::Step;
 use crate::engine::Engine;
-use crate::engine::address::{Surroundings, connector};
+use crate::engine::address::{DockerEnv, connector};
 use crate::engine::stopped;
 use crate::error::Result;
 use crate::wait::{Limits, Wait};
@@ -61,7 +62,7 @@ impl Store {
     /// [`Io`](crate::ErrorKind::Io) where it cannot be made or written; [`Unreachable`](crate::ErrorKind::Unreachable) and
     /// [`Unsupported`](crate::ErrorKind::Unsupported) where there is no engine that serves.
     pub fn open(root: impl AsRef<Path>, options: &Options) -> Result<Self> {
-        let address = Surroundings::of_process().address(options.engine.as_deref())?;
+        let address = DockerEnv::of_process().address(options.engine.as_deref())?;
         let connector = connector(&address)?;
         let paths = Paths::create(root.as_ref())?;
         let names = Names::new(&options.word, paths.root())?;

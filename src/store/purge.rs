@@ -8,24 +8,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use serde_json::json;
 
 use crate::engine::images::Image;
 use crate::error::{Error, Result};
 use crate::store::cache::Caches;
-use crate::store::lock::FileLock;
+use crate::store::lock::{FileLock, LATE};
 use crate::store::session;
 use crate::store::site::{LABEL_SESSION, LABEL_STORE, Site};
 use crate::wait::Wait;
 
 /// How many steps' leftovers are removed at once: the engine takes its time for each, whoever asks.
 const AT_ONCE: usize = 8;
-
-/// How long the engine may be finishing what a killed process asked it for, a commit at the longest. The file of its lock stays for
-/// that time after anything was there last, and whoever opens the root looks again.
-pub(crate) const LATE: Duration = Duration::from_secs(10 * 60);
 
 /// What a purge removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

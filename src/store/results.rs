@@ -7,9 +7,9 @@ use serde_json::json;
 
 use crate::engine::images::must_exist;
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::archive::{absolute, pour};
 use crate::store::lock::FileLock;
 use crate::store::site::Site;
-use crate::store::step::copy::{absolute, pour};
 use crate::wait::{Limits, Wait};
 
 /// For so long the lock of a build may be held by who only looks at it.

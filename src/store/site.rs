@@ -1,6 +1,7 @@
 //! The ground that every part of a store stands on: the engine, the names and files, the session, the counters. Parts know
 //! the site, not each other, and not `Store`.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
@@ -53,6 +54,15 @@ impl Site {
             cache_options,
             closed: AtomicBool::new(false),
         }
+    }
+
+    /// Does `job` later, off the caller's thread. What it comes to it reports for itself.
+    pub(crate) fn defer(self: &Arc<Self>, job: impl FnOnce(&Arc<Self>) + Send + 'static) {
+        let site = Arc::clone(self);
+        self.deletes.push(Box::new(move || {
+            job(&site);
+            site.counters.deferred_deletes.add(1);
+        }));
     }
 
     /// Every call of a store, step or lease asks this first.

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use crate::engine::stopped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::cache::Caches;
-use crate::store::cache::folder::{Folder, Guard};
-use crate::store::cache::head::{Head, Kind, Part, RootLook};
+use crate::store::cache::clone;
+use crate::store::cache::clone::strategy::{Cloning, Failed, Made, Source};
+use crate::store::cache::files::look::RootLook;
 use crate::store::cache::lease::{Held, Lease};
-use crate::store::cache::record::{Record, Shared};
 use crate::store::cache::request::{CacheMode, CacheRequest};
-use crate::store::cache::strategy::{Cloning, Failed, Made, Source};
+use crate::store::cache::state::folder::{Folder, Guard};
+use crate::store::cache::state::head::{Head, Kind, Part};
+use crate::store::cache::state::record::{Record, Shared};
 use crate::store::lock::FileLock;
 use crate::store::names::CacheName;
 use crate::store::options::Strategy;
@@ -57,7 +59,7 @@ impl Caches {
         };
         let turn = folder.in_folder(turn)?;
         let facts = self.facts(site, wait)?;
-        let cloning = facts.cloning();
+        let cloning = clone::cloning(&facts);
 
         let began = Instant::now();
         let mut tries = 0;

@@ -7,12 +7,17 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::cache::folder::Folder;
-use crate::store::cache::head::{Kind, Part, RootLook};
-use crate::store::cache::overlay::{OPTIONS_MAX, View, options_length};
-use crate::store::cache::record::{COMPACTION, Record};
-use crate::store::cache::strategy::{Failed, Source};
-use crate::store::cache::{Caches, copy, layer, merge, volumes, walk};
+use crate::store::cache::Caches;
+use crate::store::cache::clone::overlay::options_length;
+use crate::store::cache::clone::strategy::{Failed, Source};
+use crate::store::cache::clone::view::View;
+use crate::store::cache::clone::{copy, layer, volumes};
+use crate::store::cache::facts::OPTIONS_MAX;
+use crate::store::cache::files::look::RootLook;
+use crate::store::cache::files::{merge, walk};
+use crate::store::cache::state::folder::Folder;
+use crate::store::cache::state::head::{Kind, Part};
+use crate::store::cache::state::record::{COMPACTION, Record};
 use crate::store::lock::FileLock;
 use crate::store::site::Site;
 use crate::wait::Wait;
@@ -39,20 +44,17 @@ impl Caches {
             return;
         }
         let (caches, folder) = (Arc::clone(self), Arc::clone(folder));
-        site.deletes.push(
-            site,
-            Box::new(move |site| {
-                if site.is_closed() {
-                    return;
-                }
-                let wait = Wait::new(None, Some(&caches.closing));
-                match caches.compact(site, &folder, false, wait) {
-                    Err(e) if e.kind() == ErrorKind::Cancelled => {}
-                    Err(e) => log::warn!("{e}; tried again after the next release"),
-                    Ok(()) => {}
-                }
-            }),
-        );
+        site.defer(move |site| {
+            if site.is_closed() {
+                return;
+            }
+            let wait = Wait::new(None, Some(&caches.closing));
+            match caches.compact(site, &folder, false, wait) {
+                Err(e) if e.kind() == ErrorKind::Cancelled => {}
+                Err(e) => log::warn!("{e}; tried again after the next release"),
+                Ok(()) => {}
+            }
+        });
     }
 
     /// Shortens the chain of a cache. If somebody else does that already, waits for it where `must`, else leaves it to them.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::error::{ErrorKind, Result};
+use crate::store::cache::Caches;
 use crate::store::cache::acquire::left_by_obuilder;
-use crate::store::cache::folder::Folder;
-use crate::store::cache::head::{Head, Part};
-use crate::store::cache::{Caches, volumes};
+use crate::store::cache::clone::volumes;
+use crate::store::cache::state::folder::Folder;
+use crate::store::cache::state::head::{Head, Part};
 use crate::store::names::CacheName;
 use crate::store::site::Site;
 use crate::wait::Wait;

@@ -7,9 +7,9 @@ use parking_lot::Mutex;
 
 use crate::error::Result;
 use crate::store::cache::Caches;
-use crate::store::cache::folder::{Folder, closed};
-use crate::store::cache::record::Record;
 use crate::store::cache::request::Released;
+use crate::store::cache::state::folder::{Folder, closed};
+use crate::store::cache::state::record::Record;
 use crate::store::lock::FileLock;
 use crate::store::site::Site;
 use crate::wait::Limits;

@@ -4,10 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::store::cache::head::{Kind, Part, Size};
-use crate::store::cache::record::{COMPACTION, Record};
+use crate::store::cache::Caches;
+use crate::store::cache::files::look::Size;
+use crate::store::cache::files::walk;
 use crate::store::cache::request::CacheInfo;
-use crate::store::cache::{Caches, folder, walk};
+use crate::store::cache::state::folder;
+use crate::store::cache::state::head::{Kind, Part};
+use crate::store::cache::state::record::{COMPACTION, Record};
 use crate::store::options::Strategy;
 use crate::store::session;
 use crate::store::site::Site;

@@ -4,27 +4,18 @@
 //! What the bytes of a clone are is the business of a [strategy]; everything else is the same for all.
 
 mod acquire;
+mod clone;
 mod compact;
-mod copy;
-mod copy_direct;
 mod delete;
-mod folder;
-mod head;
-mod layer;
+mod facts;
+mod files;
 mod lease;
 mod listing;
-mod merge;
-mod overlay;
 mod probe;
 mod purge;
-mod record;
 mod release;
 mod request;
-mod strategy;
-mod tar;
-mod volumes;
-mod walk;
-mod xattr;
+mod state;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -35,9 +26,10 @@ use parking_lot::Mutex;
 pub use self::lease::Lease;
 pub use self::request::{CacheInfo, CacheMode, CacheRequest, Released};
 
-use self::folder::Folder;
-use self::head::Size;
-use self::probe::Facts;
+use self::clone::volumes;
+use self::facts::Facts;
+use self::files::look::Size;
+use self::state::folder::Folder;
 use crate::cancel::Cancel;
 use crate::engine::stopped;
 use crate::error::Result;
@@ -118,22 +110,19 @@ impl Caches {
             return;
         }
         let caches = Arc::clone(self);
-        site.deletes.push(
-            site,
-            Box::new(move |site| {
-                // What could not be removed before gets another chance with everything that comes after.
-                let before = std::mem::take(&mut *caches.stuck.lock());
-                for volume in before.iter().chain(&volumes) {
-                    let Err(e) = remove(site, volume) else {
-                        continue;
-                    };
-                    if !before.contains(volume) {
-                        log::warn!("{e}; tried again later");
-                    }
-                    caches.stuck.lock().insert(volume.clone());
+        site.defer(move |site| {
+            // What could not be removed before gets another chance with everything that comes after.
+            let before = std::mem::take(&mut *caches.stuck.lock());
+            for volume in before.iter().chain(&volumes) {
+                let Err(e) = volumes::remove(site, volume) else {
+                    continue;
+                };
+                if !before.contains(volume) {
+                    log::warn!("{e}; tried again later");
                 }
-            }),
-        );
+                caches.stuck.lock().insert(volume.clone());
+            }
+        });
     }
 
     /// Tries once more, in the background, to remove what could not be removed before.
@@ -147,9 +136,4 @@ impl Caches {
     pub(crate) fn close(&self) {
         self.closing.cancel();
     }
-}
-
-/// Removes a volume, or finds it gone.
-fn remove(site: &Site, volume: &str) -> Result<bool> {
-    site.engine.remove_volume(volume, Wait::forever())
 }

@@ -12,81 +12,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::cache::copy::Copy;
-use crate::store::cache::head::RootLook;
-use crate::store::cache::merge::Marks;
-use crate::store::cache::overlay::{OPTIONS_MAX, Overlay, mount_options};
-use crate::store::cache::record::{Looks, Record};
-use crate::store::cache::strategy::Cloning;
-use crate::store::cache::{layer, tar, volumes, walk};
+use crate::store::cache::clone::overlay::mount_options;
+use crate::store::cache::clone::{layer, volumes};
+use crate::store::cache::facts::{EXTRAS, Facts, OPTIONS_MAX};
+use crate::store::cache::files::look::RootLook;
+use crate::store::cache::files::{tar, walk};
 use crate::store::helper::Helper;
 use crate::store::options::Strategy;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// What goes into an overlay's options besides the directories, best first. Off: whatever would tie a layer to the very ones
-/// it was written over (they are merged later), or keep in it what only those make whole. The second is for older kernels,
-/// the third for rootless engines.
-const EXTRAS: [&str; 3] = ["index=off,redirect_dir=off,metacopy=off", "", "userxattr"];
-
 /// For how many seconds it is remembered that overlays do not work.
 const DOUBT: u64 = 3600;
-
-/// What was found out, and what follows from it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Facts {
-    /// This process reaches the engine's volumes as files, and may do there what root may.
-    pub(super) reach: bool,
-    /// Overlays work, with these further options.
-    pub(super) overlay: Option<String>,
-    pub(super) strategy: Strategy,
-    /// Why that strategy, for people.
-    pub(super) why: String,
-}
-
-impl Facts {
-    /// How leases are cloned from now on.
-    pub(super) fn cloning(&self) -> Box<dyn Cloning + '_> {
-        match self.strategy {
-            Strategy::Overlay => Box::new(Overlay(self)),
-            _ => Box::new(Copy(self)),
-        }
-    }
-
-    /// How this lease was cloned, maybe by another process.
-    pub(super) fn cloning_of(&self, record: &Record) -> Box<dyn Cloning + '_> {
-        match record.looks {
-            Some(Looks::Upper { .. }) => Box::new(Overlay(self)),
-            _ => Box::new(Copy(self)),
-        }
-    }
-
-    /// Whether layers can be merged as files: they are in reach, and the overlay keeps in them only what a merge knows.
-    pub(super) fn merges(&self) -> bool {
-        self.reach && self.overlay.as_deref() == Some(EXTRAS[0])
-    }
-
-    /// What the overlay's own extended attributes are.
-    pub(super) fn marks(&self) -> Marks {
-        if self.overlay.as_deref() == Some(EXTRAS[2]) {
-            let is_own = |name: &[u8]| {
-                name.starts_with(b"user.overlay.") && !name.starts_with(b"user.overlay.overlay.")
-            };
-            return Marks {
-                opaque: c"user.overlay.opaque".into(),
-                is_own,
-            };
-        }
-        // With `overlay` twice it is one that a container's own overlay set, escaped by the kernel.
-        let is_own = |name: &[u8]| {
-            name.starts_with(b"trusted.overlay.") && !name.starts_with(b"trusted.overlay.overlay.")
-        };
-        Marks {
-            opaque: c"trusted.overlay.opaque".into(),
-            is_own,
-        }
-    }
-}
 
 /// What is remembered.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,7 +50,7 @@ struct Key {
 }
 
 /// Finds out, or remembers.
-pub(super) fn facts(site: &Site, wait: Wait<'_>) -> Result<Facts> {
+pub(crate) fn facts(site: &Site, wait: Wait<'_>) -> Result<Facts> {
     let info = site.engine.info(wait)?;
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let key = Key {

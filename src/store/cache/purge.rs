@@ -5,9 +5,10 @@ use std::fs;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::cache::folder;
-use crate::store::cache::record::Record;
-use crate::store::cache::{Caches, volumes};
+use crate::store::cache::Caches;
+use crate::store::cache::clone::volumes;
+use crate::store::cache::state::folder;
+use crate::store::cache::state::record::Record;
 use crate::store::session;
 use crate::store::site::{LABEL_CACHE, LABEL_SESSION, Site};
 use crate::wait::Wait;
@@ -176,7 +177,7 @@ fn remove_folders(site: &Site) {
 }
 
 fn is_removed(site: &Site, volume: &str) -> bool {
-    match super::remove(site, volume) {
+    match volumes::remove(site, volume) {
         Ok(_) => true,
         Err(e) => {
             log::debug!("purging: {e}");
@@ -187,7 +188,7 @@ fn is_removed(site: &Site, volume: &str) -> bool {
 
 /// Removes one volume; one that a container has stays for the next purge.
 fn tell(site: &Site, volume: &str) -> u64 {
-    match super::remove(site, volume) {
+    match volumes::remove(site, volume) {
         Ok(removed) => u64::from(removed),
         Err(e) if e.kind() == ErrorKind::Conflict => {
             log::info!("purging: {e}");

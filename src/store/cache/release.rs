@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::cache::Caches;
-use crate::store::cache::folder::{Folder, closed};
+use crate::store::cache::clone;
+use crate::store::cache::clone::strategy::{Cloning, Seal};
 use crate::store::cache::lease::Held;
-use crate::store::cache::record::Record;
 use crate::store::cache::request::Released;
-use crate::store::cache::strategy::{Cloning, Seal};
+use crate::store::cache::state::folder::{Folder, closed};
+use crate::store::cache::state::record::Record;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
@@ -47,17 +48,12 @@ impl Caches {
         // The next one need not wait for that: what is given up changes nothing.
         held.turn.lock().take();
         let (caches, held) = (Arc::clone(self), Arc::clone(held));
-        site.deletes.push(
-            site,
-            Box::new(move |site| {
-                let cache = &held.folder.escaped;
-                if let Err(e) = caches.discard_now(site, &held) {
-                    log::warn!(
-                        "discarding a lease of the cache {cache}: {e}; a later open removes it"
-                    );
-                }
-            }),
-        );
+        site.defer(move |site| {
+            let cache = &held.folder.escaped;
+            if let Err(e) = caches.discard_now(site, &held) {
+                log::warn!("discarding a lease of the cache {cache}: {e}; a later open removes it");
+            }
+        });
     }
 
     fn discard_now(self: &Arc<Self>, site: &Arc<Site>, held: &Held) -> Result<()> {
@@ -130,7 +126,7 @@ impl Caches {
     ) -> Result<Released> {
         let (folder, record) = (&held.folder, &held.record);
         let facts = self.facts(site, wait)?;
-        let cloning = facts.cloning_of(record);
+        let cloning = clone::cloning_of(&facts, record);
         cloning.detach(site, &record.volumes, wait)?;
         let seal = match folder.read_head()? {
             // Nobody needs to know what it looks like.

@@ -3,10 +3,8 @@
 use std::io::{Read, Write};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::step::{Open, Step, Surroundings, spec};
-
-/// Tar streams move in pieces of this.
-const PIECE: usize = 256 << 10;
+use crate::store::archive::{absolute, pour};
+use crate::store::step::{Open, Step, StepContext, spec};
 
 impl Step {
     /// Unpacks the tar stream `tar` below `path`, an absolute path that is made where it is missing. Owners, modes and
@@ -48,7 +46,7 @@ impl Step {
 }
 
 impl Open {
-    fn copy_in(&mut self, step: &Surroundings<'_>, path: &str, tar: &mut dyn Read) -> Result<()> {
+    fn copy_in(&mut self, step: &StepContext<'_>, path: &str, tar: &mut dyn Read) -> Result<()> {
         absolute(path)?;
         let container = self.some_container(step)?;
         make_path(step, &container, path)?;
@@ -66,12 +64,7 @@ impl Open {
         counted.check()
     }
 
-    fn copy_out(
-        &mut self,
-        step: &Surroundings<'_>,
-        path: &str,
-        tar: &mut dyn Write,
-    ) -> Result<u64> {
+    fn copy_out(&mut self, step: &StepContext<'_>, path: &str, tar: &mut dyn Write) -> Result<u64> {
         absolute(path)?;
         let container = self.some_container(step)?;
         let mut body = step.site.engine.get_archive(&container, path, step.wait)?;
@@ -80,7 +73,7 @@ impl Open {
     }
 
     /// The step's container, whether it has run something or not.
-    fn some_container(&mut self, step: &Surroundings<'_>) -> Result<String> {
+    fn some_container(&mut self, step: &StepContext<'_>) -> Result<String> {
         let idle = spec::idle(&self.image(step)?.name);
         match &self.container {
             Some(made) => Ok(made.container.clone()),
@@ -92,7 +85,7 @@ impl Open {
 }
 
 /// Makes the directories of `path` that are missing.
-fn make_path(step: &Surroundings<'_>, container: &str, path: &str) -> Result<()> {
+fn make_path(step: &StepContext<'_>, container: &str, path: &str) -> Result<()> {
     let engine = &step.site.engine;
     let names: Vec<&str> = path.split('/').filter(|name| !name.is_empty()).collect();
     // From the deepest upwards: mostly all of it is there.
@@ -126,39 +119,6 @@ fn make_path(step: &Surroundings<'_>, container: &str, path: &str) -> Result<()>
         &mut tar.as_slice(),
         step.wait,
     )
-}
-
-pub(crate) fn absolute(path: &str) -> Result<()> {
-    if !path.starts_with('/') || path.contains('\0') {
-        return Err(Error::new(
-            ErrorKind::InvalidArgument,
-            format!("{path:?} is not an absolute path"),
-        ));
-    }
-    if path.split('/').any(|name| name == "..") {
-        return Err(Error::new(
-            ErrorKind::InvalidArgument,
-            format!("{path:?} has .. in it"),
-        ));
-    }
-    Ok(())
-}
-
-/// Moves all of `from` to `to`, and gives the bytes moved.
-pub(crate) fn pour(from: &mut dyn Read, to: &mut dyn Write) -> Result<u64> {
-    let mut buffer = vec![0; PIECE];
-    let mut moved = 0;
-    loop {
-        let n = from
-            .read(&mut buffer)
-            .map_err(|e| Error::io("reading the files", &e))?;
-        if n == 0 {
-            return Ok(moved);
-        }
-        to.write_all(&buffer[..n])
-            .map_err(|e| Error::io("writing the tar stream", &e))?;
-        moved += n as u64;
-    }
 }
 
 /// Watches a tar stream pass: engines take one that stops between two entries for whole, though its end is missing.
@@ -223,16 +183,6 @@ mod tests {
             };
             pour(&mut watch, &mut std::io::sink()).expect("in memory");
             assert_eq!(watch.check().is_ok(), good, "{end} bytes");
-        }
-    }
-
-    #[test]
-    fn paths_are_absolute_and_stay_where_they_point() {
-        for path in ["", "a", "../a", "/a/../b", "/..", "/a\0b"] {
-            assert!(absolute(path).is_err(), "{path:?}");
-        }
-        for path in ["/", "/a", "/a/b/", "/..a"] {
-            assert!(absolute(path).is_ok(), "{path:?}");
         }
     }
 }

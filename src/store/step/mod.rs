@@ -21,9 +21,8 @@ use self::spec::{Config, Spec};
 use crate::engine::images::must_exist;
 use crate::engine::stopped;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::lock::FileLock;
+use crate::store::lock::{FileLock, LATE};
 use crate::store::names::Id;
-use crate::store::purge::LATE;
 use crate::store::site::Site;
 use crate::wait::{Limits, Wait};
 
@@ -184,7 +183,7 @@ impl Step {
     fn working<T>(
         &mut self,
         doing: &str,
-        work: impl FnOnce(&mut Open, &Surroundings<'_>) -> Result<T>,
+        work: impl FnOnce(&mut Open, &StepContext<'_>) -> Result<T>,
     ) -> Result<T> {
         self.site.check_open(doing)?;
         let id = self.id.clone();
@@ -198,14 +197,14 @@ impl Step {
             );
             return Err(Error::new(ErrorKind::Conflict, why));
         }
-        let surroundings = Surroundings {
+        let context = StepContext {
             site: &self.site,
             id: &self.id,
             wait: self.limits.wait(),
         };
         // A panic of the caller's code on the way out leaves it spoiled, too.
         open.failed = true;
-        let done = work(open, &surroundings);
+        let done = work(open, &context);
         open.failed = matches!(&done, Err(e) if e.kind() != ErrorKind::InvalidArgument);
         open.cut_off |= matches!(&done, Err(e) if may_go_on(e.kind()));
         done.map_err(|e| e.context(format_args!("step {:?}", id.as_str())))
@@ -217,13 +216,13 @@ impl Step {
 }
 
 /// What a step's parts need besides the step itself.
-struct Surroundings<'a> {
+struct StepContext<'a> {
     site: &'a Arc<Site>,
     id: &'a Id,
     wait: Wait<'a>,
 }
 
-impl Surroundings<'_> {
+impl StepContext<'_> {
     fn tag(&self) -> String {
         self.site.names.tmp_image(self.id)
     }
@@ -243,7 +242,7 @@ impl Surroundings<'_> {
 
 impl Open {
     /// Begins with the image `reference`, and holds it by the step's tag.
-    fn begin_with(&mut self, step: &Surroundings<'_>, reference: &str, what: &str) -> Result<()> {
+    fn begin_with(&mut self, step: &StepContext<'_>, reference: &str, what: &str) -> Result<()> {
         let engine = &step.site.engine;
         let image = engine.inspect_image(reference, step.wait)?;
         let image = image.ok_or_else(|| must_exist(what))?;
@@ -257,7 +256,7 @@ impl Open {
     }
 
     /// The image the step has come to; without a base it begins with no files at all.
-    fn image(&mut self, step: &Surroundings<'_>) -> Result<&Current> {
+    fn image(&mut self, step: &StepContext<'_>) -> Result<&Current> {
         if self.image.is_none() {
             self.begin_with_nothing(step)?;
         }
@@ -295,7 +294,7 @@ impl Open {
     /// A tag that no step of this id has had yet. What an engine commits, loads or imports must not take over one in use: the image
     /// before would be left without a name. And an engine may be late with it: it goes on with the commit of a process that was
     /// killed while another builds the same id.
-    fn new_tag(&mut self, step: &Surroundings<'_>) -> Result<String> {
+    fn new_tag(&mut self, step: &StepContext<'_>) -> Result<String> {
         self.tags = self
             .tags
             .checked_add(1)
@@ -332,7 +331,7 @@ impl Drop for Step {
                 ::log::warn!("aborting {:?}: {e}", id.as_str());
             }
         };
-        self.site.deletes.push(&self.site, Box::new(job));
+        self.site.defer(job);
     }
 }
 

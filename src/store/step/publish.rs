@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::engine::images::{Image, must_exist};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::step::{Open, Surroundings, spec};
+use crate::store::step::{Open, StepContext, spec};
 
 /// Images of more layers than this are flattened. An engine takes 125 (moby `daemon/internal/layer`), and a step may be given
 /// a base that somebody else has grown.
@@ -15,7 +15,7 @@ const LAYERS_MAX: usize = 100;
 
 impl Open {
     /// Publishes what the step has come to as its result.
-    pub(super) fn publish_result(&mut self, step: &Surroundings<'_>) -> Result<()> {
+    pub(super) fn publish_result(&mut self, step: &StepContext<'_>) -> Result<()> {
         self.image(step)?;
         self.take_in(step)?;
         let name = &self.image(step)?.name;
@@ -27,13 +27,13 @@ impl Open {
     }
 
     /// Takes what the container changed into the step's image, so that another container can follow.
-    pub(super) fn settle(&mut self, step: &Surroundings<'_>) -> Result<()> {
+    pub(super) fn settle(&mut self, step: &StepContext<'_>) -> Result<()> {
         self.take_in(step)?;
         self.remove_container(step.site)
     }
 
     /// Makes the step's image what its container has become, if there is one that changed anything.
-    fn take_in(&mut self, step: &Surroundings<'_>) -> Result<()> {
+    fn take_in(&mut self, step: &StepContext<'_>) -> Result<()> {
         if !self.container.as_ref().is_some_and(|made| made.changed) {
             return Ok(());
         }
@@ -64,7 +64,7 @@ impl Open {
     ///
     /// A commit can only add to a configuration. But an engine that loads an image whose layers it has takes the configuration
     /// as it is, and asks for no layer's bytes (moby `image/tarexport/load.go`).
-    fn rewrite(&mut self, step: &Surroundings<'_>) -> Result<()> {
+    fn rewrite(&mut self, step: &StepContext<'_>) -> Result<()> {
         let engine = &step.site.engine;
         let name = self.new_tag(step)?;
         let Some(current) = &mut self.image else {
@@ -85,7 +85,7 @@ impl Open {
     }
 
     /// Makes the step's image one of one layer: the container's files as they are seen from inside.
-    fn flatten(&mut self, step: &Surroundings<'_>) -> Result<()> {
+    fn flatten(&mut self, step: &StepContext<'_>) -> Result<()> {
         let Some(made) = &self.container else {
             return Ok(());
         };

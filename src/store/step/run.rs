@@ -10,7 +10,7 @@ use crate::store::step::command::{Command, Stdin};
 use crate::store::step::log::LogFile;
 use crate::store::step::secrets::SecretVolume;
 use crate::store::step::spec::{self, Spec};
-use crate::store::step::{Made, Open, Step, Surroundings};
+use crate::store::step::{Made, Open, Step, StepContext};
 use crate::wait::Wait;
 
 /// How a command ended.
@@ -86,12 +86,7 @@ impl Step {
 }
 
 impl Open {
-    fn run(
-        &mut self,
-        step: &Surroundings<'_>,
-        command: &Command,
-        output: Sink<'_>,
-    ) -> Result<Exit> {
+    fn run(&mut self, step: &StepContext<'_>, command: &Command, output: Sink<'_>) -> Result<Exit> {
         // Before anything is settled: a bad command costs nothing.
         spec::of(command, "", &spec::Config::new(), &[])?;
         let input = Reader::open(&command.stdin)?;
@@ -134,7 +129,7 @@ impl Open {
     /// Creates the step's container. Whatever has its name already was left by a process that died.
     pub(super) fn make_container(
         &mut self,
-        step: &Surroundings<'_>,
+        step: &StepContext<'_>,
         spec: Spec,
         secrets: Option<SecretVolume>,
     ) -> Result<&mut Made> {
@@ -179,7 +174,7 @@ impl Open {
 
     fn execute(
         &mut self,
-        step: &Surroundings<'_>,
+        step: &StepContext<'_>,
         input: Option<Reader<'_>>,
         output: Sink<'_>,
         wait: Wait<'_>,

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::helper::make_empty_image;
-use crate::store::step::{Open, Step, Surroundings};
+use crate::store::step::{Open, Step, StepContext};
 
 /// How far a long call has come.
 #[derive(Clone, Copy, Debug)]
@@ -129,7 +129,7 @@ impl Open {
     }
 
     /// Begins with an image without files.
-    pub(super) fn begin_with_nothing(&mut self, step: &Surroundings<'_>) -> Result<()> {
+    pub(super) fn begin_with_nothing(&mut self, step: &StepContext<'_>) -> Result<()> {
         let empty = step.site.names.empty_image();
         let what = format!("image {empty}");
         match self.begin_with(step, &empty, &what) {

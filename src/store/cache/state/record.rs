@@ -8,45 +8,45 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::cache::head::RootLook;
+use crate::store::cache::files::look::RootLook;
 
 /// How the id of a record ends that is not of a lease: a compaction has one, too, so that nobody removes what it merges.
-pub(super) const COMPACTION: &str = ".compaction";
+pub(crate) const COMPACTION: &str = ".compaction";
 
 /// What a record says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
+pub(crate) struct Record {
     /// The session's id, a dash and a number: also the file's name, so that even a torn file tells whose it is.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// The generation that was cloned.
-    pub(super) base: u64,
+    pub(crate) base: u64,
     /// The volumes it was cloned from. Empty once they are of no more use to it.
-    pub(super) parts: Vec<String>,
+    pub(crate) parts: Vec<String>,
     /// The volumes made for it; the first is the one to mount.
-    pub(super) volumes: Vec<String>,
+    pub(crate) volumes: Vec<String>,
     /// The id of the shared lease this is a hold on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) shared: Option<Shared>,
+    pub(crate) shared: Option<Shared>,
     /// How the clone looked, to tell later whether it was changed. `None` while it is being made.
     #[serde(default)]
-    pub(super) looks: Option<Looks>,
+    pub(crate) looks: Option<Looks>,
 }
 
 /// What holders of one shared lease need to know of each other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Shared {
+pub(crate) struct Shared {
     /// The record id of the one that made it.
-    pub(super) group: String,
+    pub(crate) group: String,
     /// One of those who held it has released it: it is to be published, even if the last one discards.
-    pub(super) keep: bool,
+    pub(crate) keep: bool,
     /// The last holder is publishing it: nobody may join any more.
-    pub(super) closing: bool,
+    pub(crate) closing: bool,
 }
 
 /// How a clone looked when it was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Looks {
+pub(crate) enum Looks {
     /// A digest over what `stat` says of every file.
     Tree(String),
     /// A digest over the tar stream of it.
@@ -65,17 +65,17 @@ pub(super) enum Looks {
 
 impl Record {
     /// The session that a record's id names.
-    pub(super) fn session_of(id: &str) -> &str {
+    pub(crate) fn session_of(id: &str) -> &str {
         id.split_once('-').map_or(id, |(session, _)| session)
     }
 
     /// All volumes that this record keeps from being removed.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().chain(&self.volumes).map(String::as_str)
     }
 
     /// Puts the record into `folder`. Only ever under the cache's lock.
-    pub(super) fn write(&self, folder: &Path) -> Result<()> {
+    pub(crate) fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join(&self.id);
         let doing =
             |e: &io::Error| Error::io(format!("writing the lease record {}", path.display()), e);
@@ -95,7 +95,7 @@ impl Record {
     }
 
     /// The record `id` in `folder`; `None` where there is none.
-    pub(super) fn read(folder: &Path, id: &str) -> Result<Option<Self>> {
+    pub(crate) fn read(folder: &Path, id: &str) -> Result<Option<Self>> {
         let path = folder.join(id);
         let doing = || format!("reading the lease record {}", path.display());
         match fs::read(&path) {
@@ -108,7 +108,7 @@ impl Record {
     }
 
     /// Removes the record `id`. `false`: there was none.
-    pub(super) fn remove(folder: &Path, id: &str) -> Result<bool> {
+    pub(crate) fn remove(folder: &Path, id: &str) -> Result<bool> {
         let path = folder.join(id);
         match fs::remove_file(&path) {
             Ok(()) => Ok(true),
@@ -121,7 +121,7 @@ impl Record {
     }
 
     /// The ids of all records in `folder`.
-    pub(super) fn list(folder: &Path) -> Result<Vec<String>> {
+    pub(crate) fn list(folder: &Path) -> Result<Vec<String>> {
         let doing = |e: &io::Error| {
             Error::io(
                 format!("listing the lease records in {}", folder.display()),

@@ -6,15 +6,15 @@ use crate::engine::containers::ListedContainer;
 use crate::engine::stopped;
 use crate::engine::volumes::Volume;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::cache::head::Part;
-use crate::store::cache::strategy::{Failed, Made};
-use crate::store::cache::tar::PLACE;
+use crate::store::cache::clone::strategy::{Failed, Made};
+use crate::store::cache::files::tar::PLACE;
+use crate::store::cache::state::head::Part;
 use crate::store::helper::Helper;
 use crate::store::site::{LABEL_CACHE, LABEL_KIND, LABEL_STORE, Site};
 use crate::wait::Wait;
 
 /// Makes a volume for the cache `cache`, escaped; `options` are the engine's own.
-pub(super) fn create(
+pub(crate) fn create(
     site: &Site,
     kind: &str,
     name: &str,
@@ -37,7 +37,7 @@ pub(super) fn create(
 }
 
 /// A container that is never started, with one volume at [`PLACE`].
-pub(super) fn helper<'a>(site: &'a Site, volume: &str, wait: Wait<'_>) -> Result<Helper<'a>> {
+pub(crate) fn helper<'a>(site: &'a Site, volume: &str, wait: Wait<'_>) -> Result<Helper<'a>> {
     go_on(&format_args!("reaching into volume {volume}"), wait)?;
     Helper::create(site, &[(volume, PLACE)], Wait::forever())
 }
@@ -49,13 +49,13 @@ fn go_on(doing: &dyn std::fmt::Display, wait: Wait<'_>) -> Result<()> {
 }
 
 /// Whether this store made the volume.
-pub(super) fn is_ours(site: &Site, volume: &Volume) -> bool {
+pub(crate) fn is_ours(site: &Site, volume: &Volume) -> bool {
     volume.label(LABEL_STORE) == Some(site.names.prefix())
 }
 
 /// A volume that this store made. `None` too for one of the same name that an engine made up, as they do when a container
 /// asks for one that is gone.
-pub(super) fn find(site: &Site, name: &str, wait: Wait<'_>) -> Result<Option<Volume>> {
+pub(crate) fn find(site: &Site, name: &str, wait: Wait<'_>) -> Result<Option<Volume>> {
     Ok(site
         .engine
         .inspect_volume(name, wait)?
@@ -63,7 +63,7 @@ pub(super) fn find(site: &Site, name: &str, wait: Wait<'_>) -> Result<Option<Vol
 }
 
 /// The volume of a part, which may have been made by another store.
-pub(super) fn find_part(site: &Site, part: &Part, wait: Wait<'_>) -> Made<Volume> {
+pub(crate) fn find_part(site: &Site, part: &Part, wait: Wait<'_>) -> Made<Volume> {
     let found = site.engine.inspect_volume(&part.volume, wait)?;
     found
         .filter(|found| part.adopted || is_ours(site, found))
@@ -71,7 +71,7 @@ pub(super) fn find_part(site: &Site, part: &Part, wait: Wait<'_>) -> Made<Volume
 }
 
 /// The names of containers that mount any of `volumes`, running or not, except this store's own helpers.
-pub(super) fn users(site: &Site, volumes: &[&str], wait: Wait<'_>) -> Result<Vec<String>> {
+pub(crate) fn users(site: &Site, volumes: &[&str], wait: Wait<'_>) -> Result<Vec<String>> {
     if volumes.is_empty() {
         return Ok(Vec::new());
     }
@@ -96,7 +96,7 @@ pub(super) fn users(site: &Site, volumes: &[&str], wait: Wait<'_>) -> Result<Vec
 }
 
 /// The error for something that containers still use.
-pub(super) fn busy(doing: &str, users: &[String]) -> Error {
+pub(crate) fn busy(doing: &str, users: &[String]) -> Error {
     Error::new(
         ErrorKind::Busy,
         format!(
@@ -104,4 +104,9 @@ pub(super) fn busy(doing: &str, users: &[String]) -> Error {
             users.join(", ")
         ),
     )
+}
+
+/// Removes a volume, or finds it gone.
+pub(crate) fn remove(site: &Site, volume: &str) -> Result<bool> {
+    site.engine.remove_volume(volume, Wait::forever())
 }

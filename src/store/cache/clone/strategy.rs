@@ -1,32 +1,33 @@
 //! The seam between what a cache is (heads, leases, records) and how its bytes are cloned: one trait, two strategies.
 
 use crate::error::Error;
-use crate::store::cache::head::{Part, RootLook};
-use crate::store::cache::record::Looks;
+use crate::store::cache::files::look::RootLook;
+use crate::store::cache::state::head::Part;
+use crate::store::cache::state::record::Looks;
 use crate::store::options::Strategy;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
 /// What a lease is cloned from, and for whom.
-pub(super) struct Source<'a> {
+pub(crate) struct Source<'a> {
     /// The cache's name, escaped, for labels.
-    pub(super) cache: &'a str,
+    pub(crate) cache: &'a str,
     /// Pinned by the lease's record, so nothing of this store removes them.
-    pub(super) parts: &'a [Part],
-    pub(super) root: RootLook,
-    pub(super) owner: (u32, u32),
+    pub(crate) parts: &'a [Part],
+    pub(crate) root: RootLook,
+    pub(crate) owner: (u32, u32),
 }
 
 /// A lease that can become a part of a generation.
 #[derive(Debug)]
-pub(super) struct Sealed {
-    pub(super) part: Part,
-    pub(super) root: Option<RootLook>,
+pub(crate) struct Sealed {
+    pub(crate) part: Part,
+    pub(crate) root: Option<RootLook>,
 }
 
 /// What a detached lease turned out to be.
 #[derive(Debug)]
-pub(super) enum Seal {
+pub(crate) enum Seal {
     Changed(Sealed),
     Unchanged,
     /// Somebody outside the store took it away.
@@ -35,7 +36,7 @@ pub(super) enum Seal {
 
 /// Why there is no clone.
 #[derive(Debug)]
-pub(super) enum Failed {
+pub(crate) enum Failed {
     /// The generation cannot be had any more, for this reason.
     Lost(String),
     /// The layers are too many for one mount, and must be compacted first.
@@ -44,10 +45,10 @@ pub(super) enum Failed {
 }
 
 /// What it takes to clone, or why there is no clone.
-pub(super) type Made<T> = Result<T, Failed>;
+pub(crate) type Made<T> = Result<T, Failed>;
 
 impl Failed {
-    pub(super) fn missing(volume: &str) -> Self {
+    pub(crate) fn missing(volume: &str) -> Self {
         Failed::Lost(format!(
             "somebody outside the store removed its volume {volume}"
         ))
@@ -61,7 +62,7 @@ impl From<Error> for Failed {
 }
 
 /// How leases are cloned, and how they become generations.
-pub(super) trait Cloning {
+pub(crate) trait Cloning {
     fn strategy(&self) -> Strategy;
 
     /// New names for the volumes of a lease; the first is the one to mount. Nothing is made yet: the record that names them

@@ -10,33 +10,35 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::volumes::Volume;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::cache::copy_direct::set_look;
-use crate::store::cache::head::{Kind, RootLook};
-use crate::store::cache::merge::Marks;
-use crate::store::cache::probe::Facts;
-use crate::store::cache::record::Looks;
-use crate::store::cache::strategy::Source;
-use crate::store::cache::walk::{self, FOLDER, Fault};
-use crate::store::cache::{tar, volumes, xattr};
+use crate::store::cache::clone::strategy::Source;
+use crate::store::cache::clone::volumes;
+use crate::store::cache::facts::Facts;
+use crate::store::cache::files::copy_direct::set_look;
+use crate::store::cache::files::look::RootLook;
+use crate::store::cache::files::merge::Marks;
+use crate::store::cache::files::walk::{self, FOLDER, Fault};
+use crate::store::cache::files::{tar, xattr};
+use crate::store::cache::state::head::Kind;
+use crate::store::cache::state::record::Looks;
 use crate::store::names::hex;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-pub(super) fn upper(mountpoint: &str) -> String {
+pub(crate) fn upper(mountpoint: &str) -> String {
     format!("{mountpoint}/upper")
 }
 
-pub(super) fn work(mountpoint: &str) -> String {
+pub(crate) fn work(mountpoint: &str) -> String {
     format!("{mountpoint}/work")
 }
 
 /// An empty directory to mount the first layer of a cache over.
-pub(super) fn lower(mountpoint: &str) -> String {
+pub(crate) fn lower(mountpoint: &str) -> String {
     format!("{mountpoint}/lower")
 }
 
 /// Where the tree of a part is.
-pub(super) fn place(kind: Kind, mountpoint: &str) -> String {
+pub(crate) fn place(kind: Kind, mountpoint: &str) -> String {
     match kind {
         Kind::Whole => mountpoint.to_owned(),
         Kind::Layer => upper(mountpoint),
@@ -44,7 +46,7 @@ pub(super) fn place(kind: Kind, mountpoint: &str) -> String {
 }
 
 /// Makes the directories of a new layer. The root of the mount will look like `upper`, so the owner costs nothing.
-pub(super) fn prepare(
+pub(crate) fn prepare(
     site: &Site,
     facts: &Facts,
     volume: &Volume,
@@ -127,7 +129,7 @@ fn attributes(folder: &OwnedFd, marks: &Marks) -> std::result::Result<String, Fa
 }
 
 /// What became of a layer since it was prepared.
-pub(super) enum Changed {
+pub(crate) enum Changed {
     /// It was written to; its root looks like this now.
     Yes(RootLook),
     No,
@@ -136,7 +138,7 @@ pub(super) enum Changed {
 }
 
 /// Looks whether anything was written to the layer in `volume`.
-pub(super) fn changed(
+pub(crate) fn changed(
     site: &Site,
     facts: &Facts,
     volume: &str,

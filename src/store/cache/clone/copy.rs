@@ -7,14 +7,16 @@ use serde_json::json;
 
 use crate::engine::volumes::Volume;
 use crate::error::Result;
-use crate::store::cache::head::{Kind, Part, RootLook, Size};
-use crate::store::cache::overlay::View;
-use crate::store::cache::probe::Facts;
-use crate::store::cache::record::Looks;
-use crate::store::cache::strategy::{Cloning, Made, Seal, Sealed, Source};
-use crate::store::cache::tar::{END, PLACE, Watched, folder};
-use crate::store::cache::walk::Fault;
-use crate::store::cache::{copy_direct, volumes, walk};
+use crate::store::cache::clone::strategy::{Cloning, Made, Seal, Sealed, Source};
+use crate::store::cache::clone::view::View;
+use crate::store::cache::clone::volumes;
+use crate::store::cache::facts::Facts;
+use crate::store::cache::files::look::{RootLook, Size};
+use crate::store::cache::files::tar::{END, PLACE, Watched, folder};
+use crate::store::cache::files::walk::Fault;
+use crate::store::cache::files::{copy_direct, walk};
+use crate::store::cache::state::head::{Kind, Part};
+use crate::store::cache::state::record::Looks;
 use crate::store::helper::Helper;
 use crate::store::options::Strategy;
 use crate::store::site::Site;
@@ -23,7 +25,7 @@ use crate::wait::Wait;
 /// The label of a volume that is a whole cache.
 const KIND: &str = "cache";
 
-pub(super) struct Copy<'a>(pub(super) &'a Facts);
+pub(crate) struct Copy<'a>(pub(crate) &'a Facts);
 
 impl Cloning for Copy<'_> {
     fn strategy(&self) -> Strategy {
@@ -142,7 +144,7 @@ impl Copy<'_> {
 }
 
 /// A name for a whole volume of a generation.
-pub(super) fn whole_name(site: &Site, cache: &str, generation: u64) -> String {
+pub(crate) fn whole_name(site: &Site, cache: &str, generation: u64) -> String {
     // Not `tmp`, although it begins as a lease: an OBuilder store deletes every `…-cache-tmp-…` when it opens.
     site.names.volume(
         "cache",
@@ -150,7 +152,7 @@ pub(super) fn whole_name(site: &Site, cache: &str, generation: u64) -> String {
     )
 }
 
-pub(super) fn whole(volume: Volume, size: Option<Size>) -> Part {
+pub(crate) fn whole(volume: Volume, size: Option<Size>) -> Part {
     Part {
         volume: volume.name,
         kind: Kind::Whole,
@@ -186,7 +188,7 @@ fn empty_by_archive(
 
 /// Streams one volume into another through two containers that are never started. Two, because a download and an upload on
 /// one deadlock the engine.
-pub(super) fn clone_by_archive(
+pub(crate) fn clone_by_archive(
     site: &Site,
     from: &str,
     to: &Volume,

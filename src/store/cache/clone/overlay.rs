@@ -6,20 +6,17 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::cache::head::{Kind, Part};
-use crate::store::cache::layer;
-use crate::store::cache::probe::Facts;
-use crate::store::cache::record::Looks;
-use crate::store::cache::strategy::{Cloning, Failed, Made, Seal, Sealed, Source};
-use crate::store::cache::volumes;
+use crate::store::cache::clone::layer;
+use crate::store::cache::clone::strategy::{Cloning, Failed, Made, Seal, Sealed, Source};
+use crate::store::cache::clone::volumes;
+use crate::store::cache::facts::{Facts, OPTIONS_MAX};
+use crate::store::cache::state::head::{Kind, Part};
+use crate::store::cache::state::record::Looks;
 use crate::store::options::Strategy;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// The longest option string of a mount. The kernel takes one page, and cuts off silently what is behind it.
-pub(super) const OPTIONS_MAX: usize = 3500;
-
-pub(super) struct Overlay<'a>(pub(super) &'a Facts);
+pub(crate) struct Overlay<'a>(pub(crate) &'a Facts);
 
 impl Cloning for Overlay<'_> {
     fn strategy(&self) -> Strategy {
@@ -92,7 +89,7 @@ const UNMOUNTABLE: &str = "its layers cannot be mounted on this engine any more"
 impl Overlay<'_> {
     /// Makes a fresh layer over `source`. One that may become a layer `grows`: then there must be room for it in a mount, or
     /// nothing could read the cache any more.
-    fn stack(
+    pub(crate) fn stack(
         &self,
         site: &Site,
         source: &Source<'_>,
@@ -147,7 +144,7 @@ impl Overlay<'_> {
 }
 
 /// What a volume of a stack of layers is mounted with.
-pub(super) fn mount_options(lowers: &[String], (upper, work): (&str, &str), extra: &str) -> String {
+pub(crate) fn mount_options(lowers: &[String], (upper, work): (&str, &str), extra: &str) -> String {
     let lowers: Vec<String> = lowers.iter().map(|lower| escape(lower)).collect();
     let mut options = format!(
         "lowerdir={},upperdir={},workdir={}",
@@ -163,7 +160,7 @@ pub(super) fn mount_options(lowers: &[String], (upper, work): (&str, &str), extr
 }
 
 /// How long the options of a mount over these parts are, about.
-pub(super) fn options_length(parts: &[Part]) -> usize {
+pub(crate) fn options_length(parts: &[Part]) -> usize {
     let places = parts
         .iter()
         .map(|part| escape(&layer::place(part.kind, &part.mountpoint)).len() + 1);
@@ -186,45 +183,6 @@ fn escape(path: &str) -> String {
         escaped.push(c);
     }
     escaped
-}
-
-/// A generation of layers as one tree, for as long as it takes to copy it.
-pub(super) struct View {
-    volumes: Vec<String>,
-}
-
-impl View {
-    /// Makes volumes that show `source` merged.
-    pub(super) fn of(
-        site: &Site,
-        facts: &Facts,
-        source: &Source<'_>,
-        wait: Wait<'_>,
-    ) -> Made<Self> {
-        let overlay = Overlay(facts);
-        let view = View {
-            volumes: overlay.volumes(site, source.cache, 0),
-        };
-        match overlay.stack(site, source, &view.volumes, false, wait) {
-            Ok(_) => Ok(view),
-            Err(failed) => {
-                view.remove(site);
-                Err(failed)
-            }
-        }
-    }
-
-    pub(super) fn volume(&self) -> &str {
-        &self.volumes[0]
-    }
-
-    pub(super) fn remove(self, site: &Site) {
-        for volume in self.volumes {
-            if let Err(e) = super::remove(site, &volume) {
-                log::warn!("{e}; a later open removes it");
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,19 +4,19 @@ use std::io::{self, Read};
 
 use sha2::{Digest, Sha256};
 
-use crate::store::cache::head::RootLook;
+use crate::store::cache::files::look::RootLook;
 use crate::store::names::hex;
 
-pub(super) const BLOCK: usize = 512;
+pub(crate) const BLOCK: usize = 512;
 
 /// How many zero bytes end an archive.
-pub(super) const END: usize = 2 * BLOCK;
+pub(crate) const END: usize = 2 * BLOCK;
 
 /// Where the helper containers have the volume. Streams name it `c/`.
-pub(super) const PLACE: &str = "/c";
+pub(crate) const PLACE: &str = "/c";
 
 /// A tar header for a directory.
-pub(super) fn folder(path: &str, owner: (u32, u32), look: RootLook) -> [u8; BLOCK] {
+pub(crate) fn folder(path: &str, owner: (u32, u32), look: RootLook) -> [u8; BLOCK] {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::Directory);
     // Ours are a few letters long; a header takes a hundred.
@@ -32,7 +32,7 @@ pub(super) fn folder(path: &str, owner: (u32, u32), look: RootLook) -> [u8; BLOC
 }
 
 /// Reads the entry of the root, which comes first in a stream: its owner and how it looks.
-pub(super) fn root_entry(stream: &mut impl Read) -> io::Result<((u32, u32), RootLook)> {
+pub(crate) fn root_entry(stream: &mut impl Read) -> io::Result<((u32, u32), RootLook)> {
     let mut block = [0; BLOCK];
     let (mut uid, mut gid) = (None, None);
     loop {
@@ -80,7 +80,7 @@ pub(super) fn root_entry(stream: &mut impl Read) -> io::Result<((u32, u32), Root
 
 /// A tar stream of one directory as the engine sends it, with the root's owner replaced, and watched: a digest over all of
 /// it tells whether two streams show the same tree.
-pub(super) struct Watched<R> {
+pub(crate) struct Watched<R> {
     inner: R,
     owner: Option<(u32, u32)>,
     /// What stands at the front and was not handed out yet.
@@ -95,7 +95,7 @@ pub(super) struct Watched<R> {
 
 impl<R: Read> Watched<R> {
     /// Keeps the root's owner where `owner` is `None`.
-    pub(super) fn new(inner: R, owner: Option<(u32, u32)>) -> Self {
+    pub(crate) fn new(inner: R, owner: Option<(u32, u32)>) -> Self {
         let digest = Sha256::new();
         Watched {
             inner,
@@ -110,7 +110,7 @@ impl<R: Read> Watched<R> {
     }
 
     /// Reads to the end: the digest, how many bytes there were, and how the root looks.
-    pub(super) fn finish(mut self) -> io::Result<(String, u64, RootLook)> {
+    pub(crate) fn finish(mut self) -> io::Result<(String, u64, RootLook)> {
         io::copy(&mut self, &mut io::sink())?;
         // What the engine could not finish it ends like what it could; only a whole archive ends in two empty blocks.
         let root = self

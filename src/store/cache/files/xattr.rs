@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fsetxattr, lgetxattr, llistxattr, lsetxattr};
 use rustix::io::Errno;
 
-use crate::store::cache::walk::Fault;
+use crate::store::cache::files::walk::Fault;
 
 /// The kernel's own limit on a value, and on the list of names (linux/limits.h).
 const MOST: usize = 64 << 10;
@@ -34,7 +34,7 @@ fn read_all(
 }
 
 /// The names of an open file's attributes.
-pub(super) fn list(file: BorrowedFd<'_>) -> Result<Vec<CString>, Fault> {
+pub(crate) fn list(file: BorrowedFd<'_>) -> Result<Vec<CString>, Fault> {
     match read_all(|buffer| flistxattr(file, buffer)) {
         // A file system without attributes.
         Err(Errno::OPNOTSUPP) => Ok(Vec::new()),
@@ -43,7 +43,7 @@ pub(super) fn list(file: BorrowedFd<'_>) -> Result<Vec<CString>, Fault> {
 }
 
 /// The value of an open file's attribute; `None` where it has none of that name.
-pub(super) fn get(file: BorrowedFd<'_>, name: &CStr) -> Result<Option<Vec<u8>>, Fault> {
+pub(crate) fn get(file: BorrowedFd<'_>, name: &CStr) -> Result<Option<Vec<u8>>, Fault> {
     match read_all(|buffer| fgetxattr(file, name, buffer)) {
         Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
         value => Ok(Some(value?)),
@@ -51,7 +51,7 @@ pub(super) fn get(file: BorrowedFd<'_>, name: &CStr) -> Result<Option<Vec<u8>>, 
 }
 
 /// Gives `to` those attributes of `from` that `keep` names.
-pub(super) fn copy(
+pub(crate) fn copy(
     from: BorrowedFd<'_>,
     to: BorrowedFd<'_>,
     keep: impl Fn(&[u8]) -> bool,
@@ -68,7 +68,7 @@ pub(super) fn copy(
 }
 
 /// Gives `to/name` the attributes of `from/name`, neither of which can be opened.
-pub(super) fn copy_unopened(
+pub(crate) fn copy_unopened(
     from: BorrowedFd<'_>,
     to: BorrowedFd<'_>,
     name: &CStr,

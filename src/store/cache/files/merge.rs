@@ -14,21 +14,21 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::error::Error;
-use crate::store::cache::copy_direct::{self, dress_folder};
-use crate::store::cache::walk::{self, FOLDER, Fault};
-use crate::store::cache::xattr;
+use crate::store::cache::files::copy_direct::{self, dress_folder};
+use crate::store::cache::files::walk::{self, FOLDER, Fault};
+use crate::store::cache::files::xattr;
 use crate::wait::Wait;
 
 /// What an overlay mount keeps in extended attributes.
-pub(super) struct Marks {
+pub(crate) struct Marks {
     /// On a directory whose like in the layers below is hidden.
-    pub(super) opaque: CString,
+    pub(crate) opaque: CString,
     /// Whether a name is one of the overlay's own.
-    pub(super) is_own: fn(&[u8]) -> bool,
+    pub(crate) is_own: fn(&[u8]) -> bool,
 }
 
 /// Merges the trees `sources`, topmost first, into the empty directory `to`. If `bottom`, there is nothing below them.
-pub(super) fn merge(
+pub(crate) fn merge(
     sources: &[PathBuf],
     to: &Path,
     bottom: bool,

@@ -12,19 +12,19 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::stopped;
 use crate::error::Error;
-use crate::store::cache::head::{RootLook, Size};
+use crate::store::cache::files::look::{RootLook, Size};
 use crate::store::names::hex;
 use crate::wait::{Stop, Wait};
 
 /// How a directory in a tree is opened.
-pub(super) const FOLDER: OFlags = OFlags::RDONLY
+pub(crate) const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
 
 /// Why a visit failed; the walk adds what was being done, to what.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     Io(io::Error),
     Stopped(Stop),
 }
@@ -48,7 +48,7 @@ impl From<Stop> for Fault {
 }
 
 impl Fault {
-    pub(super) fn into_error(self, doing: &str, path: &Path) -> Error {
+    pub(crate) fn into_error(self, doing: &str, path: &Path) -> Error {
         match self {
             Fault::Io(e) => Error::io(format_args!("{doing} {}", path.display()), &e),
             Fault::Stopped(stop) => stopped(&format_args!("{doing} {}", path.display()), stop),
@@ -57,7 +57,7 @@ impl Fault {
 }
 
 /// One step of a walk.
-pub(super) enum Visit<'a> {
+pub(crate) enum Visit<'a> {
     /// Something in `folder`. A directory is entered next.
     Entry {
         folder: BorrowedFd<'a>,
@@ -78,7 +78,7 @@ struct Level {
 }
 
 /// Visits everything below `root`, each directory's entries in the order of their names.
-pub(super) fn walk(
+pub(crate) fn walk(
     root: OwnedFd,
     wait: Wait<'_>,
     visit: &mut dyn FnMut(Visit<'_>) -> Result<(), Fault>,
@@ -123,7 +123,7 @@ pub(super) fn walk(
 }
 
 /// The directory above `folder`, which must be the one that `expected` describes.
-pub(super) fn up(folder: &OwnedFd, expected: &Stat) -> Result<OwnedFd, Fault> {
+pub(crate) fn up(folder: &OwnedFd, expected: &Stat) -> Result<OwnedFd, Fault> {
     let parent = openat(folder, c"..", FOLDER, Mode::empty())?;
     let found = fstat(&parent)?;
     if (found.st_dev, found.st_ino) != (expected.st_dev, expected.st_ino) {
@@ -133,7 +133,7 @@ pub(super) fn up(folder: &OwnedFd, expected: &Stat) -> Result<OwnedFd, Fault> {
 }
 
 /// The names in a directory, sorted.
-pub(super) fn names(folder: &OwnedFd) -> Result<Vec<CString>, Fault> {
+pub(crate) fn names(folder: &OwnedFd) -> Result<Vec<CString>, Fault> {
     let mut names = Vec::new();
     for entry in Dir::read_from(folder)? {
         let entry = entry?;
@@ -147,19 +147,19 @@ pub(super) fn names(folder: &OwnedFd) -> Result<Vec<CString>, Fault> {
 }
 
 /// Opens the root of a tree.
-pub(super) fn open_root(path: &Path) -> io::Result<OwnedFd> {
+pub(crate) fn open_root(path: &Path) -> io::Result<OwnedFd> {
     Ok(open(path, FOLDER, Mode::empty())?)
 }
 
 /// What a tree looks like to `stat`: whoever changes anything in it changes this.
-pub(super) struct Look {
-    pub(super) digest: String,
-    pub(super) size: Size,
-    pub(super) root: RootLook,
+pub(crate) struct Look {
+    pub(crate) digest: String,
+    pub(crate) size: Size,
+    pub(crate) root: RootLook,
 }
 
 /// Looks at every file of the tree at `path`, without reading any.
-pub(super) fn look(path: &Path, wait: Wait<'_>) -> Result<Look, Error> {
+pub(crate) fn look(path: &Path, wait: Wait<'_>) -> Result<Look, Error> {
     let mut digest = Sha256::new();
     let mut size = Size::default();
     let mut root = RootLook {
@@ -212,7 +212,7 @@ pub(super) fn look(path: &Path, wait: Wait<'_>) -> Result<Look, Error> {
 }
 
 /// Counts what is below `path`, but no further than `limit`.
-pub(super) fn count(path: &Path, limit: u64, wait: Wait<'_>) -> Result<u64, Error> {
+pub(crate) fn count(path: &Path, limit: u64, wait: Wait<'_>) -> Result<u64, Error> {
     let mut entries = 0;
     let counted = open_root(path).map_err(Fault::from).and_then(|root| {
         walk(root, wait, &mut |visit| {
@@ -232,13 +232,13 @@ pub(super) fn count(path: &Path, limit: u64, wait: Wait<'_>) -> Result<u64, Erro
 }
 
 /// Writes everything on the file system of `path` to its disk.
-pub(super) fn sync(path: &Path) -> Result<(), Error> {
+pub(crate) fn sync(path: &Path) -> Result<(), Error> {
     let synced = open_root(path).and_then(|root| Ok(syncfs(root)?));
     synced.map_err(|e| Error::io(format!("syncing {}", path.display()), &e))
 }
 
 /// What `stat` says of a root directory, as far as clones keep it.
-pub(super) fn root_look(stat: &Stat) -> RootLook {
+pub(crate) fn root_look(stat: &Stat) -> RootLook {
     RootLook {
         mode: stat.st_mode & 0o7777,
         mtime: (
@@ -249,6 +249,6 @@ pub(super) fn root_look(stat: &Stat) -> RootLook {
 }
 
 /// What a file takes on disk. `stat` counts in units of 512 bytes, whatever the file system's own are.
-pub(super) fn blocks(stat: &Stat) -> u64 {
+pub(crate) fn blocks(stat: &Stat) -> u64 {
     u64::try_from(stat.st_blocks).unwrap_or_default() * 512
 }

@@ -11,8 +11,8 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::engine::stopped;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::cache::head::{Head, sync_folder};
-use crate::store::cache::record::Record;
+use crate::store::cache::state::head::{Head, sync_folder};
+use crate::store::cache::state::record::Record;
 use crate::store::lock::FileLock;
 use crate::store::session;
 use crate::store::site::Site;
@@ -22,15 +22,15 @@ use crate::wait::Wait;
 const LOOK: Duration = Duration::from_millis(20);
 
 /// One cache on disk. One value for each cache and open store: it holds the mutex.
-pub(super) struct Folder {
+pub(crate) struct Folder {
     /// The name, escaped: what labels and volume names carry.
-    pub(super) escaped: String,
+    pub(crate) escaped: String,
     path: PathBuf,
     mutex: Mutex<()>,
 }
 
 /// The lock of a cache, held. Only through it is anything of the cache's state decided.
-pub(super) struct Guard<'a> {
+pub(crate) struct Guard<'a> {
     folder: &'a Folder,
     _process: FileLock,
     _thread: MutexGuard<'a, ()>,
@@ -38,7 +38,7 @@ pub(super) struct Guard<'a> {
 
 impl Folder {
     /// The folder of the cache whose escaped name is `escaped`. Nothing is made yet.
-    pub(super) fn new(site: &Site, escaped: &str) -> Self {
+    pub(crate) fn new(site: &Site, escaped: &str) -> Self {
         Folder {
             escaped: escaped.to_owned(),
             path: site.paths.caches().join(escaped),
@@ -46,7 +46,7 @@ impl Folder {
         }
     }
 
-    pub(super) fn exists(&self) -> bool {
+    pub(crate) fn exists(&self) -> bool {
         self.path.exists()
     }
 
@@ -63,17 +63,17 @@ impl Folder {
     }
 
     /// Held by the holders of locked and shared leases for as long as they have them.
-    pub(super) fn turn_file(&self) -> PathBuf {
+    pub(crate) fn turn_file(&self) -> PathBuf {
         self.path.join("turn")
     }
 
     /// Held by whoever compacts the cache.
-    pub(super) fn compaction_file(&self) -> PathBuf {
+    pub(crate) fn compaction_file(&self) -> PathBuf {
         self.path.join("compaction")
     }
 
     /// Waits for the lock.
-    pub(super) fn lock(&self, wait: Wait<'_>) -> Result<Guard<'_>> {
+    pub(crate) fn lock(&self, wait: Wait<'_>) -> Result<Guard<'_>> {
         let doing = || format!("waiting for the lock of the cache {}", self.escaped);
         let thread = loop {
             let pause = wait
@@ -94,7 +94,7 @@ impl Folder {
 
     /// Does `what` with files in the folder, which is made if need be: a purge may take that of a deleted cache away at any
     /// time that its lock is free.
-    pub(super) fn in_folder<T>(&self, mut what: impl FnMut() -> Result<T>) -> Result<T> {
+    pub(crate) fn in_folder<T>(&self, mut what: impl FnMut() -> Result<T>) -> Result<T> {
         loop {
             match what() {
                 Err(e) if e.os_errno() == Some(rustix::io::Errno::NOENT.raw_os_error()) => {
@@ -120,17 +120,17 @@ impl Folder {
     }
 
     /// The head as it is now. Without the lock it is good for a guess only.
-    pub(super) fn read_head(&self) -> Result<Option<Head>> {
+    pub(crate) fn read_head(&self) -> Result<Option<Head>> {
         Head::read(&self.head())
     }
 
     /// The ids of all lease records, dead or alive.
-    pub(super) fn record_ids(&self) -> Result<Vec<String>> {
+    pub(crate) fn record_ids(&self) -> Result<Vec<String>> {
         Record::list(&self.leases())
     }
 
     /// The newest generation that any lease was cloned from, as far as the records can be read.
-    pub(super) fn newest_base(&self) -> Result<u64> {
+    pub(crate) fn newest_base(&self) -> Result<u64> {
         let records = self
             .record_ids()?
             .into_iter()
@@ -139,7 +139,7 @@ impl Folder {
     }
 
     /// Notes that the cache was used now. The time of the lock file says it: the head need not be written for that.
-    pub(super) fn touch(&self) {
+    pub(crate) fn touch(&self) {
         let touched = File::options()
             .write(true)
             .open(self.lock_file())
@@ -150,7 +150,7 @@ impl Folder {
     }
 
     /// When the cache was used last.
-    pub(super) fn last_use(&self) -> Option<SystemTime> {
+    pub(crate) fn last_use(&self) -> Option<SystemTime> {
         fs::metadata(self.lock_file())
             .and_then(|found| found.modified())
             .ok()
@@ -158,30 +158,30 @@ impl Folder {
 }
 
 impl Guard<'_> {
-    pub(super) fn head(&self) -> Result<Option<Head>> {
+    pub(crate) fn head(&self) -> Result<Option<Head>> {
         self.folder.read_head()
     }
 
     /// From here on, this is the cache.
-    pub(super) fn write_head(&self, head: &Head) -> Result<()> {
+    pub(crate) fn write_head(&self, head: &Head) -> Result<()> {
         head.write(&self.folder.head())
     }
 
-    pub(super) fn write_record(&self, record: &Record) -> Result<()> {
+    pub(crate) fn write_record(&self, record: &Record) -> Result<()> {
         record.write(&self.folder.leases())
     }
 
-    pub(super) fn record(&self, id: &str) -> Result<Option<Record>> {
+    pub(crate) fn record(&self, id: &str) -> Result<Option<Record>> {
         Record::read(&self.folder.leases(), id)
     }
 
     /// Removes a record. `false`: there was none.
-    pub(super) fn remove_record(&self, id: &str) -> Result<bool> {
+    pub(crate) fn remove_record(&self, id: &str) -> Result<bool> {
         Record::remove(&self.folder.leases(), id)
     }
 
     /// The records of all leases whose session is alive.
-    pub(super) fn live_records(&self, site: &Site) -> Result<Vec<Record>> {
+    pub(crate) fn live_records(&self, site: &Site) -> Result<Vec<Record>> {
         let mut live = Vec::new();
         for id in self.folder.record_ids()? {
             if !id.ends_with(".new")
@@ -194,7 +194,7 @@ impl Guard<'_> {
     }
 
     /// Of `candidates`, those that neither the head nor a lease of a live session needs.
-    pub(super) fn unneeded(
+    pub(crate) fn unneeded(
         &self,
         site: &Site,
         candidates: impl IntoIterator<Item = String>,
@@ -215,7 +215,7 @@ impl Guard<'_> {
     }
 
     /// Removes the records of dead sessions, and gives what they named.
-    pub(super) fn bury_records(&self, site: &Site) -> Result<Vec<String>> {
+    pub(crate) fn bury_records(&self, site: &Site) -> Result<Vec<String>> {
         let mut named = Vec::new();
         for id in self.folder.record_ids()? {
             if session::is_alive(&site.paths.sessions(), Record::session_of(&id))? {
@@ -231,7 +231,7 @@ impl Guard<'_> {
     }
 
     /// Takes away the folder of a deleted cache that nobody uses any more. `false`: somebody does.
-    pub(super) fn remove_folder(self, unique: &str) -> Result<bool> {
+    pub(crate) fn remove_folder(self, unique: &str) -> Result<bool> {
         let path = &self.folder.path;
         let doing = |e: &io::Error| Error::io(format!("removing the folder {}", path.display()), e);
         // Whoever waits for a turn without a lease yet has this one. Held until the folder is away.
@@ -247,7 +247,7 @@ impl Guard<'_> {
 }
 
 /// The escaped names of all caches that have a folder.
-pub(super) fn all(caches: &Path) -> Result<Vec<String>> {
+pub(crate) fn all(caches: &Path) -> Result<Vec<String>> {
     let doing = |e: &io::Error| Error::io(format!("listing the caches in {}", caches.display()), e);
     let mut names = Vec::new();
     for entry in fs::read_dir(caches).map_err(|e| doing(&e))? {
@@ -261,13 +261,13 @@ pub(super) fn all(caches: &Path) -> Result<Vec<String>> {
 }
 
 /// Whether a folder's name or a label can be a cache's escaped name.
-pub(super) fn is_escaped(name: &str) -> bool {
+pub(crate) fn is_escaped(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     (name.starts_with("c-") || name.starts_with("h-")) && name.bytes().all(plain)
 }
 
 /// The error for a lease that is no more.
-pub(super) fn closed(doing: &str, cache: &str) -> Error {
+pub(crate) fn closed(doing: &str, cache: &str) -> Error {
     Error::new(
         ErrorKind::Closed,
         format!("{doing} a lease of the cache {cache}: it was released or discarded before"),

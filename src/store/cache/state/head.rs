@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::cache::files::look::{RootLook, Size, since_1970};
 use crate::store::names;
 
 /// The version of the file's format.
@@ -18,7 +19,7 @@ const FORMAT: u32 = 1;
 /// What a volume of a generation holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// The cache's whole tree.
     Whole,
     /// What one release changed, in `upper/`, in the form that the kernel's overlay gives it.
@@ -27,68 +28,43 @@ pub(super) enum Kind {
 
 /// One volume of a generation. Nothing ever writes to it again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Part {
-    pub(super) volume: String,
-    pub(super) kind: Kind,
+pub(crate) struct Part {
+    pub(crate) volume: String,
+    pub(crate) kind: Kind,
     /// Where its files were on the engine's machine when it was made. Looked up anew where nothing is found there.
-    pub(super) mountpoint: String,
+    pub(crate) mountpoint: String,
     /// An OBuilder store made it: it carries no labels of ours.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) adopted: bool,
+    pub(crate) adopted: bool,
     /// How many files it has and what they take on disk, if anybody counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) size: Option<Size>,
-}
-
-/// How much a tree is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Size {
-    pub(super) entries: u64,
-    pub(super) bytes: u64,
-}
-
-/// What the root directory of a cache looks like, short of its owner, which every lease has its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct RootLook {
-    pub(super) mode: u32,
-    /// Seconds since 1970, and nanoseconds.
-    pub(super) mtime: (i64, u32),
-}
-
-impl RootLook {
-    /// That of a new cache.
-    pub(super) fn new() -> Self {
-        RootLook {
-            mode: 0o755,
-            mtime: (i64::try_from(since_1970().as_secs()).unwrap_or_default(), 0),
-        }
-    }
+    pub(crate) size: Option<Size>,
 }
 
 /// The state of one cache.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Head {
+pub(crate) struct Head {
     format: u32,
     /// The name as it was given, in hex: it is any bytes, and the folder's name may be its digest.
     name: String,
-    pub(super) generation: u64,
+    pub(crate) generation: u64,
     /// A deleted cache keeps its head, so that leases cloned before lose.
     #[serde(default)]
-    pub(super) deleted: bool,
+    pub(crate) deleted: bool,
     /// Lowest first; none is an empty cache.
-    pub(super) parts: Vec<Part>,
-    pub(super) root: Option<RootLook>,
+    pub(crate) parts: Vec<Part>,
+    pub(crate) root: Option<RootLook>,
     /// Volumes without this store's labels (an OBuilder store made them) that the cache once was and that are still to be
     /// removed.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub(super) retired: BTreeSet<String>,
+    pub(crate) retired: BTreeSet<String>,
     /// Seconds since 1970.
     created: u64,
 }
 
 impl Head {
     /// The head of a cache that nobody has released yet.
-    pub(super) fn new(name: &[u8]) -> Self {
+    pub(crate) fn new(name: &[u8]) -> Self {
         Head {
             format: FORMAT,
             name: names::hex(name),
@@ -102,7 +78,7 @@ impl Head {
     }
 
     /// The cache's name; `None` where the file does not hold one.
-    pub(super) fn name(&self) -> Option<Vec<u8>> {
+    pub(crate) fn name(&self) -> Option<Vec<u8>> {
         let digits = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
         let whole = self.name.len() % 2 == 0;
         whole
@@ -116,19 +92,19 @@ impl Head {
             .flatten()
     }
 
-    pub(super) fn created(&self) -> SystemTime {
+    pub(crate) fn created(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(self.created)
     }
 
     /// Makes the cache an empty one, newer than every lease that is out.
-    pub(super) fn empty(&mut self) {
+    pub(crate) fn empty(&mut self) {
         self.generation += 1;
         self.parts.clear();
         self.root = None;
     }
 
     /// Reads the head at `path`; `None` where there is none.
-    pub(super) fn read(path: &Path) -> Result<Option<Self>> {
+    pub(crate) fn read(path: &Path) -> Result<Option<Self>> {
         let doing = || format!("reading the head {}", path.display());
         let text = match fs::read(path) {
             Ok(text) => text,
@@ -149,7 +125,7 @@ impl Head {
     }
 
     /// Puts the head at `path`: written beside, synced, renamed over, the directory synced.
-    pub(super) fn write(&self, path: &Path) -> Result<()> {
+    pub(crate) fn write(&self, path: &Path) -> Result<()> {
         let doing = |e: &io::Error| Error::io(format!("writing the head {}", path.display()), e);
         let text = serde_json::to_vec(self).map_err(|e| doing(&e.into()))?;
         // One name is enough: the cache's lock is held. A killed writer's leftover is written over.
@@ -168,14 +144,8 @@ impl Head {
 }
 
 /// Makes the names in a folder survive a power failure.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     OpenOptions::new().read(true).open(folder)?.sync_all()
-}
-
-fn since_1970() -> Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -16,9 +16,9 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::error::Error;
-use crate::store::cache::head::RootLook;
-use crate::store::cache::walk::{self, FOLDER, Fault, Visit};
-use crate::store::cache::xattr;
+use crate::store::cache::files::look::RootLook;
+use crate::store::cache::files::walk::{self, FOLDER, Fault, Visit};
+use crate::store::cache::files::xattr;
 use crate::wait::Wait;
 
 /// How much is copied between two looks at the deadline.
@@ -26,7 +26,7 @@ const PIECE: usize = 16 << 20;
 
 /// Copies what is in the directory `from` into the directory `to`, which is empty, and makes its root look the same, but
 /// for the `owner`. Gives how many bytes of contents there were.
-pub(super) fn copy_tree(
+pub(crate) fn copy_tree(
     from: &Path,
     to: &Path,
     owner: (u32, u32),
@@ -53,7 +53,7 @@ fn copy_open_tree(
 }
 
 /// Copies one file, or whatever else is no directory, from one directory to another.
-pub(super) fn copy_file(
+pub(crate) fn copy_file(
     from: BorrowedFd<'_>,
     to: &OwnedFd,
     name: &CStr,
@@ -304,7 +304,7 @@ impl<'a> Copier<'a> {
 }
 
 /// Gives a directory an owner, a mode and a time.
-pub(super) fn set_look(folder: &OwnedFd, owner: (u32, u32), look: RootLook) -> Result<(), Fault> {
+pub(crate) fn set_look(folder: &OwnedFd, owner: (u32, u32), look: RootLook) -> Result<(), Fault> {
     fchown(
         folder,
         Some(Uid::from_raw(owner.0)),
@@ -326,7 +326,7 @@ pub(super) fn set_look(folder: &OwnedFd, owner: (u32, u32), look: RootLook) -> R
 }
 
 /// Gives the directory `to` the mode, attributes and times of `from`, and an owner.
-pub(super) fn dress_folder(
+pub(crate) fn dress_folder(
     from: BorrowedFd<'_>,
     to: BorrowedFd<'_>,
     stat: &Stat,
@@ -345,7 +345,7 @@ pub(super) fn dress_folder(
 }
 
 /// The access and modification times of a file.
-pub(super) fn times(stat: &Stat) -> Timestamps {
+pub(crate) fn times(stat: &Stat) -> Timestamps {
     let time = |seconds, nanos| Timespec {
         tv_sec: seconds,
         tv_nsec: nanos,

@@ -1,0 +1,57 @@
+//! What every copy of files out of or into a container has: an absolute path, and a stream that is moved.
+
+use std::io::{Read, Write};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Tar streams move in pieces of this.
+const PIECE: usize = 256 << 10;
+
+/// Refuses a path that is not absolute, or leads upwards.
+pub(crate) fn absolute(path: &str) -> Result<()> {
+    if !path.starts_with('/') || path.contains('\0') {
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("{path:?} is not an absolute path"),
+        ));
+    }
+    if path.split('/').any(|name| name == "..") {
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("{path:?} has .. in it"),
+        ));
+    }
+    Ok(())
+}
+
+/// Moves all of `from` to `to`, and gives the bytes moved.
+pub(crate) fn pour(from: &mut dyn Read, to: &mut dyn Write) -> Result<u64> {
+    let mut buffer = vec![0; PIECE];
+    let mut moved = 0;
+    loop {
+        let n = from
+            .read(&mut buffer)
+            .map_err(|e| Error::io("reading the files", &e))?;
+        if n == 0 {
+            return Ok(moved);
+        }
+        to.write_all(&buffer[..n])
+            .map_err(|e| Error::io("writing the tar stream", &e))?;
+        moved += n as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_absolute_and_stay_where_they_point() {
+        for path in ["", "a", "../a", "/a/../b", "/..", "/a\0b"] {
+            assert!(absolute(path).is_err(), "{path:?}");
+        }
+        for path in ["/", "/a", "/a/b/", "/..a"] {
+            assert!(absolute(path).is_ok(), "{path:?}");
+        }
+    }
+}

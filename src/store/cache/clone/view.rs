@@ -1,0 +1,47 @@
+//! A generation of layers, mounted for as long as it takes to copy it.
+
+use crate::store::cache::clone::overlay::Overlay;
+use crate::store::cache::clone::strategy::{Cloning, Made, Source};
+use crate::store::cache::clone::volumes;
+use crate::store::cache::facts::Facts;
+use crate::store::site::Site;
+use crate::wait::Wait;
+
+/// A generation of layers as one tree, for as long as it takes to copy it.
+pub(crate) struct View {
+    volumes: Vec<String>,
+}
+
+impl View {
+    /// Makes volumes that show `source` merged.
+    pub(crate) fn of(
+        site: &Site,
+        facts: &Facts,
+        source: &Source<'_>,
+        wait: Wait<'_>,
+    ) -> Made<Self> {
+        let overlay = Overlay(facts);
+        let view = View {
+            volumes: overlay.volumes(site, source.cache, 0),
+        };
+        match overlay.stack(site, source, &view.volumes, false, wait) {
+            Ok(_) => Ok(view),
+            Err(failed) => {
+                view.remove(site);
+                Err(failed)
+            }
+        }
+    }
+
+    pub(crate) fn volume(&self) -> &str {
+        &self.volumes[0]
+    }
+
+    pub(crate) fn remove(self, site: &Site) {
+        for volume in self.volumes {
+            if let Err(e) = volumes::remove(site, &volume) {
+                log::warn!("{e}; a later open removes it");
+            }
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Trees of files: walking, copying and merging them. Nothing here knows of caches or engines.
+
+pub(crate) mod copy_direct;
+pub(crate) mod look;
+pub(crate) mod merge;
+pub(crate) mod tar;
+pub(crate) mod walk;
+pub(crate) mod xattr;

@@ -1,0 +1,291 @@
+//! What ARCHITECTURE says of the layers: a file uses its own layer and those below, and files do not use each other in a circle.
+//! Read off the `use` lines (a re-export hands on a name, and uses nothing) and off paths that begin with `crate::`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The folders of `src`, each with all that it may use besides itself.
+const MAY_USE: [(&str, &[&str]); 10] = [
+    ("transport", &["cancel", "error", "wait"]),
+    ("http", &["transport", "cancel", "error", "wait"]),
+    ("engine", &["http", "transport", "cancel", "error", "wait"]),
+    ("store", &["engine", "cancel", "error", "wait"]),
+    (
+        "capi",
+        &["store", "engine", "cancel", "error", "wait", "crate"],
+    ),
+    ("store::cache::files", &["engine", "error", "wait", "store"]),
+    (
+        "store::cache::state",
+        &["store::cache::files", "engine", "error", "wait", "store"],
+    ),
+    (
+        "store::cache::facts",
+        &["store::cache::files", "store::options"],
+    ),
+    (
+        "store::cache::clone",
+        &[
+            "store::cache::files",
+            "store::cache::state",
+            "store::cache::facts",
+            "engine",
+            "error",
+            "wait",
+            "store",
+            "crate",
+        ],
+    ),
+    (
+        "store::step",
+        &["engine", "cancel", "error", "wait", "store", "crate"],
+    ),
+];
+
+/// Below these nothing but themselves and what is listed above for them may name a module of theirs.
+const FLOORS: [&str; 1] = ["store::cache"];
+
+#[test]
+fn a_lower_layer_does_not_name_an_upper_one() {
+    let mut wrong = Vec::new();
+    for (file, used) in uses() {
+        // The rule of the deepest folder.
+        let rule = MAY_USE
+            .iter()
+            .filter(|(layer, _)| is_in(&file, layer))
+            .max_by_key(|(layer, _)| layer.len());
+        let Some((layer, allowed)) = rule else {
+            continue;
+        };
+        for target in used {
+            let fits = |other: &str| match FLOORS.iter().find(|floor| is_in(layer, floor)) {
+                // "store" means the rest of it then.
+                Some(floor) if !is_in(other, floor) => {
+                    is_in(&target, other) && !is_in(&target, floor)
+                }
+                _ => is_in(&target, other),
+            };
+            if !fits(layer) && !allowed.iter().any(|other| fits(other)) {
+                wrong.push(format!("{file} uses {target}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn files_do_not_use_each_other_in_a_circle() {
+    let uses = uses();
+    assert!(uses.len() > 80, "the sources were not found");
+    let mut done = BTreeSet::new();
+    for file in uses.keys() {
+        let mut path = Vec::new();
+        if let Some(circle) = circle(file, &uses, &mut path, &mut done) {
+            panic!("a circle: {}", circle.join(" -> "));
+        }
+    }
+}
+
+#[test]
+fn a_circle_and_a_wrong_way_up_are_seen() {
+    let modules: BTreeSet<String> = ["a", "a::b", "a::c", "crate"]
+        .map(str::to_owned)
+        .into_iter()
+        .collect();
+    let read = |module: &str, text: &str| targets(module, text, &modules);
+    assert_eq!(
+        read("a::b", "use crate::a::{self, c::{X, Y}, Z};\n"),
+        ["a", "a::c"].map(str::to_owned).into_iter().collect()
+    );
+    assert_eq!(
+        read(
+            "a",
+            "pub use self::b::X;\nuse self::c::Y;\nfn f() { crate::a::b::g() }\n"
+        ),
+        ["a::b", "a::c"].map(str::to_owned).into_iter().collect()
+    );
+    assert_eq!(
+        read("a::b", "use super::c::X;\n#[cfg(test)]\nuse super::*;\n").len(),
+        1
+    );
+    let circle_of = |uses: &[(&str, &str)]| {
+        let mut map: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (from, to) in uses {
+            map.entry((*from).to_owned())
+                .or_default()
+                .insert((*to).to_owned());
+        }
+        circle("a", &map, &mut Vec::new(), &mut BTreeSet::new())
+    };
+    assert!(circle_of(&[("a", "b"), ("b", "c"), ("c", "a")]).is_some());
+    assert!(circle_of(&[("a", "b"), ("a", "c"), ("b", "c")]).is_none());
+}
+
+fn is_in(module: &str, folder: &str) -> bool {
+    module == folder
+        || module
+            .strip_prefix(folder)
+            .is_some_and(|rest| rest.starts_with("::"))
+}
+
+fn circle(
+    file: &str,
+    uses: &BTreeMap<String, BTreeSet<String>>,
+    path: &mut Vec<String>,
+    done: &mut BTreeSet<String>,
+) -> Option<Vec<String>> {
+    if let Some(at) = path.iter().position(|seen| seen == file) {
+        let mut circle = path[at..].to_vec();
+        circle.push(file.to_owned());
+        return Some(circle);
+    }
+    if done.contains(file) {
+        return None;
+    }
+    path.push(file.to_owned());
+    for target in uses.get(file).into_iter().flatten() {
+        if let Some(found) = circle(target, uses, path, done) {
+            return Some(found);
+        }
+    }
+    path.pop();
+    done.insert(file.to_owned());
+    None
+}
+
+/// For each file of `src`, by its module's path: the modules whose names it uses.
+fn uses() -> BTreeMap<String, BTreeSet<String>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    collect(&root, &mut files);
+    let named: Vec<(String, PathBuf)> = files
+        .into_iter()
+        .map(|path| (module_of(path.strip_prefix(&root).expect("below")), path))
+        .collect();
+    let modules: BTreeSet<String> = named.iter().map(|(module, _)| module.clone()).collect();
+    named
+        .into_iter()
+        .map(|(module, path)| {
+            let text = fs::read_to_string(path).expect("a source file");
+            let used = targets(&module, &text, &modules);
+            (module, used)
+        })
+        .collect()
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder of sources") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("tests.rs") {
+            files.push(path);
+        }
+    }
+}
+
+fn module_of(path: &Path) -> String {
+    let text = path.with_extension("");
+    let mut words: Vec<String> = text
+        .components()
+        .map(|word| word.as_os_str().to_string_lossy().into_owned())
+        .collect();
+    if words.last().is_some_and(|last| last == "mod") {
+        words.pop();
+    }
+    match words.join("::").as_str() {
+        "lib" => String::from("crate"),
+        module => module.to_owned(),
+    }
+}
+
+/// The modules that `text`, the source of `module`, uses; without its tests.
+fn targets(module: &str, text: &str, modules: &BTreeSet<String>) -> BTreeSet<String> {
+    let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let code: String = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let mut paths = Vec::new();
+    for (at, _) in code.match_indices("use ") {
+        if !before(&code, at).trim().is_empty() {
+            continue; // "pub use", or a word in a text
+        }
+        let end = code[at..].find(';').map_or(code.len(), |end| at + end);
+        expand("", code[at + 4..end].trim(), &mut paths);
+    }
+    for (at, _) in code.match_indices("crate::") {
+        let path: String = code[at..]
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || matches!(c, ':' | '_'))
+            .collect();
+        let line = before(&code, at);
+        if !line.contains("use ") && !line.contains("pub(in ") {
+            paths.push(path);
+        }
+    }
+    paths
+        .iter()
+        .filter_map(|path| resolve(module, path, modules))
+        .filter(|target| target != module)
+        .collect()
+}
+
+/// What stands before a place on its line.
+fn before(code: &str, at: usize) -> &str {
+    code[..at].rsplit('\n').next().unwrap_or_default()
+}
+
+/// `a::{b, c::{d, e}}` becomes `a::b`, `a::c::d` and `a::c::e`.
+fn expand(prefix: &str, tree: &str, paths: &mut Vec<String>) {
+    let tree = tree.trim();
+    let Some(open) = tree.find('{') else {
+        if !tree.is_empty() {
+            paths.push(format!("{prefix}{tree}"));
+        }
+        return;
+    };
+    let prefix = format!("{prefix}{}", &tree[..open]);
+    let inner = tree[open + 1..]
+        .rsplit_once('}')
+        .map_or("", |(inner, _)| inner);
+    let (mut depth, mut start) = (0, 0);
+    for (at, c) in inner.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                expand(&prefix, &inner[start..at], paths);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    expand(&prefix, &inner[start..], paths);
+}
+
+/// The longest module that a path begins with.
+fn resolve(module: &str, path: &str, modules: &BTreeSet<String>) -> Option<String> {
+    let path = path.split(" as ").next().unwrap_or_default().trim();
+    let mut words: Vec<&str> = path.split("::").collect();
+    let mut at: Vec<&str> = match *words.first()? {
+        "crate" => Vec::new(),
+        "self" => module.split("::").collect(),
+        "super" => module
+            .rsplit_once("::")
+            .map_or(Vec::new(), |(up, _)| up.split("::").collect()),
+        _ => return None,
+    };
+    words.remove(0);
+    at.extend(words.iter().filter(|word| **word != "self"));
+    while !at.is_empty() {
+        let name = at.join("::");
+        if modules.contains(&name) {
+            return Some(name);
+        }
+        at.pop();
+    }
+    Some(String::from("crate"))
+}
