@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use common::proxy::{Act, Proxy};
 use common::{
-    Root, begin, build, child_of, docker, import_base, marked, output_in, role, sh, spawn, until,
+    Root, begin, build, child_of, docker, import_base, make_older, marked, output_in, role, sh,
+    spawn, until,
 };
 use docker_store::{Options, Store};
 use rustix::process::{Pid, Signal, kill_process};
@@ -124,12 +125,44 @@ fn a_step_killed_at_any_of_its_calls_records_nothing_and_leaves_nothing() {
     let locks = || std::fs::read_dir(root.path.join(".store/builds")).expect("a folder");
     assert_eq!(locks().count(), 1);
     for lock in locks() {
-        let lock = File::open(lock.expect("an entry").path()).expect("a file");
-        let hour = Duration::from_secs(3600);
-        lock.set_modified(SystemTime::now() - hour).expect("back");
+        make_older(&lock.expect("an entry").path(), 3600);
     }
     drop(root.open());
     assert_eq!(locks().count(), 0);
+}
+
+#[test]
+fn the_lock_of_a_killed_step_is_swept_whatever_the_clock_said_and_is_no_number_whatever_is_in_it() {
+    let root = Root::new("killed-notes");
+    drop(root.open_with_base());
+    let lock = root.path.join(".store/builds/one");
+    let further = |number: &str| format!("{}-image-tmp-one:{number}", root.prefix());
+    let next_year = SystemTime::now() + Duration::from_secs(365 * 24 * 3600);
+    // Of version 0.1.0, which noted 3 tags by the file's length; and what a host printed, 19 bytes of it.
+    for (left, what) in [
+        (vec![0; 3], "0.1.0"),
+        (b"nineteen characters".to_vec(), "print"),
+    ] {
+        std::fs::write(&lock, &left).expect("a lock that was left");
+        let file = File::options().write(true).open(&lock).expect("the lock");
+        file.set_modified(next_year).expect("the future");
+        drop(file);
+        docker(&["tag", &root.image("base"), &further("3")]);
+        drop(root.open());
+        assert_eq!(root.leftovers(), Vec::<String>::new(), "{what}");
+        // Seen for the first time: from now on it has ten minutes.
+        make_older(&lock, 540);
+        drop(root.open());
+        assert!(lock.exists(), "{what}");
+        make_older(&lock, 100);
+        drop(root.open());
+        assert!(!lock.exists(), "{what}");
+    }
+    // Who builds it next finds the same.
+    std::fs::write(&lock, "12345").expect("a lock that was left");
+    docker(&["tag", &root.image("base"), &further("9")]);
+    build(&root.open(), "base", "one", "true");
+    assert_eq!(root.leftovers(), Vec::<String>::new());
 }
 
 #[test]

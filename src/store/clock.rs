@@ -1,4 +1,40 @@
-//! Seconds since 1970 as the engine writes times.
+//! Times: seconds since 1970 as the engine writes them, and the clock that nobody sets, for how long ago something was.
+
+use std::fs;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// A moment on this machine, in seconds since it was started. A clock that people set tells no age: it is in the future, maybe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Uptime {
+    pub(crate) boot: String,
+    pub(crate) seconds: i64,
+}
+
+impl Uptime {
+    pub(crate) fn now() -> Self {
+        Uptime {
+            boot: boot(),
+            seconds: clock_gettime(ClockId::Boottime).tv_sec,
+        }
+    }
+
+    /// How long before this moment `other` was; `None` where that cannot be known: in another boot, or later.
+    pub(crate) fn since(&self, other: &Uptime) -> Option<Duration> {
+        let seconds = u64::try_from(self.seconds.checked_sub(other.seconds)?).ok()?;
+        (self.boot == other.boot).then(|| Duration::from_secs(seconds))
+    }
+}
+
+/// What names the time since the machine was started; a word where the system has no name for it.
+pub(crate) fn boot() -> String {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    match boot.split_ascii_whitespace().next() {
+        Some(boot) => boot.to_owned(),
+        None => String::from("unknown"),
+    }
+}
 
 /// `2026-11-24T07:01:56Z` for a number of seconds since 1970.
 ///

@@ -1,13 +1,19 @@
 //! Lock files: `flock` on a file that exists for no other reason. The kernel drops the lock with the last descriptor, so a
-//! killed process holds nothing; a child forked without exec holds its parent's until it ends.
+//! killed process holds nothing.
+//!
+//! A child that is forked without exec has the descriptors, too, and with them a share of what its parent locked. So whoever
+//! took a lock unlocks it, instead of closing the file and waiting for the child to do so; and the child unlocks nothing.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
+use rustix::io::Errno;
 
 use crate::engine::stopped;
 use crate::error::{Error, Result};
@@ -18,23 +24,8 @@ use crate::wait::Wait;
 const FIRST_PAUSE: Duration = Duration::from_micros(200);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
-/// The length of a lock's file whose holder was found dead is at least this; what is beyond it is the number that was noted.
-const DEAD: u64 = 1 << 16;
-
-/// How long the engine may be finishing what a killed process asked it for, a commit at the longest. The file of its lock stays for
-/// that time after anything was there last, and whoever opens the root looks again.
-pub(crate) const LATE: Duration = Duration::from_secs(10 * 60);
-
-/// What was left with a lock.
-#[derive(Debug)]
-pub(crate) struct Noted {
-    /// The number, or 0.
-    pub(crate) number: u16,
-    /// Whether its holder was found dead.
-    pub(crate) dead: bool,
-    /// How long ago either was noted last.
-    pub(crate) unchanged_for: Duration,
-}
+/// What the name of a lock's file begins with until it is locked. No id and no session is called so.
+const UNFINISHED: &str = ".new-";
 
 /// A locked file. Dropping it unlocks and leaves the file.
 #[derive(Debug)]
@@ -50,38 +41,41 @@ pub(crate) struct FileLock {
 impl FileLock {
     /// Takes the lock if nobody has it.
     pub(crate) fn try_take(path: &Path) -> Result<Option<Self>> {
-        FileLock::try_operation(path, FlockOperation::NonBlockingLockExclusive)
+        FileLock::try_operation(path, FlockOperation::NonBlockingLockExclusive, true)
     }
 
-    fn try_operation(path: &Path, operation: FlockOperation) -> Result<Option<Self>> {
-        let doing = || format!("locking {}", path.display());
+    /// Takes the lock if it has a file, and nobody has it.
+    pub(crate) fn try_take_left(path: &Path) -> Result<Option<Self>> {
+        FileLock::try_operation(path, FlockOperation::NonBlockingLockExclusive, false)
+    }
+
+    fn try_operation(path: &Path, operation: FlockOperation, make: bool) -> Result<Option<Self>> {
+        let failed = |e: &io::Error| Error::io(format!("locking {}", path.display()), e);
         loop {
-            let open = |new| {
-                let mut options = OpenOptions::new();
-                options.read(true).write(true).create_new(new).open(path)
+            let there = OpenOptions::new().read(true).write(true).open(path);
+            let (file, new) = match there {
+                Ok(file) => (file, false),
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(&e)),
+                Err(_) if !make => return Ok(None),
+                Err(_) => match make_locked(path, operation).map_err(|e| failed(&e))? {
+                    Some(file) => (file, true),
+                    // Somebody else was faster.
+                    None => continue,
+                },
             };
-            let (opened, new) = match open(true) {
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => (open(false), false),
-                opened => (opened, true),
-            };
-            let file = match opened {
-                Err(e) if e.kind() == io::ErrorKind::NotFound && !new => continue,
-                opened => opened.map_err(|e| Error::io(doing(), &e))?,
-            };
-            match flock(&file, operation) {
-                Ok(()) => {}
-                Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
-                Err(rustix::io::Errno::INTR) => continue,
-                Err(e) => return Err(Error::io(doing(), &e.into())),
+            if !new && !lock(&file, operation).map_err(|e| failed(&e))? {
+                return Ok(None);
             }
+            // From here on it is unlocked, whatever comes.
+            let lock = FileLock {
+                file,
+                path: path.to_owned(),
+                new,
+                process: std::process::id(),
+            };
             // The holder before us may have removed the file between our open and our lock: then it locks nothing.
-            if is_still(&file, path).map_err(|e| Error::io(doing(), &e))? {
-                return Ok(Some(FileLock {
-                    file,
-                    path: path.to_owned(),
-                    new,
-                    process: std::process::id(),
-                }));
+            if is_still(&lock.file, path).map_err(|e| failed(&e))? {
+                return Ok(Some(lock));
             }
         }
     }
@@ -99,7 +93,7 @@ impl FileLock {
     fn take_operation(path: &Path, operation: FlockOperation, wait: Wait<'_>) -> Result<Self> {
         let mut pause = FIRST_PAUSE;
         loop {
-            if let Some(lock) = FileLock::try_operation(path, operation)? {
+            if let Some(lock) = FileLock::try_operation(path, operation, true)? {
                 return Ok(lock);
             }
             wait.sleep(pause).map_err(|stop| {
@@ -114,20 +108,18 @@ impl FileLock {
 
     /// Whether somebody, in this process or another, has this lock. Takes nothing away from anybody.
     pub(crate) fn is_held(path: &Path) -> Result<bool> {
-        let doing = || format!("looking at the lock {}", path.display());
+        let failed =
+            |e: &io::Error| Error::io(format!("looking at the lock {}", path.display()), e);
         let file = match File::open(path) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(e) => return Err(Error::io(doing(), &e)),
+            Err(e) => return Err(failed(&e)),
         };
-        loop {
-            match flock(&file, FlockOperation::NonBlockingLockShared) {
-                Ok(()) => return Ok(false),
-                Err(rustix::io::Errno::WOULDBLOCK) => return Ok(true),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(e) => return Err(Error::io(doing(), &e.into())),
-            }
+        let free = lock(&file, FlockOperation::NonBlockingLockShared).map_err(|e| failed(&e))?;
+        if free {
+            unlock(&file);
         }
+        Ok(!free)
     }
 
     /// Whether the file was there before, unlocked: its holder was killed, or had a reason to leave it.
@@ -135,44 +127,33 @@ impl FileLock {
         !self.new
     }
 
-    /// Leaves a number with the lock, for whoever finds it after our death.
-    pub(crate) fn note(&self, number: u16) -> Result<()> {
-        self.set_length(u64::from(number))
-    }
-
-    /// Notes that the holder before was found dead, if nobody has yet; or, with `again`, that it was found so just now.
-    pub(crate) fn note_dead(&self, again: bool) -> Result<()> {
-        let length = self.metadata()?.len();
-        if again && length >= DEAD {
-            let now = self.file.set_modified(SystemTime::now());
-            return now.map_err(|e| self.failed("writing to", &e));
+    /// What is in the file, or the first `most` bytes of it.
+    pub(crate) fn content(&self, most: usize) -> Result<Vec<u8>> {
+        let mut content = vec![0; most];
+        let mut read = 0;
+        while read < most {
+            match self.file.read_at(&mut content[read..], read as u64) {
+                Ok(0) => break,
+                Ok(n) => read += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(self.failed("reading", &e)),
+            }
         }
-        self.set_length(length | DEAD)
+        content.truncate(read);
+        Ok(content)
     }
 
-    /// What was left with the lock.
-    pub(crate) fn noted(&self) -> Result<Noted> {
-        let file = self.metadata()?;
-        let since = file.modified().map_err(|e| self.failed("reading", &e))?;
-        Ok(Noted {
-            number: (file.len() % DEAD) as u16,
-            dead: file.len() >= DEAD,
-            unchanged_for: since.elapsed().unwrap_or_default(),
-        })
-    }
-
-    /// The length of the file is all that is ever written: it takes no space of a full disk, and is never half there.
-    fn set_length(&self, length: u64) -> Result<()> {
-        // Even to what it is, that would change the time of the file.
-        if length == self.metadata()?.len() {
-            return Ok(());
-        }
-        let set = self.file.set_len(length);
-        set.map_err(|e| self.failed("writing to", &e))
-    }
-
-    fn metadata(&self) -> Result<Metadata> {
-        self.file.metadata().map_err(|e| self.failed("reading", &e))
+    /// Replaces what is in the file. What is as long as what it replaces takes no space of a full disk.
+    pub(crate) fn replace_content(&self, content: &[u8]) -> Result<()> {
+        let end = content.len() as u64;
+        let write = || {
+            self.file.write_all_at(content, 0)?;
+            match self.file.metadata()?.len() == end {
+                true => Ok(()),
+                false => self.file.set_len(end),
+            }
+        };
+        write().map_err(|e| self.failed("writing to", &e))
     }
 
     fn failed(&self, doing: &str, e: &io::Error) -> Error {
@@ -203,8 +184,111 @@ impl FileLock {
         if let Err(e) = std::fs::remove_file(&self.path) {
             log::debug!("removing the lock {}: {e}", self.path.display());
         }
-        drop(self.file);
     }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        if self.process == std::process::id() {
+            unlock(&self.file);
+        }
+    }
+}
+
+/// Whether the lock could be had.
+fn lock(file: &File, operation: FlockOperation) -> io::Result<bool> {
+    loop {
+        match flock(file, operation) {
+            Ok(()) => return Ok(true),
+            Err(Errno::WOULDBLOCK) => return Ok(false),
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+fn unlock(file: impl AsFd) {
+    if let Err(e) = flock(file, FlockOperation::Unlock) {
+        log::debug!("unlocking: {e}");
+    }
+}
+
+/// Makes the file of a lock, which nobody ever sees unlocked: it is locked under a name of its own first. `None` where there is
+/// one by now.
+fn make_locked(path: &Path, operation: FlockOperation) -> io::Result<Option<File>> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let beside = path.with_file_name(format!("{UNFINISHED}{}-{number}", std::process::id()));
+        let mut options = OpenOptions::new();
+        let file = match options
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&beside)
+        {
+            // That of a killed process, or of one in another container whose number is the same.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
+            made => made?,
+        };
+        let placed = match lock(&file, operation) {
+            // A sweep is about to remove it.
+            Ok(false) => continue,
+            Ok(true) => place(&beside, path),
+            Err(e) => Err(e),
+        };
+        let Err(e) = placed else {
+            return Ok(Some(file));
+        };
+        let removed = std::fs::remove_file(&beside);
+        let is_gone = |e: &io::Error| e.kind() == io::ErrorKind::NotFound;
+        return match e.kind() {
+            io::ErrorKind::AlreadyExists => Ok(None),
+            // Swept before it was locked, unless the whole folder went.
+            _ if is_gone(&e) && removed.is_err_and(|e| is_gone(&e)) && is_in_folder(path) => {
+                continue;
+            }
+            _ => Err(e),
+        };
+    }
+}
+
+fn is_in_folder(path: &Path) -> bool {
+    path.parent().is_some_and(Path::exists)
+}
+
+/// Gives a file its name, if nobody has it.
+fn place(beside: &Path, path: &Path) -> io::Result<()> {
+    match renameat_with(CWD, beside, CWD, path, RenameFlags::NOREPLACE) {
+        // Not every file system can do that; NFS, say. Those mostly can do this, and in two steps.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => place_by_link(beside, path),
+        done => done.map_err(io::Error::from),
+    }
+}
+
+fn place_by_link(beside: &Path, path: &Path) -> io::Result<()> {
+    std::fs::hard_link(beside, path)?;
+    // What is left of a process that is killed in between is swept.
+    std::fs::remove_file(beside)
+}
+
+/// Whether a file's name is that of a lock which was not yet locked: who made it was killed, unless it is locked by now.
+pub(crate) fn is_unfinished(name: &str) -> bool {
+    name.starts_with(UNFINISHED)
+}
+
+/// Removes what killed processes left of locks that they were about to make in `folder`.
+pub(crate) fn sweep_unfinished(folder: &Path) -> Result<()> {
+    let failed = |e: io::Error| Error::io(format!("listing {}", folder.display()), &e);
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.file_name().to_str().is_some_and(is_unfinished) {
+            if let Some(left) = FileLock::try_take_left(&entry.path())? {
+                left.remove();
+            }
+        }
+    }
+    Ok(())
 }
 
 fn is_still(file: &File, path: &Path) -> io::Result<bool> {
@@ -250,31 +334,95 @@ mod tests {
     }
 
     #[test]
-    fn what_is_noted_with_a_lock_is_read_by_the_next_holder() {
-        let path = path("noted");
-        let take = || FileLock::try_take(&path).expect("a try").expect("the lock");
-        let read = || take().noted().expect("a note");
-        let is = |number, dead| (read().number, read().dead) == (number, dead);
-        assert!(is(0, false));
-        take().note(u16::MAX).expect("noted");
-        assert!(is(65_535, false));
-        take().note_dead(false).expect("noted");
-        assert!(is(65_535, true));
-        let hour = Duration::from_secs(3600);
-        let ago = SystemTime::now() - hour;
-        take().file.set_modified(ago).expect("back");
-        take().note_dead(false).expect("noted before");
-        assert!(is(65_535, true) && read().unchanged_for >= hour);
-        take().note_dead(true).expect("once more");
-        assert!(is(65_535, true) && read().unchanged_for < hour);
-        take().give_back();
-        assert_eq!(read().number, 65_535, "it was there before");
-        // Who builds next begins anew.
-        take().note(1).expect("noted");
-        assert!(is(1, false));
-        take().remove();
-        take().give_back();
-        assert!(!path.exists());
+    fn a_new_lock_is_never_seen_unlocked_or_taken_for_one_that_was_left() {
+        let folder = path("new");
+        std::fs::create_dir(&folder).expect("a folder");
+        let path = folder.join("lock");
+        let (left, made) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let done = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        let lock = FileLock::take(&path, Wait::forever()).expect("the lock");
+                        left.fetch_add(usize::from(lock.was_left()), Ordering::SeqCst);
+                        made.fetch_add(1, Ordering::SeqCst);
+                        lock.remove();
+                    }
+                    done.fetch_add(1, Ordering::SeqCst);
+                });
+            }
+            // As a purge does: whatever it can lock was left by the dead.
+            scope.spawn(|| {
+                while done.load(Ordering::SeqCst) < 2 {
+                    let seen = FileLock::try_take_left(&path).expect("a try");
+                    left.fetch_add(usize::from(seen.is_some()), Ordering::SeqCst);
+                    sweep_unfinished(&folder).expect("a sweep");
+                }
+            });
+        });
+        assert_eq!((left.into_inner(), made.into_inner()), (0, 1000));
+        std::fs::remove_dir(&folder).expect("nothing is left in it");
+    }
+
+    #[test]
+    fn what_is_placed_takes_no_name_that_another_has() {
+        let (one, two, name) = (path("one"), path("two"), path("placed"));
+        for place in [place, place_by_link] {
+            std::fs::write(&one, "one").expect("a file");
+            std::fs::write(&two, "two").expect("a file");
+            place(&one, &name).expect("placed");
+            let taken = place(&two, &name).expect_err("taken");
+            assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(std::fs::read(&name).expect("placed"), b"one");
+            assert!(!one.exists() && two.exists());
+            std::fs::remove_file(&two)
+                .and_then(|()| std::fs::remove_file(&name))
+                .expect("removed");
+        }
+    }
+
+    #[test]
+    fn what_is_in_a_locks_file_is_replaced_whole() {
+        let path = path("content");
+        let lock = FileLock::try_take(&path).expect("a try").expect("the lock");
+        assert_eq!(lock.content(100).expect("nothing"), b"");
+        lock.replace_content(b"longer").expect("written");
+        lock.replace_content(b"short").expect("written");
+        assert_eq!(lock.content(100).expect("read"), b"short");
+        assert_eq!(lock.content(2).expect("read"), b"sh");
+        assert!(FileLock::try_take_left(&path).expect("a try").is_none());
+        drop(lock);
+        let lock = FileLock::try_take_left(&path)
+            .expect("a try")
+            .expect("left");
+        assert!(lock.was_left());
+        lock.remove();
+        assert!(FileLock::try_take_left(&path).expect("a try").is_none() && !path.exists());
+    }
+
+    #[test]
+    fn another_descriptor_of_the_lock_does_not_hold_it_when_its_holder_lets_go() {
+        // As a forked child has one.
+        let path = path("descriptor");
+        let lock = FileLock::try_take(&path).expect("a try").expect("the lock");
+        let childs = lock.file.try_clone().expect("another descriptor");
+        drop(lock);
+        assert!(!FileLock::is_held(&path).expect("a look"));
+        let again = FileLock::try_take(&path).expect("a try").expect("the lock");
+        // And a child's copy, dropped, takes nothing from its parent.
+        let process = again.process.wrapping_add(1);
+        let (path_, file) = (path.clone(), again.file.try_clone().expect("a copy"));
+        let copy = FileLock {
+            file,
+            path: path_,
+            new: true,
+            process,
+        };
+        copy.give_back();
+        assert!(FileLock::is_held(&path).expect("a look"));
+        drop(childs);
+        again.remove();
     }
 
     #[test]

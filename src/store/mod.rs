@@ -9,6 +9,7 @@ mod disk;
 mod helper;
 mod lock;
 mod names;
+mod note;
 mod options;
 mod paths;
 mod purge;

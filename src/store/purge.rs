@@ -14,7 +14,8 @@ use serde_json::json;
 use crate::engine::images::Image;
 use crate::error::{Error, Result};
 use crate::store::cache::Caches;
-use crate::store::lock::{FileLock, LATE};
+use crate::store::lock::{self, FileLock};
+use crate::store::note::Note;
 use crate::store::session;
 use crate::store::site::{LABEL_SESSION, LABEL_STORE, Site};
 use crate::wait::Wait;
@@ -127,9 +128,10 @@ fn step_tags(site: &Site, steps: &mut BTreeMap<String, Left>) -> Result<()> {
 /// Notes the steps that have a lock file: they are under way, or their process was killed, or not all of them could be removed.
 fn build_locks(folder: &Path, steps: &mut BTreeMap<String, Left>) -> Result<()> {
     let doing = || format!("listing {}", folder.display());
+    lock::sweep_unfinished(folder)?;
     for entry in fs::read_dir(folder).map_err(|e| Error::io(doing(), &e))? {
         let name = entry.map_err(|e| Error::io(doing(), &e))?.file_name();
-        if let Some(name) = name.to_str() {
+        if let Some(name) = name.to_str().filter(|name| !lock::is_unfinished(name)) {
             steps.entry(name.to_owned()).or_default();
         }
     }
@@ -196,9 +198,12 @@ fn remove_step(site: &Site, id: &str, left: &Left) -> Result<(u64, u64)> {
     let Some(lock) = FileLock::try_take(&site.paths.build_lock(id))? else {
         return Ok((0, 0));
     };
-    let noted = lock.noted()?;
+    let noted = Note::read(&lock)?;
     let mut tags: Vec<String> = match site.names.id(id) {
-        Ok(id) => site.names.tmp_images(&id, noted.number).collect(),
+        Ok(id) => {
+            let further = noted.further_tags(site, &id)?;
+            site.names.tmp_images(&id, further).collect()
+        }
         Err(_) => Vec::new(),
     };
     let listed = left.tags.iter().filter(|tag| !tags.contains(tag));
@@ -218,9 +223,9 @@ fn remove_step(site: &Site, id: &str, left: &Left) -> Result<(u64, u64)> {
         .iter()
         .chain(&tags)
         .all(|gone| *gone == Some(false));
-    match nothing && noted.dead && noted.unchanged_for >= LATE {
+    match nothing && noted.dead && noted.is_settled() {
         true => lock.remove(),
-        false => lock.note_dead(!nothing)?,
+        false => noted.found_dead(&lock, !nothing)?,
     }
     let count = |gone: &[Option<bool>]| gone.iter().filter(|gone| **gone == Some(true)).count();
     Ok((count(&containers) as u64, count(&tags) as u64))

@@ -77,7 +77,7 @@ pub(crate) fn sweep(folder: &Path) -> Result<()> {
     let doing = || format!("listing the sessions in {}", folder.display());
     for entry in std::fs::read_dir(folder).map_err(|e| Error::io(doing(), &e))? {
         let path = entry.map_err(|e| Error::io(doing(), &e))?.path();
-        if let Some(dead) = FileLock::try_take(&path)? {
+        if let Some(dead) = FileLock::try_take_left(&path)? {
             dead.remove();
         }
     }

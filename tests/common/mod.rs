@@ -12,6 +12,7 @@ use std::process::Command as Process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use docker_store::{Begun, Command, Limits, Options, Step, Store};
+use sha2::{Digest, Sha256};
 
 /// A root of its own, and so a prefix of its own. Dropping it removes everything under that prefix from the engine, and
 /// fails the test if the library left anything that it should not have.
@@ -293,6 +294,21 @@ impl Drop for Child {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Makes the note in the lock of a build so many seconds older.
+pub fn make_older(lock: &Path, seconds: i64) {
+    let line = std::fs::read_to_string(lock).expect("a note");
+    let (said, _) = line.split_once(" sum=").expect("a note");
+    let (before, at) = said.split_once(" at=").expect("its time");
+    let at: i64 = at.trim().parse().expect("seconds");
+    let said = format!("{before} at={:<11}", at - seconds);
+    let sum: String = Sha256::digest(&said)
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    std::fs::write(lock, format!("{said} sum={sum}\n")).expect("written");
 }
 
 /// Waits until `happened`, and fails the test if it does not within a minute.

@@ -110,6 +110,7 @@ impl Caches {
         }
 
         let guard = folder.lock(Wait::forever().at_most(PATIENCE))?;
+        guard.sweep()?;
         candidates.extend(guard.bury_records(site)?);
         candidates.sort();
         candidates.dedup();

@@ -21,8 +21,9 @@ use self::spec::{Config, Spec};
 use crate::engine::images::must_exist;
 use crate::engine::stopped;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::lock::{FileLock, LATE};
+use crate::store::lock::FileLock;
 use crate::store::names::Id;
+use crate::store::note::Note;
 use crate::store::site::Site;
 use crate::wait::{Limits, Wait};
 
@@ -83,25 +84,26 @@ impl Step {
         limits: Limits,
     ) -> Result<Self> {
         let log = LogFile::of(&site.paths, &id);
-        let noted = lock.noted()?;
+        let noted = Note::read(&lock)?;
         let mut open = Open {
             lock,
             log,
             image: None,
             container: None,
-            tags: noted.number,
+            tags: 0,
             failed: false,
             cut_off: false,
         };
         if open.lock.was_left() {
             let container = site.names.container(&id);
             site.engine.remove_container(&container, Wait::forever())?;
+            open.tags = noted.further_tags(site, &id)?;
             open.remove_tags(site, &id)?;
-            if noted.unchanged_for >= LATE {
+            if noted.is_settled() {
                 open.tags = 0;
             }
         }
-        open.lock.note(open.tags)?;
+        Note::write(&open.lock, open.tags)?;
         let mut step = Step {
             site: Arc::clone(site),
             id,
@@ -300,7 +302,7 @@ impl Open {
             .checked_add(1)
             .ok_or_else(|| Error::new(ErrorKind::Conflict, "the step has had too many images"))?;
         // For a purge, which would not find it without a look at every image that the engine has.
-        self.lock.note(self.tags)?;
+        Note::write(&self.lock, self.tags)?;
         Ok(step.site.names.further_tmp_image(step.id, self.tags))
     }
 
@@ -313,7 +315,7 @@ impl Open {
             return done;
         }
         match self.lock.was_left() {
-            true => self.lock.note_dead(true),
+            true => Note::read(&self.lock)?.found_dead(&self.lock, true),
             false => {
                 self.lock.remove();
                 Ok(())

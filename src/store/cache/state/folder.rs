@@ -13,7 +13,7 @@ use crate::engine::stopped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::cache::state::head::{Head, sync_folder};
 use crate::store::cache::state::record::Record;
-use crate::store::lock::FileLock;
+use crate::store::lock::{self, FileLock};
 use crate::store::session;
 use crate::store::site::Site;
 use crate::wait::Wait;
@@ -228,6 +228,11 @@ impl Guard<'_> {
             self.remove_record(&id)?;
         }
         Ok(named)
+    }
+
+    /// Removes locks that killed processes were about to make.
+    pub(crate) fn sweep(&self) -> Result<()> {
+        lock::sweep_unfinished(&self.folder.path)
     }
 
     /// Takes away the folder of a deleted cache that nobody uses any more. `false`: somebody does.
