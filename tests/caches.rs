@@ -13,6 +13,7 @@ mod caches {
     mod crowd;
     mod faults;
     mod files;
+    mod ghosts;
     mod ground;
     mod kill;
     mod model;

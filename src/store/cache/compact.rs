@@ -143,9 +143,10 @@ impl Caches {
                 .map_err(|e| Error::io(format!("making {}", to.display()), &e))?;
         }
         let sources: Vec<PathBuf> = places.drain(from..).rev().collect();
-        merge::merge(&sources, &to, from == 0, &facts.marks(), wait)?;
+        places.reverse();
+        merge::merge(&sources, &places, &to, &facts.marks(), wait)?;
         // Somebody who removed one of them meanwhile has left us with less than all of it, and maybe without an error.
-        for part in &parts[from..] {
+        for part in parts {
             volumes::find_part(site, part, wait).map_err(not_there)?;
         }
         if site.cache_options.sync {

@@ -37,6 +37,7 @@ impl Facts {
             };
             return Marks {
                 opaque: c"user.overlay.opaque".into(),
+                whiteout: c"user.overlay.whiteout".into(),
                 is_own,
             };
         }
@@ -46,6 +47,7 @@ impl Facts {
         };
         Marks {
             opaque: c"trusted.overlay.opaque".into(),
+            whiteout: c"trusted.overlay.whiteout".into(),
             is_own,
         }
     }

@@ -1,28 +1,24 @@
-//! Copying a tree where its files are in reach of this process: contents are shared with the source where the file system can
-//! (reflinks) and copied by the kernel elsewhere; holes stay holes.
+//! Copying a tree where its files are in reach of this process. Names of one file stay names of one file.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps, Uid, chmodat,
-    chownat, copy_file_range, fchmod, fchown, fstat, ftruncate, futimens, ioctl_ficlone, linkat,
-    mkdirat, mknodat, openat, readlinkat, seek, symlinkat, utimensat,
+    AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, chmodat, chownat,
+    fchmod, fchown, fstat, futimens, linkat, mkdirat, mknodat, openat, readlinkat, symlinkat,
+    unlinkat, utimensat,
 };
 use rustix::io::Errno;
 
 use crate::error::Error;
+use crate::store::cache::files::contents::Contents;
 use crate::store::cache::files::look::RootLook;
 use crate::store::cache::files::walk::{self, FOLDER, Fault, Visit};
 use crate::store::cache::files::xattr;
 use crate::wait::Wait;
-
-/// How much is copied between two looks at the deadline.
-const PIECE: usize = 16 << 20;
 
 /// Copies what is in the directory `from` into the directory `to`, which is empty, and makes its root look the same, but
 /// for the `owner`. Gives how many bytes of contents there were.
@@ -46,69 +42,88 @@ fn copy_open_tree(
 ) -> Result<u64, Fault> {
     let mut copier = Copier::new(walk::open_root(to)?, wait)?;
     walk::walk(from, wait, &mut |visit| match visit {
-        Visit::Entry { folder, name, stat } => copier.entry(folder, name, stat),
-        Visit::Leave { folder, stat } => copier.leave(folder, stat, owner),
+        Visit::Entry { folder, name, stat } => match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => copier.enter(name),
+            _ => copier.copy(folder, name, stat),
+        },
+        Visit::Leave { folder, stat } => {
+            let owner = match copier.parents.len() {
+                1 => owner,
+                _ => (stat.st_uid, stat.st_gid),
+            };
+            dress_folder(folder, copier.folder.as_fd(), stat, owner, |_| true)?;
+            copier.leave()
+        }
     })?;
-    Ok(copier.bytes)
+    Ok(copier.contents.bytes)
 }
 
-/// Copies one file, or whatever else is no directory, from one directory to another.
-pub(crate) fn copy_file(
-    from: BorrowedFd<'_>,
-    to: &OwnedFd,
-    name: &CStr,
-    stat: &Stat,
-    wait: Wait<'_>,
-) -> Result<(), Fault> {
-    Copier::new(to.try_clone()?, wait)?.entry(from, name, stat)
-}
-
-/// The copy under way.
-struct Copier<'a> {
+/// A tree that is being written.
+pub(crate) struct Copier<'a> {
     root: OwnedFd,
-    /// The directory that corresponds to the one the walk is in.
+    /// The directory that is being filled.
     folder: OwnedFd,
-    /// It and those above it, and where each one's name ends in `path`.
+    /// It and those above it.
     parents: Vec<Stat>,
     /// Its path below the root, with a slash at the end.
     path: Vec<u8>,
     /// Where the copy of a file with more than one name is, by the file's device and number.
     links: HashMap<(u64, u64), CString>,
-    /// Whether sharing contents has not failed yet.
-    reflink: bool,
-    bytes: u64,
+    contents: Contents<'a>,
     wait: Wait<'a>,
 }
 
 impl<'a> Copier<'a> {
-    fn new(root: OwnedFd, wait: Wait<'a>) -> Result<Self, Fault> {
+    pub(crate) fn new(root: OwnedFd, wait: Wait<'a>) -> Result<Self, Fault> {
         Ok(Copier {
             folder: root.try_clone()?,
             parents: vec![fstat(&root)?],
             path: Vec::new(),
             root,
             links: HashMap::new(),
-            reflink: true,
-            bytes: 0,
+            contents: Contents::new(wait),
             wait,
         })
     }
 
-    fn entry(&mut self, source: BorrowedFd<'_>, name: &CStr, stat: &Stat) -> Result<(), Fault> {
-        let kind = FileType::from_raw_mode(stat.st_mode);
-        if kind == FileType::Directory {
-            // Open to us alone until everything is in it.
-            mkdirat(&self.folder, name, Mode::RWXU)?;
-            self.folder = openat(&self.folder, name, FOLDER, Mode::empty())?;
-            self.parents.push(fstat(&self.folder)?);
-            self.path.extend(name.to_bytes());
-            self.path.push(b'/');
-            return Ok(());
+    pub(crate) fn folder(&self) -> &OwnedFd {
+        &self.folder
+    }
+
+    /// Makes a directory, and goes into it.
+    pub(crate) fn enter(&mut self, name: &CStr) -> Result<(), Fault> {
+        // Open to us alone until everything is in it.
+        mkdirat(&self.folder, name, Mode::RWXU)?;
+        self.folder = openat(&self.folder, name, FOLDER, Mode::empty())?;
+        self.parents.push(fstat(&self.folder)?);
+        self.path.extend(name.to_bytes());
+        self.path.push(b'/');
+        Ok(())
+    }
+
+    /// Leaves the directory that is done, and goes up.
+    pub(crate) fn leave(&mut self) -> Result<(), Fault> {
+        self.parents.pop();
+        if let Some(parent) = self.parents.last() {
+            self.folder = walk::up(&self.folder, parent)?;
+            self.path.pop();
+            let slash = self.path.iter().rposition(|b| *b == b'/');
+            self.path.truncate(slash.map_or(0, |slash| slash + 1));
         }
+        Ok(())
+    }
+
+    /// Copies what is no directory.
+    pub(crate) fn copy(
+        &mut self,
+        source: BorrowedFd<'_>,
+        name: &CStr,
+        stat: &Stat,
+    ) -> Result<(), Fault> {
         if stat.st_nlink > 1 && self.linked(name, stat)? {
             return Ok(());
         }
-        match kind {
+        match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => self.file(source, name, stat),
             FileType::Symlink => {
                 let target = readlinkat(source, name, Vec::new())?;
@@ -122,23 +137,48 @@ impl<'a> Copier<'a> {
         }
     }
 
+    /// Whether a file that has more than one name was copied already.
+    pub(crate) fn has_copy(&self, stat: &Stat) -> bool {
+        self.links.contains_key(&key(stat))
+    }
+
     /// Makes a further name of a file that was copied under another one.
     fn linked(&mut self, name: &CStr, stat: &Stat) -> Result<bool, Fault> {
-        let key = (stat.st_dev, stat.st_ino);
-        if let Some(first) = self.links.get(&key) {
-            return match linkat(&self.root, first, &self.folder, name, AtFlags::empty()) {
-                Ok(()) => Ok(true),
-                // A path too long to name, or too many names: a file of its own then.
-                Err(Errno::NAMETOOLONG | Errno::MLINK) => Ok(false),
-                Err(e) => Err(e.into()),
-            };
+        if let Some(first) = self.links.get(&key(stat)) {
+            match link_below(&self.root, first, self.folder.as_fd(), name) {
+                // One more name than a file can have: the next ones are of the copy that is made now.
+                Err(Errno::MLINK) => {}
+                linked => return Ok(linked.map(|()| true)?),
+            }
         }
         let mut path = self.path.clone();
         path.extend(name.to_bytes());
         // A name from a directory holds no zero byte.
-        self.links
-            .insert(key, CString::new(path).map_err(io::Error::from)?);
+        let path = CString::new(path).map_err(io::Error::from)?;
+        self.links.insert(key(stat), path);
         Ok(false)
+    }
+
+    /// Gives the names of copied files that the tree has by other means, as links to the originals, to the copies.
+    pub(crate) fn gather(&self) -> Result<(), Fault> {
+        let mut touched = false;
+        // The walk shows a directory again when it leaves it, with the times that it had before.
+        walk::walk(
+            self.root.try_clone()?,
+            self.wait,
+            &mut |visit| match visit {
+                Visit::Entry { folder, name, stat } => {
+                    let Some(copy) = self.links.get(&key(stat)) else {
+                        return Ok(());
+                    };
+                    touched = true;
+                    unlinkat(folder, name, AtFlags::empty())?;
+                    Ok(link_below(&self.root, copy, folder, name)?)
+                }
+                Visit::Leave { folder, stat } if touched => Ok(futimens(folder, &times(stat))?),
+                Visit::Leave { .. } => Ok(()),
+            },
+        )
     }
 
     fn file(&mut self, source: BorrowedFd<'_>, name: &CStr, stat: &Stat) -> Result<(), Fault> {
@@ -151,7 +191,7 @@ impl<'a> Copier<'a> {
         )?;
         let create = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
         let to = openat(&self.folder, name, create | flags, Mode::RUSR | Mode::WUSR)?;
-        self.contents(&from, &to, stat)?;
+        self.contents.copy(&from, &to, stat)?;
         // The owner before the mode and the attributes: changing it takes setuid bits and capabilities away.
         fchown(
             &to,
@@ -161,93 +201,6 @@ impl<'a> Copier<'a> {
         fchmod(&to, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
         xattr::copy(from.as_fd(), to.as_fd(), |_| true)?;
         futimens(&to, &times(stat))?;
-        Ok(())
-    }
-
-    fn contents(&mut self, from: &OwnedFd, to: &OwnedFd, stat: &Stat) -> Result<(), Fault> {
-        let size = u64::try_from(stat.st_size).unwrap_or_default();
-        self.bytes += size;
-        if size == 0 {
-            return Ok(());
-        }
-        if self.reflink {
-            match ioctl_ficlone(to, from) {
-                Ok(()) => return Ok(()),
-                // Not here: other file systems, or two of them.
-                Err(_) => self.reflink = false,
-            }
-        }
-        if walk::blocks(stat) >= size {
-            self.extent(from, to, 0, size)?;
-        } else {
-            self.extents(from, to, size)?;
-        }
-        Ok(())
-    }
-
-    /// Copies the parts of a file that are not holes.
-    fn extents(&self, from: &OwnedFd, to: &OwnedFd, size: u64) -> Result<(), Fault> {
-        let mut at = 0;
-        while at < size {
-            let data = match seek(from, SeekFrom::Data(at)) {
-                Ok(data) => data,
-                // Nothing but a hole to the end.
-                Err(Errno::NXIO) => break,
-                Err(e) => return Err(e.into()),
-            };
-            let hole = seek(from, SeekFrom::Hole(data))?.min(size);
-            self.extent(from, to, data, hole)?;
-            at = hole;
-        }
-        ftruncate(to, size)?;
-        Ok(())
-    }
-
-    fn extent(&self, from: &OwnedFd, to: &OwnedFd, start: u64, end: u64) -> Result<(), Fault> {
-        let (mut read_at, mut write_at) = (start, start);
-        while read_at < end {
-            self.wait.left()?;
-            let piece = usize::try_from(end - read_at).unwrap_or(PIECE).min(PIECE);
-            match copy_file_range(from, Some(&mut read_at), to, Some(&mut write_at), piece) {
-                Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-                Ok(_) => {}
-                Err(Errno::INTR) => {}
-                Err(Errno::NOSYS | Errno::XDEV | Errno::INVAL | Errno::OPNOTSUPP | Errno::PERM) => {
-                    return self.extent_by_hand(from, to, read_at, end);
-                }
-                Err(e) => return Err(e.into()),
-            }
-        }
-        Ok(())
-    }
-
-    fn extent_by_hand(
-        &self,
-        from: &OwnedFd,
-        to: &OwnedFd,
-        start: u64,
-        end: u64,
-    ) -> Result<(), Fault> {
-        let (mut from, mut to) = (File::from(from.try_clone()?), File::from(to.try_clone()?));
-        seek(&from, SeekFrom::Start(start))?;
-        seek(&to, SeekFrom::Start(start))?;
-        let mut buffer = vec![0; 256 << 10];
-        let mut left = end - start;
-        while left > 0 {
-            self.wait.left()?;
-            let piece = usize::try_from(left)
-                .unwrap_or(buffer.len())
-                .min(buffer.len());
-            let n = match from.read(&mut buffer[..piece]) {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                read => read?,
-            };
-            if n == 0 {
-                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-            }
-            to.write_all(&buffer[..n])?;
-            left -= n as u64;
-        }
         Ok(())
     }
 
@@ -274,33 +227,32 @@ impl<'a> Copier<'a> {
         utimensat(&self.folder, name, &times(stat), link)?;
         Ok(())
     }
+}
 
-    /// Dresses the directory that is done, and goes up.
-    fn leave(
-        &mut self,
-        source: BorrowedFd<'_>,
-        stat: &Stat,
-        root_owner: (u32, u32),
-    ) -> Result<(), Fault> {
-        let owner = if self.parents.len() == 1 {
-            root_owner
-        } else {
-            (stat.st_uid, stat.st_gid)
-        };
-        dress_folder(source, self.folder.as_fd(), stat, owner, |_| true)?;
-        self.parents.pop();
-        if let Some(parent) = self.parents.last() {
-            self.folder = walk::up(&self.folder, parent)?;
-            self.path.pop();
-            self.path.truncate(
-                self.path
-                    .iter()
-                    .rposition(|b| *b == b'/')
-                    .map_or(0, |slash| slash + 1),
-            );
-        }
-        Ok(())
+fn key(stat: &Stat) -> (u64, u64) {
+    (stat.st_dev, stat.st_ino)
+}
+
+/// Makes `folder/name` a further name of what is at `path` below `root`, however long that is.
+fn link_below(
+    root: &OwnedFd,
+    path: &CStr,
+    folder: BorrowedFd<'_>,
+    name: &CStr,
+) -> rustix::io::Result<()> {
+    match linkat(root, path, folder, name, AtFlags::empty()) {
+        Err(Errno::NAMETOOLONG) => {}
+        done => return done,
     }
+    let mut above = openat(root, c".", FOLDER, Mode::empty())?;
+    let mut steps = path.to_bytes().split(|b| *b == b'/').peekable();
+    while let Some(step) = steps.next() {
+        if steps.peek().is_none() {
+            return linkat(&above, step, folder, name, AtFlags::empty());
+        }
+        above = openat(&above, step, FOLDER, Mode::empty())?;
+    }
+    Err(Errno::NOENT)
 }
 
 /// Gives a directory an owner, a mode and a time.

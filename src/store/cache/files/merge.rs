@@ -1,6 +1,9 @@
 //! Merging layers into one, as files: what is the same file stays the same file (a hard link), so no contents are copied and
-//! the cost is that of the names. What a layer says about the layers *below* the merged ones (whiteouts, opaque directories) is
-//! said by the result, too.
+//! the cost is that of the names.
+//!
+//! The result is what the kernel would have written, had all the changes been made in one mount over the layers below: it shows
+//! whiteouts to whoever lists a directory that it does not merge with one below. So there is a whiteout only where the layers
+//! below have something of that name to hide, a directory is opaque only there, and in what is opaque or new there is neither.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
@@ -8,13 +11,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, Stat, XattrFlags, fsetxattr, fstat, linkat, mkdirat, mknodat, openat,
-    statat,
+    AtFlags, FileType, Mode, Stat, XattrFlags, fsetxattr, fstat, linkat, mknodat, openat, statat,
 };
 use rustix::io::Errno;
 
 use crate::error::Error;
-use crate::store::cache::files::copy_direct::{self, dress_folder};
+use crate::store::cache::files::copy_direct::{Copier, dress_folder};
 use crate::store::cache::files::walk::{self, FOLDER, Fault};
 use crate::store::cache::files::xattr;
 use crate::wait::Wait;
@@ -23,44 +25,48 @@ use crate::wait::Wait;
 pub(crate) struct Marks {
     /// On a directory whose like in the layers below is hidden.
     pub(crate) opaque: CString,
+    /// On an empty file that stands for a deleted one, as a device 0:0 does.
+    pub(crate) whiteout: CString,
     /// Whether a name is one of the overlay's own.
     pub(crate) is_own: fn(&[u8]) -> bool,
 }
 
-/// Merges the trees `sources`, topmost first, into the empty directory `to`. If `bottom`, there is nothing below them.
+/// Merges the trees `sources`, topmost first, into the empty directory `to`. They lie over `below`, topmost first, too.
 pub(crate) fn merge(
     sources: &[PathBuf],
+    below: &[PathBuf],
     to: &Path,
-    bottom: bool,
     marks: &Marks,
     wait: Wait<'_>,
 ) -> Result<(), Error> {
     let merged = || -> Result<(), Fault> {
-        let mut open = Vec::new();
-        for source in sources {
-            open.push(walk::open_root(source)?);
+        let mut layers = Vec::new();
+        for layer in sources.iter().chain(below) {
+            layers.push(walk::open_root(layer)?);
         }
-        let folder = walk::open_root(to)?;
-        Merge {
-            sources: open,
-            folder,
+        let merge = Merge {
+            layers,
+            copier: Copier::new(walk::open_root(to)?, wait)?,
             levels: Vec::new(),
-            bottom,
+            torn: false,
             marks,
             wait,
-        }
-        .run()
+        };
+        let all = (0..sources.len()).collect();
+        let under = (sources.len()..merge.layers.len()).collect();
+        merge.run(all, under)
     };
     merged().map_err(|fault| fault.into_error("merging layers into", to))
 }
 
-/// The merge under way. Each source has one open directory: the one that corresponds to the current level, or, where it has
+/// The merge under way. Each layer has one open directory: the one that corresponds to the current level, or, where it has
 /// no such, the deepest that does.
 struct Merge<'a> {
-    sources: Vec<OwnedFd>,
-    folder: OwnedFd,
+    layers: Vec<OwnedFd>,
+    copier: Copier<'a>,
     levels: Vec<Level>,
-    bottom: bool,
+    /// A file with more names than one was copied, and some of them may have been linked before.
+    torn: bool,
     marks: &'a Marks,
     wait: Wait<'a>,
 }
@@ -68,14 +74,15 @@ struct Merge<'a> {
 struct Level {
     /// The sources that have this directory, topmost first.
     active: Vec<(usize, Stat)>,
-    folder: Stat,
-    /// Nothing of the directory in the layers below shows through.
+    /// The layers below whose like of it shows through, topmost first.
+    under: Vec<(usize, Stat)>,
+    /// There is something below, and nothing of it shows through.
     opaque: bool,
     /// The names in it, with the sources (of `active`) that have each.
     names: std::collections::btree_map::IntoIter<CString, Vec<usize>>,
 }
 
-/// What a source has under a name.
+/// What a layer has under a name.
 enum Found {
     Nothing,
     Whiteout,
@@ -84,9 +91,8 @@ enum Found {
 }
 
 impl Merge<'_> {
-    fn run(mut self) -> Result<(), Fault> {
-        let all: Vec<usize> = (0..self.sources.len()).collect();
-        self.enter(all, false)?;
+    fn run(mut self, sources: Vec<usize>, under: Vec<usize>) -> Result<(), Fault> {
+        self.enter(sources, under, false)?;
         while let Some(level) = self.levels.last_mut() {
             self.wait.left()?;
             match level.names.next() {
@@ -94,138 +100,165 @@ impl Merge<'_> {
                 None => self.leave()?,
             }
         }
+        if self.torn {
+            self.copier.gather()?;
+        }
         Ok(())
     }
 
-    /// Begins the level of which the sources `active` have their directories open, and `folder` is the result's.
-    fn enter(&mut self, active: Vec<usize>, opaque: bool) -> Result<(), Fault> {
+    /// Begins the level of which these layers have their directories open, and so has the result.
+    fn enter(&mut self, active: Vec<usize>, under: Vec<usize>, opaque: bool) -> Result<(), Fault> {
         let mut names: BTreeMap<CString, Vec<usize>> = BTreeMap::new();
-        let mut stats = Vec::new();
-        for source in active {
-            for name in walk::names(&self.sources[source])? {
-                names.entry(name).or_default().push(source);
+        for source in &active {
+            for name in walk::names(&self.layers[*source])? {
+                names.entry(name).or_default().push(*source);
             }
-            stats.push((source, fstat(&self.sources[source])?));
         }
-        self.levels.push(Level {
-            active: stats,
-            folder: fstat(&self.folder)?,
+        let stats = |layers: Vec<usize>| -> Result<Vec<(usize, Stat)>, Fault> {
+            let stats = layers
+                .into_iter()
+                .map(|layer| Ok((layer, fstat(&self.layers[layer])?)));
+            stats.collect()
+        };
+        let level = Level {
+            active: stats(active)?,
+            under: stats(under)?,
             opaque,
             names: names.into_iter(),
-        });
+        };
+        self.levels.push(level);
         Ok(())
     }
 
     /// Merges one name. The topmost source that has it decides what it is.
     fn entry(&mut self, name: &CStr, sources: &[usize]) -> Result<(), Fault> {
-        let mut folders = Vec::new();
-        let mut hidden = false;
+        let under: Vec<usize> = match self.levels.last() {
+            Some(level) => level.under.iter().map(|(layer, _)| *layer).collect(),
+            None => Vec::new(),
+        };
+        let (mut folders, mut hidden) = (Vec::new(), false);
         for source in sources {
             match (self.look(*source, name)?, folders.is_empty()) {
                 (Found::Nothing, _) => {}
-                (Found::Whiteout, true) => return self.whiteout(name),
+                (Found::Whiteout, true) => return self.whiteout(name, &under),
                 (Found::Other(stat), true) => return self.other(*source, name, &stat),
                 (Found::Folder, _) => {
                     folders.push(*source);
-                    let folder = openat(&self.sources[*source], name, FOLDER, Mode::empty())?;
-                    if xattr::get(folder.as_fd(), &self.marks.opaque)?.as_deref() == Some(b"y") {
-                        hidden = true;
-                        break;
-                    }
+                    hidden = self.is_opaque(*source, name)?;
                 }
                 // It ends what shows through of the directory above it.
-                (Found::Whiteout | Found::Other(_), false) => {
-                    hidden = true;
-                    break;
-                }
+                (Found::Whiteout | Found::Other(_), false) => hidden = true,
+            }
+            if hidden {
+                break;
             }
         }
         if folders.is_empty() {
             return Ok(());
         }
-        mkdirat(&self.folder, name, Mode::RWXU)?;
-        self.folder = openat(&self.folder, name, FOLDER, Mode::empty())?;
-        for source in &folders {
-            self.sources[*source] = openat(&self.sources[*source], name, FOLDER, Mode::empty())?;
+        let opaque = hidden && self.is_there(name, &under)?;
+        let mut through = Vec::new();
+        for layer in under.iter().filter(|_| !hidden) {
+            match self.look(*layer, name)? {
+                Found::Nothing => {}
+                Found::Folder => {
+                    through.push(*layer);
+                    if self.is_opaque(*layer, name)? {
+                        break;
+                    }
+                }
+                Found::Whiteout | Found::Other(_) => break,
+            }
         }
-        self.enter(folders, hidden)
+        self.copier.enter(name)?;
+        for layer in folders.iter().chain(&through) {
+            self.layers[*layer] = openat(&self.layers[*layer], name, FOLDER, Mode::empty())?;
+        }
+        self.enter(folders, through, opaque)
     }
 
-    fn look(&self, source: usize, name: &CStr) -> Result<Found, Fault> {
-        let stat = match statat(&self.sources[source], name, AtFlags::SYMLINK_NOFOLLOW) {
+    /// What a layer has under a name, as the kernel takes it.
+    fn look(&self, layer: usize, name: &CStr) -> Result<Found, Fault> {
+        let folder = &self.layers[layer];
+        let stat = match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => return Ok(Found::Nothing),
             stat => stat?,
         };
         Ok(match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => Found::Folder,
             FileType::CharacterDevice if stat.st_rdev == 0 => Found::Whiteout,
+            FileType::RegularFile
+                if stat.st_size == 0
+                    && xattr::has_unopened(folder.as_fd(), name, &self.marks.whiteout) =>
+            {
+                Found::Whiteout
+            }
             _ => Found::Other(stat),
         })
     }
 
-    fn whiteout(&self, name: &CStr) -> Result<(), Fault> {
-        // With nothing below there is nothing to hide.
-        if !self.bottom {
-            mknodat(
-                &self.folder,
-                name,
-                FileType::CharacterDevice,
-                Mode::empty(),
-                0,
-            )?;
+    fn is_opaque(&self, layer: usize, name: &CStr) -> Result<bool, Fault> {
+        let folder = openat(&self.layers[layer], name, FOLDER, Mode::empty())?;
+        Ok(xattr::get(folder.as_fd(), &self.marks.opaque)?.as_deref() == Some(b"y"))
+    }
+
+    /// Whether the layers `under` show something of that name.
+    fn is_there(&self, name: &CStr, under: &[usize]) -> Result<bool, Fault> {
+        for layer in under {
+            match self.look(*layer, name)? {
+                Found::Nothing => {}
+                Found::Whiteout => return Ok(false),
+                Found::Folder | Found::Other(_) => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+
+    fn whiteout(&self, name: &CStr, under: &[usize]) -> Result<(), Fault> {
+        if self.is_there(name, under)? {
+            let (device, none) = (FileType::CharacterDevice, Mode::empty());
+            mknodat(self.copier.folder(), name, device, none, 0)?;
         }
         Ok(())
     }
 
-    fn other(&self, source: usize, name: &CStr, stat: &Stat) -> Result<(), Fault> {
-        match linkat(
-            &self.sources[source],
-            name,
-            &self.folder,
-            name,
-            AtFlags::empty(),
-        ) {
-            Ok(()) => Ok(()),
-            // Too many names already, or another quota project, or another file system.
-            Err(Errno::MLINK | Errno::XDEV | Errno::PERM) => copy_direct::copy_file(
-                self.sources[source].as_fd(),
-                &self.folder,
-                name,
-                stat,
-                self.wait,
-            ),
-            Err(e) => Err(e.into()),
+    fn other(&mut self, source: usize, name: &CStr, stat: &Stat) -> Result<(), Fault> {
+        let from = &self.layers[source];
+        if !self.copier.has_copy(stat) {
+            match linkat(from, name, self.copier.folder(), name, AtFlags::empty()) {
+                Ok(()) => return Ok(()),
+                // Too many names already, or another quota project, or another file system.
+                Err(Errno::MLINK | Errno::XDEV | Errno::PERM) => self.torn |= stat.st_nlink > 1,
+                Err(e) => return Err(e.into()),
+            }
         }
+        self.copier.copy(from.as_fd(), name, stat)
     }
 
     fn leave(&mut self) -> Result<(), Fault> {
         let Some(level) = self.levels.pop() else {
             return Ok(());
         };
+        let folder = self.copier.folder().as_fd();
         // The topmost decides how the directory looks.
         if let Some((top, stat)) = level.active.first() {
-            let owner = (stat.st_uid, stat.st_gid);
-            dress_folder(
-                self.sources[*top].as_fd(),
-                self.folder.as_fd(),
-                stat,
-                owner,
-                |name| !(self.marks.is_own)(name),
-            )?;
-            if level.opaque && !self.bottom {
-                fsetxattr(&self.folder, &self.marks.opaque, b"y", XattrFlags::empty())?;
+            let (from, owner) = (self.layers[*top].as_fd(), (stat.st_uid, stat.st_gid));
+            dress_folder(from, folder, stat, owner, |name| !(self.marks.is_own)(name))?;
+            if level.opaque {
                 // Setting an attribute changes no modification time.
+                fsetxattr(folder, &self.marks.opaque, b"y", XattrFlags::empty())?;
             }
         }
         if let Some(parent) = self.levels.last() {
-            for (source, _) in &level.active {
-                let above = parent.active.iter().find(|(other, _)| other == source);
+            for (layer, _) in level.active.iter().chain(&level.under) {
+                let mut above = parent.active.iter().chain(&parent.under);
                 // Who has a directory has the one above it.
-                let Some((_, stat)) = above else { continue };
-                self.sources[*source] = walk::up(&self.sources[*source], stat)?;
+                let Some((_, stat)) = above.find(|(other, _)| other == layer) else {
+                    continue;
+                };
+                self.layers[*layer] = walk::up(&self.layers[*layer], stat)?;
             }
-            self.folder = walk::up(&self.folder, &parent.folder)?;
         }
-        Ok(())
+        self.copier.leave()
     }
 }

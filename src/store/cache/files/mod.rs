@@ -1,5 +1,6 @@
 //! Trees of files: walking, copying and merging them. Nothing here knows of caches or engines.
 
+pub(crate) mod contents;
 pub(crate) mod copy_direct;
 pub(crate) mod look;
 pub(crate) mod merge;

@@ -50,6 +50,12 @@ pub(crate) fn get(file: BorrowedFd<'_>, name: &CStr) -> Result<Option<Vec<u8>>, 
     }
 }
 
+/// Whether `folder/name`, which need not be opened, has an attribute of that name.
+pub(crate) fn has_unopened(folder: BorrowedFd<'_>, name: &CStr, attribute: &CStr) -> bool {
+    let path = path(folder, name);
+    path.is_ok_and(|path| lgetxattr(path, attribute, &mut [0; 0]).is_ok())
+}
+
 /// Gives `to` those attributes of `from` that `keep` names.
 pub(crate) fn copy(
     from: BorrowedFd<'_>,
