@@ -121,11 +121,12 @@ enum dstore_status
      */
     DSTORE_UNSUPPORTED = 9,
     /**
-     * The engine failed (HTTP 5xx, or an error in the middle of a stream).
+     * The engine failed (HTTP 5xx, or an error in the middle of a stream), or its answer makes no
+     * sense or has no end.
      */
     DSTORE_ENGINE = 10,
     /**
-     * A stream ended in the middle, or the engine's answer makes no sense.
+     * A connection or a stream ended in the middle.
      */
     DSTORE_CUT_SHORT = 11,
     /**
@@ -156,6 +157,16 @@ enum dstore_status
      * A fault of the library's own. The handle that was in use can only be freed from now on.
      */
     DSTORE_INTERNAL = 18,
+    /**
+     * The engine was cut off in the call that decides, and does not tell what came of it: the result
+     * may or may not be there. The next look, or the next begin of the same id, finds the truth.
+     */
+    DSTORE_OUTCOME_UNKNOWN = 19,
+    /**
+     * The command of a step did not end by itself: somebody killed, stopped or removed its container
+     * from outside, or the engine went down. That says nothing about the command: try again.
+     */
+    DSTORE_KILLED = 20,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L

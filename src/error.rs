@@ -28,9 +28,9 @@ pub enum ErrorKind {
     Unreachable,
     /// Something answers, but it is no engine that this library can use: not an engine, or too old.
     Unsupported,
-    /// The engine failed (HTTP 5xx, or an error in the middle of a stream).
+    /// The engine failed (HTTP 5xx, or an error in the middle of a stream), or its answer makes no sense or has no end.
     Engine,
-    /// The connection ended in the middle of an answer, or the answer makes no sense.
+    /// A connection or a stream ended in the middle.
     CutShort,
     /// The host's file system or operating system refused.
     Io,
@@ -46,6 +46,12 @@ pub enum ErrorKind {
     Corrupt,
     /// The library has a fault of its own; the handle that was in use is unusable from now on.
     Internal,
+    /// The engine was cut off in the call that decides, and does not tell what came of it: the result may or may not be there.
+    /// The next look, or the next begin of the same id, finds the truth.
+    OutcomeUnknown,
+    /// The command of a step did not end by itself: somebody killed, stopped or removed its container from outside, or the engine
+    /// went down. That says nothing about the command, which may be tried again.
+    Killed,
 }
 
 /// A failed call: its [kind](Error::kind) and one line for a person.
@@ -99,6 +105,26 @@ impl Error {
     pub(crate) fn context(mut self, doing: impl fmt::Display) -> Self {
         self.0.message = format!("{doing}: {}", self.0.message);
         self
+    }
+
+    /// Whether what was asked may have been done, or may come yet: nobody said "no". An engine that failed in the middle (5xx) may
+    /// have got that far, too.
+    pub(crate) fn may_go_on(&self) -> bool {
+        use ErrorKind::{
+            Callback, Cancelled, CutShort, Engine, OutcomeUnknown, TimedOut, Unreachable,
+            Unsupported,
+        };
+        matches!(
+            self.kind(),
+            Callback
+                | Cancelled
+                | CutShort
+                | Engine
+                | OutcomeUnknown
+                | TimedOut
+                | Unreachable
+                | Unsupported
+        )
     }
 
     /// What kind of failure this is.

@@ -151,6 +151,69 @@ fn a_look_up_survives_a_connection_that_died_while_idle() {
 }
 
 #[test]
+fn a_delete_whose_answer_is_lost_says_what_it_did() {
+    let root = Root::new("deleted");
+    let store = root.open_with_base();
+    build(&store, "base", "one", "true");
+    let proxy = Proxy::new(&root.path, {
+        let lost = std::sync::atomic::AtomicBool::new(false);
+        move |_, line| match line.starts_with("DELETE")
+            && !lost.swap(true, std::sync::atomic::Ordering::SeqCst)
+        {
+            true => Act::CutAfter,
+            false => Act::Pass,
+        }
+    });
+    let store = open_at(&root, &proxy.address).expect("a store");
+    assert!(store.result("one").expect("a look"));
+    assert!(store.delete("one").expect("deleted"));
+    assert!(!store.result("one").expect("a look"));
+    assert!(!store.delete("one").expect("nothing to delete"));
+}
+
+#[test]
+fn answers_that_make_no_sense_are_not_taken_for_a_lost_connection() {
+    let root = Root::new("nonsense");
+    let cases: [(&[u8], ErrorKind); 4] = [
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n[1,2]",
+            ErrorKind::Engine,
+        ),
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", ErrorKind::Unsupported),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n[",
+            ErrorKind::CutShort,
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[",
+            ErrorKind::CutShort,
+        ),
+    ];
+    for (answer, kind) in cases {
+        let address = fake(&root.path, move |mut client: UnixStream| {
+            while let Some(line) = read_head(&mut client) {
+                let bytes: &[u8] = if line.contains("/_ping") {
+                    b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 0\r\n\r\n"
+                } else if line.contains("/images/json") {
+                    answer
+                } else if line.contains("/volumes") {
+                    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+                } else {
+                    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
+                };
+                client.write_all(bytes).expect("written");
+                if bytes == answer {
+                    return;
+                }
+            }
+        });
+        let store = open_at(&root, &address).expect("a store");
+        let error = store.results().expect_err("nonsense");
+        assert_eq!(error.kind(), kind, "{error}");
+    }
+}
+
+#[test]
 fn a_step_cut_off_at_any_of_its_calls_records_nothing_and_the_next_try_works() {
     let root = Root::new("cut");
     import_base(&root.open(), "base");

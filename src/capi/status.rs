@@ -31,9 +31,10 @@ pub enum dstore_status {
     DSTORE_UNREACHABLE = 8,
     /// Something answers, but it is no engine that this library can use: not an engine, or too old.
     DSTORE_UNSUPPORTED = 9,
-    /// The engine failed (HTTP 5xx, or an error in the middle of a stream).
+    /// The engine failed (HTTP 5xx, or an error in the middle of a stream), or its answer makes no
+    /// sense or has no end.
     DSTORE_ENGINE = 10,
-    /// A stream ended in the middle, or the engine's answer makes no sense.
+    /// A connection or a stream ended in the middle.
     DSTORE_CUT_SHORT = 11,
     /// This machine's file system or operating system refused.
     DSTORE_IO = 12,
@@ -49,6 +50,12 @@ pub enum dstore_status {
     DSTORE_CORRUPT = 17,
     /// A fault of the library's own. The handle that was in use can only be freed from now on.
     DSTORE_INTERNAL = 18,
+    /// The engine was cut off in the call that decides, and does not tell what came of it: the result
+    /// may or may not be there. The next look, or the next begin of the same id, finds the truth.
+    DSTORE_OUTCOME_UNKNOWN = 19,
+    /// The command of a step did not end by itself: somebody killed, stopped or removed its container
+    /// from outside, or the engine went down. That says nothing about the command: try again.
+    DSTORE_KILLED = 20,
 }
 
 use dstore_status::*;
@@ -75,11 +82,13 @@ impl From<ErrorKind> for dstore_status {
             ErrorKind::Closed => DSTORE_CLOSED,
             ErrorKind::Corrupt => DSTORE_CORRUPT,
             ErrorKind::Internal => DSTORE_INTERNAL,
+            ErrorKind::OutcomeUnknown => DSTORE_OUTCOME_UNKNOWN,
+            ErrorKind::Killed => DSTORE_KILLED,
         }
     }
 }
 
-const ALL: [dstore_status; 19] = [
+const ALL: [dstore_status; 21] = [
     DSTORE_OK,
     DSTORE_INVALID_ARGUMENT,
     DSTORE_NOT_FOUND,
@@ -99,6 +108,8 @@ const ALL: [dstore_status; 19] = [
     DSTORE_CLOSED,
     DSTORE_CORRUPT,
     DSTORE_INTERNAL,
+    DSTORE_OUTCOME_UNKNOWN,
+    DSTORE_KILLED,
 ];
 
 fn words(status: dstore_status) -> &'static CStr {
@@ -122,6 +133,8 @@ fn words(status: dstore_status) -> &'static CStr {
         DSTORE_CLOSED => c"closed",
         DSTORE_CORRUPT => c"corrupt",
         DSTORE_INTERNAL => c"fault in docker-store",
+        DSTORE_OUTCOME_UNKNOWN => c"outcome unknown",
+        DSTORE_KILLED => c"killed from outside",
     }
 }
 
@@ -150,12 +163,12 @@ mod tests {
 
     #[test]
     fn any_number_has_a_name() {
-        for number in [i32::MIN, -1, 0, 7, 18, 19, i32::MAX] {
+        for number in [i32::MIN, -1, 0, 7, 20, 21, i32::MAX] {
             // SAFETY: a constant.
             let name = unsafe { CStr::from_ptr(dstore_status_name(number)) };
             assert_eq!(
                 name == c"unknown status",
-                !(0..=18).contains(&number),
+                !(0..=20).contains(&number),
                 "{number}"
             );
         }

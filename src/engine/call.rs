@@ -72,7 +72,7 @@ impl<'a> Call<'a> {
         Call::new(Method::Put, target, false)
     }
 
-    /// Deleting twice leaves the same as deleting once; the second answer (404) means the same, too.
+    /// Deleting twice leaves the same as deleting once; [`Engine::removes`] knows what the second answer (404) means.
     pub(crate) fn delete(target: Target) -> Self {
         Call::new(Method::Delete, target, true)
     }
@@ -173,6 +173,25 @@ impl Engine {
         Ok(found)
     }
 
+    /// A call that removes. `false`: there was nothing to remove; not so where the request had to be sent twice, as the first
+    /// may have removed what the second misses.
+    pub(super) fn removes(
+        &self,
+        doing: &dyn Display,
+        call: Call<'_>,
+        wait: Wait<'_>,
+    ) -> Result<bool> {
+        let response = self.answer(doing, call, wait)?;
+        let missing = response.status() == 404;
+        let removed = !missing || response.was_repeated();
+        let response = match missing {
+            true => response,
+            false => self.good(doing, response, wait)?,
+        };
+        response.drain(wait).map_err(|f| self.failed(doing, f))?;
+        Ok(removed)
+    }
+
     /// A call whose answer is one JSON value.
     pub(super) fn ask<T: DeserializeOwned>(
         &self,
@@ -199,7 +218,8 @@ impl Engine {
                 "{doing}: the engine at {} answered what is not expected: {e}",
                 self.address()
             );
-            Error::new(ErrorKind::CutShort, why)
+            // The answer is whole: to begin anew would bring the same one.
+            Error::new(ErrorKind::Engine, why)
         })
     }
 
@@ -235,11 +255,11 @@ impl Engine {
                 ),
             ),
             Failure::Malformed(why) => Error::new(
-                ErrorKind::CutShort,
+                ErrorKind::Unsupported,
                 format!("{doing}: what answers at {at} does not speak HTTP: {why}"),
             ),
             Failure::TooLarge(what) => Error::new(
-                ErrorKind::CutShort,
+                ErrorKind::Engine,
                 format!("{doing}: the answer of the engine at {at} is too large: {what}"),
             ),
             Failure::Stalled => Error::new(

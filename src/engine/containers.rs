@@ -209,9 +209,8 @@ impl Engine {
                 .container(container, "")
                 .query("force", "1")
                 .query("v", "1");
-            match self.done(&doing, Call::delete(target), wait) {
-                Ok(()) => return Ok(true),
-                Err(e) if e.kind() == ErrorKind::NotFound => return Ok(seen),
+            match self.removes(&doing, Call::delete(target), wait) {
+                Ok(removed) => return Ok(removed || seen),
                 Err(e) if e.kind() == ErrorKind::InProgress => {
                     seen = true;
                     wait.sleep(pause).map_err(|stop| stopped(&doing, stop))?;

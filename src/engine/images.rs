@@ -116,12 +116,12 @@ impl Engine {
     pub(crate) fn remove_image(&self, name: &str, wait: Wait<'_>) -> Result<bool> {
         let doing = format!("removing image {name}");
         let call = Call::delete(self.path("/images").segment(name));
-        match found(self.done(&doing, call, wait.at_most(REMOVAL))) {
+        match self.removes(&doing, call, wait.at_most(REMOVAL)) {
             Err(e) if e.kind() == ErrorKind::TimedOut => match self.image_exists(name, wait) {
                 Ok(false) => Ok(true),
                 _ => Err(e),
             },
-            removed => Ok(removed?.is_some()),
+            removed => removed,
         }
     }
 

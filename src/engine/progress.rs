@@ -73,7 +73,11 @@ impl Engine {
             };
             let messages = messages.map_err(|why| {
                 Error::new(
-                    ErrorKind::CutShort,
+                    // A message that lacks its end is one thing, one that makes no sense another.
+                    match n {
+                        0 => ErrorKind::CutShort,
+                        _ => ErrorKind::Engine,
+                    },
                     format!("{doing}: the engine's progress cannot be read: {why}"),
                 )
             })?;

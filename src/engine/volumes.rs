@@ -86,7 +86,7 @@ impl Engine {
     pub(crate) fn remove_volume(&self, name: &str, wait: Wait<'_>) -> Result<bool> {
         let doing = format!("removing volume {name}");
         let call = Call::delete(self.path("/volumes").segment(name));
-        Ok(found(self.done(&doing, call, wait.at_most(REMOVAL)))?.is_some())
+        self.removes(&doing, call, wait.at_most(REMOVAL))
     }
 
     /// The volumes whose name contains `name`.

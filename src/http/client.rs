@@ -7,7 +7,7 @@ use super::connection::{Connection, Pace};
 use super::head::Head;
 use super::pool::Pool;
 use super::sending::Outgoing;
-use super::{Failure, Request, Response};
+use super::{Failure, Method, Request, Response};
 use crate::transport::{Connect, Fault};
 use crate::wait::Wait;
 
@@ -46,6 +46,7 @@ impl Client {
             stall: request.stall,
         };
         let repeatable = request.repeatable;
+        let acts = !matches!(request.method, Method::Get | Method::Head);
         let upgrade = request.upgrade;
         let mut outgoing = Outgoing::new(request)?;
         // An upgraded connection never comes back, and a source cannot be read twice: those begin on a new one.
@@ -53,26 +54,33 @@ impl Client {
             true => self.pool.take(),
             false => None,
         };
+        // What the first sending came to, where it may have done something.
+        let mut first = None;
         if let Some(mut connection) = kept {
             match outgoing.converse(&mut connection, pace) {
-                Err(Failure::Send(_) | Failure::Receive(_) | Failure::CutShort)
+                Err(failure @ (Failure::Send(_) | Failure::Receive(_) | Failure::CutShort))
                     if repeatable && !connection.has_heard() =>
                 {
                     log::debug!("{}: a kept connection was dead", self.address());
                     // The others are as old, and most likely from before the same restart.
                     self.pool.clear();
+                    first = Some(failure).filter(|_| acts);
                 }
                 head => return self.response(connection, head?, upgrade, pace.stall),
             }
         }
-        let stream = self.connector.connect(pace.step());
-        let stream = stream.map_err(|fault| match fault {
-            Fault::Io(error) => Failure::Connect(error),
-            Fault::Stopped(stop) => pace.ended(stop),
-        })?;
+        let stream = match (self.connector.connect(pace.step()), &mut first) {
+            (Ok(stream), _) => stream,
+            // "Nothing was sent" would not be true.
+            (Err(Fault::Io(_)), Some(_)) => return Err(first.take().unwrap_or(Failure::CutShort)),
+            (Err(Fault::Io(error)), None) => return Err(Failure::Connect(error)),
+            (Err(Fault::Stopped(stop)), _) => return Err(pace.ended(stop)),
+        };
         let mut connection = Connection::new(stream);
         let head = outgoing.converse(&mut connection, pace)?;
-        self.response(connection, head, upgrade, pace.stall)
+        let mut response = self.response(connection, head, upgrade, pace.stall)?;
+        response.set_repeated(first.is_some());
+        Ok(response)
     }
 
     /// The answer that begins with `head`, unless that cannot be one.
@@ -105,7 +113,7 @@ mod tests {
     use super::*;
     use crate::cancel::Cancel;
     use crate::http::testing::{bytes, client, request, soon};
-    use crate::http::{Body, Method, Target};
+    use crate::http::{Body, Target};
     use crate::transport::memory::{Memory, Script, Step};
     use crate::wait::Stop;
 

@@ -29,6 +29,7 @@ pub(crate) struct Response {
     decoder: Decoder,
     stall: Option<Duration>,
     pool: Arc<Pool>,
+    repeated: bool,
 }
 
 impl Response {
@@ -44,7 +45,17 @@ impl Response {
             decoder: Decoder::new(head.framing),
             stall,
             pool,
+            repeated: false,
         }
+    }
+
+    /// Whether its request was sent twice, as nobody knows whether the first was heard.
+    pub(crate) fn was_repeated(&self) -> bool {
+        self.repeated
+    }
+
+    pub(super) fn set_repeated(&mut self, repeated: bool) {
+        self.repeated = repeated;
     }
 
     /// The status code.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::engine::BodyReader;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::store::lock::FileLock;
 use crate::store::site::Site;
 use crate::wait::Wait;
@@ -51,7 +51,7 @@ impl<'a> Helper<'a> {
             }
             made => made,
         };
-        let id = made.inspect_err(|e| remove_if_made(site, &name, e.kind()))?;
+        let id = made.inspect_err(|e| remove_if_made(site, &name, e))?;
         Ok(Helper { site, id })
     }
 
@@ -77,12 +77,14 @@ impl<'a> Helper<'a> {
 
 /// Removes a helper whose creation failed: an answer that was lost is not a "no", and the engine may not even be done yet. What
 /// stayed would hold its volumes for as long as this session lives.
-fn remove_if_made(site: &Site, name: &str, failure: ErrorKind) {
-    let unknown = matches!(
-        failure,
-        ErrorKind::CutShort | ErrorKind::TimedOut | ErrorKind::Cancelled
-    );
-    for _ in 0..if unknown { 10 } else { 0 } {
+fn remove_if_made(site: &Site, name: &str, failure: &Error) {
+    let tries = match (failure.may_go_on(), failure.http_status()) {
+        (false, _) => 0,
+        // It has answered, so it is done, whatever it did.
+        (true, Some(_)) => 1,
+        (true, None) => 10,
+    };
+    for _ in 0..tries {
         match site.engine.remove_container(name, Wait::forever()) {
             Ok(false) => std::thread::sleep(Duration::from_millis(50)),
             Ok(true) => return,

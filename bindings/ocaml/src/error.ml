@@ -17,6 +17,8 @@ type status =
   | Closed
   | Corrupt
   | Internal
+  | Outcome_unknown
+  | Killed
   | Unknown of int
 
 type t = { status : status; message : string; http_status : int option; os_errno : int option; exit_code : int option }
@@ -43,6 +45,8 @@ let status_of_code = function
   | 16 -> Closed
   | 17 -> Corrupt
   | 18 -> Internal
+  | 19 -> Outcome_unknown
+  | 20 -> Killed
   | other -> Unknown other
 
 let status_name = function
@@ -64,6 +68,8 @@ let status_name = function
   | Closed -> "closed"
   | Corrupt -> "corrupt"
   | Internal -> "internal"
+  | Outcome_unknown -> "outcome unknown"
+  | Killed -> "killed from outside"
   | Unknown code -> Printf.sprintf "unknown status %d" code
 
 let to_string error = error.message

@@ -11,8 +11,8 @@ type status =
   | Timed_out  (** A timeout passed. What was asked may or may not have happened. *)
   | Unreachable  (** No engine answers at the address. *)
   | Unsupported  (** Something answers, but no engine that this library can use. *)
-  | Engine  (** The engine failed (HTTP 5xx, or an error in the middle of a stream). *)
-  | Cut_short  (** A stream ended in the middle, or the engine's answer makes no sense. *)
+  | Engine  (** The engine failed (HTTP 5xx, or an error in the middle of a stream), or its answer makes no sense. *)
+  | Cut_short  (** A connection or a stream ended in the middle. *)
   | Io  (** This machine's file system or operating system refused. *)
   | Command_failed  (** The command of a step ended with a status other than zero: see [exit_code]. *)
   | Out_of_memory  (** The kernel killed the command of a step because its memory ran out. *)
@@ -20,6 +20,9 @@ type status =
   | Closed  (** The store, step or lease was closed, committed, aborted or released before. *)
   | Corrupt  (** A file that the store wrote itself cannot be read back. *)
   | Internal  (** A fault of the library's own. *)
+  | Outcome_unknown
+      (** The engine was cut off in the call that decides: the result may or may not be there. The next look tells. *)
+  | Killed  (** Somebody ended the step's container from outside, or the engine went down: try again. *)
   | Unknown of int  (** One that these bindings do not know. *)
 
 type t = {

@@ -208,7 +208,7 @@ impl Step {
         open.failed = true;
         let done = work(open, &context);
         open.failed = matches!(&done, Err(e) if e.kind() != ErrorKind::InvalidArgument);
-        open.cut_off |= matches!(&done, Err(e) if may_go_on(e.kind()));
+        open.cut_off |= matches!(&done, Err(e) if e.may_go_on());
         done.map_err(|e| e.context(format_args!("step {:?}", id.as_str())))
     }
 
@@ -343,15 +343,6 @@ impl std::fmt::Debug for Step {
             .field("id", &self.id.as_str())
             .finish_non_exhaustive()
     }
-}
-
-/// Whether the engine may go on with what ended so on our side.
-fn may_go_on(kind: ErrorKind) -> bool {
-    use ErrorKind::{Callback, Cancelled, CutShort, TimedOut, Unreachable};
-    matches!(
-        kind,
-        Callback | Cancelled | CutShort | TimedOut | Unreachable
-    )
 }
 
 fn ended(id: &Id, doing: &str) -> Error {

@@ -329,7 +329,7 @@ impl From<UnknownKind> for Error {
         let why = format!(
             "reading the output of the step: the engine sent a frame of the unknown kind {kind}"
         );
-        Error::new(ErrorKind::CutShort, why)
+        Error::new(ErrorKind::Engine, why)
     }
 }
 
