@@ -7,3 +7,6 @@ pub(crate) mod merge;
 pub(crate) mod tar;
 pub(crate) mod walk;
 pub(crate) mod xattr;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,354 @@
+//! Merged layers in real mounts, beside a plain directory that saw the same changes: what is listed must be the same, whichever
+//! layers are merged. Needs root, for mounting; does nothing elsewhere.
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::fs::{fstat, lgetxattr};
+
+use crate::store::cache::facts::{EXTRAS, Facts};
+use crate::store::cache::files::copy_direct::{copy_tree, dress_folder};
+use crate::store::cache::files::merge::merge;
+use crate::store::cache::files::walk;
+use crate::store::options::Strategy;
+use crate::wait::Wait;
+
+use self::changes::{Numbers, Pair, set_time};
+
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../../../tests/caches/changes.rs"]
+mod changes;
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../../../tests/caches/snapshot.rs"]
+mod snapshot;
+
+/// A folder of its own, which goes with everything in it.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(above: &Path) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = above.join(format!(
+            "docker-store-merge-{}-{number}",
+            std::process::id()
+        ));
+        fs::create_dir(&path).expect("made");
+        Place(path)
+    }
+
+    fn folder(&self, name: &str) -> PathBuf {
+        let path = self.0.join(name);
+        fs::create_dir(&path).expect("made");
+        path
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A mount, for as long as this lives.
+struct Mount(PathBuf);
+
+impl Mount {
+    /// `layers`, the lowest first, with `upper` over them; read only where there is none.
+    fn new(at: &Path, layers: &[PathBuf], empty: &Path, upper: Option<(&Path, &Path)>) -> Self {
+        // At least two, where nothing is to be written.
+        let mut lowers: Vec<String> = layers
+            .iter()
+            .rev()
+            .map(|p| p.display().to_string())
+            .collect();
+        let least: usize = if upper.is_some() { 1 } else { 2 };
+        for name in ["a", "b"].iter().take(least.saturating_sub(layers.len())) {
+            lowers.push(empty.join(name).display().to_string());
+        }
+        let mut options = format!("lowerdir={},{}", lowers.join(":"), EXTRAS[0]);
+        if let Some((upper, work)) = upper {
+            options = format!(
+                "{options},upperdir={},workdir={}",
+                upper.display(),
+                work.display()
+            );
+        }
+        let mount = Command::new("mount")
+            .args(["-t", "overlay", "-o", &options, "overlay"])
+            .arg(at)
+            .output()
+            .expect("mount runs");
+        assert!(
+            mount.status.success(),
+            "{options}: {}",
+            String::from_utf8_lossy(&mount.stderr)
+        );
+        Mount(at.to_owned())
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        // A process that another test is just starting has it open for a moment, perhaps.
+        for _ in 0..500 {
+            let done = Command::new("umount")
+                .arg(&self.0)
+                .output()
+                .expect("umount runs");
+            if done.status.success() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        panic!("{} stays mounted", self.0.display());
+    }
+}
+
+fn may_mount() -> bool {
+    let may = rustix::process::geteuid().is_root() && {
+        let place = Place::new(&std::env::temp_dir());
+        let (at, a, b) = (place.folder("at"), place.folder("a"), place.folder("b"));
+        let options = format!("lowerdir={}:{}", a.display(), b.display());
+        let mount = Command::new("mount")
+            .args(["-t", "overlay", "-o", &options, "overlay"])
+            .arg(&at)
+            .output();
+        let mounted = mount.is_ok_and(|done| done.status.success());
+        if mounted {
+            drop(Mount(at));
+        }
+        mounted
+    };
+    if !may {
+        eprintln!("not tried: overlays cannot be mounted here");
+    }
+    may
+}
+
+fn facts() -> Facts {
+    Facts {
+        reach: true,
+        overlay: Some(EXTRAS[0].to_owned()),
+        strategy: Strategy::Overlay,
+        why: String::new(),
+    }
+}
+
+/// Merges `layers[from..to]`, the lowest first, into `into`.
+fn merge_range(layers: &[PathBuf], from: usize, to: usize, into: &Path) {
+    let topmost = |layers: &[PathBuf]| layers.iter().rev().cloned().collect::<Vec<_>>();
+    merge(
+        &topmost(&layers[from..to]),
+        &topmost(&layers[..from]),
+        into,
+        &facts().marks(),
+        Wait::forever(),
+    )
+    .expect("merged");
+}
+
+/// Makes `to` look as `from`: the root of a mount looks as its topmost layer.
+fn dress(from: &Path, to: &Path) {
+    let (from, to) = (
+        walk::open_root(from).expect("open"),
+        walk::open_root(to).expect("open"),
+    );
+    let stat = fstat(&from).expect("looked at");
+    let marks = facts().marks();
+    let owner = (stat.st_uid, stat.st_gid);
+    use std::os::fd::AsFd;
+    dress_folder(from.as_fd(), to.as_fd(), &stat, owner, |name| {
+        !(marks.is_own)(name)
+    })
+    .expect("dressed");
+}
+
+fn is_opaque(path: &Path) -> bool {
+    lgetxattr(path, "trusted.overlay.opaque", &mut [0; 1]).is_ok()
+}
+
+/// Fails where a layer says more than the kernel would have: `below` is what the layers below it show.
+fn assert_tight(layer: &Path, below: Option<&Path>, what: &str) {
+    for entry in fs::read_dir(layer).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        let stat = fs::symlink_metadata(&path).expect("there");
+        let like = below.map(|below| below.join(path.file_name().expect("a name")));
+        let like = like.filter(|path| fs::symlink_metadata(path).is_ok());
+        if stat.file_type().is_char_device() && stat.rdev() == 0 {
+            assert!(like.is_some(), "{what}: {path:?} hides nothing");
+        } else if stat.is_dir() {
+            assert!(
+                like.is_some() || !is_opaque(&path),
+                "{what}: {path:?} is opaque over nothing"
+            );
+            let through =
+                like.filter(|like| !is_opaque(&path) && !like.is_symlink() && like.is_dir());
+            assert_tight(&path, through.as_deref(), what);
+        }
+    }
+}
+
+/// One run: some generations of random changes, now and then a merge, and at the end each merge that there could be.
+fn run(seed: u64) -> usize {
+    let place = Place::new(&std::env::temp_dir());
+    let mut numbers = Numbers(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let (plain, at, empty) = (
+        place.folder("plain"),
+        place.folder("at"),
+        place.folder("empty"),
+    );
+    for name in ["a", "b"] {
+        fs::create_dir(empty.join(name)).expect("made");
+    }
+    let mut layers: Vec<PathBuf> = Vec::new();
+    let mut said = Vec::new();
+    for generation in 0..6 {
+        let (upper, work) = (
+            place.folder(&format!("u{generation}")),
+            place.folder(&format!("w{generation}")),
+        );
+        dress(layers.last().unwrap_or(&plain), &upper);
+        {
+            let mount = Mount::new(&at, &layers, &empty, Some((&upper, &work)));
+            if generation == 0 {
+                set_time(&mount.0, (1, 1));
+                set_time(&plain, (1, 1));
+            }
+            let pair = Pair::new(&at, &plain, Some(upper.clone()));
+            for _ in 0..=numbers.below(12) {
+                said.push(pair.change(&mut numbers));
+            }
+            pair.settle(generation);
+            said.push(String::from("--"));
+            let what = || format!("seed {seed}, generation {generation}\n{}", said.join("\n"));
+            snapshot::assert_same(&snapshot::of(&plain), &snapshot::of(&at), &what());
+        }
+        layers.push(upper);
+        // Later generations are written over merged layers, too, which are merged again.
+        if numbers.below(3) == 0 && layers.len() > 1 {
+            let from = usize::try_from(numbers.below(layers.len() as u64 - 1)).expect("small");
+            let into = place.folder(&format!("m{generation}"));
+            merge_range(&layers, from, layers.len(), &into);
+            layers.splice(from.., [into]);
+            said.push(format!("-- merged from {from}"));
+        }
+    }
+    let expected = snapshot::of(&plain);
+    let mut merges = 0;
+    let shown = place.folder("below");
+    for from in 0..layers.len() {
+        let below = Mount::new(&shown, &layers[..from], &empty, None);
+        for to in from + 1..=layers.len() {
+            merges += 1;
+            let into = place.folder(&format!("r{from}-{to}"));
+            merge_range(&layers, from, to, &into);
+            let what = format!(
+                "seed {seed}, {} layers, merged {from}..{to}\n{}",
+                layers.len(),
+                said.join("\n")
+            );
+            assert_tight(&into, Some(&below.0), &what);
+            if (from, to) == (0, layers.len()) {
+                // With nothing below it is a plain tree, and copied as one.
+                snapshot::assert_same(&expected, &snapshot::of(&into), &what);
+                let copy = place.folder("copy");
+                let stat = fs::metadata(&into).expect("there");
+                copy_tree(&into, &copy, (stat.uid(), stat.gid()), Wait::forever()).expect("copied");
+                snapshot::assert_same(&expected, &snapshot::of(&copy), &what);
+            }
+            let mut stack = layers.clone();
+            stack.splice(from..to, [into]);
+            let mount = Mount::new(&at, &stack, &empty, None);
+            snapshot::assert_same(&expected, &snapshot::of(&mount.0), &what);
+        }
+    }
+    merges
+}
+
+#[test]
+fn whichever_layers_are_merged_the_mount_lists_what_a_plain_directory_lists() {
+    if !may_mount() {
+        return;
+    }
+    let long = std::env::var_os("DOCKER_STORE_TEST_LONG").is_some();
+    let seeds = if long { 1000 } else { 32 };
+    // Most of the time is spent waiting for mounts to end.
+    let merges: usize = std::thread::scope(|scope| {
+        let threads = (0..4)
+            .map(|first| scope.spawn(move || (first..seeds).step_by(4).map(run).sum::<usize>()));
+        let threads: Vec<_> = threads.collect();
+        let ended = threads.into_iter().map(|thread| thread.join());
+        ended.map(|merges| merges.expect("no difference")).sum()
+    });
+    println!("{merges} merges");
+}
+
+/// The numbers of the files below a path: how many files there are, whatever names they have.
+fn files(path: &Path) -> std::collections::BTreeSet<u64> {
+    let entries = fs::read_dir(path).expect("a directory");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let numbers = paths.flat_map(|path| match path.is_dir() {
+        true => files(&path),
+        false => [fs::metadata(&path).expect("there").ino()].into(),
+    });
+    numbers.collect()
+}
+
+#[test]
+fn names_of_one_file_stay_names_of_one_file_where_links_are_refused() {
+    // Another file system, where there is one; and more names than one file of ext4 can have twice.
+    for (above, names) in [("/dev/shm", 5), ("/tmp", 5), ("/tmp", 33_000)] {
+        let (Ok(_), temp) = (fs::metadata(above), std::env::temp_dir()) else {
+            continue;
+        };
+        let (from, to) = (Place::new(Path::new(above)), Place::new(&temp));
+        let layer = from.folder("layer");
+        for folder in ["a", "b"] {
+            fs::create_dir(layer.join(folder)).expect("made");
+        }
+        fs::write(layer.join("a/first"), "one").expect("written");
+        for n in 1..names {
+            let folder = if n % 3 == 0 { "b" } else { "a" };
+            fs::hard_link(
+                layer.join("a/first"),
+                layer.join(folder).join(n.to_string()),
+            )
+            .expect("linked");
+        }
+        for folder in ["a", "b"] {
+            set_time(&layer.join(folder), (1, 0));
+        }
+        let into = to.folder("into");
+        merge_range(std::slice::from_ref(&layer), 0, 1, &into);
+        assert_eq!(files(&into).len(), 1, "{names} names in {above}");
+        let stat = fs::metadata(into.join("b/3")).expect("there");
+        assert!(stat.nlink() >= names);
+        assert_eq!(fs::read(into.join("b/3")).expect("read"), b"one");
+        assert_eq!(fs::metadata(into.join("a")).expect("there").mtime(), 1);
+        assert_eq!(fs::metadata(into.join("b")).expect("there").mtime(), 1);
+    }
+}
+
+#[test]
+fn names_of_one_file_stay_so_in_a_copy_however_long_their_paths_are() {
+    use rustix::fs::{AtFlags, Mode, linkat, mkdirat, openat};
+    let place = Place::new(&std::env::temp_dir());
+    let (from, to) = (place.folder("from"), place.folder("to"));
+    let name = "d".repeat(250);
+    let mut folder = walk::open_root(&from).expect("open");
+    for _ in 0..20 {
+        mkdirat(&folder, &*name, Mode::RWXU).expect("made");
+        folder = openat(&folder, &*name, walk::FOLDER, Mode::empty()).expect("open");
+    }
+    fs::write(from.join("file"), "one").expect("written");
+    let root = walk::open_root(&from).expect("open");
+    linkat(&root, c"file", &folder, c"far", AtFlags::empty()).expect("linked");
+    linkat(&root, c"file", &folder, c"further", AtFlags::empty()).expect("linked");
+    let stat = fs::metadata(&from).expect("there");
+    copy_tree(&from, &to, (stat.uid(), stat.gid()), Wait::forever()).expect("copied");
+    assert_eq!(fs::metadata(to.join("file")).expect("there").nlink(), 3);
+}
