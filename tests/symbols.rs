@@ -60,8 +60,9 @@ fn the_library_has_the_soname_that_programs_ask_for() {
     );
 }
 
-/// A panic that gets out of an exported function ends the host. So each body is one call of the boundary's, and what comes
-/// before that, if anything, is a constant that gets a shorter name.
+/// A panic that gets out of an exported function ends the host, and an argument that nobody looked at may be anything. So each
+/// body is one of the boundary's macros and nothing else (short of a constant that gets a shorter name): safe code, to which
+/// pointers are of no use until the macro has taken them. And what C is to own is a place that the macro clears first.
 #[test]
 fn every_exported_function_is_behind_the_boundary() {
     let mut functions = 0;
@@ -70,33 +71,79 @@ fn every_exported_function_is_behind_the_boundary() {
         let text = fs::read_to_string(&path).expect("a source");
         for function in text.split("#[unsafe(no_mangle)]\n").skip(1) {
             functions += 1;
-            let body = function
-                .split_once("{\n")
-                .expect("a body")
-                .1
-                .split("\n}\n")
-                .next()
-                .expect("its end");
-            let is_constant = |line: &str| {
-                let (_, value) = line.strip_prefix("let ")?.split_once(" = ")?;
-                let path = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
-                Some(value.trim_end_matches(';').chars().all(path))
-            };
-            let code = body.lines().map(str::trim).filter(|line| {
-                !line.starts_with("//") && is_constant(line) != Some(true) && *line != "unsafe {"
-            });
-            let first = code.into_iter().next().unwrap_or_default();
-            let first = first.strip_prefix("unsafe { ").unwrap_or(first);
-            let guarded = ["fallible(", "infallible(", "getter(", "free(", "set("]
-                .iter()
-                .any(|call| first.starts_with(call))
-                || first.starts_with("if !getter(");
-            assert!(
-                guarded,
-                "{}: not behind the boundary:\n{function}",
-                path.display()
-            );
+            if let Err(why) = is_behind_the_boundary(function) {
+                panic!("{}: {why}:\n{function}", path.display());
+            }
         }
     }
     assert!(functions > 90, "only {functions} functions found");
+}
+
+fn is_behind_the_boundary(function: &str) -> Result<(), String> {
+    let (signature, body) = function.split_once(" {\n").ok_or("no body")?;
+    let (body, _) = body.split_once("\n}\n").ok_or("no end")?;
+    let parameters: Vec<(&str, &str)> = signature
+        .split(['(', ')', ','])
+        .filter_map(|part| part.trim().split_once(": "))
+        .collect();
+    let is = |what: bool, why: &str| what.then_some(()).ok_or_else(|| why.to_owned());
+
+    let is_constant = |line: &str| {
+        let value = line.trim().strip_prefix("let ")?.split_once(" = ")?.1;
+        let path = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+        Some(value.trim_end_matches(';').chars().all(path))
+    };
+    let code = body.lines().filter(|line| is_constant(line) != Some(true));
+    let code: Vec<&str> = code.collect();
+    let fails = parameters.contains(&("error", "*mut *mut dstore_error"));
+    let guards: &[&str] = match fails {
+        true => &["fallible!(", "setter!("],
+        false => &["infallible!("],
+    };
+    let guarded = guards.iter().any(|guard| code[0].trim().starts_with(guard));
+    is(guarded, "does not begin with the boundary's macro")?;
+    let macros = code.join("\n");
+    let mut open = 0_i32;
+    let end = macros.find(|c| {
+        open += i32::from(c == '(') - i32::from(c == ')');
+        c == ')' && open == 0
+    });
+    is(end == Some(macros.len() - 1), "more than the macro")?;
+    is(!body.contains("unsafe"), "unsafe code of its own")?;
+    if fails {
+        let said = code[..2.min(code.len())].concat().replace(' ', "");
+        is(said.contains("!(error,"), "does not give its error")?;
+    }
+
+    let pointers = parameters
+        .iter()
+        .any(|(_, kind)| kind.contains('*') || kind.ends_with("_callback"));
+    let promised = signature.starts_with("pub unsafe extern");
+    is(promised || !pointers, "takes pointers as if that were safe")?;
+    for (name, kind) in parameters {
+        let owned = kind.starts_with("*mut *mut ") && name != "error";
+        let cleared = body.contains(&format!("{name}: Owned<"));
+        is(cleared || !owned, "an answer that is not cleared first")?;
+    }
+    Ok(())
+}
+
+/// The test above would notice.
+#[test]
+fn a_function_that_goes_past_the_boundary_is_noticed() {
+    let good = "pub unsafe extern \"C\" fn f(\n    a: *mut *mut x,\n    error: *mut *mut dstore_error,\n) -> dstore_status {\n    \
+                fallible!(error, |a: Owned<x>| {\n        a.set(x);\n        Ok(())\n    })\n}\n";
+    assert_eq!(is_behind_the_boundary(good), Ok(()));
+    for (part, bad) in [
+        ("unsafe extern", "extern"),
+        ("a: Owned<x>", "a: Out<x>"),
+        ("    fallible!", "    do_it();\n    fallible!"),
+        ("})\n}", "});\n    dstore_status::DSTORE_OK\n}"),
+        ("a.set(x);", "unsafe { a.write(x) };"),
+        ("fallible!(error", "infallible!(error"),
+        ("fallible!(error", "fallible!(nothing"),
+    ] {
+        let bad = good.replace(part, bad);
+        assert!(is_behind_the_boundary(&bad).is_err(), "{bad}");
+    }
 }

@@ -1,16 +1,19 @@
 //! What C hands in, checked: NULL, UTF-8, lengths, numbers that stand for names. A bad argument is an error that names it.
+//!
+//! One implementation of [`Argument`] for each type that a call takes. What it asks of the caller, as `Safety`, is what the
+//! header says of such arguments in its opening comment; all of `src/capi` that trusts a pointer of C's is here, in
+//! [`super::callback`] and in [`super::handle`].
 
-use std::ffi::{CStr, OsStr, c_char};
+use std::ffi::{CStr, CString, OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{ptr, slice, str};
 
-use crate::capi::cancel::dstore_cancel;
-use crate::capi::handle;
+use crate::capi::boundary::{Argument, Call};
+use crate::capi::handle::{self, Handle};
 use crate::error::{Error, ErrorKind, Result};
-use crate::wait::Limits;
 
 pub(super) fn refused(name: &str, why: impl std::fmt::Display) -> Error {
     Error::new(
@@ -30,57 +33,116 @@ fn there<T>(pointer: *const T, name: &str) -> Result<()> {
 ///
 /// # Safety
 ///
-/// `object` is NULL or a handle that has not been freed.
-pub(super) unsafe fn object<T>(object: *const T, name: &str) -> Result<Arc<T>> {
-    there(object, name)?;
-    // SAFETY: the caller's promise.
-    Ok(unsafe { handle::hold(object) })
+/// `raw` is NULL or a handle that has not been freed.
+impl<T: Handle> Argument<'_, *const T> for Arc<T> {
+    unsafe fn take(raw: *const T, name: &str, _: &Call) -> Result<Self> {
+        there(raw, name)?;
+        // SAFETY: it is not NULL, so it is a handle that `give` made: C has no other way to come by a `T`, and still holds it.
+        Ok(unsafe { handle::hold(raw) })
+    }
+}
+
+/// # Safety
+///
+/// As for `*const T`.
+impl<'call, T: Handle> Argument<'call, *mut T> for Arc<T> {
+    unsafe fn take(raw: *mut T, name: &str, call: &'call Call) -> Result<Self> {
+        // SAFETY: the same is asked for. Nothing is changed but through the locks inside, so the missing `const` gives no right.
+        unsafe { Argument::take(raw.cast_const(), name, call) }
+    }
 }
 
 /// An object that may be NULL.
 ///
 /// # Safety
 ///
-/// As for [`object`].
-pub(super) unsafe fn optional_object<T>(object: *const T) -> Option<Arc<T>> {
-    // SAFETY: the caller's promise.
-    (!object.is_null()).then(|| unsafe { handle::hold(object) })
+/// As for the object.
+impl<'call, T: Handle> Argument<'call, *const T> for Option<Arc<T>> {
+    unsafe fn take(raw: *const T, name: &str, call: &'call Call) -> Result<Self> {
+        match raw.is_null() {
+            true => Ok(None),
+            // SAFETY: the same is asked for.
+            false => unsafe { Argument::take(raw, name, call) }.map(Some),
+        }
+    }
+}
+
+/// An object to look at: without holding it, so for calls that do nothing else.
+///
+/// # Safety
+///
+/// `raw` is NULL or a handle that has not been freed, and is not while the call lasts.
+impl<'call, T: Handle> Argument<'call, *const T> for &'call T {
+    unsafe fn take(raw: *const T, name: &str, _: &'call Call) -> Result<Self> {
+        // SAFETY: `give` made it, nobody has a `&mut` to what is behind an `Arc`, and the reference ends with the call.
+        unsafe { raw.as_ref() }.ok_or_else(|| refused(name, "is NULL"))
+    }
+}
+
+/// What C gives back to be freed; NULL, too.
+pub(super) struct GivenBack<T>(pub(super) Option<Arc<T>>);
+
+/// # Safety
+///
+/// `raw` is NULL or a handle that has not been freed, and that C does not use after this.
+impl<T: Handle> Argument<'_, *mut T> for GivenBack<T> {
+    unsafe fn take(raw: *mut T, _: &str, _: &Call) -> Result<Self> {
+        // SAFETY: `give` left a count with C for this, which has not had it taken back before: it frees once.
+        let object = (!raw.is_null()).then(|| unsafe { handle::take_back(raw) });
+        Ok(GivenBack(object))
+    }
+}
+
+/// Text of ours that C gives back to be freed; NULL, too.
+///
+/// # Safety
+///
+/// `raw` is NULL or text that an [`Owned`] place was given, and that C does not use after this.
+impl Argument<'_, *mut c_char> for Option<CString> {
+    unsafe fn take(raw: *mut c_char, _: &str, _: &Call) -> Result<Self> {
+        // SAFETY: `Owned::set_text` made it by `into_raw`, and it is freed once.
+        Ok((!raw.is_null()).then(|| unsafe { CString::from_raw(raw) }))
+    }
 }
 
 /// The bytes of a C string.
 ///
 /// # Safety
 ///
-/// `text` is NULL or ends with a zero byte, and stays as it is for `'a`: the length of the call.
-pub(super) unsafe fn c_bytes<'a>(text: *const c_char, name: &str) -> Result<&'a [u8]> {
-    there(text, name)?;
-    // SAFETY: the caller's promise.
-    Ok(unsafe { CStr::from_ptr(text) }.to_bytes())
+/// `raw` is NULL or ends with a zero byte, and stays as it is for the length of the call.
+impl<'call> Argument<'call, *const c_char> for &'call [u8] {
+    unsafe fn take(raw: *const c_char, name: &str, _: &'call Call) -> Result<Self> {
+        there(raw, name)?;
+        // SAFETY: it is not NULL, has its end, and does not change as long as the slice may be used.
+        Ok(unsafe { CStr::from_ptr(raw) }.to_bytes())
+    }
 }
 
 /// A C string as text.
 ///
 /// # Safety
 ///
-/// As for [`c_bytes`].
-pub(super) unsafe fn text<'a>(text: *const c_char, name: &str) -> Result<&'a str> {
-    // SAFETY: the caller's promise.
-    str::from_utf8(unsafe { c_bytes(text, name) }?).map_err(|_| refused(name, "is not UTF-8"))
+/// As for its bytes.
+impl<'call> Argument<'call, *const c_char> for &'call str {
+    unsafe fn take(raw: *const c_char, name: &str, call: &'call Call) -> Result<Self> {
+        // SAFETY: the same is asked for.
+        let bytes: &'call [u8] = unsafe { Argument::take(raw, name, call) }?;
+        str::from_utf8(bytes).map_err(|_| refused(name, "is not UTF-8"))
+    }
 }
 
 /// Text that may be NULL.
 ///
 /// # Safety
 ///
-/// As for [`c_bytes`].
-pub(super) unsafe fn optional_text<'a>(
-    pointer: *const c_char,
-    name: &str,
-) -> Result<Option<&'a str>> {
-    match pointer.is_null() {
-        true => Ok(None),
-        // SAFETY: the caller's promise.
-        false => unsafe { text(pointer, name) }.map(Some),
+/// As for the bytes of a C string.
+impl<'call> Argument<'call, *const c_char> for Option<&'call str> {
+    unsafe fn take(raw: *const c_char, name: &str, call: &'call Call) -> Result<Self> {
+        match raw.is_null() {
+            true => Ok(None),
+            // SAFETY: the same is asked for.
+            false => unsafe { Argument::take(raw, name, call) }.map(Some),
+        }
     }
 }
 
@@ -88,55 +150,60 @@ pub(super) unsafe fn optional_text<'a>(
 ///
 /// # Safety
 ///
-/// As for [`c_bytes`].
-pub(super) unsafe fn path<'a>(path: *const c_char, name: &str) -> Result<&'a Path> {
-    // SAFETY: the caller's promise.
-    Ok(Path::new(OsStr::from_bytes(unsafe {
-        c_bytes(path, name)
-    }?)))
+/// As for the bytes of a C string.
+impl<'call> Argument<'call, *const c_char> for &'call Path {
+    unsafe fn take(raw: *const c_char, name: &str, call: &'call Call) -> Result<Self> {
+        // SAFETY: the same is asked for.
+        let bytes: &'call [u8] = unsafe { Argument::take(raw, name, call) }?;
+        Ok(Path::new(OsStr::from_bytes(bytes)))
+    }
 }
 
-/// `length` bytes. None at all may be NULL.
+/// A pointer and how many bytes are there. None at all may be NULL.
 ///
 /// # Safety
 ///
-/// `bytes` is NULL or has `length` bytes that stay as they are for `'a`: the length of the call.
-pub(super) unsafe fn bytes<'a>(
-    bytes: *const c_char,
-    length: usize,
-    name: &str,
-) -> Result<&'a [u8]> {
-    if length == 0 {
-        return Ok(&[]);
+/// The pointer is NULL or has so many bytes, which stay as they are for the length of the call.
+impl<'call> Argument<'call, (*const c_char, usize)> for &'call [u8] {
+    unsafe fn take(
+        (bytes, length): (*const c_char, usize),
+        name: &str,
+        _: &'call Call,
+    ) -> Result<Self> {
+        if length == 0 {
+            return Ok(&[]);
+        }
+        there(bytes, name)?;
+        if isize::try_from(length).is_err() {
+            return Err(refused(name, "is longer than memory"));
+        }
+        // SAFETY: it is not NULL, a byte needs no alignment, all of them are there, and the length is one that a slice may have.
+        Ok(unsafe { slice::from_raw_parts(bytes.cast(), length) })
     }
-    there(bytes, name)?;
-    if isize::try_from(length).is_err() {
-        return Err(refused(name, "is longer than memory"));
-    }
-    // SAFETY: the caller's promise, and the length is one that a slice may have.
-    Ok(unsafe { slice::from_raw_parts(bytes.cast(), length) })
 }
 
-/// `count` texts. None at all may be NULL.
+/// A pointer and how many texts are there. None at all may be NULL.
 ///
 /// # Safety
 ///
-/// `words` is NULL or has `count` pointers, each as for [`c_bytes`].
-pub(super) unsafe fn texts<'a>(
-    words: *const *const c_char,
-    count: usize,
-    name: &str,
-) -> Result<Vec<&'a str>> {
-    if count > 0 {
-        there(words, name)?;
+/// The pointer is NULL or has so many pointers, each as for the bytes of a C string.
+impl<'call> Argument<'call, (*const *const c_char, usize)> for Vec<&'call str> {
+    unsafe fn take(
+        (words, count): (*const *const c_char, usize),
+        name: &str,
+        call: &'call Call,
+    ) -> Result<Self> {
+        if count > 0 {
+            there(words, name)?;
+        }
+        // One by one: a count that is nonsense then ends at the first bad pointer, not in an allocation.
+        let word = |n: usize| {
+            let name = format!("{name}[{n}]");
+            // SAFETY: `n` is below the count, so the pointer is there; and what it points to is as text has to be.
+            unsafe { Argument::take(*words.add(n), &name, call) }
+        };
+        (0..count).map(word).collect()
     }
-    // One by one: a count that is nonsense then ends at the first bad pointer, not in an allocation.
-    let word = |n: usize| {
-        let name = format!("{name}[{n}]");
-        // SAFETY: the caller's promise.
-        unsafe { text(*words.add(n), &name) }
-    };
-    (0..count).map(word).collect()
 }
 
 /// A number that stands for a name.
@@ -157,63 +224,74 @@ pub(super) fn timeout(milliseconds: u64) -> Option<Duration> {
     (milliseconds > 0).then(|| Duration::from_millis(milliseconds))
 }
 
-/// What may end a call.
-///
-/// # Safety
-///
-/// `cancel` is as for [`object`].
-pub(super) unsafe fn limits(timeout_ms: u64, cancel: *const dstore_cancel) -> Limits {
-    let mut limits = Limits::none();
-    if let Some(time) = timeout(timeout_ms) {
-        limits = limits.timeout(time);
-    }
-    // SAFETY: the caller's promise.
-    if let Some(cancel) = unsafe { optional_object(cancel) } {
-        limits = limits.cancel(&cancel.0);
-    }
-    limits
-}
-
 /// Where an answer goes. Written once the call has succeeded, and not before.
 pub(super) struct Out<T>(*mut T);
 
 impl<T> Out<T> {
-    /// # Safety
-    ///
-    /// `place` is NULL or may be written to for as long as this lives.
-    pub(super) unsafe fn new(place: *mut T, name: &str) -> Result<Self> {
-        there(place, name)?;
-        Ok(Out(place))
-    }
-
-    /// A place that may be NULL, for an answer that nobody may want.
-    ///
-    /// # Safety
-    ///
-    /// As for [`new`](Self::new).
-    pub(super) unsafe fn optional(place: *mut T) -> Self {
-        Out(place)
-    }
-
     pub(super) fn set(self, answer: T) {
-        if !self.0.is_null() {
-            // SAFETY: what `new` and `optional` were promised.
-            unsafe { self.0.write(answer) };
+        // SAFETY: `take` has seen that it is not NULL, so it may be written to. What was there is C's, and is not dropped.
+        unsafe { self.0.write(answer) };
+    }
+}
+
+/// # Safety
+///
+/// `raw` is NULL or may be written to while the call lasts.
+impl<T> Argument<'_, *mut T> for Out<T> {
+    unsafe fn take(raw: *mut T, name: &str, _: &Call) -> Result<Self> {
+        there(raw, name)?;
+        Ok(Out(raw))
+    }
+}
+
+/// A place that may be NULL, for an answer that nobody may want.
+pub(super) struct Unasked<T>(Option<Out<T>>);
+
+impl<T> Unasked<T> {
+    pub(super) fn set(self, answer: T) {
+        if let Some(out) = self.0 {
+            out.set(answer);
         }
     }
 }
 
-impl<T> Out<*mut T> {
-    /// A place for something that C will own: NULL until then, whatever happens. Made before all else in a call.
-    ///
-    /// # Safety
-    ///
-    /// As for [`new`](Self::new).
-    pub(super) unsafe fn owned(place: *mut *mut T, name: &str) -> Result<Self> {
-        // SAFETY: the caller's promise.
-        let out = unsafe { Out::new(place, name) }?;
-        // SAFETY: the caller's promise, and it is not NULL.
-        unsafe { place.write(ptr::null_mut()) };
-        Ok(out)
+/// # Safety
+///
+/// As for [`Out`].
+impl<T> Argument<'_, *mut T> for Unasked<T> {
+    unsafe fn take(raw: *mut T, _: &str, _: &Call) -> Result<Self> {
+        Ok(Unasked((!raw.is_null()).then_some(Out(raw))))
+    }
+}
+
+/// A place for something that C will own: NULL until then, whatever happens.
+pub(super) struct Owned<T>(Out<*mut T>);
+
+impl<T: Handle> Owned<T> {
+    pub(super) fn set(self, object: T) {
+        self.0.set(handle::give(object));
+    }
+}
+
+impl Owned<c_char> {
+    pub(super) fn set_text(self, text: CString) {
+        self.0.set(text.into_raw());
+    }
+}
+
+/// # Safety
+///
+/// As for [`Out`].
+impl<'call, T> Argument<'call, *mut *mut T> for Owned<T> {
+    unsafe fn clear(raw: &*mut *mut T) {
+        if !raw.is_null() {
+            // SAFETY: it may be written to.
+            unsafe { raw.write(ptr::null_mut()) };
+        }
+    }
+
+    unsafe fn take(raw: *mut *mut T, name: &str, call: &'call Call) -> Result<Self> {
+        // SAFETY: the same is asked for.
+        unsafe { Argument::take(raw, name, call) }.map(Owned)
     }
 }

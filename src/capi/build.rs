@@ -3,16 +3,18 @@
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
-use crate::capi::arguments::{Out, limits, object, optional_text, refused, text};
+use crate::capi::arguments::{Out, Owned, Unasked, refused};
+use crate::capi::boundary::{Argument, Call};
 use crate::capi::callback::stopped;
 use crate::capi::cancel::dstore_cancel;
 use crate::capi::error::dstore_error;
 use crate::capi::fallible::fallible;
-use crate::capi::handle::give;
 use crate::capi::status::dstore_status;
 use crate::capi::step::dstore_step;
 use crate::capi::store::dstore_store;
+use crate::error::Result;
 use crate::store::Begun;
+use crate::wait::Limits;
 
 /// What a build did.
 #[repr(i32)]
@@ -49,22 +51,17 @@ pub unsafe extern "C" fn dstore_store_begin(
     step: *mut *mut dstore_step,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let step = Out::owned(step, "step")?;
-            let store = object(store, "store")?;
-            let (base, id) = (optional_text(base, "base")?, text(id, "id")?);
-            match store
-                .enter()?
-                .begin(base, id, &limits(timeout_ms, cancel))?
-            {
-                Begun::Present => {}
-                Begun::Step(begun) => step.set(give(dstore_step::new(begun))),
-            }
-            Ok(())
-        })
-    }
+    fallible!(error, |store: Arc<dstore_store>,
+                      base: Option<&str>,
+                      id: &str,
+                      limits @ (timeout_ms, cancel): Limits,
+                      step: Owned<dstore_step>| {
+        match store.enter()?.begin(base, id, &limits)? {
+            Begun::Present => {}
+            Begun::Step(begun) => step.set(dstore_step::new(begun)),
+        }
+        Ok(())
+    })
 }
 
 /// Whether somebody, in this process or another, builds `id` now. For who follows its log: what was
@@ -79,13 +76,43 @@ pub unsafe extern "C" fn dstore_store_building(
     building: *mut bool,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let building = Out::new(building, "building")?;
-            let store = object(store, "store")?;
-            building.set(store.enter()?.building(text(id, "id")?)?);
-            Ok(())
+    fallible!(error, |store: Arc<dstore_store>,
+                      id: &str,
+                      building: Out<bool>| {
+        building.set(store.enter()?.building(id)?);
+        Ok(())
+    })
+}
+
+/// A callback that does the work of a build.
+struct Work<'call> {
+    callback: unsafe extern "C" fn(*mut c_void, *mut dstore_step) -> i32,
+    user_data: *mut c_void,
+    _call: &'call Call,
+}
+
+impl Work<'_> {
+    fn do_with(&self, step: &Arc<dstore_step>) -> i32 {
+        // SAFETY: it was taken as one that may be called with this data while the call lasts. The step is a handle as `give`
+        // makes them, and lives on through what C does with it: freeing it does nothing, as it is lent.
+        unsafe { (self.callback)(self.user_data, Arc::as_ptr(step).cast_mut()) }
+    }
+}
+
+/// # Safety
+///
+/// The callback is NULL, or may be called with the data while the call lasts, and returns without unwinding.
+impl<'call> Argument<'call, (dstore_work_callback, *mut c_void)> for Work<'call> {
+    unsafe fn take(
+        (callback, user_data): (dstore_work_callback, *mut c_void),
+        name: &str,
+        _call: &'call Call,
+    ) -> Result<Self> {
+        let callback = callback.ok_or_else(|| refused(name, "is NULL"))?;
+        Ok(Work {
+            callback,
+            user_data,
+            _call,
         })
     }
 }
@@ -107,23 +134,21 @@ pub unsafe extern "C" fn dstore_store_build(
     outcome: *mut dstore_outcome,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let outcome = Out::optional(outcome);
-            let store = object(store, "store")?;
-            let (base, id) = (optional_text(base, "base")?, text(id, "id")?);
-            let work = work.ok_or_else(|| refused("work", "is NULL"))?;
-            let Begun::Step(step) = store
-                .enter()?
-                .begin(base, id, &limits(timeout_ms, cancel))?
-            else {
+    fallible!(
+        error,
+        |store: Arc<dstore_store>,
+         base: Option<&str>,
+         id: &str,
+         limits @ (timeout_ms, cancel): Limits,
+         work @ (work, user_data): Work,
+         outcome: Unasked<dstore_outcome>| {
+            let Begun::Step(step) = store.enter()?.begin(base, id, &limits)? else {
                 outcome.set(DSTORE_HIT);
                 return Ok(());
             };
             // Ours, and C has the use of it: should it go on using it elsewhere, the step is aborted when that ends.
             let step = Arc::new(dstore_step::lent(step));
-            match work(user_data, Arc::as_ptr(&step).cast_mut()) {
+            match work.do_with(&step) {
                 0 => step.finish(true)?,
                 answer => {
                     if let Err(e) = step.finish(false) {
@@ -134,6 +159,6 @@ pub unsafe extern "C" fn dstore_store_build(
             }
             outcome.set(DSTORE_BUILT);
             Ok(())
-        })
-    }
+        }
+    )
 }

@@ -2,12 +2,13 @@
 
 use std::ffi::c_char;
 use std::ptr;
+use std::sync::Arc;
 
-use crate::capi::arguments::{Out, c_bytes, object};
-use crate::capi::boundary::{free, getter};
+use crate::capi::arguments::{GivenBack, Out, Owned, Unasked};
+use crate::capi::boundary::infallible;
 use crate::capi::error::dstore_error;
 use crate::capi::fallible::fallible;
-use crate::capi::handle::give;
+use crate::capi::handle::Handle;
 use crate::capi::options::dstore_strategy;
 use crate::capi::results::seconds;
 use crate::capi::status::dstore_status;
@@ -19,6 +20,8 @@ use crate::store::cache::CacheInfo;
 /// read it.
 #[derive(Debug)]
 pub struct dstore_caches(Vec<Row>);
+
+impl Handle for dstore_caches {}
 
 #[derive(Debug)]
 struct Row {
@@ -55,17 +58,14 @@ pub unsafe extern "C" fn dstore_store_strategy(
     reason: *mut *mut c_char,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let reason = Out::owned(reason, "reason")?;
-            let strategy = Out::new(strategy, "strategy")?;
-            let (found, why) = object(store, "store")?.enter()?.strategy()?;
-            strategy.set(found.into());
-            reason.set(c_string(why).into_raw());
-            Ok(())
-        })
-    }
+    fallible!(error, |store: Arc<dstore_store>,
+                      strategy: Out<dstore_strategy>,
+                      reason: Owned<c_char>| {
+        let (found, why) = store.enter()?.strategy()?;
+        strategy.set(found.into());
+        reason.set_text(c_string(why));
+        Ok(())
+    })
 }
 
 /// Removes the cache `name` (any bytes but none). Leases in flight go on, and their releases are
@@ -80,15 +80,12 @@ pub unsafe extern "C" fn dstore_store_delete_cache(
     deleted: *mut bool,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let deleted = Out::optional(deleted);
-            let store = object(store, "store")?;
-            deleted.set(store.enter()?.delete_cache(c_bytes(name, "name")?)?);
-            Ok(())
-        })
-    }
+    fallible!(error, |store: Arc<dstore_store>,
+                      name: &[u8],
+                      deleted: Unasked<bool>| {
+        deleted.set(store.enter()?.delete_cache(name)?);
+        Ok(())
+    })
 }
 
 /// Lists all caches, by name. Free the list with dstore_caches_free().
@@ -101,19 +98,16 @@ pub unsafe extern "C" fn dstore_store_caches(
     caches: *mut *mut dstore_caches,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let caches = Out::owned(caches, "caches")?;
-            let rows = object(store, "store")?.enter()?.caches()?.into_iter();
-            let rows = rows.map(|info| Row {
-                name: [&info.name[..], b"\0"].concat(),
-                info,
-            });
-            caches.set(give(dstore_caches(rows.collect())));
-            Ok(())
-        })
-    }
+    fallible!(error, |store: Arc<dstore_store>,
+                      caches: Owned<dstore_caches>| {
+        let rows = store.enter()?.caches()?.into_iter();
+        let rows = rows.map(|info| Row {
+            name: [&info.name[..], b"\0"].concat(),
+            info,
+        });
+        caches.set(dstore_caches(rows.collect()));
+        Ok(())
+    })
 }
 
 /// How many caches are in the list; 0 for NULL.
@@ -121,8 +115,7 @@ pub unsafe extern "C" fn dstore_store_caches(
 /// Does not block. May be NULL: caches.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_caches_count(caches: *const dstore_caches) -> usize {
-    // SAFETY: what the header says of the pointers.
-    unsafe { getter(caches, 0, |caches| caches.0.len()) }
+    infallible!(0, |caches: &dstore_caches| caches.0.len())
 }
 
 /// The name of the cache at `index`, from 0 on: `*length` bytes, and a zero after them. Borrowed
@@ -135,15 +128,15 @@ pub unsafe extern "C" fn dstore_caches_name(
     index: usize,
     length: *mut usize,
 ) -> *const c_char {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        getter(caches, ptr::null(), |caches| {
+    infallible!(
+        ptr::null(),
+        |caches: &dstore_caches, length: Unasked<usize>| {
             caches.get(index, ptr::null(), |row| {
-                Out::optional(length).set(row.info.name.len());
+                length.set(row.info.name.len());
                 row.name.as_ptr().cast()
             })
-        })
-    }
+        }
+    )
 }
 
 /// The generation that a lease of the cache at `index` would be cloned from; 0 where none was
@@ -155,12 +148,9 @@ pub unsafe extern "C" fn dstore_caches_generation(
     caches: *const dstore_caches,
     index: usize,
 ) -> u64 {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        getter(caches, 0, |caches| {
-            caches.get(index, 0, |row| row.info.generation)
-        })
-    }
+    infallible!(0, |caches: &dstore_caches| {
+        caches.get(index, 0, |row| row.info.generation)
+    })
 }
 
 /// What the newest generation of the cache at `index` is made of: overlay layers, or one whole
@@ -173,12 +163,9 @@ pub unsafe extern "C" fn dstore_caches_strategy(
     index: usize,
 ) -> dstore_strategy {
     let none = dstore_strategy::DSTORE_STRATEGY_AUTOMATIC;
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        getter(caches, none, |caches| {
-            caches.get(index, none, |row| row.info.strategy.into())
-        })
-    }
+    infallible!(none, |caches: &dstore_caches| {
+        caches.get(index, none, |row| row.info.strategy.into())
+    })
 }
 
 /// How many volumes the newest generation of the cache at `index` is made of; 0 beyond the end.
@@ -186,12 +173,9 @@ pub unsafe extern "C" fn dstore_caches_strategy(
 /// Does not block. May be NULL: caches.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_caches_layers(caches: *const dstore_caches, index: usize) -> usize {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        getter(caches, 0, |caches| {
-            caches.get(index, 0, |row| row.info.layers)
-        })
-    }
+    infallible!(0, |caches: &dstore_caches| {
+        caches.get(index, 0, |row| row.info.layers)
+    })
 }
 
 /// How many bytes the cache at `index` has on disk; -1 where that is not known, and beyond the end.
@@ -199,8 +183,11 @@ pub unsafe extern "C" fn dstore_caches_layers(caches: *const dstore_caches, inde
 /// Does not block. May be NULL: caches.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_caches_bytes(caches: *const dstore_caches, index: usize) -> i64 {
-    // SAFETY: what the header says of the pointers.
-    unsafe { getter(caches, -1, |caches| caches.get(index, -1, Row::bytes)) }
+    infallible!(-1, |caches: &dstore_caches| caches.get(
+        index,
+        -1,
+        Row::bytes
+    ))
 }
 
 /// When the cache at `index` was made, in seconds since 1970; 0 beyond the end.
@@ -208,12 +195,9 @@ pub unsafe extern "C" fn dstore_caches_bytes(caches: *const dstore_caches, index
 /// Does not block. May be NULL: caches.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_caches_created(caches: *const dstore_caches, index: usize) -> i64 {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        getter(caches, 0, |caches| {
-            caches.get(index, 0, |row| seconds(row.info.created))
-        })
-    }
+    infallible!(0, |caches: &dstore_caches| {
+        caches.get(index, 0, |row| seconds(row.info.created))
+    })
 }
 
 /// When the cache at `index` was last lent or released, in seconds since 1970; 0 beyond the end.
@@ -221,12 +205,9 @@ pub unsafe extern "C" fn dstore_caches_created(caches: *const dstore_caches, ind
 /// Does not block. May be NULL: caches.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_caches_last_use(caches: *const dstore_caches, index: usize) -> i64 {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        getter(caches, 0, |caches| {
-            caches.get(index, 0, |row| seconds(row.info.last_use))
-        })
-    }
+    infallible!(0, |caches: &dstore_caches| {
+        caches.get(index, 0, |row| seconds(row.info.last_use))
+    })
 }
 
 /// How many leases of the cache at `index` are out, in all processes; 0 beyond the end.
@@ -234,12 +215,9 @@ pub unsafe extern "C" fn dstore_caches_last_use(caches: *const dstore_caches, in
 /// Does not block. May be NULL: caches.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_caches_leases(caches: *const dstore_caches, index: usize) -> usize {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        getter(caches, 0, |caches| {
-            caches.get(index, 0, |row| row.info.leases)
-        })
-    }
+    infallible!(0, |caches: &dstore_caches| {
+        caches.get(index, 0, |row| row.info.leases)
+    })
 }
 
 /// Frees a list. NULL is fine.
@@ -247,6 +225,5 @@ pub unsafe extern "C" fn dstore_caches_leases(caches: *const dstore_caches, inde
 /// Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_caches_free(caches: *mut dstore_caches) {
-    // SAFETY: what the header says of the pointers.
-    unsafe { free(caches) }
+    infallible!((), |caches: GivenBack<dstore_caches>| drop(caches))
 }

@@ -1,10 +1,11 @@
 //! Callbacks, and how the store calls them: on the calling thread, during the call that was given them, with no lock held. One
 //! that returns something other than zero ends that call with DSTORE_CALLBACK.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{CStr, c_char, c_void};
 use std::io::{self, Read, Write};
 
 use crate::capi::arguments::refused;
+use crate::capi::boundary::{Argument, Call};
 use crate::capi::text::c_string;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::step::{Channel, Output, Progress};
@@ -98,44 +99,59 @@ fn number(channel: Channel) -> i32 {
 }
 
 /// Where output goes; nowhere, if the callback is NULL.
-///
-/// # Safety
-///
-/// The callback may be called with `user_data` for as long as what is returned lives.
-pub(super) unsafe fn output(
+pub(super) struct OnOutput<'call> {
     callback: dstore_output_callback,
     user_data: *mut c_void,
-) -> impl FnMut(Output<'_>) -> Result<()> {
-    move |output| {
-        let Some(callback) = callback else {
+    _call: &'call Call,
+}
+
+impl OnOutput<'_> {
+    pub(super) fn take(&self, output: Output<'_>) -> Result<()> {
+        let Some(callback) = self.callback else {
             return Ok(());
         };
         let (bytes, length) = (output.bytes.as_ptr().cast(), output.bytes.len());
-        // SAFETY: the caller's promise.
+        // SAFETY: it was taken as one that may be called with this data while the call lasts; the bytes outlive this call of it.
         go_on("output", unsafe {
-            callback(user_data, number(output.channel), bytes, length)
+            callback(self.user_data, number(output.channel), bytes, length)
+        })
+    }
+}
+
+/// # Safety
+///
+/// The callback is NULL, or may be called with the data while the call lasts, and returns without unwinding.
+impl<'call> Argument<'call, (dstore_output_callback, *mut c_void)> for OnOutput<'call> {
+    unsafe fn take(
+        (callback, user_data): (dstore_output_callback, *mut c_void),
+        _: &str,
+        _call: &'call Call,
+    ) -> Result<Self> {
+        Ok(OnOutput {
+            callback,
+            user_data,
+            _call,
         })
     }
 }
 
 /// Who hears of progress; nobody, if the callback is NULL.
-///
-/// # Safety
-///
-/// As for [`output`].
-pub(super) unsafe fn progress(
+pub(super) struct OnProgress<'call> {
     callback: dstore_progress_callback,
     user_data: *mut c_void,
-) -> impl FnMut(Progress<'_>) -> Result<()> {
-    move |progress| {
-        let Some(callback) = callback else {
+    _call: &'call Call,
+}
+
+impl OnProgress<'_> {
+    pub(super) fn hear(&self, progress: Progress<'_>) -> Result<()> {
+        let Some(callback) = self.callback else {
             return Ok(());
         };
         let (status, item) = (c_string(progress.status), c_string(progress.item));
-        // SAFETY: the caller's promise.
+        // SAFETY: it was taken as one that may be called with this data while the call lasts; the texts outlive this call of it.
         let answer = unsafe {
             callback(
-                user_data,
+                self.user_data,
                 status.as_ptr(),
                 item.as_ptr(),
                 progress.current,
@@ -146,40 +162,97 @@ pub(super) unsafe fn progress(
     }
 }
 
+/// # Safety
+///
+/// As for [`OnOutput`].
+impl<'call> Argument<'call, (dstore_progress_callback, *mut c_void)> for OnProgress<'call> {
+    unsafe fn take(
+        (callback, user_data): (dstore_progress_callback, *mut c_void),
+        _: &str,
+        _call: &'call Call,
+    ) -> Result<Self> {
+        Ok(OnProgress {
+            callback,
+            user_data,
+            _call,
+        })
+    }
+}
+
+/// Who takes lines of the log.
+pub(super) struct OnLine<'call> {
+    callback: unsafe extern "C" fn(*mut c_void, i32, *const c_char, usize) -> i32,
+    user_data: *mut c_void,
+    _call: &'call Call,
+}
+
+impl OnLine<'_> {
+    pub(super) fn take(&self, level: i32, line: &CStr) -> Result<()> {
+        let length = line.to_bytes().len();
+        // SAFETY: it was taken as one that may be called with this data while the call lasts; the line outlives this call of it.
+        go_on("log", unsafe {
+            (self.callback)(self.user_data, level, line.as_ptr(), length)
+        })
+    }
+}
+
+/// # Safety
+///
+/// As for [`OnOutput`].
+impl<'call> Argument<'call, (dstore_log_callback, *mut c_void)> for OnLine<'call> {
+    unsafe fn take(
+        (callback, user_data): (dstore_log_callback, *mut c_void),
+        name: &str,
+        _call: &'call Call,
+    ) -> Result<Self> {
+        let callback = callback.ok_or_else(|| refused(name, "is NULL"))?;
+        Ok(OnLine {
+            callback,
+            user_data,
+            _call,
+        })
+    }
+}
+
 /// A stream that C reads for us.
-pub(super) struct Source {
+pub(super) struct Source<'call> {
     callback: unsafe extern "C" fn(*mut c_void, *mut c_char, usize, *mut usize) -> i32,
     user_data: *mut c_void,
     failed: Option<Error>,
+    _call: &'call Call,
 }
 
-impl Source {
-    /// # Safety
-    ///
-    /// The callback may be called with `user_data` for as long as this lives.
-    pub(super) unsafe fn new(
-        callback: dstore_read_callback,
-        user_data: *mut c_void,
-    ) -> Result<Self> {
-        let callback = callback.ok_or_else(|| refused("read", "is NULL"))?;
-        Ok(Source {
-            callback,
-            user_data,
-            failed: None,
-        })
-    }
-
-    /// What the call that read the stream came to: the callback's own failure goes before what that
-    /// led to.
-    pub(super) fn judge<T>(self, done: Result<T>) -> Result<T> {
+impl Source<'_> {
+    /// Has `call` read the stream. The callback's own failure goes before what that led to.
+    pub(super) fn during<T>(mut self, call: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let done = call(&mut self);
         self.failed.map_or(done, Err)
     }
 }
 
-impl Read for Source {
+/// # Safety
+///
+/// As for [`OnOutput`].
+impl<'call> Argument<'call, (dstore_read_callback, *mut c_void)> for Source<'call> {
+    unsafe fn take(
+        (callback, user_data): (dstore_read_callback, *mut c_void),
+        name: &str,
+        _call: &'call Call,
+    ) -> Result<Self> {
+        let callback = callback.ok_or_else(|| refused(name, "is NULL"))?;
+        Ok(Source {
+            callback,
+            user_data,
+            failed: None,
+            _call,
+        })
+    }
+}
+
+impl Read for Source<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut length = 0;
-        // SAFETY: what `new` was promised; the buffer is as long as it says.
+        // SAFETY: it was taken as one that may be called with this data while the call lasts; the buffer is as long as it says.
         let answer = unsafe {
             (self.callback)(
                 self.user_data,
@@ -205,40 +278,46 @@ impl Read for Source {
 }
 
 /// A stream that C writes for us.
-pub(super) struct Sink {
+pub(super) struct Sink<'call> {
     callback: unsafe extern "C" fn(*mut c_void, *const c_char, usize) -> i32,
     user_data: *mut c_void,
     failed: Option<Error>,
+    _call: &'call Call,
 }
 
-impl Sink {
-    /// # Safety
-    ///
-    /// As for [`Source::new`].
-    pub(super) unsafe fn new(
-        callback: dstore_write_callback,
-        user_data: *mut c_void,
-    ) -> Result<Self> {
-        let callback = callback.ok_or_else(|| refused("write", "is NULL"))?;
-        Ok(Sink {
-            callback,
-            user_data,
-            failed: None,
-        })
-    }
-
-    /// See [`Source::judge`].
-    pub(super) fn judge<T>(self, done: Result<T>) -> Result<T> {
+impl Sink<'_> {
+    /// Has `call` write the stream; as [`Source::during`].
+    pub(super) fn during<T>(mut self, call: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let done = call(&mut self);
         self.failed.map_or(done, Err)
     }
 }
 
-impl Write for Sink {
+/// # Safety
+///
+/// As for [`OnOutput`].
+impl<'call> Argument<'call, (dstore_write_callback, *mut c_void)> for Sink<'call> {
+    unsafe fn take(
+        (callback, user_data): (dstore_write_callback, *mut c_void),
+        name: &str,
+        _call: &'call Call,
+    ) -> Result<Self> {
+        let callback = callback.ok_or_else(|| refused(name, "is NULL"))?;
+        Ok(Sink {
+            callback,
+            user_data,
+            failed: None,
+            _call,
+        })
+    }
+}
+
+impl Write for Sink<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if bytes.is_empty() {
             return Ok(0);
         }
-        // SAFETY: what `new` was promised.
+        // SAFETY: it was taken as one that may be called with this data while the call lasts; the bytes are there.
         match unsafe { (self.callback)(self.user_data, bytes.as_ptr().cast(), bytes.len()) } {
             0 => Ok(bytes.len()),
             other => {

@@ -1,13 +1,20 @@
 //! `dstore_cancel`: ends calls from another thread.
 
 use crate::cancel::Cancel;
-use crate::capi::boundary::{free, getter, infallible};
-use crate::capi::handle::give;
+use std::sync::Arc;
+
+use crate::capi::arguments::{GivenBack, timeout};
+use crate::capi::boundary::{Argument, Call, infallible};
+use crate::capi::handle::{Handle, give};
+use crate::error::Result;
+use crate::wait::Limits;
 
 /// A switch that ends the calls and steps it was given to, from any thread. Once on, it stays on.
 /// All its calls may be made from any thread at any time, short of a free.
 #[derive(Debug)]
 pub struct dstore_cancel(pub(super) Cancel);
+
+impl Handle for dstore_cancel {}
 
 /// A new switch, which is off. Free it with dstore_cancel_free(). NULL only where the library
 /// itself is at fault.
@@ -16,7 +23,7 @@ pub struct dstore_cancel(pub(super) Cancel);
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn dstore_cancel_new() -> *mut dstore_cancel {
-    infallible(std::ptr::null_mut(), || give(dstore_cancel(Cancel::new())))
+    infallible!(std::ptr::null_mut(), || give(dstore_cancel(Cancel::new())))
 }
 
 /// Turns the switch on: calls that wait wake at once, clean up, and return DSTORE_CANCELLED.
@@ -24,8 +31,7 @@ pub extern "C" fn dstore_cancel_new() -> *mut dstore_cancel {
 /// Does not block. May be NULL: cancel.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_cancel_trigger(cancel: *const dstore_cancel) {
-    // SAFETY: what the header says of the pointers.
-    unsafe { getter(cancel, (), |cancel| cancel.0.cancel()) }
+    infallible!((), |cancel: &dstore_cancel| cancel.0.cancel())
 }
 
 /// Whether the switch is on.
@@ -33,8 +39,7 @@ pub unsafe extern "C" fn dstore_cancel_trigger(cancel: *const dstore_cancel) {
 /// Does not block. May be NULL: cancel.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_cancel_is_triggered(cancel: *const dstore_cancel) -> bool {
-    // SAFETY: what the header says of the pointers.
-    unsafe { getter(cancel, false, |cancel| cancel.0.is_cancelled()) }
+    infallible!(false, |cancel: &dstore_cancel| cancel.0.is_cancelled())
 }
 
 /// Frees a switch. NULL is fine. What it was given to goes on, and can no longer be cancelled by
@@ -43,6 +48,29 @@ pub unsafe extern "C" fn dstore_cancel_is_triggered(cancel: *const dstore_cancel
 /// Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_cancel_free(cancel: *mut dstore_cancel) {
-    // SAFETY: what the header says of the pointers.
-    unsafe { free(cancel) }
+    infallible!((), |cancel: GivenBack<dstore_cancel>| drop(cancel))
+}
+
+/// What may end a call: a timeout in milliseconds, where 0 is none, and a switch, which may be NULL.
+///
+/// # Safety
+///
+/// The switch is as any object.
+impl<'call> Argument<'call, (u64, *const dstore_cancel)> for Limits {
+    unsafe fn take(
+        (timeout_ms, cancel): (u64, *const dstore_cancel),
+        _: &str,
+        call: &'call Call,
+    ) -> Result<Self> {
+        let mut limits = Limits::none();
+        if let Some(time) = timeout(timeout_ms) {
+            limits = limits.timeout(time);
+        }
+        // SAFETY: the same is asked for.
+        let cancel: Option<Arc<dstore_cancel>> = unsafe { Argument::take(cancel, "cancel", call) }?;
+        if let Some(cancel) = cancel {
+            limits = limits.cancel(&cancel.0);
+        }
+        Ok(limits)
+    }
 }

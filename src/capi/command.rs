@@ -1,14 +1,16 @@
 //! `dstore_command`: what to run in a step, and in what surroundings.
 
 use std::ffi::c_char;
+use std::path::Path;
+use std::sync::Arc;
 
-use crate::capi::arguments::{self, Out, bytes, object, refused, text, texts, timeout};
-use crate::capi::boundary::free;
+use crate::capi::arguments::{GivenBack, Owned, refused, timeout};
+use crate::capi::boundary::infallible;
 use crate::capi::error::dstore_error;
 use crate::capi::fallible::fallible;
-use crate::capi::handle::give;
+use crate::capi::handle::Handle;
 use crate::capi::lease::dstore_lease;
-use crate::capi::settings::{Settable, Settings, set};
+use crate::capi::settings::{Settable, Settings, setter};
 use crate::capi::status::dstore_status;
 use crate::store::step::command::Command;
 
@@ -18,6 +20,8 @@ use crate::store::step::command::Command;
 /// status need not be looked at.
 #[derive(Debug)]
 pub struct dstore_command(Settings<Command>);
+
+impl Handle for dstore_command {}
 
 impl Settable for dstore_command {
     type Value = Command;
@@ -40,18 +44,16 @@ pub unsafe extern "C" fn dstore_command_new(
     command: *mut *mut dstore_command,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let command = Out::owned(command, "command")?;
-            let words = texts(argv, argc, "argv")?;
-            command.set(give(dstore_command(Settings::new(
+    fallible!(
+        error,
+        |words @ (argv, argc): Vec<&str>, command: Owned<dstore_command>| {
+            command.set(dstore_command(Settings::new(
                 "command",
                 Command::new(words),
-            ))));
+            )));
             Ok(())
-        })
-    }
+        }
+    )
 }
 
 /// Adds an argument.
@@ -63,13 +65,10 @@ pub unsafe extern "C" fn dstore_command_arg(
     word: *const c_char,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        set(command, error, |command| {
-            command.arg(text(word, "word")?);
-            Ok(())
-        })
-    }
+    setter!(error, command, |command, word: &str| {
+        command.arg(word);
+        Ok(())
+    })
 }
 
 /// Puts `argc` words before the arguments, in place of the image's own entrypoint.
@@ -82,13 +81,14 @@ pub unsafe extern "C" fn dstore_command_entrypoint(
     argc: usize,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        set(command, error, |command| {
-            command.entrypoint(texts(argv, argc, "argv")?);
+    setter!(
+        error,
+        command,
+        |command, words @ (argv, argc): Vec<&str>| {
+            command.entrypoint(words);
             Ok(())
-        })
-    }
+        }
+    )
 }
 
 /// Puts the image's own entrypoint before the arguments, as `docker run` would.
@@ -99,13 +99,10 @@ pub unsafe extern "C" fn dstore_command_image_entrypoint(
     command: *mut dstore_command,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        set(command, error, |command| {
-            command.image_entrypoint();
-            Ok(())
-        })
-    }
+    setter!(error, command, |command| {
+        command.image_entrypoint();
+        Ok(())
+    })
 }
 
 /// The working directory, made where it is missing. By default the image's.
@@ -117,13 +114,10 @@ pub unsafe extern "C" fn dstore_command_cwd(
     path: *const c_char,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        set(command, error, |command| {
-            command.cwd(text(path, "path")?);
-            Ok(())
-        })
-    }
+    setter!(error, command, |command, path: &str| {
+        command.cwd(path);
+        Ok(())
+    })
 }
 
 /// Sets an environment variable over the image's own.
@@ -136,13 +130,10 @@ pub unsafe extern "C" fn dstore_command_env(
     value: *const c_char,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        set(command, error, |command| {
-            command.env(text(name, "name")?, text(value, "value")?);
-            Ok(())
-        })
-    }
+    setter!(error, command, |command, name: &str, value: &str| {
+        command.env(name, value);
+        Ok(())
+    })
 }
 
 /// The user: a name or a number, or either with ":" and a group. By default the image's.
@@ -154,13 +145,10 @@ pub unsafe extern "C" fn dstore_command_user(
     user: *const c_char,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        set(command, error, |command| {
-            command.user(text(user, "user")?);
-            Ok(())
-        })
-    }
+    setter!(error, command, |command, user: &str| {
+        command.user(user);
+        Ok(())
+    })
 }
 
 /// The host name that the command sees.
@@ -172,13 +160,10 @@ pub unsafe extern "C" fn dstore_command_hostname(
     name: *const c_char,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        set(command, error, |command| {
-            command.hostname(text(name, "name")?);
-            Ok(())
-        })
-    }
+    setter!(error, command, |command, name: &str| {
+        command.hostname(name);
+        Ok(())
+    })
 }
 
 /// The network, by the engine's name for it: "host", "bridge", ... By default "none": the safe
@@ -191,13 +176,10 @@ pub unsafe extern "C" fn dstore_command_network(
     name: *const c_char,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        set(command, error, |command| {
-            command.network(text(name, "name")?);
-            Ok(())
-        })
-    }
+    setter!(error, command, |command, name: &str| {
+        command.network(name);
+        Ok(())
+    })
 }
 
 /// How many processors' time it may use, in billionths: 1.5 processors are 1500000000.
@@ -209,13 +191,10 @@ pub unsafe extern "C" fn dstore_command_nano_cpus(
     nano_cpus: i64,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        set(command, error, |command| {
-            command.nano_cpus(nano_cpus);
-            Ok(())
-        })
-    }
+    setter!(error, command, |command| {
+        command.nano_cpus(nano_cpus);
+        Ok(())
+    })
 }
 
 /// How many bytes of memory it may use, swap included. Beyond that the kernel kills it:
@@ -228,13 +207,10 @@ pub unsafe extern "C" fn dstore_command_memory(
     bytes: i64,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        set(command, error, |command| {
-            command.memory(bytes);
-            Ok(())
-        })
-    }
+    setter!(error, command, |command| {
+        command.memory(bytes);
+        Ok(())
+    })
 }
 
 /// Mounts a leased cache at `target`, an absolute path. Release the lease after the step is
@@ -248,14 +224,12 @@ pub unsafe extern "C" fn dstore_command_lease(
     target: *const c_char,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        set(command, error, |command| {
-            let lease = object(lease, "lease")?;
-            command.volume(lease.volume_of_open()?, text(target, "target")?, false);
-            Ok(())
-        })
-    }
+    setter!(error, command, |command,
+                             lease: Arc<dstore_lease>,
+                             target: &str| {
+        command.volume(lease.volume_of_open()?, target, false);
+        Ok(())
+    })
 }
 
 /// Mounts the engine's volume `name` at `target`, an absolute path. Nothing of the image is copied
@@ -270,13 +244,10 @@ pub unsafe extern "C" fn dstore_command_volume(
     read_only: bool,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        set(command, error, |command| {
-            command.volume(text(name, "name")?, text(target, "target")?, read_only);
-            Ok(())
-        })
-    }
+    setter!(error, command, |command, name: &str, target: &str| {
+        command.volume(name, target, read_only);
+        Ok(())
+    })
 }
 
 /// Mounts `source`, an absolute path on the engine's machine, at `target`, an absolute path.
@@ -290,13 +261,10 @@ pub unsafe extern "C" fn dstore_command_bind(
     read_only: bool,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        set(command, error, |command| {
-            command.bind(text(source, "source")?, text(target, "target")?, read_only);
-            Ok(())
-        })
-    }
+    setter!(error, command, |command, source: &str, target: &str| {
+        command.bind(source, target, read_only);
+        Ok(())
+    })
 }
 
 /// Gives the command a read-only file at `target`, an absolute path, with `length` bytes of
@@ -315,18 +283,14 @@ pub unsafe extern "C" fn dstore_command_secret(
     mode: u32,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        set(command, error, |command| {
-            command.secret(
-                text(target, "target")?,
-                bytes(content, length, "content")?,
-                (uid, gid),
-                mode,
-            );
+    setter!(
+        error,
+        command,
+        |command, target: &str, content @ (content, length): &[u8]| {
+            command.secret(target, content, (uid, gid), mode);
             Ok(())
-        })
-    }
+        }
+    )
 }
 
 /// What the command reads on its standard input: `length` bytes, which are copied. By default
@@ -340,13 +304,14 @@ pub unsafe extern "C" fn dstore_command_stdin(
     length: usize,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        set(command, error, |command| {
-            command.stdin(bytes(content, length, "content")?);
+    setter!(
+        error,
+        command,
+        |command, content @ (content, length): &[u8]| {
+            command.stdin(content);
             Ok(())
-        })
-    }
+        }
+    )
 }
 
 /// A file of this machine (any bytes) that the command reads on its standard input, opened when the
@@ -359,13 +324,10 @@ pub unsafe extern "C" fn dstore_command_stdin_file(
     path: *const c_char,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        set(command, error, |command| {
-            command.stdin_file(arguments::path(path, "path")?);
-            Ok(())
-        })
-    }
+    setter!(error, command, |command, path: &Path| {
+        command.stdin_file(path);
+        Ok(())
+    })
 }
 
 /// Ends the command after so many milliseconds, more than 0: DSTORE_TIMED_OUT.
@@ -377,13 +339,10 @@ pub unsafe extern "C" fn dstore_command_timeout(
     timeout_ms: u64,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        set(command, error, |command| {
-            command.timeout(timeout(timeout_ms).ok_or_else(|| refused("timeout_ms", "is 0"))?);
-            Ok(())
-        })
-    }
+    setter!(error, command, |command| {
+        command.timeout(timeout(timeout_ms).ok_or_else(|| refused("timeout_ms", "is 0"))?);
+        Ok(())
+    })
 }
 
 /// Whether an exit status other than zero is an answer, not an error. By default it is an error,
@@ -396,13 +355,10 @@ pub unsafe extern "C" fn dstore_command_allow_failure(
     allow: bool,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        set(command, error, |command| {
-            command.allow_failure(allow);
-            Ok(())
-        })
-    }
+    setter!(error, command, |command| {
+        command.allow_failure(allow);
+        Ok(())
+    })
 }
 
 /// Frees a command. NULL is fine. A run that is under way goes on.
@@ -410,6 +366,5 @@ pub unsafe extern "C" fn dstore_command_allow_failure(
 /// Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_command_free(command: *mut dstore_command) {
-    // SAFETY: what the header says of the pointers.
-    unsafe { free(command) }
+    infallible!((), |command: GivenBack<dstore_command>| drop(command))
 }

@@ -5,8 +5,9 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::capi::arguments::{self, Out, object, text};
+use crate::capi::arguments::Unasked;
 use crate::capi::callback::{Sink, Source, dstore_read_callback, dstore_write_callback};
 use crate::capi::error::dstore_error;
 use crate::capi::fallible::fallible;
@@ -28,16 +29,12 @@ pub unsafe extern "C" fn dstore_step_copy_in(
     user_data: *mut c_void,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let step = object(step, "step")?;
-            let path = text(path, "path")?;
-            let mut source = Source::new(read, user_data)?;
-            let copied = step.enter()?.copy_in(path, &mut source);
-            source.judge(copied)
-        })
-    }
+    fallible!(
+        error,
+        |step: Arc<dstore_step>, path: &str, read @ (read, user_data): Source| {
+            read.during(|read| step.enter()?.copy_in(path, read))
+        }
+    )
 }
 
 /// dstore_step_copy_in() from the file `tar` of this machine (any bytes).
@@ -51,15 +48,10 @@ pub unsafe extern "C" fn dstore_step_copy_in_file(
     tar: *const c_char,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let step = object(step, "step")?;
-            let path = text(path, "path")?;
-            let (mut tar, _) = open_tar(arguments::path(tar, "tar")?)?;
-            step.enter()?.copy_in(path, &mut tar)
-        })
-    }
+    fallible!(error, |step: Arc<dstore_step>, path: &str, tar: &Path| {
+        let (mut tar, _) = open_tar(tar)?;
+        step.enter()?.copy_in(path, &mut tar)
+    })
 }
 
 /// Writes the file or directory at `path`, an absolute path in the step, as a tar stream, whose
@@ -77,18 +69,13 @@ pub unsafe extern "C" fn dstore_step_copy_out(
     bytes: *mut u64,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let bytes = Out::optional(bytes);
-            let step = object(step, "step")?;
-            let path = text(path, "path")?;
-            let mut sink = Sink::new(write, user_data)?;
-            let copied = step.enter()?.copy_out(path, &mut sink);
-            bytes.set(sink.judge(copied)?);
-            Ok(())
-        })
-    }
+    fallible!(error, |step: Arc<dstore_step>,
+                      path: &str,
+                      write @ (write, user_data): Sink,
+                      bytes: Unasked<u64>| {
+        bytes.set(write.during(|write| step.enter()?.copy_out(path, write))?);
+        Ok(())
+    })
 }
 
 /// dstore_step_copy_out() to the file `tar` of this machine (any bytes), which must not be a pipe. It
@@ -104,18 +91,13 @@ pub unsafe extern "C" fn dstore_step_copy_out_file(
     bytes: *mut u64,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let bytes = Out::optional(bytes);
-            let step = object(step, "step")?;
-            let path = text(path, "path")?;
-            bytes.set(into_file(arguments::path(tar, "tar")?, |tar| {
-                step.enter()?.copy_out(path, tar)
-            })?);
-            Ok(())
-        })
-    }
+    fallible!(error, |step: Arc<dstore_step>,
+                      path: &str,
+                      tar: &Path,
+                      bytes: Unasked<u64>| {
+        bytes.set(into_file(tar, |tar| step.enter()?.copy_out(path, tar))?);
+        Ok(())
+    })
 }
 
 /// Has `write` write a file. What was there stays until there is something to write, and half a

@@ -3,7 +3,9 @@
 use std::ffi::{CString, c_char};
 use std::ptr;
 
-use crate::capi::boundary::{free, getter};
+use crate::capi::arguments::GivenBack;
+use crate::capi::boundary::infallible;
+use crate::capi::handle::Handle;
 use crate::capi::status::dstore_status;
 use crate::capi::text::c_string;
 use crate::error::Error;
@@ -18,6 +20,8 @@ pub struct dstore_error {
     os_errno: i32,
     exit_code: i64,
 }
+
+impl Handle for dstore_error {}
 
 impl dstore_error {
     pub(super) fn new(error: &Error) -> Self {
@@ -36,8 +40,8 @@ impl dstore_error {
 /// Does not block. May be NULL: error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_error_status(error: *const dstore_error) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe { getter(error, dstore_status::DSTORE_OK, |error| error.status) }
+    infallible!(dstore_status::DSTORE_OK, |error: &dstore_error| error
+        .status)
 }
 
 /// One line for a person: what was being done, to what, and what the engine or the system answered.
@@ -46,8 +50,7 @@ pub unsafe extern "C" fn dstore_error_status(error: *const dstore_error) -> dsto
 /// Does not block. May be NULL: error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_error_message(error: *const dstore_error) -> *const c_char {
-    // SAFETY: what the header says of the pointers.
-    unsafe { getter(error, ptr::null(), |error| error.message.as_ptr()) }
+    infallible!(ptr::null(), |error: &dstore_error| error.message.as_ptr())
 }
 
 /// The HTTP status that the engine answered with; 0 where it did not.
@@ -55,8 +58,7 @@ pub unsafe extern "C" fn dstore_error_message(error: *const dstore_error) -> *co
 /// Does not block. May be NULL: error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_error_http_status(error: *const dstore_error) -> i32 {
-    // SAFETY: what the header says of the pointers.
-    unsafe { getter(error, 0, |error| error.http_status) }
+    infallible!(0, |error: &dstore_error| error.http_status)
 }
 
 /// The operating system's error number, an `errno`; 0 where there was none.
@@ -64,8 +66,7 @@ pub unsafe extern "C" fn dstore_error_http_status(error: *const dstore_error) ->
 /// Does not block. May be NULL: error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_error_os_errno(error: *const dstore_error) -> i32 {
-    // SAFETY: what the header says of the pointers.
-    unsafe { getter(error, 0, |error| error.os_errno) }
+    infallible!(0, |error: &dstore_error| error.os_errno)
 }
 
 /// The exit status of the command, for DSTORE_COMMAND_FAILED and DSTORE_OUT_OF_MEMORY; else -1.
@@ -73,8 +74,7 @@ pub unsafe extern "C" fn dstore_error_os_errno(error: *const dstore_error) -> i3
 /// Does not block. May be NULL: error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_error_exit_code(error: *const dstore_error) -> i64 {
-    // SAFETY: what the header says of the pointers.
-    unsafe { getter(error, -1, |error| error.exit_code) }
+    infallible!(-1, |error: &dstore_error| error.exit_code)
 }
 
 /// Frees an error. NULL is fine.
@@ -82,6 +82,5 @@ pub unsafe extern "C" fn dstore_error_exit_code(error: *const dstore_error) -> i
 /// Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_error_free(error: *mut dstore_error) {
-    // SAFETY: what the header says of the pointers.
-    unsafe { free(error) }
+    infallible!((), |error: GivenBack<dstore_error>| drop(error))
 }

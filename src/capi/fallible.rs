@@ -15,19 +15,40 @@ use crate::error::Result;
 /// # Safety
 ///
 /// `error` is NULL or may be written to.
-pub(super) unsafe fn fallible(
+pub(super) unsafe fn answer(
     error: *mut *mut dstore_error,
     body: impl FnOnce() -> Result<()>,
 ) -> dstore_status {
-    let done = caught(body).unwrap_or_else(Err);
+    let done = caught(body);
     let (status, object) = match done {
         Ok(()) => (dstore_status::DSTORE_OK, None),
         Err(e) => (e.kind().into(), Some(e)),
     };
     if !error.is_null() {
         let object = object.map_or(ptr::null_mut(), |e| handle::give(dstore_error::new(&e)));
-        // SAFETY: the caller's promise.
+        // SAFETY: it is not NULL, so it may be written to. What was there before is C's, and is not dropped.
         unsafe { error.write(object) };
     }
     status
 }
+
+/// The body of a call that can fail: answers a status, and writes `*error` in any case.
+macro_rules! fallible {
+    ($error:ident, || $body:expr) => {
+        $crate::capi::fallible::fallible!(@ $error, $body)
+    };
+    ($error:ident, |$($name:ident $(@ $parts:tt)? : $type:ty),*| $body:expr) => {
+        $crate::capi::fallible::fallible!(@ $error, $body $(, $name $(@ $parts)? : $type)*)
+    };
+    (@ $error:ident, $body:expr $(, $name:ident $(@ $parts:tt)? : $type:ty)*) => {{
+        let body = || -> $crate::error::Result<()> {
+            let _call = $crate::capi::boundary::Call::new();
+            $crate::capi::boundary::taken!(_call $(, $name $(@ $parts)? : $type)*);
+            $body
+        };
+        // SAFETY: `$error` is NULL or the place for an error that the header asks for.
+        unsafe { $crate::capi::fallible::answer($error, body) }
+    }};
+}
+
+pub(super) use fallible;

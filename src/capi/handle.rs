@@ -9,19 +9,22 @@ use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::error::{Error, ErrorKind, Result};
 
+/// An object that C has a pointer to. Only [`give`] makes such pointers.
+pub(super) trait Handle {}
+
 /// Gives `object` to C. [`take_back`] takes it back.
-pub(super) fn give<T>(object: T) -> *mut T {
+pub(super) fn give<T: Handle>(object: T) -> *mut T {
     Arc::into_raw(Arc::new(object)).cast_mut()
 }
 
-/// Ends C's hold on an object.
+/// Ends C's hold on an object, which lives on for as long as what is returned.
 ///
 /// # Safety
 ///
 /// `object` came from [`give`], and C gives it up with this.
-pub(super) unsafe fn take_back<T>(object: *const T) {
+pub(super) unsafe fn take_back<T: Handle>(object: *const T) -> Arc<T> {
     // SAFETY: `give` left one count with C.
-    drop(unsafe { Arc::from_raw(object) });
+    unsafe { Arc::from_raw(object) }
 }
 
 /// Holds an object for the length of a call.
@@ -29,7 +32,7 @@ pub(super) unsafe fn take_back<T>(object: *const T) {
 /// # Safety
 ///
 /// `object` came from [`give`], and C has not given it up.
-pub(super) unsafe fn hold<T>(object: *const T) -> Arc<T> {
+pub(super) unsafe fn hold<T: Handle>(object: *const T) -> Arc<T> {
     // SAFETY: C's count keeps the object alive until ours is taken.
     unsafe {
         Arc::increment_strong_count(object);

@@ -2,13 +2,14 @@
 
 use std::ffi::{CString, c_char};
 use std::ptr;
+use std::sync::Arc;
 
-use crate::capi::arguments::{Out, c_bytes, limits, named, object};
-use crate::capi::boundary::{free, getter};
+use crate::capi::arguments::{GivenBack, Owned, Unasked, named};
+use crate::capi::boundary::infallible;
 use crate::capi::cancel::dstore_cancel;
 use crate::capi::error::dstore_error;
 use crate::capi::fallible::fallible;
-use crate::capi::handle::{Exclusive, give};
+use crate::capi::handle::{Exclusive, Handle};
 use crate::capi::status::dstore_status;
 use crate::capi::store::dstore_store;
 use crate::capi::text::c_string;
@@ -24,6 +25,8 @@ pub struct dstore_lease {
     volume: CString,
     generation: u64,
 }
+
+impl Handle for dstore_lease {}
 
 #[derive(Debug)]
 struct State {
@@ -98,6 +101,13 @@ impl dstore_lease {
         }
     }
 
+    fn release(&self, limits: &Limits, released: Unasked<dstore_released>) -> Result<()> {
+        let mut state = self.state.enter()?;
+        released.set(state.lease.release_within(limits)?.into());
+        state.ended = true;
+        Ok(())
+    }
+
     /// The volume to mount. Of a lease that has ended there is none: the engine would make an empty
     /// one of that name.
     pub(super) fn volume_of_open(&self) -> Result<String> {
@@ -131,23 +141,18 @@ pub unsafe extern "C" fn dstore_store_cache(
     lease: *mut *mut dstore_lease,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let lease = Out::owned(lease, "lease")?;
-            let store = object(store, "store")?;
-            let name = c_bytes(name, "name")?;
-            let mut request = CacheRequest::new();
-            request
-                .owner(uid, gid)
-                .mode(named(mode, MODES, "mode")?)
-                .limits(limits(timeout_ms, cancel));
-            lease.set(give(dstore_lease::new(
-                store.enter()?.cache(name, &request)?,
-            )));
-            Ok(())
-        })
-    }
+    fallible!(error, |store: Arc<dstore_store>,
+                      name: &[u8],
+                      limits @ (timeout_ms, cancel): Limits,
+                      lease: Owned<dstore_lease>| {
+        let mut request = CacheRequest::new();
+        request
+            .owner(uid, gid)
+            .mode(named(mode, MODES, "mode")?)
+            .limits(limits);
+        lease.set(dstore_lease::new(store.enter()?.cache(name, &request)?));
+        Ok(())
+    })
 }
 
 /// The name of the engine's volume, which dstore_command_lease() mounts. Borrowed from `lease`;
@@ -156,8 +161,7 @@ pub unsafe extern "C" fn dstore_store_cache(
 /// Does not block. May be NULL: lease.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_lease_volume(lease: *const dstore_lease) -> *const c_char {
-    // SAFETY: what the header says of the pointers.
-    unsafe { getter(lease, ptr::null(), |lease| lease.volume.as_ptr()) }
+    infallible!(ptr::null(), |lease: &dstore_lease| lease.volume.as_ptr())
 }
 
 /// The generation that it was cloned from; 0 is a cache that nobody has released yet.
@@ -165,8 +169,7 @@ pub unsafe extern "C" fn dstore_lease_volume(lease: *const dstore_lease) -> *con
 /// Does not block. May be NULL: lease.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_lease_generation(lease: *const dstore_lease) -> u64 {
-    // SAFETY: what the header says of the pointers.
-    unsafe { getter(lease, 0, |lease| lease.generation) }
+    infallible!(0, |lease: &dstore_lease| lease.generation)
 }
 
 /// Gives the lease back: if the cache is still at the generation that was cloned, and anything was
@@ -182,8 +185,12 @@ pub unsafe extern "C" fn dstore_lease_release(
     released: *mut dstore_released,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe { fallible(error, || release(lease, &Limits::none(), released)) }
+    fallible!(
+        error,
+        |lease: Arc<dstore_lease>, released: Unasked<dstore_released>| {
+            lease.release(&Limits::none(), released)
+        }
+    )
 }
 
 /// dstore_lease_release() for as long as `timeout_ms` (0 is none) and `cancel` allow. A lease that
@@ -199,28 +206,12 @@ pub unsafe extern "C" fn dstore_lease_release_within(
     released: *mut dstore_released,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            release(lease, &limits(timeout_ms, cancel), released)
-        })
-    }
-}
-
-/// # Safety
-///
-/// `lease` and `released` are as for any call.
-unsafe fn release(
-    lease: *const dstore_lease,
-    limits: &Limits,
-    released: *mut dstore_released,
-) -> Result<()> {
-    // SAFETY: the caller's promise.
-    let (released, lease) = unsafe { (Out::optional(released), object(lease, "lease")?) };
-    let mut state = lease.state.enter()?;
-    released.set(state.lease.release_within(limits)?.into());
-    state.ended = true;
-    Ok(())
+    fallible!(
+        error,
+        |lease: Arc<dstore_lease>,
+         limits @ (timeout_ms, cancel): Limits,
+         released: Unasked<dstore_released>| lease.release(&limits, released)
+    )
 }
 
 /// Gives the lease back without keeping anything of it. The handle is still to be freed.
@@ -231,16 +222,12 @@ pub unsafe extern "C" fn dstore_lease_discard(
     lease: *mut dstore_lease,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let lease = object(lease, "lease")?;
-            let mut state = lease.state.enter()?;
-            state.lease.discard()?;
-            state.ended = true;
-            Ok(())
-        })
-    }
+    fallible!(error, |lease: Arc<dstore_lease>| {
+        let mut state = lease.state.enter()?;
+        state.lease.discard()?;
+        state.ended = true;
+        Ok(())
+    })
 }
 
 /// Frees a lease. NULL is fine. One that is neither released nor discarded is discarded in the
@@ -249,6 +236,5 @@ pub unsafe extern "C" fn dstore_lease_discard(
 /// Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_lease_free(lease: *mut dstore_lease) {
-    // SAFETY: what the header says of the pointers.
-    unsafe { free(lease) }
+    infallible!((), |lease: GivenBack<dstore_lease>| drop(lease))
 }

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use log::{LevelFilter, Log, Metadata, Record};
 use parking_lot::{Condvar, Mutex};
 
-use crate::capi::arguments::{named, refused};
-use crate::capi::callback::{dstore_log_callback, stopped};
+use crate::capi::arguments::named;
+use crate::capi::callback::{OnLine, dstore_log_callback};
 use crate::capi::error::dstore_error;
 use crate::capi::fallible::fallible;
 use crate::capi::status::dstore_status;
@@ -152,8 +152,7 @@ pub unsafe extern "C" fn dstore_log_collect(
     level: i32,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe { fallible(error, || COLLECTOR.collect(named(level, LEVELS, "level")?)) }
+    fallible!(error, || COLLECTOR.collect(named(level, LEVELS, "level")?))
 }
 
 /// Gives `callback` the lines that were collected and not fetched yet, oldest first, on this
@@ -169,29 +168,17 @@ pub unsafe extern "C" fn dstore_log_fetch(
     user_data: *mut c_void,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let callback = callback.ok_or_else(|| refused("callback", "is NULL"))?;
-            let now = Instant::now();
-            // Nobody waits for a year, and no clock ends sooner.
-            let limit =
-                Duration::from_millis(timeout_ms).min(Duration::from_secs(365 * 24 * 60 * 60));
-            let mut deadline = now + limit;
-            while let Some(line) = COLLECTOR.pop(deadline) {
-                match callback(
-                    user_data,
-                    line.level,
-                    line.text.as_ptr(),
-                    line.text.as_bytes().len(),
-                ) {
-                    0 => deadline = now,
-                    answer => return Err(stopped("log", answer)),
-                }
-            }
-            Ok(())
-        })
-    }
+    fallible!(error, |callback @ (callback, user_data): OnLine| {
+        let now = Instant::now();
+        // Nobody waits for a year, and no clock ends sooner.
+        let limit = Duration::from_millis(timeout_ms).min(Duration::from_secs(365 * 24 * 60 * 60));
+        let mut deadline = now + limit;
+        while let Some(line) = COLLECTOR.pop(deadline) {
+            callback.take(line.level, &line.text)?;
+            deadline = now;
+        }
+        Ok(())
+    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The C ABI: `include/docker_store.h` is generated from here, and its documentation is what the comments here say.
 //!
-//! A type or function has the same name on both sides. Each file holds one C type and its calls; under them lie
-//! [`boundary`] (nothing unwinds into C, a failure becomes a status), [`arguments`] (nothing that C hands in is trusted) and
-//! [`handle`] (what a C pointer to one of our objects is). To add a call: write it beside its like, then `make header`,
+//! A type or function has the same name on both sides. Each file holds one C type and its calls, all in safe code; under them lie
+//! [`boundary`] (the macros that they are written in: nothing unwinds into C, a failure becomes a status), [`arguments`] (nothing
+//! that C hands in is trusted) and [`handle`] (what a C pointer to one of our objects is). To add a call: write it beside its like, then `make header`,
 //! and `UPDATE_ABI=1 cargo test --test symbols` to list it; for a new number, the same with `--test capi_c`.
 
 // With the transports, the one place that has to be. Every block says why it may.

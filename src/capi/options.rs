@@ -3,11 +3,11 @@
 use std::ffi::c_char;
 use std::ptr;
 
-use crate::capi::arguments::{named, refused, text, timeout};
-use crate::capi::boundary::{free, infallible};
+use crate::capi::arguments::{GivenBack, named, refused, timeout};
+use crate::capi::boundary::infallible;
 use crate::capi::error::dstore_error;
-use crate::capi::handle::give;
-use crate::capi::settings::{Settable, Settings, set};
+use crate::capi::handle::{Handle, give};
+use crate::capi::settings::{Settable, Settings, setter};
 use crate::capi::status::dstore_status;
 use crate::store::{Options, Strategy};
 
@@ -17,6 +17,8 @@ use crate::store::{Options, Strategy};
 /// at.
 #[derive(Debug)]
 pub struct dstore_options(Settings<Options>);
+
+impl Handle for dstore_options {}
 
 impl Settable for dstore_options {
     type Value = Options;
@@ -65,7 +67,7 @@ impl From<Strategy> for dstore_strategy {
 #[must_use]
 #[unsafe(no_mangle)]
 pub extern "C" fn dstore_options_new() -> *mut dstore_options {
-    infallible(ptr::null_mut(), || {
+    infallible!(ptr::null_mut(), || {
         give(dstore_options(Settings::new("options", Options::new())))
     })
 }
@@ -80,13 +82,10 @@ pub unsafe extern "C" fn dstore_options_engine(
     address: *const c_char,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        set(options, error, |options| {
-            options.engine(text(address, "address")?);
-            Ok(())
-        })
-    }
+    setter!(error, options, |options, address: &str| {
+        options.engine(address);
+        Ok(())
+    })
 }
 
 /// The word in front of every name on the engine, of a-z and 0-9; "obuilder" by default, so that
@@ -99,13 +98,10 @@ pub unsafe extern "C" fn dstore_options_name(
     word: *const c_char,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        set(options, error, |options| {
-            options.name(text(word, "word")?);
-            Ok(())
-        })
-    }
+    setter!(error, options, |options, word: &str| {
+        options.name(word);
+        Ok(())
+    })
 }
 
 /// How caches are cloned: a dstore_strategy, DSTORE_STRATEGY_AUTOMATIC by default.
@@ -117,13 +113,10 @@ pub unsafe extern "C" fn dstore_options_strategy(
     strategy: i32,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        set(options, error, |options| {
-            options.strategy(named(strategy, STRATEGIES, "strategy")?);
-            Ok(())
-        })
-    }
+    setter!(error, options, |options| {
+        options.strategy(named(strategy, STRATEGIES, "strategy")?);
+        Ok(())
+    })
 }
 
 /// Whether the files of the engine's volumes may be used directly where this process can reach
@@ -137,13 +130,10 @@ pub unsafe extern "C" fn dstore_options_direct(
     direct: bool,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        set(options, error, |options| {
-            options.direct(direct);
-            Ok(())
-        })
-    }
+    setter!(error, options, |options| {
+        options.direct(direct);
+        Ok(())
+    })
 }
 
 /// Whether the files of a released lease are synced to disk before it becomes the cache's next
@@ -158,13 +148,10 @@ pub unsafe extern "C" fn dstore_options_sync(
     sync: bool,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        set(options, error, |options| {
-            options.sync(sync);
-            Ok(())
-        })
-    }
+    setter!(error, options, |options| {
+        options.sync(sync);
+        Ok(())
+    })
 }
 
 /// How long opening may take to reach the engine, in milliseconds and not 0; 30 seconds by default.
@@ -176,13 +163,10 @@ pub unsafe extern "C" fn dstore_options_connect_timeout(
     timeout_ms: u64,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        set(options, error, |options| {
-            let limit = timeout(timeout_ms).ok_or_else(|| refused("timeout_ms", "is 0"))?;
-            options.connect_timeout(limit).map(drop)
-        })
-    }
+    setter!(error, options, |options| {
+        let limit = timeout(timeout_ms).ok_or_else(|| refused("timeout_ms", "is 0"))?;
+        options.connect_timeout(limit).map(drop)
+    })
 }
 
 /// Frees options. NULL is fine. A store that was opened with them goes on.
@@ -190,6 +174,5 @@ pub unsafe extern "C" fn dstore_options_connect_timeout(
 /// Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_options_free(options: *mut dstore_options) {
-    // SAFETY: what the header says of the pointers.
-    unsafe { free(options) }
+    infallible!((), |options: GivenBack<dstore_options>| drop(options))
 }

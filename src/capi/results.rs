@@ -1,25 +1,30 @@
 //! Results: look up, list, delete, copy out of.
 
 use std::ffi::{CString, c_char, c_void};
+use std::path::Path;
 use std::ptr;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::capi::arguments::{self, Out, limits, object, text};
-use crate::capi::boundary::{free, getter};
+use crate::capi::arguments::{GivenBack, Out, Owned, Unasked};
+use crate::capi::boundary::infallible;
 use crate::capi::callback::{Sink, dstore_write_callback};
 use crate::capi::cancel::dstore_cancel;
 use crate::capi::copy::into_file;
 use crate::capi::error::dstore_error;
 use crate::capi::fallible::fallible;
-use crate::capi::handle::give;
+use crate::capi::handle::Handle;
 use crate::capi::status::dstore_status;
 use crate::capi::store::dstore_store;
 use crate::capi::text::c_string;
+use crate::wait::Limits;
 
 /// A list of results, as they were at one moment. It does not change, so any number of threads may
 /// read it.
 #[derive(Debug)]
 pub struct dstore_results(Vec<Row>);
+
+impl Handle for dstore_results {}
 
 #[derive(Debug)]
 struct Row {
@@ -46,15 +51,12 @@ pub unsafe extern "C" fn dstore_store_result(
     present: *mut bool,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let present = Out::new(present, "present")?;
-            let store = object(store, "store")?;
-            present.set(store.enter()?.result(text(id, "id")?)?);
-            Ok(())
-        })
-    }
+    fallible!(error, |store: Arc<dstore_store>,
+                      id: &str,
+                      present: Out<bool>| {
+        present.set(store.enter()?.result(id)?);
+        Ok(())
+    })
 }
 
 /// Removes the result `id` and its log. That there is none is no error, and `deleted` then false.
@@ -69,15 +71,12 @@ pub unsafe extern "C" fn dstore_store_delete(
     deleted: *mut bool,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let deleted = Out::optional(deleted);
-            let store = object(store, "store")?;
-            deleted.set(store.enter()?.delete(text(id, "id")?)?);
-            Ok(())
-        })
-    }
+    fallible!(error, |store: Arc<dstore_store>,
+                      id: &str,
+                      deleted: Unasked<bool>| {
+        deleted.set(store.enter()?.delete(id)?);
+        Ok(())
+    })
 }
 
 /// Lists all results, by id. Free the list with dstore_results_free().
@@ -90,20 +89,19 @@ pub unsafe extern "C" fn dstore_store_results(
     results: *mut *mut dstore_results,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let results = Out::owned(results, "results")?;
-            let rows = object(store, "store")?.enter()?.results()?.into_iter();
+    fallible!(
+        error,
+        |store: Arc<dstore_store>, results: Owned<dstore_results>| {
+            let rows = store.enter()?.results()?.into_iter();
             let rows = rows.map(|row| Row {
                 id: c_string(row.id),
                 created: seconds(row.created),
                 size: row.size,
             });
-            results.set(give(dstore_results(rows.collect())));
+            results.set(dstore_results(rows.collect()));
             Ok(())
-        })
-    }
+        }
+    )
 }
 
 /// How many results are in the list; 0 for NULL.
@@ -111,8 +109,7 @@ pub unsafe extern "C" fn dstore_store_results(
 /// Does not block. May be NULL: results.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_results_count(results: *const dstore_results) -> usize {
-    // SAFETY: what the header says of the pointers.
-    unsafe { getter(results, 0, |results| results.0.len()) }
+    infallible!(0, |results: &dstore_results| results.0.len())
 }
 
 /// The id of the result at `index`, from 0 on. Borrowed from `results`; NULL beyond the end.
@@ -123,15 +120,12 @@ pub unsafe extern "C" fn dstore_results_id(
     results: *const dstore_results,
     index: usize,
 ) -> *const c_char {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        getter(results, ptr::null(), |results| {
-            results
-                .0
-                .get(index)
-                .map_or(ptr::null(), |row| row.id.as_ptr())
-        })
-    }
+    infallible!(ptr::null(), |results: &dstore_results| {
+        results
+            .0
+            .get(index)
+            .map_or(ptr::null(), |row| row.id.as_ptr())
+    })
 }
 
 /// When the image of the result at `index` was made, in seconds since 1970; 0 beyond the end.
@@ -142,12 +136,9 @@ pub unsafe extern "C" fn dstore_results_created(
     results: *const dstore_results,
     index: usize,
 ) -> i64 {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        getter(results, 0, |results| {
-            results.0.get(index).map_or(0, |row| row.created)
-        })
-    }
+    infallible!(0, |results: &dstore_results| {
+        results.0.get(index).map_or(0, |row| row.created)
+    })
 }
 
 /// The size of the result at `index` in bytes, counting layers that it shares with others; 0 beyond
@@ -156,12 +147,9 @@ pub unsafe extern "C" fn dstore_results_created(
 /// Does not block. May be NULL: results.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_results_size(results: *const dstore_results, index: usize) -> u64 {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        getter(results, 0, |results| {
-            results.0.get(index).map_or(0, |row| row.size)
-        })
-    }
+    infallible!(0, |results: &dstore_results| {
+        results.0.get(index).map_or(0, |row| row.size)
+    })
 }
 
 /// Frees a list. NULL is fine.
@@ -169,8 +157,7 @@ pub unsafe extern "C" fn dstore_results_size(results: *const dstore_results, ind
 /// Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_results_free(results: *mut dstore_results) {
-    // SAFETY: what the header says of the pointers.
-    unsafe { free(results) }
+    infallible!((), |results: GivenBack<dstore_results>| drop(results))
 }
 
 /// Writes the file or directory at `path` of the result `id` as a tar stream, whose first entry is
@@ -191,20 +178,16 @@ pub unsafe extern "C" fn dstore_store_copy_out(
     bytes: *mut u64,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let bytes = Out::optional(bytes);
-            let store = object(store, "store")?;
-            let (id, path) = (text(id, "id")?, text(path, "path")?);
-            let mut sink = Sink::new(write, user_data)?;
-            let copied = store
-                .enter()?
-                .copy_out(id, path, &mut sink, &limits(timeout_ms, cancel));
-            bytes.set(sink.judge(copied)?);
-            Ok(())
-        })
-    }
+    fallible!(error, |store: Arc<dstore_store>,
+                      id: &str,
+                      path: &str,
+                      limits @ (timeout_ms, cancel): Limits,
+                      write @ (write, user_data): Sink,
+                      bytes: Unasked<u64>| {
+        let copy = |write: &mut Sink<'_>| store.enter()?.copy_out(id, path, write, &limits);
+        bytes.set(write.during(copy)?);
+        Ok(())
+    })
 }
 
 /// dstore_store_copy_out() to the file `tar` of this machine (any bytes), which must not be a pipe.
@@ -223,17 +206,15 @@ pub unsafe extern "C" fn dstore_store_copy_out_file(
     bytes: *mut u64,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let bytes = Out::optional(bytes);
-            let store = object(store, "store")?;
-            let (id, from) = (text(id, "id")?, text(path, "path")?);
-            let limits = limits(timeout_ms, cancel);
-            bytes.set(into_file(arguments::path(tar, "tar")?, |tar| {
-                store.enter()?.copy_out(id, from, tar, &limits)
-            })?);
-            Ok(())
-        })
-    }
+    fallible!(error, |store: Arc<dstore_store>,
+                      id: &str,
+                      path: &str,
+                      limits @ (timeout_ms, cancel): Limits,
+                      tar: &Path,
+                      bytes: Unasked<u64>| {
+        bytes.set(into_file(tar, |tar| {
+            store.enter()?.copy_out(id, path, tar, &limits)
+        })?);
+        Ok(())
+    })
 }

@@ -1,15 +1,17 @@
 //! What setters fill: options and commands. A setter that fails is remembered, and so is told by the call that uses what was
 //! set, should nobody have looked at the setter's own status.
 
-use crate::capi::arguments::object;
+use std::sync::Arc;
+
+use crate::capi::boundary::{Argument, Call};
 use crate::capi::error::dstore_error;
-use crate::capi::fallible::fallible;
-use crate::capi::handle::Exclusive;
+use crate::capi::fallible::answer;
+use crate::capi::handle::{Exclusive, Handle};
 use crate::capi::status::dstore_status;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A handle with setters.
-pub(super) trait Settable {
+pub(super) trait Settable: Handle {
     type Value: Clone;
     /// The name of the argument that it is.
     const NAME: &'static str;
@@ -57,7 +59,15 @@ impl<T: Clone> Settings<T> {
     }
 }
 
-/// The body of a setter.
+/// `change`, known as one of what the handle holds.
+pub(super) fn change<S: Settable, F: FnOnce(&mut S::Value) -> Result<()>>(
+    _handle: *const S,
+    change: F,
+) -> F {
+    change
+}
+
+/// What a setter does.
 ///
 /// # Safety
 ///
@@ -67,6 +77,26 @@ pub(super) unsafe fn set<S: Settable>(
     error: *mut *mut dstore_error,
     change: impl FnOnce(&mut S::Value) -> Result<()>,
 ) -> dstore_status {
-    // SAFETY: the caller's promise.
-    unsafe { fallible(error, || object(handle, S::NAME)?.settings().set(change)) }
+    let body = || {
+        // SAFETY: `handle` is NULL or one that is not freed, which is all that is asked for.
+        let handle: Arc<S> = unsafe { Argument::take(handle, S::NAME, &Call::new()) }?;
+        handle.settings().set(change)
+    };
+    // SAFETY: `error` is NULL or may be written to.
+    unsafe { answer(error, body) }
 }
+
+/// The body of a setter of `$handle`. That it failed is remembered there, also if it was for an argument.
+macro_rules! setter {
+    ($error:ident, $handle:ident, |$value:ident $(, $name:ident $(@ $parts:tt)? : $type:ty)*| $body:expr) => {{
+        let change = $crate::capi::settings::change($handle, |$value| {
+            let _call = $crate::capi::boundary::Call::new();
+            $crate::capi::boundary::taken!(_call $(, $name $(@ $parts)? : $type)*);
+            $body
+        });
+        // SAFETY: `$handle` is NULL or a handle that is not freed, `$error` NULL or a place for an error: the header.
+        unsafe { $crate::capi::settings::set($handle, $error, change) }
+    }};
+}
+
+pub(super) use setter;

@@ -4,9 +4,10 @@ use std::ffi::{c_char, c_void};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::capi::arguments::{self, object, optional_text, refused, text};
-use crate::capi::callback::{self, Source, dstore_progress_callback, dstore_read_callback};
+use crate::capi::arguments::refused;
+use crate::capi::callback::{OnProgress, Source, dstore_progress_callback, dstore_read_callback};
 use crate::capi::error::dstore_error;
 use crate::capi::fallible::fallible;
 use crate::capi::status::dstore_status;
@@ -36,16 +37,17 @@ pub unsafe extern "C" fn dstore_step_import(
     progress_data: *mut c_void,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let step = object(step, "step")?;
-            let mut source = Source::new(read, read_data)?;
-            let mut progress = callback::progress(progress, progress_data);
-            let imported = step.enter()?.import(&mut source, &mut progress);
-            source.judge(imported)
-        })
-    }
+    fallible!(
+        error,
+        |step: Arc<dstore_step>,
+         read @ (read, read_data): Source,
+         progress @ (progress, progress_data): OnProgress| {
+            read.during(|read| {
+                step.enter()?
+                    .import(read, &mut |so_far| progress.hear(so_far))
+            })
+        }
+    )
 }
 
 /// dstore_step_import() from the file `tar` of this machine (any bytes).
@@ -60,18 +62,16 @@ pub unsafe extern "C" fn dstore_step_import_file(
     user_data: *mut c_void,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let step = object(step, "step")?;
-            let (mut tar, total) = open_tar(arguments::path(tar, "tar")?)?;
-            let mut progress = callback::progress(progress, user_data);
+    fallible!(
+        error,
+        |step: Arc<dstore_step>, tar: &Path, progress @ (progress, user_data): OnProgress| {
+            let (mut tar, total) = open_tar(tar)?;
             let mut step = step.enter()?;
             step.import(&mut tar, &mut |so_far: Progress<'_>| {
-                progress(Progress { total, ..so_far })
+                progress.hear(Progress { total, ..so_far })
             })
-        })
-    }
+        }
+    )
 }
 
 /// Begins with an image that the engine pulls from its registry, such as "debian:bookworm". Only
@@ -92,18 +92,16 @@ pub unsafe extern "C" fn dstore_step_pull(
     user_data: *mut c_void,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let step = object(step, "step")?;
-            let reference = text(reference, "reference")?;
-            let server = optional_text(server, "server")?
-                .unwrap_or_default()
-                .to_owned();
-            let login = match (
-                optional_text(user, "user")?,
-                optional_text(password, "password")?,
-            ) {
+    fallible!(
+        error,
+        |step: Arc<dstore_step>,
+         reference: &str,
+         user: Option<&str>,
+         password: Option<&str>,
+         server: Option<&str>,
+         progress @ (progress, user_data): OnProgress| {
+            let server = server.unwrap_or_default().to_owned();
+            let login = match (user, password) {
                 (None, None) => None,
                 (Some(user), Some(password)) => Some(RegistryLogin {
                     user: user.to_owned(),
@@ -113,10 +111,12 @@ pub unsafe extern "C" fn dstore_step_pull(
                 (Some(_), None) => return Err(refused("password", "is NULL, and user is not")),
                 (None, Some(_)) => return Err(refused("user", "is NULL, and password is not")),
             };
-            let mut progress = callback::progress(progress, user_data);
-            step.enter()?.pull(reference, login.as_ref(), &mut progress)
-        })
-    }
+            step.enter()?
+                .pull(reference, login.as_ref(), &mut |so_far| {
+                    progress.hear(so_far)
+                })
+        }
+    )
 }
 
 /// Begins with an image that the engine has already. Only for a step without a base, and first.
@@ -129,11 +129,7 @@ pub unsafe extern "C" fn dstore_step_use_image(
     reference: *const c_char,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let step = object(step, "step")?;
-            step.enter()?.use_image(text(reference, "reference")?)
-        })
-    }
+    fallible!(error, |step: Arc<dstore_step>, reference: &str| {
+        step.enter()?.use_image(reference)
+    })
 }

@@ -144,7 +144,7 @@ fn words(status: dstore_status) -> &'static CStr {
 /// Does not block.
 #[unsafe(no_mangle)]
 pub extern "C" fn dstore_status_name(status: i32) -> *const c_char {
-    infallible(c"".as_ptr(), || {
+    infallible!(c"".as_ptr(), || {
         let known = ALL.into_iter().find(|known| *known as i32 == status);
         known.map_or(c"unknown status", words).as_ptr()
     })

@@ -2,14 +2,15 @@
 
 use std::ffi::{CString, c_char, c_void};
 use std::ptr;
+use std::sync::Arc;
 
-use crate::capi::arguments::{Out, bytes, object, refused};
-use crate::capi::boundary::{free, getter};
-use crate::capi::callback::{self, dstore_output_callback};
+use crate::capi::arguments::{GivenBack, Unasked, refused};
+use crate::capi::boundary::infallible;
+use crate::capi::callback::{OnOutput, dstore_output_callback};
 use crate::capi::command::dstore_command;
 use crate::capi::error::dstore_error;
 use crate::capi::fallible::fallible;
-use crate::capi::handle::{Exclusive, Inside};
+use crate::capi::handle::{Exclusive, Handle, Inside};
 use crate::capi::settings::Settable;
 use crate::capi::status::dstore_status;
 use crate::capi::text::c_string;
@@ -27,6 +28,8 @@ pub struct dstore_step {
     /// Whether it is that of a build's callback, and not C's to end.
     lent: bool,
 }
+
+impl Handle for dstore_step {}
 
 impl dstore_step {
     pub(super) fn new(step: Step) -> Self {
@@ -69,8 +72,7 @@ impl dstore_step {
 /// Does not block. May be NULL: step.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_step_id(step: *const dstore_step) -> *const c_char {
-    // SAFETY: what the header says of the pointers.
-    unsafe { getter(step, ptr::null(), |step| step.id.as_ptr()) }
+    infallible!(ptr::null(), |step: &dstore_step| step.id.as_ptr())
 }
 
 /// Writes `length` bytes to the step's log, between what its commands write.
@@ -83,14 +85,10 @@ pub unsafe extern "C" fn dstore_step_write_log(
     length: usize,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let step = object(step, "step")?;
-            step.enter()?
-                .write_log(self::bytes(bytes, length, "bytes")?)
-        })
-    }
+    fallible!(
+        error,
+        |step: Arc<dstore_step>, bytes @ (bytes, length): &[u8]| step.enter()?.write_log(bytes)
+    )
 }
 
 /// Runs `command` on what the step has come to, until it ends. Its output goes to the log as it
@@ -112,18 +110,17 @@ pub unsafe extern "C" fn dstore_step_run(
     exit_code: *mut i64,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let exit_code = Out::optional(exit_code);
-            let step = object(step, "step")?;
-            let command = object(command, "command")?.settings().get()?;
-            let mut output = callback::output(output, user_data);
-            let exit = step.enter()?.run_with(&command, &mut output)?;
-            exit_code.set(exit.code);
-            Ok(())
-        })
-    }
+    fallible!(error, |step: Arc<dstore_step>,
+                      command: Arc<dstore_command>,
+                      output @ (output, user_data): OnOutput,
+                      exit_code: Unasked<i64>| {
+        let command = command.settings().get()?;
+        let exit = step
+            .enter()?
+            .run_with(&command, &mut |piece| output.take(piece))?;
+        exit_code.set(exit.code);
+        Ok(())
+    })
 }
 
 /// Records the result, and ends the step. The result appears with the last engine call, at once and
@@ -138,8 +135,7 @@ pub unsafe extern "C" fn dstore_step_commit(
     step: *mut dstore_step,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe { fallible(error, || object(step, "step")?.end(true)) }
+    fallible!(error, |step: Arc<dstore_step>| step.end(true))
 }
 
 /// Ends the step without a result, and removes its container and its tag. The log stays. The handle
@@ -151,8 +147,7 @@ pub unsafe extern "C" fn dstore_step_abort(
     step: *mut dstore_step,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe { fallible(error, || object(step, "step")?.end(false)) }
+    fallible!(error, |step: Arc<dstore_step>| step.end(false))
 }
 
 /// Frees a step. NULL is fine. One that is neither committed nor aborted is aborted in the
@@ -161,11 +156,10 @@ pub unsafe extern "C" fn dstore_step_abort(
 /// Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_step_free(step: *mut dstore_step) {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        // The handle of a build's callback is freed by the build.
-        if !getter(step, false, |step| step.lent) {
-            free(step);
+    infallible!((), |step: GivenBack<dstore_step>| {
+        // The handle of a build's callback is not C's to give back: the build frees it.
+        if step.0.as_ref().is_some_and(|step| step.lent) {
+            std::mem::forget(step);
         }
-    }
+    })
 }

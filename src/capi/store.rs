@@ -2,13 +2,15 @@
 
 use std::ffi::{CString, c_char};
 use std::ops::Deref;
+use std::path::Path;
 use std::ptr;
+use std::sync::Arc;
 
-use crate::capi::arguments::{self, Out, object, optional_object, text};
-use crate::capi::boundary::{free, getter};
+use crate::capi::arguments::{GivenBack, Owned};
+use crate::capi::boundary::infallible;
 use crate::capi::error::dstore_error;
 use crate::capi::fallible::fallible;
-use crate::capi::handle::{Entered, Poison, give};
+use crate::capi::handle::{Entered, Handle, Poison};
 use crate::capi::options::dstore_options;
 use crate::capi::settings::Settable;
 use crate::capi::status::dstore_status;
@@ -30,6 +32,8 @@ pub struct dstore_store {
     engine: CString,
     api_version: CString,
 }
+
+impl Handle for dstore_store {}
 
 /// A store in use by a call.
 pub(super) struct Inside<'a> {
@@ -79,19 +83,16 @@ pub unsafe extern "C" fn dstore_store_open(
     store: *mut *mut dstore_store,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let store = Out::owned(store, "store")?;
-            let root = arguments::path(root, "root")?;
-            let options = match optional_object(options) {
-                Some(options) => options.settings().get()?,
-                None => Options::new(),
-            };
-            store.set(give(dstore_store::new(Store::open(root, &options)?)));
-            Ok(())
-        })
-    }
+    fallible!(error, |root: &Path,
+                      options: Option<Arc<dstore_options>>,
+                      store: Owned<dstore_store>| {
+        let options = match options {
+            Some(options) => options.settings().get()?,
+            None => Options::new(),
+        };
+        store.set(dstore_store::new(Store::open(root, &options)?));
+        Ok(())
+    })
 }
 
 /// Closes the store, and waits for removals under way. Calls on it, its steps and its leases that are
@@ -105,8 +106,7 @@ pub unsafe extern "C" fn dstore_store_close(
     store: *const dstore_store,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe { fallible(error, || object(store, "store")?.enter()?.shut()) }
+    fallible!(error, |store: Arc<dstore_store>| store.enter()?.shut())
 }
 
 /// Frees a store, and closes it without waiting if nobody has closed it. NULL is fine.
@@ -114,8 +114,7 @@ pub unsafe extern "C" fn dstore_store_close(
 /// Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_store_free(store: *mut dstore_store) {
-    // SAFETY: what the header says of the pointers.
-    unsafe { free(store) }
+    infallible!((), |store: GivenBack<dstore_store>| drop(store))
 }
 
 /// The root directory, without symbolic links. Borrowed from `store`; NULL for NULL.
@@ -123,8 +122,7 @@ pub unsafe extern "C" fn dstore_store_free(store: *mut dstore_store) {
 /// Does not block. May be NULL: store.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_store_root(store: *const dstore_store) -> *const c_char {
-    // SAFETY: what the header says of the pointers.
-    unsafe { getter(store, ptr::null(), |store| store.root.as_ptr()) }
+    infallible!(ptr::null(), |store: &dstore_store| store.root.as_ptr())
 }
 
 /// What every name of this store on the engine begins with. Borrowed from `store`; NULL for NULL.
@@ -132,8 +130,7 @@ pub unsafe extern "C" fn dstore_store_root(store: *const dstore_store) -> *const
 /// Does not block. May be NULL: store.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_store_prefix(store: *const dstore_store) -> *const c_char {
-    // SAFETY: what the header says of the pointers.
-    unsafe { getter(store, ptr::null(), |store| store.prefix.as_ptr()) }
+    infallible!(ptr::null(), |store: &dstore_store| store.prefix.as_ptr())
 }
 
 /// A directory for the caller's own files. Borrowed from `store`; NULL for NULL.
@@ -141,8 +138,7 @@ pub unsafe extern "C" fn dstore_store_prefix(store: *const dstore_store) -> *con
 /// Does not block. May be NULL: store.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_store_state_dir(store: *const dstore_store) -> *const c_char {
-    // SAFETY: what the header says of the pointers.
-    unsafe { getter(store, ptr::null(), |store| store.state_dir.as_ptr()) }
+    infallible!(ptr::null(), |store: &dstore_store| store.state_dir.as_ptr())
 }
 
 /// A directory that is empty and that nobody may enter. Borrowed from `store`; NULL for NULL.
@@ -150,8 +146,7 @@ pub unsafe extern "C" fn dstore_store_state_dir(store: *const dstore_store) -> *
 /// Does not block. May be NULL: store.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_store_empty_dir(store: *const dstore_store) -> *const c_char {
-    // SAFETY: what the header says of the pointers.
-    unsafe { getter(store, ptr::null(), |store| store.empty_dir.as_ptr()) }
+    infallible!(ptr::null(), |store: &dstore_store| store.empty_dir.as_ptr())
 }
 
 /// The address of the engine. Borrowed from `store`; NULL for NULL.
@@ -159,8 +154,7 @@ pub unsafe extern "C" fn dstore_store_empty_dir(store: *const dstore_store) -> *
 /// Does not block. May be NULL: store.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_store_engine(store: *const dstore_store) -> *const c_char {
-    // SAFETY: what the header says of the pointers.
-    unsafe { getter(store, ptr::null(), |store| store.engine.as_ptr()) }
+    infallible!(ptr::null(), |store: &dstore_store| store.engine.as_ptr())
 }
 
 /// The version of the Engine API that is spoken: "1.41". Borrowed from `store`; NULL for NULL.
@@ -168,8 +162,9 @@ pub unsafe extern "C" fn dstore_store_engine(store: *const dstore_store) -> *con
 /// Does not block. May be NULL: store.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_store_api_version(store: *const dstore_store) -> *const c_char {
-    // SAFETY: what the header says of the pointers.
-    unsafe { getter(store, ptr::null(), |store| store.api_version.as_ptr()) }
+    infallible!(ptr::null(), |store: &dstore_store| store
+        .api_version
+        .as_ptr())
 }
 
 /// The path of the log of the build of `id`, whether it exists yet or not. It grows while the build
@@ -184,14 +179,11 @@ pub unsafe extern "C" fn dstore_store_log_file(
     path: *mut *mut c_char,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let path = Out::owned(path, "path")?;
-            let store = object(store, "store")?;
-            let file = store.enter()?.log_file(text(id, "id")?)?;
-            path.set(c_path(file).into_raw());
-            Ok(())
-        })
-    }
+    fallible!(error, |store: Arc<dstore_store>,
+                      id: &str,
+                      path: Owned<c_char>| {
+        let file = store.enter()?.log_file(id)?;
+        path.set_text(c_path(file));
+        Ok(())
+    })
 }

@@ -6,14 +6,16 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::capi::boundary::getter;
+use crate::capi::boundary::{Argument, Call, infallible};
 use crate::capi::build::dstore_outcome::*;
-use crate::capi::callback::{Sink, Source, dstore_channel::*};
+use crate::capi::callback::{
+    Sink, Source, dstore_channel::*, dstore_read_callback, dstore_write_callback,
+};
 use crate::capi::cancel::*;
 use crate::capi::command::*;
 use crate::capi::error::*;
-use crate::capi::fallible::fallible;
-use crate::capi::handle::{Exclusive, Poison, give, hold, take_back};
+use crate::capi::fallible::answer;
+use crate::capi::handle::{Exclusive, Handle, Poison, give, hold, take_back};
 use crate::capi::lease::{dstore_cache_mode::*, dstore_released::*};
 use crate::capi::log::dstore_log_level::*;
 use crate::capi::options::{dstore_strategy::*, *};
@@ -65,14 +67,14 @@ fn an_error_says_all_that_is_known() {
     let mut error = ptr::null_mut();
     // SAFETY: `error` is ours.
     unsafe {
-        assert_eq!(fallible(&raw mut error, || Err(failure())), DSTORE_ENGINE);
+        assert_eq!(answer(&raw mut error, || Err(failure())), DSTORE_ENGINE);
         assert_eq!(CStr::from_ptr(dstore_error_message(error)), c"a?b");
         assert_eq!(dstore_error_http_status(error), 500);
         assert_eq!(dstore_error_os_errno(error), 5);
         assert_eq!(dstore_error_exit_code(error), 3);
         dstore_error_free(error);
         // Without a place for it, the status stands alone.
-        assert_eq!(fallible(ptr::null_mut(), || Err(failure())), DSTORE_ENGINE);
+        assert_eq!(answer(ptr::null_mut(), || Err(failure())), DSTORE_ENGINE);
     }
 }
 
@@ -91,7 +93,8 @@ fn a_panic_is_a_status_and_spoils_its_handle_alone() {
         assert_eq!(status, DSTORE_INTERNAL);
         assert!(why.contains("can only be freed"), "{why}");
         assert_eq!(dstore_options_sync(other, true, ptr::null_mut()), DSTORE_OK);
-        assert_eq!(getter(options, 7, |_| panic!("again")), 7);
+        let fault = |text: &str| -> i32 { panic!("{text}") };
+        assert_eq!(infallible!(7, || fault("again")), 7);
         dstore_options_free(options);
         dstore_options_free(other);
     }
@@ -113,7 +116,7 @@ fn a_shared_handle_is_spoiled_by_a_panic_too_but_not_by_the_hosts() {
     assert!(fault.is_err() && poison.enter("store").is_ok());
     // SAFETY: no place for an error.
     let status = unsafe {
-        fallible(ptr::null_mut(), || {
+        answer(ptr::null_mut(), || {
             let _entered = poison.enter("store")?;
             panic!("ours");
         })
@@ -153,15 +156,42 @@ fn a_second_thread_is_told_that_a_handle_is_in_use() {
     assert!(value.enter().is_ok());
 }
 
+/// Each place for what C will own is NULL after a failure, also if another argument, before it or after it, was what failed.
+#[test]
+fn places_for_objects_are_cleared_whatever_else_is_wrong() {
+    let mut reason = ptr::dangling_mut::<c_char>();
+    let mut command = ptr::dangling_mut::<dstore_command>();
+    // SAFETY: the places are ours, and all else is NULL.
+    unsafe {
+        let (status, why) = told(|error| {
+            crate::capi::cache::dstore_store_strategy(
+                ptr::null(),
+                ptr::null_mut(),
+                &raw mut reason,
+                error,
+            )
+        });
+        assert_eq!(
+            (status, why.as_str()),
+            (DSTORE_INVALID_ARGUMENT, "the argument store is NULL")
+        );
+        let (status, _) = told(|error| dstore_command_new(ptr::null(), 1, &raw mut command, error));
+        assert_eq!(status, DSTORE_INVALID_ARGUMENT);
+    }
+    assert!(reason.is_null() && command.is_null());
+}
+
 #[test]
 fn handles_are_counted() {
-    let object = give(7);
+    struct Seven(i32);
+    impl Handle for Seven {}
+    let object = give(Seven(7));
     // SAFETY: one `take_back` for one `give`.
     unsafe {
         let seven = hold(object);
         assert_eq!(Arc::strong_count(&seven), 2);
-        take_back(object);
-        assert_eq!((*seven, Arc::strong_count(&seven)), (7, 1));
+        drop(take_back(object));
+        assert_eq!((seven.0, Arc::strong_count(&seven)), (7, 1));
     }
 }
 
@@ -293,14 +323,20 @@ unsafe extern "C" fn read_three(
 
 #[test]
 fn a_read_callback_is_a_stream_that_may_say_no_and_may_not_lie() {
-    let mut calls = 0_i32;
+    let (mut calls, call) = (0_i32, Call::new());
     let mut buffer = [0; 8];
     for expected in [None, Some("8"), Some("returned 9")] {
         // SAFETY: the callback may be called with the counter.
-        let mut source =
-            unsafe { Source::new(Some(read_three), (&raw mut calls).cast()) }.expect("a callback");
-        let read = source.read(&mut buffer);
-        let judged = source.judge(Err::<(), _>(Error::new(ErrorKind::Io, "what came of it")));
+        let source: Source<'_> = unsafe {
+            let callback: dstore_read_callback = Some(read_three);
+            Argument::take((callback, (&raw mut calls).cast()), "read", &call)
+        }
+        .expect("a callback");
+        let mut read = Ok(0);
+        let judged = source.during(|source| {
+            read = source.read(&mut buffer);
+            Err::<(), _>(Error::new(ErrorKind::Io, "what came of it"))
+        });
         let error = judged.expect_err("an error in any case");
         match expected {
             None => assert_eq!(
@@ -330,17 +366,20 @@ unsafe extern "C" fn write_once(
 
 #[test]
 fn a_write_callback_is_a_stream_that_may_say_no() {
-    let mut written = Vec::<u8>::new();
+    let (mut written, call) = (Vec::<u8>::new(), Call::new());
     // SAFETY: the callback may be called with the vector.
-    let mut sink =
-        unsafe { Sink::new(Some(write_once), (&raw mut written).cast()) }.expect("a callback");
-    sink.write_all(b"").expect("nothing to say no to");
-    sink.write_all(b"abc").expect("taken");
-    assert!(sink.write_all(b"d").is_err());
-    assert_eq!(
-        sink.judge(Ok(())).map_err(|e| e.kind()),
-        Err(ErrorKind::Callback)
-    );
+    let sink: Sink<'_> = unsafe {
+        let callback: dstore_write_callback = Some(write_once);
+        Argument::take((callback, (&raw mut written).cast()), "write", &call)
+    }
+    .expect("a callback");
+    let judged = sink.during(|sink| {
+        sink.write_all(b"").expect("nothing to say no to");
+        sink.write_all(b"abc").expect("taken");
+        assert!(sink.write_all(b"d").is_err());
+        Ok(())
+    });
+    assert_eq!(judged.map_err(|e| e.kind()), Err(ErrorKind::Callback));
     assert_eq!(written, b"abcd");
 }
 

@@ -26,10 +26,5 @@ pub(super) fn c_path(path: impl AsRef<OsStr>) -> CString {
 /// Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_string_free(string: *mut c_char) {
-    infallible((), || {
-        if !string.is_null() {
-            // SAFETY: it came from `CString::into_raw`, and the header says that it is freed once.
-            drop(unsafe { CString::from_raw(string) });
-        }
-    });
+    infallible!((), |string: Option<CString>| drop(string))
 }

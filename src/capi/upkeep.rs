@@ -1,14 +1,16 @@
 //! The upkeep of a store: space, counters, leftovers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::capi::arguments::{Out, limits, named, object};
+use crate::capi::arguments::{Out, Unasked, named};
 use crate::capi::cancel::dstore_cancel;
 use crate::capi::error::dstore_error;
 use crate::capi::fallible::fallible;
 use crate::capi::status::dstore_status;
 use crate::capi::store::dstore_store;
 use crate::store::Stats;
+use crate::wait::Limits;
 
 /// What a store counts from the moment it is opened, for this handle alone.
 #[repr(i32)]
@@ -87,21 +89,16 @@ pub unsafe extern "C" fn dstore_store_df(
     engine: *mut f64,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let (percent, root, engine) = (
-                Out::optional(percent),
-                Out::optional(root),
-                Out::optional(engine),
-            );
-            let free = object(store, "store")?.enter()?.df()?;
-            percent.set(free.percent());
-            root.set(free.root);
-            engine.set(free.engine.unwrap_or(-1.0));
-            Ok(())
-        })
-    }
+    fallible!(error, |store: Arc<dstore_store>,
+                      percent: Unasked<f64>,
+                      root: Unasked<f64>,
+                      engine: Unasked<f64>| {
+        let free = store.enter()?.df()?;
+        percent.set(free.percent());
+        root.set(free.root);
+        engine.set(free.engine.unwrap_or(-1.0));
+        Ok(())
+    })
 }
 
 /// What a counter stands at: `counter` is a dstore_counter.
@@ -114,15 +111,11 @@ pub unsafe extern "C" fn dstore_store_count(
     value: *mut u64,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let value = Out::new(value, "value")?;
-            let stats = object(store, "store")?.enter()?.stats();
-            value.set(named(counter, counters(&stats), "counter")?);
-            Ok(())
-        })
-    }
+    fallible!(error, |store: Arc<dstore_store>, value: Out<u64>| {
+        let stats = store.enter()?.stats();
+        value.set(named(counter, counters(&stats), "counter")?);
+        Ok(())
+    })
 }
 
 /// Removes what dead processes left, as opening does, and counts it: containers of steps and
@@ -138,21 +131,16 @@ pub unsafe extern "C" fn dstore_store_purge(
     volumes: *mut u64,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            let (containers, images, volumes) = (
-                Out::optional(containers),
-                Out::optional(images),
-                Out::optional(volumes),
-            );
-            let purged = object(store, "store")?.enter()?.purge()?;
-            containers.set(purged.containers);
-            images.set(purged.images);
-            volumes.set(purged.volumes);
-            Ok(())
-        })
-    }
+    fallible!(error, |store: Arc<dstore_store>,
+                      containers: Unasked<u64>,
+                      images: Unasked<u64>,
+                      volumes: Unasked<u64>| {
+        let purged = store.enter()?.purge()?;
+        containers.set(purged.containers);
+        images.set(purged.images);
+        volumes.set(purged.volumes);
+        Ok(())
+    })
 }
 
 /// Waits until everything that was given up (freed steps, released leases, deleted caches) has left
@@ -166,12 +154,10 @@ pub unsafe extern "C" fn dstore_store_complete_deletes(
     cancel: *const dstore_cancel,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    // SAFETY: what the header says of the pointers.
-    unsafe {
-        fallible(error, || {
-            object(store, "store")?
-                .enter()?
-                .complete_deletes(&limits(timeout_ms, cancel))
-        })
-    }
+    fallible!(
+        error,
+        |store: Arc<dstore_store>, limits @ (timeout_ms, cancel): Limits| {
+            store.enter()?.complete_deletes(&limits)
+        }
+    )
 }

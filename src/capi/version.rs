@@ -33,7 +33,7 @@ const fn decimal(text: &str) -> u32 {
 /// Does not block.
 #[unsafe(no_mangle)]
 pub extern "C" fn dstore_version() -> *const c_char {
-    infallible(c"".as_ptr(), || TEXT.as_ptr())
+    infallible!(c"".as_ptr(), || TEXT.as_ptr())
 }
 
 /// The version of the library that runs, as DSTORE_VERSION_NUMBER was when it was built: 1002003 is
@@ -42,7 +42,7 @@ pub extern "C" fn dstore_version() -> *const c_char {
 /// Does not block.
 #[unsafe(no_mangle)]
 pub extern "C" fn dstore_version_number() -> u32 {
-    infallible(0, || NUMBER)
+    infallible!(0, || NUMBER)
 }
 
 #[cfg(test)]
