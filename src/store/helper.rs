@@ -15,8 +15,8 @@ use crate::wait::Wait;
 /// An empty tar file: two blocks of zeros.
 const EMPTY_TAR: [u8; 1024] = [0; 1024];
 
-/// A never-started container with volumes mounted. [`remove`](Self::remove) it; one that is only dropped is removed too, but
-/// without a word about errors.
+/// A never-started container with volumes mounted. [`remove`](Self::remove) it; one that is only dropped is removed too, and
+/// later where that fails.
 pub(crate) struct Helper<'a> {
     site: &'a Site,
     id: String,
@@ -67,11 +67,12 @@ impl<'a> Helper<'a> {
 
     /// Removes the container; the volumes stay.
     pub(crate) fn remove(mut self) -> Result<()> {
-        let id = std::mem::take(&mut self.id);
         self.site
             .engine
-            .remove_container(&id, Wait::forever())
-            .map(drop)
+            .remove_container(&self.id, Wait::forever())?;
+        // Dropped before that, it would be tried once more.
+        self.id.clear();
+        Ok(())
     }
 }
 
@@ -88,7 +89,7 @@ fn remove_if_made(site: &Site, name: &str, failure: &Error) {
         match site.engine.remove_container(name, Wait::forever()) {
             Ok(false) => std::thread::sleep(Duration::from_millis(50)),
             Ok(true) => return,
-            Err(e) => return log::warn!("{e}; the next open of this root removes it"),
+            Err(_) => return site.remove_container(name),
         }
     }
 }
@@ -98,9 +99,7 @@ impl Drop for Helper<'_> {
         if self.id.is_empty() {
             return;
         }
-        if let Err(e) = self.site.engine.remove_container(&self.id, Wait::forever()) {
-            log::warn!("{e}; the next open of this root removes it");
-        }
+        self.site.remove_container(&self.id);
     }
 }
 

@@ -255,10 +255,10 @@ impl Store {
     /// [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled), as `limits` says.
     pub fn complete_deletes(&self, limits: &Limits) -> Result<()> {
         // Also after closing: what steps and leases hold is given up later still.
-        self.caches.retry_deletes(&self.site)?;
+        self.site.deletes.retry(&self.site);
         self.site
             .deletes
-            .wait_idle(limits.wait())
+            .wait_idle(None, limits.wait())
             .map_err(|stop| stopped(&"completing deletes", stop))
     }
 
@@ -276,7 +276,8 @@ impl Store {
         purge::purge(&self.site, &self.caches)
     }
 
-    /// Closes the store: waits for removals under way, and ends the session. Steps and leases that are still open answer
+    /// Closes the store: waits for removals under way, and for at most a second for layers of caches that are being merged, and
+    /// ends the session. Steps and leases that are still open answer
     /// [`Closed`](crate::ErrorKind::Closed) from now on; what they hold is removed when they are dropped.
     ///
     /// # Errors
@@ -290,7 +291,9 @@ impl Store {
     pub(crate) fn shut(&self) -> Result<()> {
         self.site.check_open("closing")?;
         if self.site.close() {
-            self.caches.close();
+            self.caches.close(&self.site);
+            // Once more, or it stays for the next open.
+            self.site.deletes.retry(&self.site);
             self.site.deletes.join();
             self.site.engine.close_idle();
         }
@@ -301,7 +304,7 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         self.site.close();
-        self.caches.close();
+        self.caches.give_up_work();
     }
 }
 

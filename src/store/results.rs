@@ -127,9 +127,7 @@ pub(crate) fn copy_out(
         let copied = pour(&mut body, tar);
         body.why().map_or(copied, Err)
     })();
-    if let Err(e) = site.engine.remove_container(&container, Wait::forever()) {
-        log::warn!("{e}; the next open of this root removes it");
-    }
+    site.remove_container(&container);
     copied
 }
 

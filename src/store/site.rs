@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::deletes::Deletes;
+use crate::store::deletes::{Deletes, Job, Lane};
 use crate::store::names::Names;
 use crate::store::options::CacheOptions;
 use crate::store::paths::Paths;
 use crate::store::session::Session;
 use crate::store::stats::Counters;
+use crate::wait::Wait;
 
 /// The label that says whose an object is: the prefix of its store.
 pub(crate) const LABEL_STORE: &str = "docker-store.prefix";
@@ -31,7 +32,7 @@ pub(crate) struct Site {
     pub(crate) paths: Paths,
     pub(crate) session: Session,
     pub(crate) counters: Counters,
-    pub(crate) deletes: Deletes,
+    pub(crate) deletes: Deletes<Site>,
     pub(crate) cache_options: CacheOptions,
     closed: AtomicBool,
 }
@@ -56,13 +57,52 @@ impl Site {
         }
     }
 
-    /// Does `job` later, off the caller's thread. What it comes to it reports for itself.
-    pub(crate) fn defer(self: &Arc<Self>, job: impl FnOnce(&Arc<Self>) + Send + 'static) {
-        let site = Arc::clone(self);
-        self.deletes.push(Box::new(move || {
-            job(&site);
-            site.counters.deferred_deletes.add(1);
-        }));
+    /// Does `job` later, off the caller's thread; where it fails, once more after a while.
+    pub(crate) fn defer(
+        self: &Arc<Self>,
+        job: impl FnMut(&Arc<Self>) -> Result<()> + Send + 'static,
+    ) {
+        self.deletes.push(self, Lane::Short, counted(job));
+    }
+
+    /// The same for what takes long, and what nobody waits for.
+    pub(crate) fn defer_long(
+        self: &Arc<Self>,
+        job: impl FnMut(&Arc<Self>) -> Result<()> + Send + 'static,
+    ) {
+        self.deletes.push(self, Lane::Long, Box::new(job));
+    }
+
+    /// Does `job` once more after a while, as its first try came to this error.
+    pub(crate) fn try_again(
+        &self,
+        error: &Error,
+        job: impl FnMut(&Arc<Self>) -> Result<()> + Send + 'static,
+    ) {
+        log::warn!("{error}; tried again later");
+        self.deletes.keep(Lane::Short, counted(job));
+    }
+
+    /// Removes a container, now or else later.
+    pub(crate) fn remove_container(&self, id: &str) {
+        if let Err(e) = self.engine.remove_container(id, Wait::forever()) {
+            let id = id.to_owned();
+            self.try_again(&e, move |site| {
+                let removed = site.engine.remove_container(&id, Wait::forever());
+                removed.map(drop)
+            });
+        }
+    }
+
+    /// Removes a volume, now or else later.
+    pub(crate) fn remove_volume(&self, name: &str) {
+        if let Err(e) = self.engine.remove_volume(name, Wait::forever()) {
+            let name = name.to_owned();
+            self.try_again(&e, move |site| {
+                let removed = site.engine.remove_volume(&name, Wait::forever());
+                removed.map(drop)
+            });
+        }
     }
 
     /// Every call of a store, step or lease asks this first.
@@ -94,4 +134,12 @@ impl Site {
             LABEL_KIND: kind,
         })
     }
+}
+
+fn counted(mut job: impl FnMut(&Arc<Site>) -> Result<()> + Send + 'static) -> Job<Site> {
+    Box::new(move |site| {
+        job(site)?;
+        site.counters.deferred_deletes.add(1);
+        Ok(())
+    })
 }

@@ -85,7 +85,11 @@ impl Caches {
                         owner: request.owner,
                     };
                     match self.make(site, &folder, record, &source, &*cloning, wait) {
-                        Ok(record) => break (record, Some(parts.len())),
+                        Ok(record) => {
+                            // While the lease is out there is time, should the last to release have had none.
+                            self.compact_later(site, &folder, &parts);
+                            break (record, Some(parts.len()));
+                        }
                         Err(Failed::Lost(why)) if tries < TRIES => {
                             tries += 1;
                             self.lose(site, &folder, &parts, &why)?;

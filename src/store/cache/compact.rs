@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use crate::engine::stopped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::cache::Caches;
 use crate::store::cache::clone::overlay::options_length;
@@ -15,22 +16,32 @@ use crate::store::cache::clone::{copy, layer, volumes};
 use crate::store::cache::facts::OPTIONS_MAX;
 use crate::store::cache::files::look::RootLook;
 use crate::store::cache::files::{merge, walk};
+use crate::store::cache::sizes::Sizes;
 use crate::store::cache::state::folder::Folder;
-use crate::store::cache::state::head::{Kind, Part};
+use crate::store::cache::state::head::{Head, Kind, Part};
 use crate::store::cache::state::record::{COMPACTION, Record};
 use crate::store::lock::FileLock;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// At how many layers a chain is shortened, and to how many at most.
-const DEPTH: usize = 12;
-const SHORT: usize = 4;
+/// How many layers a chain has at most once it was shortened. Every user of a lease pays for each: at 6 layers a look for a file
+/// that is not there costs about twice what it costs in a plain directory, at 12 three times (docs/benchmarks.md). Fewer would
+/// be merged more often than they are read.
+const DEPTH: usize = 6;
 
-/// Where each merge copies all bytes, a chain is left to grow to this many.
+/// Where each merge copies all bytes of the cache, a chain is left to grow to this many: about as deep as a mount's options
+/// allow, so that there is a copy for every twenty releases and not for every five.
 const DEPTH_BY_ARCHIVE: usize = 24;
 
-/// At which length of a mount's options a chain is shortened, however few its layers are.
+/// At which length of a mount's options a chain is shortened, however few its layers are: the rest is room for what is released
+/// while it is being merged.
 const LONG: usize = OPTIONS_MAX * 3 / 4;
+
+/// A layer is merged with those above it once they have a quarter of its files. So each file is merged again only when what
+/// lies above it has grown in proportion, which is some times for each factor of four that the cache grows by: what a release
+/// costs in the end grows with the logarithm of the cache. With a smaller number chains would be deeper, with a larger one files
+/// would be merged more often.
+const RATIO: u64 = 4;
 
 impl Caches {
     /// Shortens the chain of a cache in the background, if it is long.
@@ -44,16 +55,15 @@ impl Caches {
             return;
         }
         let (caches, folder) = (Arc::clone(self), Arc::clone(folder));
-        site.defer(move |site| {
-            if site.is_closed() {
-                return;
-            }
+        site.defer_long(move |site| {
             let wait = Wait::new(None, Some(&caches.closing));
             match caches.compact(site, &folder, false, wait) {
+                // The next lease or release finds it as long as it was.
                 Err(e) if e.kind() == ErrorKind::Cancelled => {}
                 Err(e) => log::warn!("{e}; tried again after the next release"),
                 Ok(()) => {}
             }
+            Ok(())
         });
     }
 
@@ -65,6 +75,8 @@ impl Caches {
         must: bool,
         wait: Wait<'_>,
     ) -> Result<()> {
+        wait.left()
+            .map_err(|stop| stopped(&"compacting a cache", stop))?;
         let facts = self.facts(site, wait)?;
         let path = folder.compaction_file();
         let lock = if must {
@@ -73,68 +85,73 @@ impl Caches {
             FileLock::try_take(&path)
         }?;
         let Some(_lock) = lock else { return Ok(()) };
-
-        let guard = folder.lock(wait)?;
-        let Some(head) = guard.head()? else {
-            return Ok(());
-        };
-        if head.parts.len() < 2 || !is_long(&head.parts, facts.merges()) {
-            return Ok(());
-        }
-        let mut record = Record {
-            id: format!("{}{COMPACTION}", site.session.unique()),
-            base: head.generation,
-            parts: head.parts.iter().map(|part| part.volume.clone()).collect(),
-            volumes: Vec::new(),
-            shared: None,
-            looks: None,
-        };
-        let direct = facts.merges();
-        let name = copy::whole_name(site, &folder.escaped, head.generation);
-        record.volumes.push(if direct {
-            site.names.volume("layer", &site.session.unique())
+        let done = if facts.merges() {
+            self.merge_all(site, folder, wait)
         } else {
-            name
-        });
-        guard.write_record(&record)?;
-        drop(guard);
-
-        let root = head.root.unwrap_or_else(RootLook::new);
-        let merged = if direct {
-            self.merge(site, folder, &head.parts, &record.volumes[0], wait)
-        } else {
-            let source = Source {
-                cache: &folder.escaped,
-                parts: &head.parts,
-                root,
-                owner: (0, 0),
-            };
-            self.flatten(site, &source, &record.volumes[0], wait)
-                .map(|part| (0, part))
+            self.flatten_all(site, folder, wait)
         };
-        let replaced = merged.and_then(|(from, part)| replace(folder, &head.parts[from..], part));
-        self.give_up(site, folder, &record);
-        replaced.map_err(|e| e.context(format_args!("compacting the cache {}", folder.escaped)))
+        done.map_err(|e| e.context(format_args!("compacting the cache {}", folder.escaped)))
     }
 
-    /// Merges the topmost layers, as files: gives where they began, and what they are now.
+    /// Merges layers of a cache, as files, until its chain is short.
+    fn merge_all(
+        self: &Arc<Self>,
+        site: &Arc<Site>,
+        folder: &Arc<Folder>,
+        wait: Wait<'_>,
+    ) -> Result<()> {
+        loop {
+            let Some(head) = folder.read_head()? else {
+                return Ok(());
+            };
+            // With no lock held, as they may be many files.
+            let mut sizes = Sizes::default();
+            for part in &head.parts {
+                sizes.of(part, wait)?;
+            }
+            let guard = folder.lock(wait)?;
+            let Some(head) = guard.head()?.filter(|head| is_long(&head.parts, true)) else {
+                return Ok(());
+            };
+            let entries = head
+                .parts
+                .iter()
+                .map(|part| Some(sizes.known(part)?.entries));
+            let Some(entries) = entries.collect::<Option<Vec<u64>>>() else {
+                // One was released in between.
+                continue;
+            };
+            // What is merged has a name as long as that of its lowest layer.
+            let fits = |from: usize| options_length(&head.parts[..=from]) <= LONG;
+            let from = choose(&entries, fits);
+            let name = site.names.volume("layer", &site.session.unique());
+            let record = pin(site, &head, name);
+            guard.write_record(&record)?;
+            drop(guard);
+            let merged = self.merge(site, folder, &head.parts, from, &record.volumes[0], wait);
+            let replaced =
+                merged.and_then(|part| replace(folder, &head.parts[from..], part, &sizes));
+            self.give_up(site, folder, &record);
+            replaced?;
+        }
+    }
+
+    /// Merges the layers from `from` on.
     fn merge(
         &self,
         site: &Arc<Site>,
         folder: &Folder,
         parts: &[Part],
+        from: usize,
         name: &str,
         wait: Wait<'_>,
-    ) -> Result<(usize, Part)> {
+    ) -> Result<Part> {
         let facts = self.facts(site, wait)?;
         let mut places = Vec::new();
         for part in parts {
             let volume = volumes::find_part(site, part, wait).map_err(not_there)?;
             places.push(PathBuf::from(layer::place(part.kind, &volume.mountpoint)));
         }
-        let from = choose(parts.len(), |part, limit| {
-            walk::count(&places[part], limit, wait)
-        })?;
         let kind = if from == 0 { Kind::Whole } else { Kind::Layer };
         let volume = volumes::create(site, "layer", name, &folder.escaped, &json!({}), wait)?;
         let to = PathBuf::from(layer::place(kind, &volume.mountpoint));
@@ -149,17 +166,45 @@ impl Caches {
         for part in parts {
             volumes::find_part(site, part, wait).map_err(not_there)?;
         }
+        let size = walk::size(&to, wait)?;
         if site.cache_options.sync {
             walk::sync(&to)?;
         }
-        let part = Part {
+        Ok(Part {
             volume: volume.name,
             kind,
             mountpoint: volume.mountpoint,
             adopted: false,
-            size: None,
+            size: Some(size),
+        })
+    }
+
+    /// Copies a long chain through the engine into one volume.
+    fn flatten_all(
+        self: &Arc<Self>,
+        site: &Arc<Site>,
+        folder: &Arc<Folder>,
+        wait: Wait<'_>,
+    ) -> Result<()> {
+        let guard = folder.lock(wait)?;
+        let Some(head) = guard.head()?.filter(|head| is_long(&head.parts, false)) else {
+            return Ok(());
         };
-        Ok((from, part))
+        let name = copy::whole_name(site, &folder.escaped, head.generation);
+        let record = pin(site, &head, name);
+        guard.write_record(&record)?;
+        drop(guard);
+        let source = Source {
+            cache: &folder.escaped,
+            parts: &head.parts,
+            root: head.root.unwrap_or_else(RootLook::new),
+            owner: (0, 0),
+        };
+        let flat = self.flatten(site, &source, &record.volumes[0], wait);
+        let sizes = Sizes::default();
+        let replaced = flat.and_then(|part| replace(folder, &head.parts, part, &sizes));
+        self.give_up(site, folder, &record);
+        replaced
     }
 
     /// Copies all of a chain through the engine, as its mount shows it.
@@ -184,7 +229,7 @@ impl Caches {
 }
 
 /// Puts `part` in the place of `parts`, in whatever generation they are now.
-fn replace(folder: &Folder, parts: &[Part], part: Part) -> Result<()> {
+fn replace(folder: &Folder, parts: &[Part], part: Part, sizes: &Sizes) -> Result<()> {
     let guard = folder.lock(Wait::forever())?;
     let Some(mut head) = guard.head()? else {
         return Ok(());
@@ -200,32 +245,53 @@ fn replace(folder: &Folder, parts: &[Part], part: Part) -> Result<()> {
             .filter(|part| part.adopted)
             .map(|part| part.volume),
     );
+    sizes.note(&mut head);
     guard.write_head(&head)
+}
+
+/// A record that keeps what is merged from being removed, and names what it is merged into.
+fn pin(site: &Site, head: &Head, into: String) -> Record {
+    Record {
+        id: format!("{}{COMPACTION}", site.session.unique()),
+        base: head.generation,
+        parts: head.parts.iter().map(|part| part.volume.clone()).collect(),
+        volumes: vec![into],
+        shared: None,
+        looks: None,
+    }
 }
 
 fn is_long(parts: &[Part], merges: bool) -> bool {
     let depth = if merges { DEPTH } else { DEPTH_BY_ARCHIVE };
-    parts.len() >= depth || parts.len() > 1 && options_length(parts) > LONG
+    parts.len() > depth || parts.len() > 1 && options_length(parts) > LONG
 }
 
-/// Where the layers to merge begin: as few as make the chain short, and all that are small beside those above them. So a
-/// file is merged again only when what lies above it has grown like it, and the cost of a release grows with the logarithm of
-/// the cache.
+/// Where the layers to merge begin: as few as make the chain short, and all that are small beside those above them.
 ///
-/// `count` counts the files of a layer, up to a limit.
-fn choose(parts: usize, mut count: impl FnMut(usize, u64) -> Result<u64>) -> Result<usize> {
-    let mut from = parts;
-    let mut above = 0;
+/// The lowest, which holds most of the cache as a rule, is merged only when a single layer has grown as large as it: that one
+/// has been merged before, so its number of files is not of files that are in several layers, as a sum may be. Whoever goes
+/// by the change times of files looks at all of them anew after that.
+///
+/// `entries` are the numbers of files, lowest layer first; `fits` tells whether the layers below one, and one more, fit into
+/// the options of a mount.
+fn choose(entries: &[u64], fits: impl Fn(usize) -> bool) -> usize {
+    let mut from = entries.len();
+    let (mut above, mut largest): (u64, u64) = (0, 0);
     while from > 0 {
-        let must = from + 1 > SHORT || parts - from < 2;
-        let entries = count(from - 1, if must { u64::MAX } else { 2 * above + 1 })?;
-        if !must && entries > 2 * above {
+        let below = entries[from - 1];
+        let must = entries.len() - from < 2 || from >= DEPTH || !fits(from);
+        let is_small = match from {
+            1 => below <= largest,
+            _ => below <= RATIO * above,
+        };
+        if !must && !is_small {
             break;
         }
         from -= 1;
-        above += entries;
+        above += below;
+        largest = largest.max(below);
     }
-    Ok(from)
+    from
 }
 
 fn not_there(failed: Failed) -> Error {
@@ -240,15 +306,67 @@ fn not_there(failed: Failed) -> Error {
 mod tests {
     use super::*;
 
+    fn run(entries: &[u64]) -> usize {
+        choose(entries, |_| true)
+    }
+
     #[test]
     fn a_small_tail_is_merged_alone_and_a_grown_one_takes_the_rest_along() {
-        let run = |sizes: &[u64]| {
-            choose(sizes.len(), |i, limit| Ok(sizes[i].min(limit))).expect("a choice")
-        };
-        assert_eq!(run(&[1000, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]), 1);
-        assert_eq!(run(&[1000, 100, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]), 2);
-        assert_eq!(run(&[1000, 15, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]), 1);
-        assert_eq!(run(&[15, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]), 0);
+        assert_eq!(run(&[1000, 1, 1, 1, 1, 1, 1]), 1);
+        assert_eq!(run(&[1000, 100, 1, 1, 1, 1, 1]), 2);
+        assert_eq!(run(&[1000, 15, 1, 1, 1, 1, 1]), 1);
+        assert_eq!(run(&[1, 1, 1, 1, 1, 1, 1]), 0);
         assert_eq!(run(&[1, 1]), 0);
+        // Six times the same files are no reason to touch the base, one layer of its size is.
+        assert_eq!(run(&[400, 100, 100, 100, 100, 100, 100]), 1);
+        assert_eq!(run(&[400, 400, 100, 100, 100, 100, 100]), 0);
+        // Each four times the ones above: no more than the depth asks for.
+        assert_eq!(run(&[40_000, 9_000, 2_000, 400, 80, 15, 2]), 5);
+        assert_eq!(choose(&[9, 1, 1], |from| from < 1), 0, "no room for more");
+    }
+
+    /// How many files a release adds, by its number.
+    type Shape = fn(u64) -> u64;
+
+    /// Many releases: how deep the chain gets, and how many files are merged for each that is released.
+    fn release(base: u64, times: u64, size: Shape) -> (usize, f64, u64) {
+        let mut chain = vec![base];
+        let (mut deepest, mut merged, mut released, mut base_merged) = (0, 0, 0, 0);
+        for n in 0..times {
+            chain.push(size(n));
+            released += size(n);
+            deepest = deepest.max(chain.len());
+            while chain.len() > DEPTH {
+                let from = run(&chain);
+                base_merged += u64::from(from == 0);
+                let sum = chain.drain(from..).sum();
+                merged += sum;
+                chain.push(sum);
+            }
+        }
+        (deepest, merged as f64 / released as f64, base_merged)
+    }
+
+    #[test]
+    fn a_chain_stays_short_and_a_file_is_merged_a_few_times_whatever_is_released() {
+        let shapes: [(u64, Shape); 6] = [
+            (40_000, |_| 5),
+            (40_000, |n| 1 + n * n % 50),
+            (0, |_| 5),
+            (1_000_000, |n| 1 << (n % 12)),
+            (40_000, |n| if n % 50 == 49 { 20_000 } else { 3 }),
+            (40_000, |n| 4_u64.pow(7 - (n % 8) as u32)),
+        ];
+        for (n, (base, size)) in shapes.into_iter().enumerate() {
+            let (deepest, merged, base_merged) = release(base, 2000, size);
+            println!(
+                "shape {n}: {deepest} layers at most, {merged:.1} files merged for each released, the base {base_merged} times"
+            );
+            assert!(deepest <= DEPTH + 1, "shape {n}: {deepest} layers");
+            assert!(merged < 16.0, "shape {n}: {merged} times");
+            if base > 0 {
+                assert!(base_merged <= 40, "shape {n}: the base {base_merged} times");
+            }
+        }
     }
 }

@@ -1,14 +1,12 @@
 //! Looking at caches: one row for each.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::Result;
 use crate::store::cache::Caches;
-use crate::store::cache::files::look::Size;
-use crate::store::cache::files::walk;
 use crate::store::cache::request::CacheInfo;
-use crate::store::cache::state::folder;
+use crate::store::cache::sizes::Sizes;
+use crate::store::cache::state::folder::{self, Folder};
 use crate::store::cache::state::head::{Kind, Part};
 use crate::store::cache::state::record::{COMPACTION, Record};
 use crate::store::options::Strategy;
@@ -48,7 +46,7 @@ impl Caches {
                     Some(Kind::Layer) => Strategy::Overlay,
                 },
                 layers: head.parts.len(),
-                bytes: self.bytes(site, &head.parts)?,
+                bytes: self.bytes(site, &folder, &head.parts)?,
                 created: head.created(),
                 last_use: folder.last_use().unwrap_or_else(|| head.created()),
                 leases,
@@ -58,33 +56,19 @@ impl Caches {
         Ok(rows)
     }
 
-    /// What the parts hold on disk, if that can be seen.
-    fn bytes(&self, site: &Site, parts: &[Part]) -> Result<Option<u64>> {
-        let mut sum = 0;
-        for part in parts {
-            match self.size(site, part)? {
-                Some(size) => sum += size.bytes,
-                None => return Ok(None),
-            }
+    /// What the parts hold on disk, if that can be seen. What nobody has counted before is counted now.
+    fn bytes(&self, site: &Arc<Site>, folder: &Arc<Folder>, parts: &[Part]) -> Result<Option<u64>> {
+        let mut sizes = Sizes::default();
+        let is_known = |part: &Part| part.size.is_some();
+        if !parts.iter().all(is_known) && !self.facts(site, Wait::forever())?.reach {
+            return Ok(None);
         }
-        Ok(Some(sum))
-    }
-
-    /// The size of one part: as its head has it, as it was measured before, or measured now.
-    pub(super) fn size(&self, site: &Site, part: &Part) -> Result<Option<Size>> {
-        let known = part
-            .size
-            .or_else(|| self.sizes.lock().get(&part.volume).copied());
-        if known.is_some() || !self.facts(site, Wait::forever())?.reach {
-            return Ok(known);
-        }
-        // A layer's `work` is next to nothing. A part that was removed meanwhile has no size.
-        let measured = walk::look(Path::new(&part.mountpoint), Wait::forever())
-            .ok()
-            .map(|look| look.size);
-        if let Some(size) = measured {
-            self.sizes.lock().insert(part.volume.clone(), size);
-        }
-        Ok(measured)
+        // One that was removed meanwhile has no size.
+        let counted = parts
+            .iter()
+            .map(|part| sizes.of(part, Wait::forever()).ok());
+        let sum = counted.map(|size| Some(size?.bytes)).sum();
+        self.note_later(site, folder, sizes);
+        Ok(sum)
     }
 }

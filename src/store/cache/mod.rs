@@ -15,9 +15,10 @@ mod probe;
 mod purge;
 mod release;
 mod request;
+mod sizes;
 mod state;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,11 +29,11 @@ pub use self::request::{CacheInfo, CacheMode, CacheRequest, Released};
 
 use self::clone::volumes;
 use self::facts::Facts;
-use self::files::look::Size;
 use self::state::folder::Folder;
 use crate::cancel::Cancel;
 use crate::engine::stopped;
 use crate::error::Result;
+use crate::store::deletes::Lane;
 use crate::store::names::CacheName;
 use crate::store::options::Strategy;
 use crate::store::site::Site;
@@ -41,18 +42,18 @@ use crate::wait::Wait;
 /// How long a thread waits for another's probe between looks at its own cancel.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// How long closing a store waits for merges. A tool that opens a store, takes a lease, releases it and closes has no other time
+/// for them; it suffices to merge some 50,000 files, and is less than a person who waits for a build notices.
+const CLOSING: Duration = Duration::from_secs(1);
+
 /// What one open store knows of its caches, beyond what is on disk.
 #[derive(Default)]
 pub(crate) struct Caches {
     /// One for each cache that was used, by its escaped name: they hold the mutexes.
     folders: Mutex<HashMap<String, Arc<Folder>>>,
     facts: Mutex<Option<Arc<Facts>>>,
-    /// Volumes that should be gone and could not be removed, mostly because a container has them.
-    stuck: Mutex<BTreeSet<String>>,
     /// Turned on when the store closes.
     closing: Cancel,
-    /// Sizes of volumes that nothing changes any more.
-    sizes: Mutex<HashMap<String, Size>>,
 }
 
 impl Caches {
@@ -105,35 +106,21 @@ impl Caches {
     }
 
     /// Removes volumes in the background. Nobody can come to need them again: that was decided under the cache's lock.
-    fn remove_later(self: &Arc<Self>, site: &Arc<Site>, volumes: Vec<String>) {
-        if volumes.is_empty() {
-            return;
+    fn remove_later(&self, site: &Arc<Site>, volumes: Vec<String>) {
+        for volume in volumes {
+            site.defer(move |site| volumes::remove(site, &volume).map(drop));
         }
-        let caches = Arc::clone(self);
-        site.defer(move |site| {
-            // What could not be removed before gets another chance with everything that comes after.
-            let before = std::mem::take(&mut *caches.stuck.lock());
-            for volume in before.iter().chain(&volumes) {
-                let Err(e) = volumes::remove(site, volume) else {
-                    continue;
-                };
-                if !before.contains(volume) {
-                    log::warn!("{e}; tried again later");
-                }
-                caches.stuck.lock().insert(volume.clone());
-            }
-        });
     }
 
-    /// Tries once more, in the background, to remove what could not be removed before.
-    pub(crate) fn retry_deletes(self: &Arc<Self>, site: &Arc<Site>) -> Result<()> {
-        let stuck = std::mem::take(&mut *self.stuck.lock());
-        self.remove_later(site, stuck.into_iter().collect());
-        Ok(())
+    /// Ends compactions, those that are not done in some time: the store closes.
+    pub(crate) fn close(&self, site: &Site) {
+        let a_while = Wait::forever().at_most(CLOSING);
+        let _ = site.deletes.wait_idle(Some(Lane::Long), a_while);
+        self.closing.cancel();
     }
 
-    /// Ends compactions: the store closes.
-    pub(crate) fn close(&self) {
+    /// Ends compactions: nobody waits for them.
+    pub(crate) fn give_up_work(&self) {
         self.closing.cancel();
     }
 }

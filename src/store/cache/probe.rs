@@ -139,9 +139,7 @@ fn probe(site: &Site, key: Key, at: u64, linux: bool, wait: Wait<'_>) -> Result<
     let name = site.names.volume("probe", &site.session.unique());
     let volume = volumes::create(site, "probe", &name, "", &json!({}), wait)?;
     let tried = try_all(site, &volume.name, &volume.mountpoint, &mut found, wait);
-    if let Err(e) = site.engine.remove_volume(&name, Wait::forever()) {
-        log::warn!("{e}; a later open removes it");
-    }
+    site.remove_volume(&name);
     tried.map(|()| found)
 }
 
@@ -262,9 +260,7 @@ fn try_overlay(
         Ok(None)
     };
     let looked = look();
-    if let Err(e) = site.engine.remove_volume(&name, Wait::forever()) {
-        log::warn!("{e}; a later open removes it");
-    }
+    site.remove_volume(&name);
     looked
 }
 

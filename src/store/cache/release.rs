@@ -50,15 +50,19 @@ impl Caches {
         let (caches, held) = (Arc::clone(self), Arc::clone(held));
         site.defer(move |site| {
             let cache = &held.folder.escaped;
-            if let Err(e) = caches.discard_now(site, &held) {
-                log::warn!("discarding a lease of the cache {cache}: {e}; a later open removes it");
-            }
+            let discarded = caches.discard_now(site, &held);
+            discarded
+                .map_err(|e| e.context(format_args!("discarding a lease of the cache {cache}")))
         });
     }
 
     fn discard_now(self: &Arc<Self>, site: &Arc<Site>, held: &Held) -> Result<()> {
         let wait = Wait::forever();
         if held.record.shared.is_some() {
+            // An earlier try may have come so far.
+            if held.folder.lock(wait)?.record(&held.record.id)?.is_none() {
+                return Ok(());
+            }
             if !self.last_of_shared(site, held, false, wait)? {
                 return Ok(());
             }
@@ -71,20 +75,29 @@ impl Caches {
                 }
             }
         }
-        self.give_up(site, &held.folder, &held.record);
-        Ok(())
+        self.give_up_now(site, &held.folder, &held.record)
     }
 
-    /// Removes the record of a lease and what only that one needed.
-    pub(super) fn give_up(self: &Arc<Self>, site: &Arc<Site>, folder: &Folder, record: &Record) {
-        let given_up = folder.lock(Wait::forever()).and_then(|guard| {
-            guard.remove_record(&record.id)?;
-            guard.unneeded(site, record.names().map(str::to_owned))
-        });
-        match given_up {
-            Ok(volumes) => self.remove_later(site, volumes),
-            Err(e) => log::warn!("{e}; a later open removes what the lease left"),
+    /// Removes the record of a lease and what only that one needed; later, where that cannot be done now.
+    pub(super) fn give_up(
+        self: &Arc<Self>,
+        site: &Arc<Site>,
+        folder: &Arc<Folder>,
+        record: &Record,
+    ) {
+        if let Err(e) = self.give_up_now(site, folder, record) {
+            let (caches, folder, record) = (Arc::clone(self), Arc::clone(folder), record.clone());
+            site.try_again(&e, move |site| caches.give_up_now(site, &folder, &record));
         }
+    }
+
+    fn give_up_now(&self, site: &Arc<Site>, folder: &Folder, record: &Record) -> Result<()> {
+        let guard = folder.lock(Wait::forever())?;
+        guard.remove_record(&record.id)?;
+        let unneeded = guard.unneeded(site, record.names().map(str::to_owned))?;
+        drop(guard);
+        self.remove_later(site, unneeded);
+        Ok(())
     }
 
     /// Leaves a shared lease. `true`: nobody else has it, and nobody can join any more.

@@ -328,10 +328,14 @@ impl Drop for Step {
     fn drop(&mut self) {
         let Some(open) = self.open.take() else { return };
         let id = self.id.clone();
+        // Not done again where it fails: the id is free then, and whoever builds it next, purges or opens finds the rest by
+        // the lock's file.
+        let mut open = Some(open);
         let job = move |site: &Arc<Site>| {
-            if let Err(e) = open.end(site, &id) {
+            if let Some(Err(e)) = open.take().map(|open| open.end(site, &id)) {
                 ::log::warn!("aborting {:?}: {e}", id.as_str());
             }
+            Ok(())
         };
         self.site.defer(job);
     }

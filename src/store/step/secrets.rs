@@ -64,9 +64,7 @@ impl SecretVolume {
 
     /// Removes the volume and what is in it. Only once no container mounts it.
     pub(crate) fn remove(self, site: &Site) {
-        if let Err(e) = site.engine.remove_volume(&self.name, Wait::forever()) {
-            log::warn!("{e}; the next open of this root removes it");
-        }
+        site.remove_volume(&self.name);
     }
 }
 

@@ -2,7 +2,6 @@
 
 use crate::store::cache::clone::overlay::Overlay;
 use crate::store::cache::clone::strategy::{Cloning, Made, Source};
-use crate::store::cache::clone::volumes;
 use crate::store::cache::facts::Facts;
 use crate::store::site::Site;
 use crate::wait::Wait;
@@ -39,9 +38,7 @@ impl View {
 
     pub(crate) fn remove(self, site: &Site) {
         for volume in self.volumes {
-            if let Err(e) = volumes::remove(site, &volume) {
-                log::warn!("{e}; a later open removes it");
-            }
+            site.remove_volume(&volume);
         }
     }
 }

@@ -211,24 +211,20 @@ pub(crate) fn look(path: &Path, wait: Wait<'_>) -> Result<Look, Error> {
     })
 }
 
-/// Counts what is below `path`, but no further than `limit`.
-pub(crate) fn count(path: &Path, limit: u64, wait: Wait<'_>) -> Result<u64, Error> {
-    let mut entries = 0;
+/// Counts what is below `path`.
+pub(crate) fn size(path: &Path, wait: Wait<'_>) -> Result<Size, Error> {
+    let mut size = Size::default();
     let counted = open_root(path).map_err(Fault::from).and_then(|root| {
         walk(root, wait, &mut |visit| {
-            entries += u64::from(matches!(visit, Visit::Entry { .. }));
-            // Not an error, but the way to stop.
-            if entries >= limit {
-                Err(io::Error::from(io::ErrorKind::Interrupted).into())
-            } else {
-                Ok(())
+            if let Visit::Entry { stat, .. } = visit {
+                size.entries += 1;
+                size.bytes += blocks(stat);
             }
+            Ok(())
         })
     });
-    match counted {
-        Err(fault) if entries < limit => Err(fault.into_error("counting the files of", path)),
-        _ => Ok(entries),
-    }
+    counted.map_err(|fault| fault.into_error("counting the files of", path))?;
+    Ok(size)
 }
 
 /// Writes everything on the file system of `path` to its disk.
