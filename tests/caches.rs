@@ -11,6 +11,7 @@ mod caches {
     mod children;
     mod contract;
     mod crowd;
+    mod depth;
     mod faults;
     mod files;
     mod ghosts;

@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::engine::images::Image;
 use crate::error::{Error, Result};
 use crate::store::cache::Caches;
+use crate::store::deletes::Lane;
 use crate::store::lock::{self, FileLock};
 use crate::store::note::Note;
 use crate::store::session;
@@ -60,7 +61,11 @@ pub(crate) fn at_open(site: &Arc<Site>, caches: &Caches) -> Result<()> {
 /// listed is an error.
 pub(crate) fn purge(site: &Arc<Site>, caches: &Caches) -> Result<Purged> {
     site.check_open("purging")?;
-    run(site, caches, true)
+    // What this session could not remove before is its own: by its labels it would be spared.
+    site.deletes.retry(site);
+    let purged = run(site, caches, true);
+    let _ = site.deletes.wait_idle(Some(Lane::Short), Wait::forever());
+    purged
 }
 
 fn run(site: &Arc<Site>, caches: &Caches, tags: bool) -> Result<Purged> {

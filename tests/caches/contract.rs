@@ -621,7 +621,7 @@ fn the_folder_of_a_deleted_cache_goes_with_the_next_purge_but_not_while_it_is_le
 }
 
 /// A container that is never started and has the volume.
-fn container_with(root: &Root, name: &str, volume: &str) -> String {
+pub(super) fn container_with(root: &Root, name: &str, volume: &str) -> String {
     // The helpers' image is made with the first of them; any image will do, since nothing is run.
     let image = format!("{}empty", root.prefix());
     let name = format!("{}x-{name}", root.prefix());
