@@ -19,5 +19,6 @@ mod caches {
     mod kill;
     mod model;
     mod outside;
+    mod remapped;
     mod snapshot;
 }

@@ -27,6 +27,19 @@ pub(crate) struct Info {
     pub(crate) server_version: String,
     #[serde(default)]
     pub(crate) kernel_version: String,
+    /// What the storage driver says of itself: names and values.
+    #[serde(default)]
+    driver_status: Option<Vec<(String, String)>>,
+}
+
+impl Info {
+    /// Whether the engine says that a directory on its disk does not tell the types of its entries.
+    pub(crate) fn has_no_entry_types(&self) -> bool {
+        let status = self.driver_status.iter().flatten();
+        status
+            .into_iter()
+            .any(|(name, value)| name == "Supports d_type" && value == "false")
+    }
 }
 
 impl Engine {

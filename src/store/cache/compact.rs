@@ -218,7 +218,7 @@ impl Caches {
         let facts = self.facts(site, wait)?;
         let volume = volumes::create(site, "cache", name, source.cache, &json!({}), wait)?;
         let view = View::of(site, &facts, source, wait).map_err(not_there)?;
-        let copied = copy::clone_by_archive(site, view.volume(), &volume, None, wait);
+        let copied = copy::clone_by_archive(site, &facts, view.volume(), &volume, None, wait);
         view.remove(site);
         copied?;
         for part in source.parts {

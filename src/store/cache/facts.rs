@@ -1,6 +1,7 @@
 //! What an engine can do, as far as caches need to know. Data only: `probe` finds it out.
 
 use crate::store::cache::files::merge::Marks;
+use crate::store::cache::files::owners::Owners;
 use crate::store::options::Strategy;
 
 /// The longest option string of a mount. The kernel takes one page, and cuts off silently what is behind it.
@@ -16,6 +17,8 @@ pub(crate) const EXTRAS: [&str; 3] = ["index=off,redirect_dir=off,metacopy=off",
 pub(crate) struct Facts {
     /// This process reaches the engine's volumes as files, and may do there what root may.
     pub(crate) reach: bool,
+    /// What the engine's archive calls make of owners.
+    pub(crate) owners: Owners,
     /// Overlays work, with these further options.
     pub(crate) overlay: Option<String>,
     pub(crate) strategy: Strategy,

@@ -13,6 +13,7 @@ mod lease;
 mod listing;
 mod probe;
 mod purge;
+mod reach;
 mod release;
 mod request;
 mod sizes;

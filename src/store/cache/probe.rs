@@ -1,22 +1,24 @@
-//! What really works on this engine, found out by trying, and remembered for that engine and boot.
+//! What really works on this engine, found out by trying, and remembered for that engine and boot. Nothing is believed that was
+//! not read back: what the engine unpacks is read back through the engine, and as files where they are to be seen; and what is made
+//! as files is read back through the engine.
 
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, Uid, XattrFlags, chownat, fsetxattr, mkdirat, mknodat,
-};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::engine::system::Info;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::cache::clone::overlay::mount_options;
 use crate::store::cache::clone::{layer, volumes};
 use crate::store::cache::facts::{EXTRAS, Facts, OPTIONS_MAX};
 use crate::store::cache::files::look::RootLook;
-use crate::store::cache::files::{tar, walk};
+use crate::store::cache::files::owners::Owners;
+use crate::store::cache::files::tar;
+use crate::store::cache::reach::{self, Sample};
+use crate::store::clock::Uptime;
 use crate::store::helper::Helper;
 use crate::store::options::Strategy;
 use crate::store::site::Site;
@@ -25,59 +27,86 @@ use crate::wait::Wait;
 /// For how many seconds it is remembered that overlays do not work.
 const DOUBT: u64 = 3600;
 
-/// What is remembered.
+/// For how many engines, users and namespaces it is remembered in one root.
+const KEPT: usize = 8;
+
+/// The format of what is remembered. Another one is not read.
+const FORMAT: u32 = 3;
+
+/// What is remembered, the newest first.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Memory {
+    format: u32,
+    found: Vec<Found>,
+}
+
+/// What was found.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Found {
     key: Key,
     reach: bool,
+    /// `None`: archives come back with owners that nothing follows from.
+    owners: Option<Owners>,
     overlay: Option<String>,
     /// Why there is no overlay.
     obstacle: String,
-    /// Seconds since 1970.
-    at: u64,
+    /// Seconds since the machine was started.
+    at: i64,
 }
 
-/// For whom it is remembered: another engine, kernel, boot or user may find something else.
+/// For whom it is remembered: another engine, kernel, boot or user may find something else, and so may a process that sees other
+/// mounts, as in a container that has the same root.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Key {
-    format: u32,
     address: String,
     engine: String,
     server: String,
     kernel: String,
     boot: String,
     user: u32,
+    namespaces: Vec<PathBuf>,
 }
 
 /// Finds out, or remembers.
 pub(crate) fn facts(site: &Site, wait: Wait<'_>) -> Result<Facts> {
     let info = site.engine.info(wait)?;
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let now = Uptime::now();
+    let namespace = |kind| fs::read_link(format!("/proc/self/ns/{kind}")).unwrap_or_default();
     let key = Key {
-        format: 2,
         address: site.engine.address().to_owned(),
-        engine: info.id,
-        server: info.server_version,
-        kernel: info.kernel_version,
-        boot: boot.trim().to_owned(),
+        engine: info.id.clone(),
+        server: info.server_version.clone(),
+        kernel: info.kernel_version.clone(),
+        boot: now.boot.clone(),
         user: rustix::process::geteuid().as_raw(),
+        namespaces: ["mnt", "user"].map(namespace).into(),
     };
     let file = site.paths.own().join("probed");
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
     // A full disk, say, is an obstacle that goes away: overlays that did not work are tried again after a while.
-    let holds = |found: &Found| found.overlay.is_some() || now.saturating_sub(found.at) < DOUBT;
-    let remembered = fs::read(&file)
+    let holds = |found: &Found| {
+        let age = now.seconds.checked_sub(found.at).map(u64::try_from);
+        found.overlay.is_some() || matches!(age, Some(Ok(age)) if age < DOUBT)
+    };
+    let mut memory = fs::read(&file)
         .ok()
-        .and_then(|text| serde_json::from_slice::<Found>(&text).ok());
-    let found = match remembered.filter(|found| found.key == key && holds(found)) {
-        Some(found) => found,
+        .and_then(|text| serde_json::from_slice::<Memory>(&text).ok())
+        .filter(|memory| memory.format == FORMAT)
+        .unwrap_or_default();
+    let found = match memory
+        .found
+        .iter()
+        .position(|found| found.key == key && holds(found))
+    {
+        Some(at) => memory.found.swap_remove(at),
         None => {
-            let found = probe(site, key, now, info.os_type == "linux", wait)?;
-            remember(&file, &found, &site.session.unique());
-            found
+            let found = probe(site, key, now.seconds, &info, wait)
+                .map_err(|e| e.context("trying how caches can be cloned"))?;
+            memory.format = FORMAT;
+            memory.found.retain(|other| other.key != found.key);
+            memory.found.insert(0, found);
+            memory.found.truncate(KEPT);
+            remember(&file, &memory, &site.session.unique());
+            memory.found.swap_remove(0)
         }
     };
     decide(found, site)
@@ -86,6 +115,12 @@ pub(crate) fn facts(site: &Site, wait: Wait<'_>) -> Result<Facts> {
 /// What to do with what was found, and with what the options ask for.
 fn decide(found: Found, site: &Site) -> Result<Facts> {
     let reach = found.reach && site.cache_options.direct;
+    // Even where all else is done as files, some copies go through archives.
+    let Some(owners) = found.owners else {
+        let why = "caches cannot be kept on this engine: the owners in the archives that it gives are not those that it took, \
+                   and differ by more than one number";
+        return Err(Error::new(ErrorKind::Unsupported, why));
+    };
     let (strategy, why) = match (site.cache_options.strategy, &found.overlay) {
         (Strategy::Copy, _) => (Strategy::Copy, String::from("an option says so")),
         (Strategy::Overlay, Some(_)) => (Strategy::Overlay, String::from("an option says so")),
@@ -109,6 +144,7 @@ fn decide(found: Found, site: &Site) -> Result<Facts> {
     };
     Ok(Facts {
         reach,
+        owners,
         overlay: found.overlay,
         strategy,
         why: format!("{why}; volumes are reached {place}"),
@@ -116,29 +152,37 @@ fn decide(found: Found, site: &Site) -> Result<Facts> {
 }
 
 /// Written beside and renamed over. If it cannot be, the next process probes again.
-fn remember(file: &Path, found: &Found, unique: &str) {
+fn remember(file: &Path, memory: &Memory, unique: &str) {
     let beside = file.with_extension(unique);
-    let text = serde_json::to_vec(found).unwrap_or_default();
+    let text = serde_json::to_vec(memory).unwrap_or_default();
     if let Err(e) = fs::write(&beside, text).and_then(|()| fs::rename(&beside, file)) {
         log::debug!("remembering what works in {}: {e}", file.display());
         let _ = fs::remove_file(&beside);
     }
 }
 
-fn probe(site: &Site, key: Key, at: u64, linux: bool, wait: Wait<'_>) -> Result<Found> {
+fn probe(site: &Site, key: Key, at: i64, info: &Info, wait: Wait<'_>) -> Result<Found> {
     let mut found = Found {
         key,
         reach: false,
+        owners: Some(Owners::default()),
         overlay: None,
         obstacle: String::from("the engine is not a Linux one"),
         at,
     };
-    if !linux {
+    if info.os_type != "linux" {
         return Ok(found);
     }
     let name = site.names.volume("probe", &site.session.unique());
     let volume = volumes::create(site, "probe", &name, "", &json!({}), wait)?;
-    let tried = try_all(site, &volume.name, &volume.mountpoint, &mut found, wait);
+    let tried = try_all(
+        site,
+        &volume.name,
+        &volume.mountpoint,
+        info,
+        &mut found,
+        wait,
+    );
     site.remove_volume(&name);
     tried.map(|()| found)
 }
@@ -147,6 +191,7 @@ fn try_all(
     site: &Site,
     volume: &str,
     mountpoint: &str,
+    info: &Info,
     found: &mut Found,
     wait: Wait<'_>,
 ) -> Result<()> {
@@ -154,8 +199,28 @@ fn try_all(
     let lowers = lowers(mountpoint);
     let helper = volumes::helper(site, volume, wait)?;
     helper.put("/", &mut stack(&lowers, &token).as_slice(), wait)?;
+    let sample = put_sample(&helper, &token, wait)?;
+    found.owners = sample.owners(&entries(&helper, &token, wait)?);
+    let place = Path::new(mountpoint).join(&token);
+    found.reach = match sample.is_seen(&place).and_then(|()| sample.add(&place)) {
+        Ok(()) => sample.is_added(&entries(&helper, &token, wait)?),
+        Err(why) => {
+            log::debug!(
+                "the engine's volumes are out of reach at {}: {why}",
+                place.display()
+            );
+            false
+        }
+    };
     helper.remove()?;
-    found.reach = may_all(Path::new(mountpoint), &token);
+    // Where a directory does not tell what its entries are, overlays show deleted files in listings.
+    let tells_types = !info.has_no_entry_types() && (!found.reach || reach::tells_types(&place));
+    if !tells_types {
+        found.obstacle = String::from(
+            "the engine's file system does not tell the types of a directory's entries",
+        );
+        return Ok(());
+    }
     for extra in EXTRAS {
         match try_overlay(site, mountpoint, &lowers, &token, extra, wait) {
             Ok(None) => {
@@ -280,14 +345,7 @@ fn link(path: &str, target: &str) -> Vec<u8> {
 
 /// The paths of everything in the helper's volume.
 fn paths(helper: &Helper<'_>, wait: Wait<'_>) -> Result<Vec<PathBuf>> {
-    let mut stream = helper.get(tar::PLACE, wait)?;
-    let mut bytes = Vec::new();
-    // Some hundred empty directories.
-    if let Err(e) = (&mut stream).take(16 << 20).read_to_end(&mut bytes) {
-        return Err(stream
-            .why()
-            .unwrap_or_else(|| Error::io("reading a trial of overlays", &e)));
-    }
+    let bytes = read_all(helper, tar::PLACE, wait)?;
     let mut archive = ::tar::Archive::new(bytes.as_slice());
     // A slash at the end is no part of the name.
     let listed: io::Result<Vec<PathBuf>> = archive.entries().and_then(|entries| {
@@ -298,29 +356,35 @@ fn paths(helper: &Helper<'_>, wait: Wait<'_>) -> Result<Vec<PathBuf>> {
     listed.map_err(|e| Error::io("reading a trial of overlays", &e))
 }
 
-/// Whether the directory that the engine unpacked is to be seen at `place`, and whether this process may do there what the
-/// direct ways of copying need.
-fn may_all(place: &Path, token: &str) -> bool {
-    let all = || -> io::Result<()> {
-        let root = walk::open_root(&place.join(token))?;
-        mkdirat(&root, c"d", Mode::RWXU)?;
-        chownat(
-            &root,
-            c"d",
-            Some(Uid::from_raw(1)),
-            Some(Gid::from_raw(1)),
-            AtFlags::empty(),
-        )?;
-        mknodat(&root, c"w", FileType::CharacterDevice, Mode::empty(), 0)?;
-        fsetxattr(&root, c"trusted.docker-store", b"y", XattrFlags::empty())?;
-        Ok(())
-    };
-    let may = all();
-    if let Err(e) = &may {
-        log::debug!(
-            "the engine's volumes are out of reach at {}: {e}",
-            place.display()
-        );
+/// Unpacks a sample with owners that are as different as the engine has them.
+fn put_sample(helper: &Helper<'_>, token: &str, wait: Wait<'_>) -> Result<Sample> {
+    let all = Sample::of_all_owners(token);
+    match helper.put("/", &mut all.stream().as_slice(), wait) {
+        Ok(()) => Ok(all),
+        // A small user namespace may not have the highest numbers.
+        Err(e) if e.kind() == ErrorKind::Engine => {
+            log::debug!("{e}; tried with fewer owners");
+            let few = Sample::of_few_owners(token);
+            helper.put("/", &mut few.stream().as_slice(), wait)?;
+            Ok(few)
+        }
+        Err(e) => Err(e),
     }
-    may.is_ok()
+}
+
+/// What the engine gives of the folder `token`.
+fn entries(helper: &Helper<'_>, token: &str, wait: Wait<'_>) -> Result<Vec<u8>> {
+    read_all(helper, &format!("{}/{token}", tar::PLACE), wait)
+}
+
+fn read_all(helper: &Helper<'_>, path: &str, wait: Wait<'_>) -> Result<Vec<u8>> {
+    let mut stream = helper.get(path, wait)?;
+    let mut bytes = Vec::new();
+    // Some hundred empty directories.
+    if let Err(e) = (&mut stream).take(16 << 20).read_to_end(&mut bytes) {
+        return Err(stream
+            .why()
+            .unwrap_or_else(|| Error::io("reading back what was tried", &e)));
+    }
+    Ok(bytes)
 }

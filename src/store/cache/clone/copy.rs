@@ -12,6 +12,7 @@ use crate::store::cache::clone::view::View;
 use crate::store::cache::clone::volumes;
 use crate::store::cache::facts::Facts;
 use crate::store::cache::files::look::{RootLook, Size};
+use crate::store::cache::files::owners::Owners;
 use crate::store::cache::files::tar::{END, PLACE, Watched, folder};
 use crate::store::cache::files::walk::Fault;
 use crate::store::cache::files::{copy_direct, walk};
@@ -59,8 +60,14 @@ impl Cloning for Copy<'_> {
             layers => {
                 // An overlay is mounted only where a container has it, so its files come through the archive API.
                 let view = View::of(site, self.0, source, wait)?;
-                let cloned =
-                    clone_by_archive(site, view.volume(), &lease, Some(source.owner), wait);
+                let cloned = clone_by_archive(
+                    site,
+                    self.0,
+                    view.volume(),
+                    &lease,
+                    Some(source.owner),
+                    wait,
+                );
                 view.remove(site);
                 // Layers that were taken away while the copy ran show as files that are not there.
                 for layer in layers {
@@ -85,7 +92,7 @@ impl Cloning for Copy<'_> {
         let (now, size, root) = match looks {
             Looks::Tar(_) => {
                 let helper = volumes::helper(site, &names[0], wait)?;
-                let (digest, _, root) = read_to_end(&helper, wait)?;
+                let (digest, _, root) = read_to_end(&helper, self.0.owners, wait)?;
                 helper.remove()?;
                 (Some(Looks::Tar(digest)), None, Some(root))
             }
@@ -128,7 +135,7 @@ impl Copy<'_> {
     ) -> Made<Looks> {
         if !self.0.reach {
             volumes::find_part(site, from, wait)?;
-            let cloned = clone_by_archive(site, &from.volume, to, Some(owner), wait)?;
+            let cloned = clone_by_archive(site, self.0, &from.volume, to, Some(owner), wait)?;
             // The engine makes up a volume that a container asks for and that is gone, but not its labels.
             volumes::find_part(site, from, wait)?;
             return Ok(cloned);
@@ -190,6 +197,7 @@ fn empty_by_archive(
 /// one deadlock the engine.
 pub(crate) fn clone_by_archive(
     site: &Site,
+    facts: &Facts,
     from: &str,
     to: &Volume,
     owner: Option<(u32, u32)>,
@@ -198,7 +206,7 @@ pub(crate) fn clone_by_archive(
     let source = volumes::helper(site, from, wait)?;
     let target = volumes::helper(site, &to.name, wait)?;
     let mut stream = source.get(PLACE, wait)?;
-    let mut watched = Watched::new(&mut stream, owner);
+    let mut watched = Watched::new(facts.owners.of_containers(&mut stream), owner);
     let put = target.put("/", &mut watched, wait);
     // The engine may stop reading at the archive's end mark; what is behind it must be seen, too.
     let done = put.and_then(|()| {
@@ -216,9 +224,13 @@ pub(crate) fn clone_by_archive(
 }
 
 /// The digest of the volume at [`PLACE`] in a helper.
-fn read_to_end(helper: &Helper<'_>, wait: Wait<'_>) -> Result<(String, u64, RootLook)> {
+fn read_to_end(
+    helper: &Helper<'_>,
+    owners: Owners,
+    wait: Wait<'_>,
+) -> Result<(String, u64, RootLook)> {
     let mut stream = helper.get(PLACE, wait)?;
-    let looked = Watched::new(&mut stream, None).finish();
+    let looked = Watched::new(owners.of_containers(&mut stream), None).finish();
     looked.map_err(|e| {
         stream
             .why()

@@ -149,7 +149,7 @@ pub(crate) fn changed(
         return Ok(Changed::Gone);
     };
     if !facts.reach {
-        return changed_by_archive(site, volume, looks, wait);
+        return changed_by_archive(site, facts, volume, looks, wait);
     }
     let place = upper(mountpoint);
     let place = Path::new(&place);
@@ -193,7 +193,13 @@ fn tidy(mountpoint: &Path) {
 }
 
 /// The same through the engine: `upper` as a tar stream, of which only the beginning is read.
-fn changed_by_archive(site: &Site, volume: &str, looks: &Looks, wait: Wait<'_>) -> Result<Changed> {
+fn changed_by_archive(
+    site: &Site,
+    facts: &Facts,
+    volume: &str,
+    looks: &Looks,
+    wait: Wait<'_>,
+) -> Result<Changed> {
     if volumes::find(site, volume, wait)?.is_none() {
         return Ok(Changed::Gone);
     }
@@ -202,9 +208,10 @@ fn changed_by_archive(site: &Site, volume: &str, looks: &Looks, wait: Wait<'_>) 
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Changed::Gone),
         stream => stream?,
     };
-    let beginning = tar::root_entry(&mut stream).and_then(|root| {
+    let mut owned = facts.owners.of_containers(&mut stream);
+    let beginning = tar::root_entry(&mut owned).and_then(|root| {
         let mut next = [0; tar::BLOCK];
-        stream.read_exact(&mut next)?;
+        owned.read_exact(&mut next)?;
         Ok((root, next.iter().all(|b| *b == 0)))
     });
     let ((owner, root), empty) = beginning.map_err(|e| {

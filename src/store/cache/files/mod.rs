@@ -4,6 +4,7 @@ pub(crate) mod contents;
 pub(crate) mod copy_direct;
 pub(crate) mod look;
 pub(crate) mod merge;
+pub(crate) mod owners;
 pub(crate) mod tar;
 pub(crate) mod walk;
 pub(crate) mod xattr;

@@ -132,6 +132,7 @@ fn may_mount() -> bool {
 fn facts() -> Facts {
     Facts {
         reach: true,
+        owners: Default::default(),
         overlay: Some(EXTRAS[0].to_owned()),
         strategy: Strategy::Overlay,
         why: String::new(),

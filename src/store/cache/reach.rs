@@ -1,0 +1,262 @@
+//! Whether this process and the engine see the same files: a sample goes both ways, and is compared in all that a cache needs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
+use rustix::fs::{
+    AtFlags, Dir, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, chownat,
+    fchown, fsetxattr, futimens, mkdirat, mknodat, openat, statat,
+};
+use tar::{EntryType, Header};
+
+use crate::store::cache::files::look::RootLook;
+use crate::store::cache::files::owners::Owners;
+use crate::store::cache::files::tar::{END, folder};
+use crate::store::cache::files::walk;
+
+/// Owners that are told apart: root, two that differ, one of a person, and the last that a user namespace mostly has.
+const OWNERS: [(u32, u32); 4] = [(0, 0), (1, 2), (1000, 1001), (65_534, 65_533)];
+
+/// The owner and the look of what is made as files.
+const OWN: (u32, u32) = (3, 4);
+const LOOK: RootLook = RootLook {
+    mode: 0o2750,
+    mtime: (1_000_000_007, 0),
+};
+
+/// A folder with a directory for each of some owners, and a file.
+pub(crate) struct Sample {
+    token: String,
+    owners: &'static [(u32, u32)],
+}
+
+/// What is compared of an entry: what kind it is, its owner, mode, time and content.
+#[derive(Debug, PartialEq, Eq)]
+struct Entry {
+    kind: EntryType,
+    owner: (u64, u64),
+    mode: u32,
+    mtime: u64,
+    content: Vec<u8>,
+}
+
+impl Sample {
+    /// `token` is the folder's name, and nobody else's.
+    pub(crate) fn of_all_owners(token: &str) -> Self {
+        Sample {
+            token: token.to_owned(),
+            owners: &OWNERS,
+        }
+    }
+
+    /// With owners that are in any user namespace.
+    pub(crate) fn of_few_owners(token: &str) -> Self {
+        Sample {
+            token: token.to_owned(),
+            owners: &OWNERS[..OWNERS.len() - 1],
+        }
+    }
+
+    /// The tar stream that makes it in `c/`.
+    pub(crate) fn stream(&self) -> Vec<u8> {
+        let plain = RootLook {
+            mode: 0o755,
+            ..LOOK
+        };
+        let mut stream = folder(&format!("c/{}/", self.token), (0, 0), plain).to_vec();
+        for (n, owner) in self.owners.iter().enumerate() {
+            stream.extend(folder(&format!("c/{}/{n}/", self.token), *owner, LOOK));
+        }
+        stream.resize(stream.len() + END, 0);
+        stream
+    }
+
+    /// What the engine makes of owners, by the archive in which it gives the sample back.
+    pub(crate) fn owners(&self, given: &[u8]) -> Option<Owners> {
+        let given = self.read(given).ok()?;
+        let pairs = self.owners.iter().enumerate().map(|(n, taken)| {
+            let entry = given.get(&n.to_string())?;
+            let number = |n: u64| u32::try_from(n).ok();
+            Some((*taken, (number(entry.owner.0)?, number(entry.owner.1)?)))
+        });
+        Owners::of(pairs.collect::<Option<Vec<_>>>()?)
+    }
+
+    /// Whether the sample is to be seen at `place` as it was given to the engine.
+    pub(crate) fn is_seen(&self, place: &Path) -> io::Result<()> {
+        let root = walk::open_root(place)?;
+        for (n, owner) in self.owners.iter().enumerate() {
+            let stat = statat(&root, n.to_string(), AtFlags::SYMLINK_NOFOLLOW)?;
+            let seen = ((stat.st_uid, stat.st_gid), walk::root_look(&stat));
+            if seen != (*owner, LOOK) {
+                let why = format!(
+                    "the owner {owner:?} and the look {LOOK:?} that the engine was given are seen as {seen:?}"
+                );
+                return Err(io::Error::other(why));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes something of each kind that direct ways of copying make.
+    pub(crate) fn add(&self, place: &Path) -> io::Result<()> {
+        let root = walk::open_root(place)?;
+        mkdirat(&root, c"d", Mode::RWXU)?;
+        chownat(
+            &root,
+            c"d",
+            Some(Uid::from_raw(OWN.0)),
+            Some(Gid::from_raw(OWN.1)),
+            AtFlags::empty(),
+        )?;
+        mknodat(&root, c"w", FileType::CharacterDevice, Mode::empty(), 0)?;
+        fsetxattr(&root, c"trusted.docker-store", b"y", XattrFlags::empty())?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = fs::File::from(openat(&root, c"f", flags, Mode::RUSR)?);
+        io::Write::write_all(&mut &file, self.token.as_bytes())?;
+        fchown(
+            &file,
+            Some(Uid::from_raw(OWN.0)),
+            Some(Gid::from_raw(OWN.1)),
+        )?;
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(LOOK.mode))?;
+        let time = Timespec {
+            tv_sec: LOOK.mtime.0,
+            tv_nsec: 0,
+        };
+        let times = Timestamps {
+            last_access: time,
+            last_modification: time,
+        };
+        Ok(futimens(&file, &times)?)
+    }
+
+    /// Whether the engine gives what was added as it was made.
+    pub(crate) fn is_added(&self, given: &[u8]) -> bool {
+        let Ok(given) = self.read(given) else {
+            return false;
+        };
+        let owner = (OWN.0.into(), OWN.1.into());
+        let file = Entry {
+            kind: EntryType::Regular,
+            owner,
+            mode: LOOK.mode,
+            mtime: LOOK.mtime.0.unsigned_abs(),
+            content: self.token.clone().into_bytes(),
+        };
+        let is = |name: &str, kind, owner| {
+            let entry = given.get(name);
+            entry.is_some_and(|entry| (entry.kind, entry.owner) == (kind, owner))
+        };
+        given.get("f") == Some(&file)
+            && is("d", EntryType::Directory, owner)
+            && is("w", EntryType::Char, (0, 0))
+    }
+
+    /// What an archive of the folder has in it, by name.
+    fn read(&self, archive: &[u8]) -> io::Result<BTreeMap<String, Entry>> {
+        let mut archive = tar::Archive::new(archive);
+        let mut read = BTreeMap::new();
+        for entry in archive.entries()? {
+            let mut entry = entry?;
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content)?;
+            let name = entry
+                .path()?
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            let owner = owner(&mut entry)?;
+            let header = entry.header();
+            let found = Entry {
+                kind: header.entry_type(),
+                owner,
+                mode: header.mode()? & 0o7777,
+                mtime: header.mtime()?,
+                content,
+            };
+            read.insert(name, found);
+        }
+        Ok(read)
+    }
+}
+
+/// The owner of an entry, whose numbers may be too large for a header.
+fn owner(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<(u64, u64)> {
+    let header: Header = entry.header().clone();
+    let (mut user, mut group) = (header.uid()?, header.gid()?);
+    for record in entry.pax_extensions()?.into_iter().flatten().flatten() {
+        let number = record.value().ok().and_then(|value| value.parse().ok());
+        match (record.key_bytes(), number) {
+            (b"uid", Some(number)) => user = number,
+            (b"gid", Some(number)) => group = number,
+            _ => {}
+        }
+    }
+    Ok((user, group))
+}
+
+/// Whether a listing of the directory at `place`, which has entries, tells what they are.
+pub(crate) fn tells_types(place: &Path) -> bool {
+    let tells = || -> io::Result<bool> {
+        let mut directory = Dir::new(walk::open_root(place)?)?;
+        let mut known = 0;
+        while let Some(entry) = directory.read() {
+            let entry = entry?;
+            if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+                if entry.file_type() == FileType::Unknown {
+                    return Ok(false);
+                }
+                known += 1;
+            }
+        }
+        Ok(known > 0)
+    };
+    tells().unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(sample: &Sample, change: impl Fn(&mut Header)) -> Vec<u8> {
+        let stream = sample.stream();
+        let mut out = Vec::new();
+        for block in stream.chunks(512) {
+            let mut header = Header::new_old();
+            header.as_mut_bytes().copy_from_slice(block);
+            if block.iter().any(|b| *b != 0) {
+                change(&mut header);
+                header.set_cksum();
+            }
+            out.extend(header.as_bytes());
+        }
+        out
+    }
+
+    #[test]
+    fn owners_that_come_back_otherwise_are_seen() {
+        let sample = Sample::of_all_owners("token");
+        let shifted = |users, groups| {
+            given(&sample, |header| {
+                header.set_uid(header.uid().expect("a user") + users);
+                header.set_gid(header.gid().expect("a group") + groups);
+            })
+        };
+        let owners = |users, groups| Some(Owners { users, groups });
+        assert_eq!(sample.owners(&shifted(0, 0)), owners(0, 0));
+        assert_eq!(
+            sample.owners(&shifted(100_000, 200_000)),
+            owners(100_000, 200_000)
+        );
+        // All to one, as a server that trusts no root does it; and what is not all there.
+        assert_eq!(
+            sample.owners(&given(&sample, |header| header.set_uid(65_534))),
+            None
+        );
+        assert_eq!(sample.owners(&sample.stream()[..1024]), None);
+    }
+}
