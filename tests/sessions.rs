@@ -116,7 +116,7 @@ fn what_a_killed_process_left_is_purged_by_the_next_open() {
     ]);
     assert_eq!(
         volumes,
-        Vec::<String>::new(),
+        [format!("{}-store", root.prefix())],
         "an untouched new cache has no volumes"
     );
     assert!(!store.result("one").expect("a look"));
@@ -294,7 +294,11 @@ fn leftovers_of_an_obuilder_store_are_purged() {
 fn an_empty_image_that_lost_its_name_is_purged() {
     let root = Root::new("nameless");
     let store = root.open();
-    let label = format!("docker-store.prefix={}", root.prefix());
+    // As every object of this root carries it.
+    let claim = format!("{}-store", root.prefix());
+    let format = "{{index .Labels \"docker-store.root\"}}";
+    let identity = docker(&["volume", "inspect", "--format", format, &claim]).remove(0);
+    let label = format!("docker-store.root={identity}");
     let change = format!("LABEL {label}");
     let tar = base_tar();
     docker(&["import", "-c", &change, tar.to_str().expect("text")]);

@@ -46,6 +46,9 @@ pub(crate) struct ListedContainer {
     pub(crate) names: Vec<String>,
     #[serde(default)]
     pub(crate) labels: Option<HashMap<String, String>>,
+    /// `running`, `exited`, `created`, …
+    #[serde(default)]
+    pub(crate) state: String,
 }
 
 #[derive(Deserialize)]

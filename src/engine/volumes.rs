@@ -21,6 +21,9 @@ pub(crate) struct Volume {
     pub(crate) mountpoint: String,
     #[serde(default)]
     pub(crate) labels: Option<HashMap<String, String>>,
+    /// When it was made, or its root directory changed last, as text.
+    #[serde(default)]
+    pub(crate) created_at: String,
 }
 
 impl Volume {
@@ -48,14 +51,7 @@ impl Engine {
         options: &Value,
         wait: Wait<'_>,
     ) -> Result<Volume> {
-        let doing = format!("creating volume {name}");
-        let body =
-            json!({ "Name": name, "Driver": "local", "DriverOpts": options, "Labels": labels });
-        // Repeatable, since a second one with the same labels is the first.
-        let call = Call::post(self.path("/volumes/create"))
-            .sending(Send::Json(&body))
-            .repeatable();
-        let made: Volume = self.ask(&doing, call, wait.at_most(QUICK))?;
+        let made = self.create_or_find_volume(name, labels, options, wait)?;
         let same = labels.as_object().is_none_or(|want| {
             want.iter()
                 .all(|(name, value)| made.label(name) == value.as_str())
@@ -63,10 +59,28 @@ impl Engine {
         if made.name != name || !same {
             return Err(Error::new(
                 ErrorKind::Conflict,
-                format!("{doing}: the engine has another volume of this name"),
+                format!("creating volume {name}: the engine has another volume of this name"),
             ));
         }
         Ok(made)
+    }
+
+    /// Creates a local volume, or finds the one that has its name: with what labels, the answer says.
+    pub(crate) fn create_or_find_volume(
+        &self,
+        name: &str,
+        labels: &Value,
+        options: &Value,
+        wait: Wait<'_>,
+    ) -> Result<Volume> {
+        let doing = format!("creating volume {name}");
+        let body =
+            json!({ "Name": name, "Driver": "local", "DriverOpts": options, "Labels": labels });
+        // Repeatable, since a second one with the same labels is the first.
+        let call = Call::post(self.path("/volumes/create"))
+            .sending(Send::Json(&body))
+            .repeatable();
+        self.ask(&doing, call, wait.at_most(QUICK))
     }
 
     /// The volume, or `None` where there is none.

@@ -47,6 +47,7 @@ pub(crate) fn begin(
     if is_there()? {
         return Ok(Begun::Present);
     }
+    site.session.keep();
     let path = site.paths.build_lock(id.as_str());
     let lock = match FileLock::try_take(&path)? {
         Some(lock) => lock,

@@ -106,6 +106,11 @@ impl<S: Send + Sync + 'static> Deletes<S> {
         self.0.state.lock().rest(entry);
     }
 
+    /// Whether anything has failed and was not done since.
+    pub(crate) fn has_failed(&self) -> bool {
+        !self.0.state.lock().failed.is_empty()
+    }
+
     /// Queues all that failed before once more.
     pub(crate) fn retry(&self, site: &Arc<S>) {
         let mut state = self.0.state.lock();

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::engine::BodyReader;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::lock::FileLock;
+use crate::store::ownership::LABEL_ROOT;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
@@ -106,11 +107,11 @@ impl Drop for Helper<'_> {
 /// Makes the image that helpers are made of, if nobody else does: no files at all, so no registry is needed.
 pub(crate) fn make_empty_image(site: &Site, wait: Wait<'_>) -> Result<()> {
     // Two imports at once would take the name from each other, and leave an image without one.
-    let lock = FileLock::take(&site.paths.own().join("empty-image"), wait)?;
+    let lock = FileLock::take(&site.paths.of_engine().join("empty-image"), wait)?;
     let name = site.names.empty_image();
     let made = match site.engine.image_exists(&name, wait) {
         Ok(false) => {
-            let label = format!("LABEL docker-store.prefix={}", site.names.prefix());
+            let label = format!("LABEL {LABEL_ROOT}={}", site.owner.root);
             let change = Some(label.as_str());
             site.engine
                 .import_image(&mut EMPTY_TAR.as_slice(), &name, change, wait, |_| Ok(()))

@@ -3,14 +3,18 @@
 mod archive;
 mod build;
 pub(crate) mod cache;
+mod claim;
 mod clock;
 mod deletes;
 mod disk;
 mod helper;
+mod identity;
 mod lock;
 mod names;
 mod note;
+mod opening;
 mod options;
+mod ownership;
 mod paths;
 mod purge;
 mod results;
@@ -31,16 +35,11 @@ pub use self::results::ResultInfo;
 pub use self::stats::Stats;
 
 use self::cache::{CacheInfo, CacheRequest, Caches, Lease};
-use self::names::Names;
-use self::paths::Paths;
-use self::session::Session;
 use self::site::Site;
 use self::step::Step;
-use crate::engine::Engine;
-use crate::engine::address::{DockerEnv, connector};
 use crate::engine::stopped;
 use crate::error::Result;
-use crate::wait::{Limits, Wait};
+use crate::wait::Limits;
 
 /// An open store. Every method may be called from any number of threads at once, and from any number of processes that have
 /// the same root open.
@@ -63,16 +62,8 @@ impl Store {
     /// [`Io`](crate::ErrorKind::Io) where it cannot be made or written; [`Unreachable`](crate::ErrorKind::Unreachable) and
     /// [`Unsupported`](crate::ErrorKind::Unsupported) where there is no engine that serves.
     pub fn open(root: impl AsRef<Path>, options: &Options) -> Result<Self> {
-        let address = DockerEnv::of_process().address(options.engine.as_deref())?;
-        let connector = connector(&address)?;
-        let paths = Paths::create(root.as_ref())?;
-        let names = Names::new(&options.word, paths.root())?;
-        let engine =
-            Engine::negotiate(connector, Wait::forever().at_most(options.connect_timeout))?;
-        let session = Session::begin(&paths.sessions())?;
-        let site = Arc::new(Site::new(engine, names, paths, session, options.cache));
         let store = Store {
-            site,
+            site: Arc::new(opening::site(root.as_ref(), options)?),
             caches: Arc::new(Caches::default()),
         };
         purge::at_open(&store.site, &store.caches)?;

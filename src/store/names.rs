@@ -16,9 +16,37 @@ const REPOSITORY_MAX: usize = 255 - "docker.io/library/".len();
 
 const WORD_MAX: usize = 32;
 
+/// How many hex digits a prefix has.
+const HASH: usize = 7;
+
 /// How long an escaped cache name may be before its digest stands in for it. Leaves room in a file name (255 bytes) for
 /// the prefix, the generation and the session.
 const CACHE_MAX: usize = 120;
+
+/// Refuses a word that cannot begin a name.
+pub(crate) fn check_word(word: &str) -> Result<()> {
+    let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
+    if word.is_empty() || word.len() > WORD_MAX || !word.bytes().all(plain) {
+        return Err(invalid(format!(
+            "the name {:?} of a store: use 1 to {WORD_MAX} of a-z and 0-9",
+            shown(word)
+        )));
+    }
+    Ok(())
+}
+
+/// The prefix that OBuilder would use for the store at `real_root`, a path without links.
+pub(crate) fn prefix_of_path(word: &str, real_root: &Path) -> String {
+    prefix_of(
+        word,
+        &hex(&Sha256::digest(real_root.as_os_str().as_encoded_bytes())),
+    )
+}
+
+/// A prefix of the same form.
+pub(crate) fn prefix_of(word: &str, digits: &str) -> String {
+    format!("{word}-{}", &digits[..HASH.min(digits.len())])
+}
 
 /// The names of one store.
 #[derive(Clone, Debug)]
@@ -27,19 +55,11 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// The names for the store at `real_root`, a path without links: OBuilder hashes the real path, too.
-    pub(crate) fn new(word: &str, real_root: &Path) -> Result<Self> {
-        let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
-        if word.is_empty() || word.len() > WORD_MAX || !word.bytes().all(plain) {
-            return Err(invalid(format!(
-                "the name {:?} of a store: use 1 to {WORD_MAX} of a-z and 0-9",
-                shown(word)
-            )));
+    /// The names that begin with `prefix`.
+    pub(crate) fn new(prefix: &str) -> Self {
+        Names {
+            prefix: prefix.to_owned(),
         }
-        let digest = Sha256::digest(real_root.as_os_str().as_encoded_bytes());
-        Ok(Names {
-            prefix: format!("{word}-{}", &hex(&digest)[..7]),
-        })
     }
 
     /// `WORD-` and 7 hex digits: in front of every name on the engine.
@@ -67,6 +87,11 @@ impl Names {
         let numbered = (1..=further).rev();
         let numbered = numbered.map(|number| self.further_tmp_image(id, number));
         numbered.chain([self.tmp_image(id)])
+    }
+
+    /// The volume that claims the prefix.
+    pub(crate) fn claim(&self) -> String {
+        format!("{}-store", self.prefix)
     }
 
     /// The container of a step under way.
@@ -214,6 +239,11 @@ fn is_path_component(text: &str) -> bool {
     separator == 0
 }
 
+/// The SHA-256 of a text, as hex.
+pub(crate) fn digest(text: &str) -> String {
+    hex(&Sha256::digest(text))
+}
+
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
@@ -239,7 +269,7 @@ mod tests {
     use super::*;
 
     fn names() -> Names {
-        Names::new(WORD, Path::new("/var/cache/obuilder")).expect("names")
+        Names::new(&prefix_of_path(WORD, Path::new("/var/cache/obuilder")))
     }
 
     #[test]

@@ -7,21 +7,37 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::names::Id;
 
-/// The paths of one root.
+/// The paths of one root, as it is used with one engine.
 #[derive(Clone, Debug)]
 pub(crate) struct Paths {
     root: PathBuf,
+    /// Below `.store`; empty for the first engine that the root was used with.
+    engine: PathBuf,
 }
 
 impl Paths {
-    /// Makes what is missing of the root. Its parent must exist: a mistyped path must not become a store.
+    /// Makes the root where it is missing. Its parent must exist: a mistyped path must not become a store.
     pub(crate) fn create(root: &Path) -> Result<Self> {
         make_directory(root, 0o755)?;
         let real = fs::canonicalize(root)
             .map_err(|e| Error::io(format!("resolving {}", root.display()), &e))?;
-        let paths = Paths { root: real };
-        paths.make_folders()?;
-        Ok(paths)
+        Ok(Paths {
+            root: real,
+            engine: PathBuf::new(),
+        })
+    }
+
+    /// Makes the library's own folder, which is all that it takes to say who the root is.
+    pub(crate) fn make_own(&self) -> Result<()> {
+        make_directory(&self.own(), 0o755)
+    }
+
+    /// The same root, with `folder` for what is known of an engine.
+    pub(crate) fn with_engine(self, folder: &str) -> Self {
+        Paths {
+            engine: PathBuf::from(folder),
+            ..self
+        }
     }
 
     /// Makes the folders in the root that are missing.
@@ -29,11 +45,39 @@ impl Paths {
         make_directory(&self.empty(), 0o000)?;
         make_directory(&self.state(), 0o755)?;
         make_directory(&self.logs(), 0o755)?;
-        make_directory(&self.own(), 0o755)?;
+        self.make_own()?;
+        if !self.engine.as_os_str().is_empty() {
+            make_directory(&self.own().join(ENGINES), 0o755)?;
+            make_directory(&self.of_engine(), 0o755)?;
+        }
         for folder in [self.sessions(), self.builds(), self.caches()] {
             make_directory(&folder, 0o755)?;
         }
         Ok(())
+    }
+
+    /// Removes what the root knows of objects on engines: they are another root's.
+    pub(crate) fn forget_objects(&self) -> Result<()> {
+        for name in ["sessions", "builds", "caches", ENGINES, "listed", "probed"] {
+            let path = self.own().join(name);
+            let removed = match fs::symlink_metadata(&path) {
+                Ok(found) if found.is_dir() => fs::remove_dir_all(&path),
+                Ok(_) => fs::remove_file(&path),
+                Err(e) => Err(e),
+            };
+            match removed {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io(format!("removing {}", path.display()), &e));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether version 0.1 has used this root: it left caches or sessions, and no identity.
+    pub(crate) fn is_legacy(&self) -> bool {
+        self.own().join("sessions").exists() && !self.identity().exists()
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -63,14 +107,29 @@ impl Paths {
         self.root.join(".store")
     }
 
+    /// Who the root is.
+    pub(crate) fn identity(&self) -> PathBuf {
+        self.own().join("identity")
+    }
+
+    /// Held while it is read or changed.
+    pub(crate) fn identity_lock(&self) -> PathBuf {
+        self.own().join("identity.lock")
+    }
+
     /// One lock file for each open store.
     pub(crate) fn sessions(&self) -> PathBuf {
         self.own().join("sessions")
     }
 
+    /// What is known of the engine.
+    pub(crate) fn of_engine(&self) -> PathBuf {
+        self.own().join(&self.engine)
+    }
+
     /// One lock file for each build under way.
     pub(crate) fn builds(&self) -> PathBuf {
-        self.own().join("builds")
+        self.of_engine().join("builds")
     }
 
     /// Held by whoever builds `id`.
@@ -78,14 +137,42 @@ impl Paths {
         self.builds().join(id)
     }
 
-    /// There once the tags of all steps were listed: later ones are found by their locks.
+    /// There once everything under the prefix was listed: later, what was left is found by its locks and sessions.
     pub(crate) fn listed(&self) -> PathBuf {
-        self.own().join("listed")
+        self.of_engine().join("listed")
     }
 
     /// Heads, locks and lease records of all caches.
     pub(crate) fn caches(&self) -> PathBuf {
-        self.own().join("caches")
+        self.of_engine().join("caches")
+    }
+}
+
+/// Where the folders of further engines are.
+pub(crate) const ENGINES: &str = "engines";
+
+/// Refuses what cannot be or become a root, and makes nothing.
+pub(crate) fn check(root: &Path) -> Result<()> {
+    let doing = || format!("looking at the root {}", root.display());
+    match fs::metadata(root) {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("{}: it is no directory", doing()),
+        )),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let parent = root
+                .parent()
+                .filter(|parent| !parent.as_os_str().is_empty());
+            match fs::metadata(parent.unwrap_or(Path::new("."))) {
+                Ok(_) => Ok(()),
+                Err(e) => Err(Error::io(
+                    format!("{}: the directory above it", doing()),
+                    &e,
+                )),
+            }
+        }
+        Err(e) => Err(Error::io(doing(), &e)),
     }
 }
 
@@ -132,6 +219,7 @@ mod tests {
         );
         assert!(!folder.join("no").exists());
         let paths = Paths::create(&folder.join("root")).expect("a root");
+        paths.make_folders().expect("folders");
         assert_eq!(
             fs::metadata(paths.empty())
                 .expect("empty")

@@ -1,8 +1,9 @@
 //! Removing what dead sessions left: containers, tags of steps, volumes, lock files. Idempotent, and blind to whatever a
 //! live session of any process holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::io;
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,8 +18,9 @@ use crate::store::cache::Caches;
 use crate::store::deletes::Lane;
 use crate::store::lock::{self, FileLock};
 use crate::store::note::Note;
-use crate::store::session;
-use crate::store::site::{LABEL_SESSION, LABEL_STORE, Site};
+use crate::store::ownership::{LABEL_ROOT, LABEL_SESSION, LABEL_STORE};
+use crate::store::session::{self, Life};
+use crate::store::site::Site;
 use crate::wait::Wait;
 
 /// How many steps' leftovers are removed at once: the engine takes its time for each, whoever asks.
@@ -44,15 +46,25 @@ struct Left {
     tags: Vec<String>,
 }
 
-/// Purges for an open. An engine looks at every image that it has to list the tags of steps; so that is done at the first open
-/// of a root, for whoever used it before. Later ones look for the tags of those steps alone that left their lock's file.
+/// How far a purge looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// What dead sessions of this root left: their files and locks tell.
+    Left,
+    /// Also what nothing in the root tells of: an OBuilder store's, say.
+    Everything,
+}
+
+/// Purges for an open. Whoever used the root before may have left anything; so the first open looks at everything. Later ones ask the
+/// engine only if a session or a build has ended without cleaning up.
 pub(crate) fn at_open(site: &Arc<Site>, caches: &Caches) -> Result<()> {
     let listed = site.paths.listed();
-    let first = !listed.exists();
-    run(site, caches, first)?;
-    if first {
+    if !listed.exists() {
+        run(site, caches, Scope::Everything)?;
         File::create(&listed)
             .map_err(|e| Error::io(format!("writing {}", listed.display()), &e))?;
+    } else if session::any_dead(&site.paths.sessions())? || any_left(&site.paths.builds())? {
+        run(site, caches, Scope::Left)?;
     }
     Ok(())
 }
@@ -61,27 +73,30 @@ pub(crate) fn at_open(site: &Arc<Site>, caches: &Caches) -> Result<()> {
 /// listed is an error.
 pub(crate) fn purge(site: &Arc<Site>, caches: &Caches) -> Result<Purged> {
     site.check_open("purging")?;
+    site.check_engine("purging", Wait::forever())?;
     // What this session could not remove before is its own: by its labels it would be spared.
     site.deletes.retry(site);
-    let purged = run(site, caches, true);
+    let purged = run(site, caches, Scope::Everything);
     let _ = site.deletes.wait_idle(Some(Lane::Short), Wait::forever());
     purged
 }
 
-fn run(site: &Arc<Site>, caches: &Caches, tags: bool) -> Result<Purged> {
+fn run(site: &Arc<Site>, caches: &Caches, scope: Scope) -> Result<Purged> {
     let mut steps = BTreeMap::new();
-    // Containers first: they hold on to the images and volumes.
-    let helpers = containers(site, &mut steps)?;
-    if tags {
+    build_locks(&site.paths.builds(), &mut steps)?;
+    // Containers before all else: they hold on to the images and volumes.
+    let mut spared = BTreeSet::new();
+    let helpers = containers(site, scope, &mut steps, &mut spared)?;
+    if scope == Scope::Everything {
         step_tags(site, &mut steps)?;
     }
-    build_locks(&site.paths.builds(), &mut steps)?;
+    steps.retain(|id, _| !spared.contains(id));
     let (containers, images) = remove_steps(site, steps);
-    if tags {
+    if scope == Scope::Everything {
         remove_empty_images(site)?;
     }
-    let volumes = caches.purge(site)?;
-    session::sweep(&site.paths.sessions())?;
+    let (volumes, clean) = caches.purge(site, scope == Scope::Everything)?;
+    session::sweep(&site.paths.sessions(), clean)?;
     Ok(Purged {
         containers: helpers + containers,
         images,
@@ -89,16 +104,22 @@ fn run(site: &Arc<Site>, caches: &Caches, tags: bool) -> Result<Purged> {
     })
 }
 
-/// Notes the containers of steps, and removes helpers of dead sessions.
-fn containers(site: &Site, steps: &mut BTreeMap<String, Left>) -> Result<u64> {
+/// Notes the containers of steps, and removes helpers of dead sessions. `spared` are the ids of steps that somebody else may be
+/// running.
+fn containers(
+    site: &Site,
+    scope: Scope,
+    steps: &mut BTreeMap<String, Left>,
+    spared: &mut BTreeSet<String>,
+) -> Result<u64> {
     let filters = json!({ "name": [format!("^/?{}-", site.names.prefix())] });
     let mut removed = 0;
     for container in site.engine.list_containers(&filters, Wait::forever())? {
-        let label = |name: &str| container.labels.as_ref()?.get(name).map(String::as_str);
-        let ours = label(LABEL_STORE) == Some(site.names.prefix());
-        if let Some(session) = label(LABEL_SESSION).filter(|_| ours) {
-            // A helper. Its session was alive before it was made, so one that is not now was its last.
-            if !session::is_alive(&site.paths.sessions(), session)? {
+        let labels = container.labels.as_ref();
+        let session = labels.and_then(|labels| labels.get(LABEL_SESSION));
+        if let Some(session) = session.filter(|_| site.owner.owns(labels)) {
+            // A helper. Its session was alive before it was made, so one that is dead now was its last.
+            if session::life(&site.paths.sessions(), session)? == Life::Dead {
                 let gone = site.engine.remove_container(&container.id, Wait::forever());
                 removed += u64::from(tell(gone) == Some(true));
             }
@@ -106,11 +127,23 @@ fn containers(site: &Site, steps: &mut BTreeMap<String, Left>) -> Result<u64> {
         }
         let mut names = container.names.iter();
         let id = names.find_map(|name| site.names.id_of_container(name.trim_start_matches('/')));
-        if let Some(id) = id {
-            // By its engine id, not its name: a new step may take the name as soon as the lock is free.
-            let left = steps.entry(id.to_owned()).or_default();
-            left.containers.push((container.id, container.image));
+        let Some(id) = id else { continue };
+        // What this root has begun has left its lock. Of the rest, nobody here can say whether it is still wanted.
+        if !steps.contains_key(id) {
+            if scope == Scope::Left {
+                continue;
+            }
+            if container.state == "running" {
+                log::warn!(
+                    "purging: the container of {id:?} runs, and was not started from this root: left alone"
+                );
+                spared.insert(id.to_owned());
+                continue;
+            }
         }
+        // By its engine id, not its name: a new step may take the name as soon as the lock is free.
+        let left = steps.entry(id.to_owned()).or_default();
+        left.containers.push((container.id, container.image));
     }
     Ok(removed)
 }
@@ -132,15 +165,33 @@ fn step_tags(site: &Site, steps: &mut BTreeMap<String, Left>) -> Result<()> {
 
 /// Notes the steps that have a lock file: they are under way, or their process was killed, or not all of them could be removed.
 fn build_locks(folder: &Path, steps: &mut BTreeMap<String, Left>) -> Result<()> {
-    let doing = || format!("listing {}", folder.display());
     lock::sweep_unfinished(folder)?;
-    for entry in fs::read_dir(folder).map_err(|e| Error::io(doing(), &e))? {
-        let name = entry.map_err(|e| Error::io(doing(), &e))?.file_name();
-        if let Some(name) = name.to_str().filter(|name| !lock::is_unfinished(name)) {
-            steps.entry(name.to_owned()).or_default();
-        }
+    for name in names(folder)? {
+        steps.entry(name).or_default();
     }
     Ok(())
+}
+
+/// Whether a step may have left something: its lock's file is there, and nobody has it.
+fn any_left(folder: &Path) -> Result<bool> {
+    for name in names(folder)? {
+        let path = folder.join(name);
+        if !FileLock::is_held(&path)? && path.exists() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn names(folder: &Path) -> Result<Vec<String>> {
+    let doing = |e: io::Error| Error::io(format!("listing {}", folder.display()), &e);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(doing)? {
+        // A name that is no text is no id.
+        let name = entry.map_err(doing)?.file_name().into_string();
+        names.extend(name.ok().filter(|name| !lock::is_unfinished(name)));
+    }
+    Ok(names)
 }
 
 /// What several threads work on together. (Not scoped ones: a scope leaves something with the thread that opens it, which tools
@@ -238,10 +289,14 @@ fn remove_step(site: &Site, id: &str, left: &Left) -> Result<(u64, u64)> {
 
 /// Removes empty images of ours whose name another took over: the import of a killed process came late.
 fn remove_empty_images(site: &Site) -> Result<()> {
-    let label = format!("{LABEL_STORE}={}", site.names.prefix());
-    let images = site.engine.list_nameless_images(&label, Wait::forever())?;
-    for image in images {
-        tell(site.engine.remove_image(&image.id, Wait::forever()));
+    let mut labels = vec![format!("{LABEL_ROOT}={}", site.owner.root)];
+    if site.owner.legacy {
+        labels.push(format!("{LABEL_STORE}={}", site.names.prefix()));
+    }
+    for label in labels {
+        for image in site.engine.list_nameless_images(&label, Wait::forever())? {
+            tell(site.engine.remove_image(&image.id, Wait::forever()));
+        }
     }
     Ok(())
 }

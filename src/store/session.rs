@@ -1,41 +1,73 @@
 //! A session: one open store in one process. It lives exactly as long as its lock file is locked, so that any process can
 //! tell a live one's belongings from a dead one's.
 
-use std::hash::{BuildHasher, Hasher};
-use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
+use crate::store::identity::random_word;
+
+use crate::store::clock::Uptime;
+pub(crate) use crate::store::identity::SHORT;
 use crate::store::lock::FileLock;
 use crate::wait::Wait;
 
 /// How many hex digits a session's id has.
-pub(crate) const ID_LENGTH: usize = 20;
+pub(crate) const ID_LENGTH: usize = SHORT + 12;
+
+/// How often a session's file is touched at most. Cleaners of old files count in days.
+const TOUCH: Duration = Duration::from_secs(600);
+
+/// How long the engine may be finishing what a killed process asked it for.
+const LATE: Duration = Duration::from_secs(10 * 60);
+
+/// What the file of a session that was found dead begins with, and the most that is read of it.
+const DEAD: &str = "docker-store session 1 dead";
+const MOST: usize = 256;
+
+/// Whether a session lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// Its file is locked.
+    Alive,
+    /// Its file is there and not locked: its process has ended.
+    Dead,
+    /// There is no such file. It ended and left nothing; or it lives, and somebody cleaned up its file. What it made is left
+    /// alone.
+    Unknown,
+}
 
 /// A live session of this process.
 #[derive(Debug)]
 pub(crate) struct Session {
     id: String,
     next: AtomicU64,
+    path: PathBuf,
     lock: Mutex<Option<FileLock>>,
+    touched: Mutex<Instant>,
+    /// Something could not be removed.
+    owes: AtomicBool,
 }
 
 impl Session {
-    /// Begins a session whose lock file is in `folder`.
-    pub(crate) fn begin(folder: &Path) -> Result<Self> {
-        let id = new_id();
-        // Locked under another name first: a purge must never see the file unlocked.
-        // A sweep may hold it for an instant before it removes it, hence the wait.
-        let wait = Wait::forever().at_most(Duration::from_secs(10));
-        let mut lock = FileLock::take(&folder.join(format!("new-{id}")), wait)?;
-        lock.rename(&folder.join(&id))?;
+    /// Begins a session of the root whose identity begins with `root`; its lock file is in `folder`.
+    pub(crate) fn begin(folder: &Path, root: &str) -> Result<Self> {
+        let random = format!("{:016x}", random_word());
+        let id = format!("{root}{}", &random[..ID_LENGTH - SHORT]);
+        let path = folder.join(&id);
+        let lock = locked(&path)?;
         Ok(Session {
             id,
             next: AtomicU64::new(0),
+            path,
             lock: Mutex::new(Some(lock)),
+            touched: Mutex::new(Instant::now()),
+            owes: AtomicBool::new(false),
         })
     }
 
@@ -49,10 +81,51 @@ impl Session {
         format!("{}-{}", self.id, self.next.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Ends the session and removes its lock file: what it still owns is anybody's to purge.
+    /// Keeps the file from being taken for an old one, and makes it again if it was.
+    pub(crate) fn keep(&self) {
+        let mut touched = self.touched.lock();
+        let now = Instant::now();
+        let is_there = self.path.exists();
+        if is_there && now.duration_since(*touched) < TOUCH {
+            return;
+        }
+        let kept = match is_there {
+            true => File::options()
+                .write(true)
+                .open(&self.path)
+                .and_then(|file| file.set_modified(SystemTime::now()))
+                .map_err(|e| Error::io(format!("touching {}", self.path.display()), &e)),
+            false => self.renew(),
+        };
+        match kept {
+            Ok(()) => *touched = now,
+            Err(e) => log::warn!("{e}; another open may take what this session holds for left"),
+        }
+    }
+
+    fn renew(&self) -> Result<()> {
+        let mut lock = self.lock.lock();
+        if lock.is_some() {
+            log::warn!(
+                "somebody removed {}, which says that this store is open; it was made again",
+                self.path.display()
+            );
+            *lock = Some(locked(&self.path)?);
+        }
+        Ok(())
+    }
+
+    /// Something of this session stays on the engine: the file stays, too, so that a later open looks for it.
+    pub(crate) fn owe(&self) {
+        self.owes.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends the session. Its lock file goes, unless it owes something.
     pub(crate) fn end(&self) {
         if let Some(lock) = self.lock.lock().take() {
-            lock.remove();
+            if !self.owes.load(Ordering::Relaxed) {
+                lock.remove();
+            }
         }
     }
 }
@@ -63,71 +136,144 @@ impl Drop for Session {
     }
 }
 
-/// Whether the session `id` is alive, in this process or another.
-pub(crate) fn is_alive(folder: &Path, id: &str) -> Result<bool> {
-    // The name comes from a label, which anybody can write.
-    if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
-        return Ok(false);
-    }
-    FileLock::is_held(&folder.join(id))
+/// A locked file at `path`. It is locked under another name first: a purge must never see it unlocked.
+fn locked(path: &Path) -> Result<FileLock> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    // A sweep may hold it for an instant before it removes it, hence the wait.
+    let wait = Wait::forever().at_most(Duration::from_secs(10));
+    let mut lock = FileLock::take(&path.with_file_name(format!("new-{name}")), wait)?;
+    lock.rename(path)?;
+    Ok(lock)
 }
 
-/// Removes the lock files of dead sessions. Theirs were the objects that a purge has removed before.
-pub(crate) fn sweep(folder: &Path) -> Result<()> {
-    let doing = || format!("listing the sessions in {}", folder.display());
-    for entry in std::fs::read_dir(folder).map_err(|e| Error::io(doing(), &e))? {
-        let path = entry.map_err(|e| Error::io(doing(), &e))?.path();
-        if let Some(dead) = FileLock::try_take_left(&path)? {
-            dead.remove();
+/// Whether the session `id` lives, in this process or another.
+pub(crate) fn life(folder: &Path, id: &str) -> Result<Life> {
+    // The name comes from a label, which anybody can write.
+    if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return Ok(Life::Unknown);
+    }
+    let path = folder.join(id);
+    match FileLock::is_held(&path)? {
+        true => Ok(Life::Alive),
+        false if path.exists() => Ok(Life::Dead),
+        false => Ok(Life::Unknown),
+    }
+}
+
+/// Whether any session is dead: only then can there be anything to purge.
+pub(crate) fn any_dead(folder: &Path) -> Result<bool> {
+    for path in files(folder)? {
+        if !FileLock::is_held(&path)? && path.exists() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Removes the files of dead sessions, if what they left is gone (`clean`) and has been for as long as the engine may be finishing
+/// what a killed process asked it for.
+pub(crate) fn sweep(folder: &Path, clean: bool) -> Result<()> {
+    let now = Uptime::now();
+    for path in files(folder)? {
+        let Some(dead) = FileLock::try_take_left(&path)? else {
+            continue;
+        };
+        let is_session = path.file_name().is_some_and(|name| name.len() == ID_LENGTH);
+        let found = found_dead(&dead.content(MOST)?);
+        match found.and_then(|found| now.since(&found)) {
+            _ if !is_session => dead.remove(),
+            Some(age) if clean && age >= LATE => dead.remove(),
+            Some(_) => {}
+            None => dead.replace_content(line(&now).as_bytes())?,
         }
     }
     Ok(())
 }
 
-/// 80 random bits as hex. The standard library's hash keys are random for each process and differ for each use.
-fn new_id() -> String {
-    let word = || {
-        let mut hasher = std::hash::RandomState::new().build_hasher();
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        hasher.write_u128(now.as_nanos());
-        hasher.write_u32(std::process::id());
-        hasher.finish()
+/// What is written into the file of a session that is found dead: since when, in this boot.
+fn line(now: &Uptime) -> String {
+    format!("{DEAD} boot={} at={}\n", now.boot, now.seconds)
+}
+
+fn found_dead(content: &[u8]) -> Option<Uptime> {
+    let text = std::str::from_utf8(content).ok()?;
+    let mut words = text.strip_prefix(DEAD)?.split_ascii_whitespace();
+    let found = Uptime {
+        boot: words.next()?.strip_prefix("boot=")?.to_owned(),
+        seconds: words.next()?.strip_prefix("at=")?.parse().ok()?,
     };
-    format!("{:016x}{:04x}", word(), word() & 0xffff)
+    (line(&found) == text).then_some(found)
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let doing =
+        |e: io::Error| Error::io(format!("listing the sessions in {}", folder.display()), &e);
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(doing)? {
+        paths.push(entry.map_err(doing)?.path());
+    }
+    Ok(paths)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn folder(name: &str) -> PathBuf {
+        let name = format!("docker-store-session-{name}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        folder
+    }
+
     #[test]
     fn a_session_is_alive_until_it_ends_and_a_sweep_spares_the_living() {
-        let folder =
-            std::env::temp_dir().join(format!("docker-store-session-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a folder");
-        let (one, two) = (
-            Session::begin(&folder).expect("one"),
-            Session::begin(&folder).expect("two"),
-        );
+        let folder = folder("life");
+        let begin = || Session::begin(&folder, "01234567").expect("a session");
+        let (one, two) = (begin(), begin());
         assert_ne!(one.id(), two.id());
         assert_eq!(one.id().len(), ID_LENGTH);
+        assert!(one.id().starts_with("01234567"));
         assert_ne!(one.unique(), one.unique());
-        std::fs::write(folder.join("0123456789abcdef0123"), "").expect("a dead session's file");
-        sweep(&folder).expect("a sweep");
-        assert!(
-            is_alive(&folder, one.id()).expect("alive")
-                && is_alive(&folder, two.id()).expect("alive")
-        );
-        assert!(!folder.join("0123456789abcdef0123").exists());
+        assert!(!any_dead(&folder).expect("a look"));
+        let dead = folder.join("0123456789abcdef0123");
+        std::fs::write(&dead, "").expect("a dead session's file");
+        assert!(any_dead(&folder).expect("a look"));
+        let is = |id: &str| life(&folder, id).expect("a look");
+        assert_eq!(is("0123456789abcdef0123"), Life::Dead);
+        sweep(&folder, true).expect("a sweep");
+        assert!(dead.exists(), "the engine may be late");
+        let mut ago = Uptime::now();
+        ago.seconds -= 2 * i64::try_from(LATE.as_secs()).expect("minutes");
+        std::fs::write(&dead, line(&ago)).expect("an old note");
+        sweep(&folder, false).expect("a sweep");
+        assert!(dead.exists(), "something could not be removed");
+        sweep(&folder, true).expect("a sweep");
+        assert!(!dead.exists());
+        assert_eq!((is(one.id()), is(two.id())), (Life::Alive, Life::Alive));
         let id = one.id().to_owned();
         one.end();
-        assert!(!is_alive(&folder, &id).expect("dead"));
+        assert_eq!(is(&id), Life::Unknown);
         for odd in ["", "../x", "a/b"] {
-            assert!(!is_alive(&folder, odd).expect("no session"));
+            assert_eq!(is(odd), Life::Unknown);
         }
+        let id = two.id().to_owned();
+        two.owe();
         two.end();
+        assert_eq!(is(&id), Life::Dead);
+        std::fs::remove_dir_all(&folder).expect("removed");
+    }
+
+    #[test]
+    fn a_session_whose_file_was_cleaned_up_is_never_dead_and_makes_it_again() {
+        let folder = folder("cleaned");
+        let session = Session::begin(&folder, "01234567").expect("a session");
+        std::fs::remove_file(folder.join(session.id())).expect("removed");
+        let is = || life(&folder, session.id()).expect("a look");
+        assert_eq!(is(), Life::Unknown);
+        session.keep();
+        assert_eq!(is(), Life::Alive);
+        session.end();
         std::fs::remove_dir(&folder).expect("nothing left");
     }
 }

@@ -4,26 +4,20 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::claim;
 use crate::store::deletes::{Deletes, Job, Lane};
+use crate::store::identity::EngineEntry;
 use crate::store::names::Names;
 use crate::store::options::CacheOptions;
+use crate::store::ownership::Owner;
 use crate::store::paths::Paths;
 use crate::store::session::Session;
 use crate::store::stats::Counters;
 use crate::wait::Wait;
-
-/// The label that says whose an object is: the prefix of its store.
-pub(crate) const LABEL_STORE: &str = "docker-store.prefix";
-/// The label that names the session which made an object.
-pub(crate) const LABEL_SESSION: &str = "docker-store.session";
-/// The label that says what an object is for.
-pub(crate) const LABEL_KIND: &str = "docker-store.kind";
-/// The label that names the cache a volume is of, escaped as in its name.
-pub(crate) const LABEL_CACHE: &str = "docker-store.cache";
 
 /// What all parts of one open store share.
 pub(crate) struct Site {
@@ -34,20 +28,27 @@ pub(crate) struct Site {
     pub(crate) counters: Counters,
     pub(crate) deletes: Deletes<Site>,
     pub(crate) cache_options: CacheOptions,
+    /// What is this root's on the engine.
+    pub(crate) owner: Owner,
+    /// The engine, as this root knows it.
+    entry: EngineEntry,
     closed: AtomicBool,
 }
 
 impl Site {
     pub(crate) fn new(
         engine: Engine,
-        names: Names,
+        owner: Owner,
+        entry: EngineEntry,
         paths: Paths,
         session: Session,
         cache_options: CacheOptions,
     ) -> Self {
         Site {
             engine,
-            names,
+            names: Names::new(&entry.prefix),
+            owner,
+            entry,
             paths,
             session,
             counters: Counters::default(),
@@ -125,14 +126,34 @@ impl Site {
         !self.closed.swap(true, Ordering::SeqCst)
     }
 
+    /// Refuses to go on where another engine answers at the same address than when the store was opened. Asked before anything
+    /// is given up because it was not found: what this engine does not have, the other one may.
+    pub(crate) fn check_engine(&self, doing: &str, wait: Wait<'_>) -> Result<()> {
+        if claim::holds(&self.engine, &self.owner.root, &self.entry, wait)? {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Conflict,
+            format!(
+                "{doing}: another engine answers at {} than when the store was opened; open it anew",
+                self.engine.address()
+            ),
+        ))
+    }
+
     /// The labels of an object that this session makes. Never on a step's own container: a commit would write them into
     /// the result.
     pub(crate) fn labels(&self, kind: &str) -> Value {
-        json!({
-            LABEL_STORE: self.names.prefix(),
-            LABEL_SESSION: self.session.id(),
-            LABEL_KIND: kind,
-        })
+        self.owner.labels(self.session.id(), kind)
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        // The session's file then stays, and the next open looks for what could not be removed.
+        if self.deletes.has_failed() {
+            self.session.owe();
+        }
     }
 }
 

@@ -100,12 +100,18 @@ impl Root {
             .collect()
     }
 
+    /// The volume that claims the prefix for the root. It stays.
+    pub fn claim(&self) -> String {
+        format!("{}store", self.prefix())
+    }
+
+    /// The volumes under the prefix, but for its claim.
     pub fn volumes(&self) -> Vec<String> {
         let listed = get("/volumes");
         let all = listed["Volumes"].as_array().cloned().unwrap_or_default();
         let names = all.iter().filter_map(|v| v["Name"].as_str());
         names
-            .filter(|name| name.starts_with(&self.prefix()))
+            .filter(|name| name.starts_with(&self.prefix()) && *name != self.claim())
             .map(str::to_owned)
             .collect()
     }
@@ -157,6 +163,7 @@ impl Drop for Root {
         }
         // What the import of a killed child brought late.
         let _ = Store::open(&self.path, &Options::new()).and_then(|store| store.purge());
+        request("DELETE", &format!("/volumes/{}", self.claim()), None);
         let images = get("/images/json").as_array().cloned().unwrap_or_default();
         let tags = images
             .iter()

@@ -89,7 +89,9 @@ impl Root {
         names.extend(
             volumes
                 .into_iter()
-                .filter(|name| !name.starts_with(&format!("{p}-cache-"))),
+                .filter(|name| !name.starts_with(&format!("{p}-cache-")))
+                // The root's claim on the prefix, which stays.
+                .filter(|name| *name != format!("{p}-store")),
         );
         names
     }

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use crate::engine::stopped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::cache::Caches;
+use crate::store::cache::adopt::left_by_obuilder;
 use crate::store::cache::clone;
 use crate::store::cache::clone::strategy::{Cloning, Failed, Made, Source};
 use crate::store::cache::files::look::RootLook;
 use crate::store::cache::lease::{Held, Lease};
 use crate::store::cache::request::{CacheMode, CacheRequest};
 use crate::store::cache::state::folder::{Folder, Guard};
-use crate::store::cache::state::head::{Head, Kind, Part};
+use crate::store::cache::state::head::{Head, Part};
 use crate::store::cache::state::record::{Record, Shared};
 use crate::store::lock::FileLock;
 use crate::store::names::CacheName;
@@ -38,6 +39,8 @@ enum Claim {
     Joined(Record),
     /// Another is making a shared lease, or publishing it.
     Later,
+    /// An OBuilder store made a part of it, which is copied first.
+    Adopt,
 }
 
 impl Caches {
@@ -50,6 +53,7 @@ impl Caches {
     ) -> Result<Lease> {
         site.check_open("leasing a cache")?;
         let escaped = CacheName::new(name)?;
+        site.session.keep();
         let wait = request.wait();
         let folder = self.folder(site, &escaped);
         let turn = || match request.mode {
@@ -66,6 +70,7 @@ impl Caches {
         let (record, cloned_from) = loop {
             match self.claim(site, &folder, name, &escaped, request, &*cloning, wait)? {
                 Claim::Joined(record) => break (record, None),
+                Claim::Adopt => self.adopt(site, &folder, wait)?,
                 Claim::Later => {
                     let doing = format!(
                         "waiting for another's shared lease of the cache {}",
@@ -153,12 +158,15 @@ impl Caches {
             Some(head) => head,
             None => first_head(site, &guard, name, escaped, wait)?,
         };
+        if head.parts.iter().any(|part| part.adopted) {
+            return Ok(Claim::Adopt);
+        }
         folder.touch();
         let id = site.session.unique();
         if request.mode == CacheMode::Shared {
             // The one that made it died, or it is being published: both end soon.
-            let others = guard.live_records(site)?;
-            if let Some(other) = others.into_iter().find(|record| record.shared.is_some()) {
+            let mut others = guard.live_records(site)?.into_iter();
+            if let Some(other) = others.find(|record| record.shared.is_some()) {
                 let joinable = other.looks.is_some()
                     && other.shared.as_ref().is_some_and(|shared| !shared.closing);
                 if !joinable {
@@ -227,6 +235,7 @@ impl Caches {
         parts: &[Part],
         why: &str,
     ) -> Result<()> {
+        site.check_engine("leasing a cache", Wait::forever())?;
         let guard = folder.lock(Wait::forever())?;
         let Some(mut head) = guard.head()?.filter(|head| head.parts == parts) else {
             return Ok(());
@@ -257,26 +266,4 @@ fn first_head(
     }
     guard.write_head(&head)?;
     Ok(head)
-}
-
-/// The volume that an OBuilder store would have for the cache, if there is one.
-pub(super) fn left_by_obuilder(
-    site: &Site,
-    escaped: &CacheName,
-    wait: Wait<'_>,
-) -> Result<Option<Part>> {
-    let Some(seeds) = escaped.as_the_seed_wrote_it() else {
-        return Ok(None);
-    };
-    let volume = site.names.volume("cache", seeds);
-    let found = site.engine.inspect_volume(&volume, wait)?;
-    // One of ours may be called alike, for another cache.
-    let found = found.filter(|found| found.label(crate::store::site::LABEL_STORE).is_none());
-    Ok(found.map(|found| Part {
-        volume: found.name,
-        kind: Kind::Whole,
-        mountpoint: found.mountpoint,
-        adopted: true,
-        size: None,
-    }))
 }

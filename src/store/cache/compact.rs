@@ -158,6 +158,7 @@ impl Caches {
         if kind == Kind::Layer {
             std::fs::create_dir(&to)
                 .map_err(|e| Error::io(format!("making {}", to.display()), &e))?;
+            layer::write_mark(site, &volume.mountpoint)?;
         }
         let sources: Vec<PathBuf> = places.drain(from..).rev().collect();
         places.reverse();
@@ -239,12 +240,7 @@ fn replace(folder: &Folder, parts: &[Part], part: Part, sizes: &Sizes) -> Result
     let Some(at) = head.parts.windows(parts.len()).position(same) else {
         return Ok(());
     };
-    let out: Vec<Part> = head.parts.splice(at..at + parts.len(), [part]).collect();
-    head.retired.extend(
-        out.into_iter()
-            .filter(|part| part.adopted)
-            .map(|part| part.volume),
-    );
+    head.parts.splice(at..at + parts.len(), [part]);
     sizes.note(&mut head);
     guard.write_head(&head)
 }

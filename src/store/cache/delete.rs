@@ -1,10 +1,11 @@
 //! Deleting a cache. Its head stays, emptied, with a raised generation: leases that are out find it moved on, and lose.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::error::{ErrorKind, Result};
 use crate::store::cache::Caches;
-use crate::store::cache::acquire::left_by_obuilder;
+use crate::store::cache::adopt::left_by_obuilder;
 use crate::store::cache::clone::volumes;
 use crate::store::cache::state::folder::Folder;
 use crate::store::cache::state::head::{Head, Part};
@@ -34,6 +35,7 @@ impl Caches {
             }
             let parts = seen.iter().flat_map(|head| &head.parts).chain(&left);
             looked_at.extend(parts.map(|part| part.volume.clone()));
+            looked_at.extend(seen.iter().filter_map(|head| head.adopted_from.clone()));
             let names: Vec<&str> = looked_at.iter().map(String::as_str).collect();
             let users = volumes::users(site, &names, wait)?;
             if !users.is_empty() {
@@ -55,15 +57,37 @@ impl Caches {
             }
             head.empty();
             head.deleted = true;
-            let retired = parts.iter().filter(|part| part.adopted);
-            head.retired.extend(retired.map(|part| part.volume.clone()));
+            let (adopted, own): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(|p| p.adopted);
+            // Who deletes the cache deletes OBuilder's, too, or it would come back. If this cannot be done now, a purge does it.
+            let retired = adopted.into_iter().map(|part| part.volume);
+            head.retired.extend(retired.chain(head.adopted_from.take()));
             guard.write_head(&head)?;
-            let unneeded = guard.unneeded(site, parts.into_iter().map(|part| part.volume))?;
+            let unneeded = guard.unneeded(site, own.into_iter().map(|part| part.volume))?;
             drop(guard);
             self.remove_later(site, unneeded);
+            if !head.retired.is_empty() {
+                remove_retired(site, &folder, &head.retired);
+            }
             return Ok(existed);
         }
         Ok(false)
+    }
+}
+
+/// Removes the volumes that an OBuilder store made, and forgets them: one that it makes later is another.
+fn remove_retired(site: &Site, folder: &Folder, retired: &BTreeSet<String>) {
+    let remove = |volume: &String| site.engine.remove_volume(volume, Wait::forever()).map(drop);
+    let removed = retired.iter().try_for_each(remove).and_then(|()| {
+        let guard = folder.lock(Wait::forever())?;
+        let Some(mut head) = guard.head()? else {
+            return Ok(());
+        };
+        head.retired.retain(|volume| !retired.contains(volume));
+        guard.write_head(&head)
+    });
+    if let Err(e) = removed {
+        site.session.owe();
+        log::warn!("{e}; a later open tries again");
     }
 }
 

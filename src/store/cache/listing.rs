@@ -8,9 +8,9 @@ use crate::store::cache::request::CacheInfo;
 use crate::store::cache::sizes::Sizes;
 use crate::store::cache::state::folder::{self, Folder};
 use crate::store::cache::state::head::{Kind, Part};
-use crate::store::cache::state::record::{COMPACTION, Record};
+use crate::store::cache::state::record::COMPACTION;
 use crate::store::options::Strategy;
-use crate::store::session;
+use crate::store::session::Life;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
@@ -32,9 +32,7 @@ impl Caches {
             let mut leases = 0;
             for id in folder.record_ids()? {
                 let whole = !id.ends_with(".new") && !id.ends_with(COMPACTION);
-                leases += usize::from(
-                    whole && session::is_alive(&site.paths.sessions(), Record::session_of(&id))?,
-                );
+                leases += usize::from(whole && folder::life(site, &id)? != Life::Dead);
             }
             let Some(name) = head.name() else { continue };
             rows.push(CacheInfo {

@@ -4,6 +4,7 @@
 //! What the bytes of a clone are is the business of a [strategy]; everything else is the same for all.
 
 mod acquire;
+mod adopt;
 mod clone;
 mod compact;
 mod delete;

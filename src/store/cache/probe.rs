@@ -81,7 +81,7 @@ pub(crate) fn facts(site: &Site, wait: Wait<'_>) -> Result<Facts> {
         user: rustix::process::geteuid().as_raw(),
         namespaces: ["mnt", "user"].map(namespace).into(),
     };
-    let file = site.paths.own().join("probed");
+    let file = site.paths.of_engine().join("probed");
     // A full disk, say, is an obstacle that goes away: overlays that did not work are tried again after a while.
     let holds = |found: &Found| {
         let age = now.seconds.checked_sub(found.at).map(u64::try_from);

@@ -23,6 +23,7 @@ impl Caches {
         wait: Wait<'_>,
     ) -> Result<Released> {
         let began = Instant::now();
+        site.session.keep();
         let released =
             if held.record.shared.is_some() && !self.last_of_shared(site, held, true, wait)? {
                 Released::Shared
@@ -162,9 +163,6 @@ impl Caches {
                 for part in &head.parts {
                     if !parts.iter().any(|p| p.volume == part.volume) {
                         given_up.push(part.volume.clone());
-                        if part.adopted {
-                            head.retired.insert(part.volume.clone());
-                        }
                     }
                 }
                 head.parts = parts;
@@ -197,6 +195,7 @@ impl Caches {
         };
         let seal = cloning.seal(site, &held.record.volumes, looks, wait)?;
         if matches!(seal, Seal::Gone) {
+            site.check_engine("releasing a lease", wait)?;
             log::warn!(
                 "a lease of the cache {} is lost: somebody outside the store removed it",
                 held.folder.escaped

@@ -49,6 +49,8 @@ impl Cloning for Overlay<'_> {
                 let users = volumes::users(site, &[&names[0]], wait)?;
                 Err(volumes::busy("releasing a lease", &users))
             }
+            // Gone already: released before, and that failed later on. Or another engine was asked.
+            Ok(false) => site.check_engine("releasing a lease", wait),
             other => other.map(drop),
         }
     }
@@ -128,10 +130,14 @@ impl Overlay<'_> {
 
     /// The directory of a part that goes into a mount.
     fn place(&self, site: &Site, part: &Part, wait: Wait<'_>) -> Made<String> {
-        // Seen where the head says it is: no need to ask the engine. Not so a whole volume, which looks like an empty one that
-        // the engine has made up for it.
+        // Seen where the head says it is, with this root's mark: no need to ask the engine. Not so a whole volume, which looks
+        // like an empty one that the engine has made up for it.
         let place = layer::place(part.kind, &part.mountpoint);
-        if self.0.reach && part.kind == Kind::Layer && Path::new(&place).is_dir() {
+        if self.0.reach
+            && part.kind == Kind::Layer
+            && layer::is_marked(site, &part.mountpoint)
+            && Path::new(&place).is_dir()
+        {
             return Ok(place);
         }
         let volume = volumes::find_part(site, part, wait)?;

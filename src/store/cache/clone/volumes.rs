@@ -1,5 +1,7 @@
 //! The engine's volumes as caches use them: labelled, looked for, kept from being used by containers.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 
 use crate::engine::containers::ListedContainer;
@@ -8,9 +10,12 @@ use crate::engine::volumes::Volume;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::cache::clone::strategy::{Failed, Made};
 use crate::store::cache::files::tar::PLACE;
+use crate::store::cache::state::folder;
 use crate::store::cache::state::head::Part;
 use crate::store::helper::Helper;
-use crate::store::site::{LABEL_CACHE, LABEL_KIND, LABEL_STORE, Site};
+use crate::store::ownership::{LABEL_CACHE, LABEL_KIND};
+use crate::store::session;
+use crate::store::site::Site;
 use crate::wait::Wait;
 
 /// Makes a volume for the cache `cache`, escaped; `options` are the engine's own.
@@ -48,12 +53,12 @@ fn go_on(doing: &dyn std::fmt::Display, wait: Wait<'_>) -> Result<()> {
     wait.left().map(drop).map_err(|stop| stopped(doing, stop))
 }
 
-/// Whether this store made the volume.
+/// Whether this root made the volume.
 pub(crate) fn is_ours(site: &Site, volume: &Volume) -> bool {
-    volume.label(LABEL_STORE) == Some(site.names.prefix())
+    site.owner.owns(volume.labels.as_ref())
 }
 
-/// A volume that this store made. `None` too for one of the same name that an engine made up, as they do when a container
+/// A volume that this root made. `None` too for one of the same name that an engine made up, as they do when a container
 /// asks for one that is gone.
 pub(crate) fn find(site: &Site, name: &str, wait: Wait<'_>) -> Result<Option<Volume>> {
     Ok(site
@@ -62,11 +67,11 @@ pub(crate) fn find(site: &Site, name: &str, wait: Wait<'_>) -> Result<Option<Vol
         .filter(|found| is_ours(site, found)))
 }
 
-/// The volume of a part, which may have been made by another store.
+/// The volume of a part.
 pub(crate) fn find_part(site: &Site, part: &Part, wait: Wait<'_>) -> Made<Volume> {
     let found = site.engine.inspect_volume(&part.volume, wait)?;
     found
-        .filter(|found| part.adopted || is_ours(site, found))
+        .filter(|found| part.adopted || site.owner.may_read(found.labels.as_ref()))
         .ok_or_else(|| Failed::missing(&part.volume))
 }
 
@@ -78,10 +83,11 @@ pub(crate) fn users(site: &Site, volumes: &[&str], wait: Wait<'_>) -> Result<Vec
     let containers = site
         .engine
         .list_containers(&json!({ "volume": volumes }), wait)?;
-    // By its kind: the image of the helpers carries the store's label, and whatever is made of it.
+    // By its kind: the image of the helpers carries the root's label, and whatever is made of it.
     let is_helper = |container: &ListedContainer| {
-        let label = |name: &str| container.labels.as_ref()?.get(name).map(String::as_str);
-        label(LABEL_STORE) == Some(site.names.prefix()) && label(LABEL_KIND) == Some("helper")
+        let labels = container.labels.as_ref();
+        let kind = labels.and_then(|labels| labels.get(LABEL_KIND));
+        site.owner.owns(labels) && kind.is_some_and(|kind| kind == "helper")
     };
     let others = containers
         .into_iter()
@@ -106,7 +112,76 @@ pub(crate) fn busy(doing: &str, users: &[String]) -> Error {
     )
 }
 
-/// Removes a volume, or finds it gone.
-pub(crate) fn remove(site: &Site, volume: &str) -> Result<bool> {
-    site.engine.remove_volume(volume, Wait::forever())
+/// Removes a volume of this root's, or finds it gone. One that does not carry the root's identity is left alone, whoever names it;
+/// except one that an engine made up for a container of ours, whose name says so.
+pub(crate) fn remove(site: &Site, name: &str) -> Result<bool> {
+    let Some(found) = site.engine.inspect_volume(name, Wait::forever())? else {
+        return Ok(false);
+    };
+    if !is_ours(site, &found) && !is_made_up(site, &found) {
+        log::warn!("volume {name} is not of this root: left alone");
+        return Ok(false);
+    }
+    site.engine.remove_volume(name, Wait::forever())
+}
+
+/// Whether an engine made this volume up. Asked for a container with a volume that is gone, it does, without labels; the name has
+/// the session that it was asked by.
+pub(crate) fn is_made_up(site: &Site, volume: &Volume) -> bool {
+    volume.labels.iter().all(HashMap::is_empty)
+        && session_in_name(site.names.prefix(), &volume.name)
+            .is_some_and(|session| session.starts_with(&site.owner.root[..session::SHORT]))
+}
+
+/// The session in the name of a volume that is called as only this library calls them.
+pub(crate) fn session_in_name<'a>(prefix: &str, name: &'a str) -> Option<&'a str> {
+    let mut words = name
+        .strip_prefix(prefix)?
+        .strip_prefix('-')?
+        .rsplitn(3, '-');
+    let (number, session, kind) = (words.next()?, words.next()?, words.next()?);
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let generation = |kind: &str| {
+        let (cache, generation) = kind.strip_prefix("cache-")?.rsplit_once("-g")?;
+        Some(folder::is_escaped(cache) && digits(generation))
+    };
+    let ours = matches!(kind, "probe" | "layer" | "cache-tmp" | "secrets")
+        || generation(kind) == Some(true);
+    let id = session.len() == session::ID_LENGTH && session.bytes().all(|b| b.is_ascii_hexdigit());
+    (ours && id && digits(number)).then_some(session)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_read_from_names_of_this_librarys_making_only() {
+        fn of(name: &str) -> Option<&str> {
+            session_in_name("obuilder-1234567", name)
+        }
+        let id = "0123456789abcdef0123";
+        for kind in [
+            "probe",
+            "secrets",
+            "layer",
+            "cache-tmp",
+            "cache-c-a-b-g12",
+            "cache-h-00-g1",
+        ] {
+            let name = format!("obuilder-1234567-{kind}-{id}-7");
+            assert_eq!(of(&name), Some(id), "{kind}");
+        }
+        for other in [
+            "obuilder-1234567-layer-0123456789abcdef012-7",
+            "obuilder-1234567-layer-0123456789abcdef0123-",
+            "obuilder-1234567-layer-0123456789abcdef0123",
+            "obuilder-1234567-cache-c-a-0123456789abcdef0123-7",
+            "obuilder-1234567-other-0123456789abcdef0123-7",
+            "obuilder-1234567x-layer-0123456789abcdef0123-7",
+            "obuilder-1234567-layer-0123456789abcdef0123-7x",
+        ] {
+            assert_eq!(of(other), None, "{other}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::cache::state::head::{Head, sync_folder};
 use crate::store::cache::state::record::Record;
 use crate::store::lock::{self, FileLock};
-use crate::store::session;
+use crate::store::session::{self, Life};
 use crate::store::site::Site;
 use crate::wait::Wait;
 
@@ -180,13 +180,12 @@ impl Guard<'_> {
         Record::remove(&self.folder.leases(), id)
     }
 
-    /// The records of all leases whose session is alive.
+    /// The records of all leases whose session is not dead.
     pub(crate) fn live_records(&self, site: &Site) -> Result<Vec<Record>> {
         let mut live = Vec::new();
         for id in self.folder.record_ids()? {
-            if !id.ends_with(".new")
-                && session::is_alive(&site.paths.sessions(), Record::session_of(&id))?
-            {
+            // One whose session nobody knows may live, too.
+            if !id.ends_with(".new") && life(site, &id)? != Life::Dead {
                 live.extend(self.record(&id)?);
             }
         }
@@ -218,7 +217,7 @@ impl Guard<'_> {
     pub(crate) fn bury_records(&self, site: &Site) -> Result<Vec<String>> {
         let mut named = Vec::new();
         for id in self.folder.record_ids()? {
-            if session::is_alive(&site.paths.sessions(), Record::session_of(&id))? {
+            if life(site, &id)? != Life::Dead {
                 continue;
             }
             // A torn one names nothing; its volumes carry the dead session's label.
@@ -249,6 +248,11 @@ impl Guard<'_> {
         fs::remove_dir_all(&away).map_err(|e| doing(&e))?;
         Ok(true)
     }
+}
+
+/// Whether the session of the record `id` lives.
+pub(crate) fn life(site: &Site, id: &str) -> Result<Life> {
+    session::life(&site.paths.sessions(), Record::session_of(id))
 }
 
 /// The escaped names of all caches that have a folder.

@@ -33,7 +33,7 @@ pub(crate) struct Part {
     pub(crate) kind: Kind,
     /// Where its files were on the engine's machine when it was made. Looked up anew where nothing is found there.
     pub(crate) mountpoint: String,
-    /// An OBuilder store made it: it carries no labels of ours.
+    /// An OBuilder store made it: it carries no labels of ours, and is copied before it is read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) adopted: bool,
     /// How many files it has and what they take on disk, if anybody counted.
@@ -58,6 +58,9 @@ pub(crate) struct Head {
     /// removed.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) retired: BTreeSet<String>,
+    /// The volume of an OBuilder store that the cache began with, as a copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) adopted_from: Option<String>,
     /// Seconds since 1970.
     created: u64,
 }
@@ -73,6 +76,7 @@ impl Head {
             parts: Vec::new(),
             root: None,
             retired: BTreeSet::new(),
+            adopted_from: None,
             created: since_1970().as_secs(),
         }
     }

@@ -1,0 +1,143 @@
+//! Taking over the cache of an OBuilder store. What OBuilder has, it deletes and makes again at each of its releases: so its volume
+//! is copied once, as a whole, and never mounted.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::cache::Caches;
+use crate::store::cache::clone::{copy, volumes};
+use crate::store::cache::facts::Facts;
+use crate::store::cache::files::copy_direct;
+use crate::store::cache::state::folder::Folder;
+use crate::store::cache::state::head::{Kind, Part};
+use crate::store::cache::state::record::{COMPACTION, Record};
+use crate::store::lock::FileLock;
+use crate::store::names::CacheName;
+use crate::store::ownership::LABEL_STORE;
+use crate::store::site::Site;
+use crate::wait::Wait;
+
+/// How often a copy is begun anew because OBuilder made its volume anew meanwhile.
+const TRIES: u32 = 5;
+
+impl Caches {
+    /// Copies the part of a cache that an OBuilder store made, unless somebody has done so.
+    pub(super) fn adopt(
+        self: &Arc<Self>,
+        site: &Arc<Site>,
+        folder: &Arc<Folder>,
+        wait: Wait<'_>,
+    ) -> Result<()> {
+        let facts = self.facts(site, wait)?;
+        // One copy is enough, and what is being merged stays as it is.
+        let _lock = FileLock::take(&folder.compaction_file(), wait)?;
+        let guard = folder.lock(wait)?;
+        let head = guard.head()?;
+        let Some(part) = head.iter().flat_map(|head| &head.parts).find(|p| p.adopted) else {
+            return Ok(());
+        };
+        let generation = head.as_ref().map_or(0, |head| head.generation);
+        let record = Record {
+            id: format!("{}{COMPACTION}", site.session.unique()),
+            base: generation,
+            parts: Vec::new(),
+            volumes: vec![copy::whole_name(site, &folder.escaped, generation)],
+            shared: None,
+            looks: None,
+        };
+        guard.write_record(&record)?;
+        drop(guard);
+        let copied = copy_part(site, &facts, folder, part, &record.volumes[0], wait);
+        let replaced = copied.and_then(|copied| replace(folder, part, copied));
+        self.give_up(site, folder, &record);
+        replaced.map_err(|e| {
+            e.context(format_args!(
+                "taking over the cache {} of an OBuilder store",
+                folder.escaped
+            ))
+        })
+    }
+}
+
+/// Puts the copy in the place of OBuilder's volume. Without one, because that is gone, the cache goes on without it.
+fn replace(folder: &Folder, part: &Part, copied: Option<Part>) -> Result<()> {
+    let guard = folder.lock(Wait::forever())?;
+    let Some(mut head) = guard.head()? else {
+        return Ok(());
+    };
+    let Some(at) = head.parts.iter().position(|p| p == part) else {
+        return Ok(());
+    };
+    match copied {
+        Some(copied) => head.parts[at] = copied,
+        // What was written over it says nothing without it.
+        None => head.empty(),
+    }
+    head.adopted_from = Some(part.volume.clone());
+    guard.write_head(&head)
+}
+
+fn copy_part(
+    site: &Site,
+    facts: &Facts,
+    folder: &Folder,
+    part: &Part,
+    name: &str,
+    wait: Wait<'_>,
+) -> Result<Option<Part>> {
+    for _ in 0..TRIES {
+        let Some(source) = site.engine.inspect_volume(&part.volume, wait)? else {
+            log::warn!(
+                "the cache {} of an OBuilder store is gone: it begins empty",
+                folder.escaped
+            );
+            return Ok(None);
+        };
+        let volume = volumes::create(site, "cache", name, &folder.escaped, &json!({}), wait)?;
+        let copied = if facts.reach {
+            let (from, to) = (Path::new(&source.mountpoint), Path::new(&volume.mountpoint));
+            copy_direct::copy_tree(from, to, (0, 0), wait)
+                .map(|bytes| site.counters.bytes_copied.add(bytes))
+        } else {
+            copy::clone_by_archive(site, facts, &part.volume, &volume, None, wait).map(drop)
+        };
+        let after = site.engine.inspect_volume(&part.volume, wait)?;
+        if after.is_some_and(|after| after.created_at == source.created_at) {
+            copied?;
+            return Ok(Some(copy::whole(volume, None)));
+        }
+        volumes::remove(site, name)?;
+    }
+    Err(Error::new(
+        ErrorKind::Busy,
+        format!(
+            "copying volume {}: OBuilder makes it anew all the time",
+            part.volume
+        ),
+    ))
+}
+
+/// The volume that an OBuilder store has for the cache, if there is one.
+pub(super) fn left_by_obuilder(
+    site: &Site,
+    escaped: &CacheName,
+    wait: Wait<'_>,
+) -> Result<Option<Part>> {
+    let Some(name) = escaped.as_the_seed_wrote_it() else {
+        return Ok(None);
+    };
+    let volume = site.names.volume("cache", name);
+    let found = site.engine.inspect_volume(&volume, wait)?;
+    // One of this library's may be called alike, for another cache.
+    let found = found.filter(|found| found.label(LABEL_STORE).is_none());
+    Ok(found.map(|found| Part {
+        volume: found.name,
+        kind: Kind::Whole,
+        mountpoint: found.mountpoint,
+        adopted: true,
+        size: None,
+    }))
+}
