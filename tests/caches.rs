@@ -7,8 +7,11 @@
 mod common;
 
 mod caches {
+    mod beside;
     mod chain;
+    mod changes;
     mod children;
+    mod containers;
     mod contract;
     mod crowd;
     mod depth;
@@ -17,8 +20,10 @@ mod caches {
     mod ghosts;
     mod ground;
     mod kill;
+    mod listing;
     mod model;
     mod outside;
     mod remapped;
     mod snapshot;
+    mod workloads;
 }

@@ -67,6 +67,11 @@ impl Pair {
         plain.is_ok()
     }
 
+    /// Writes a small file in both.
+    pub fn both_write(&self, name: &str, n: usize) {
+        assert!(self.both("write", |at| fs::write(at.join(name), n.to_string())));
+    }
+
     /// A file of a layer below that is changed, linked or moved is copied first, and so is no longer the same as its other
     /// names: the plain tree does as overlays do.
     pub fn part(&self, path: &Path) {
