@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 /// A switch that ends the calls it was given to. Clones share the switch, and it stays on for good.
 ///
@@ -16,6 +17,8 @@ pub struct Cancel(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     on: AtomicBool,
+    /// When it was turned on.
+    since: OnceLock<Instant>,
     /// Made by the first call that waits: a byte written to `.0` makes `.1` readable for every waiter.
     wake: OnceLock<Option<(UnixStream, UnixStream)>>,
 }
@@ -28,6 +31,8 @@ impl Cancel {
 
     /// Turns the switch on. Never blocks, and may be called from any thread, any number of times.
     pub fn cancel(&self) {
+        // First, so that whoever sees it on knows since when.
+        self.0.since.get_or_init(Instant::now);
         if self.0.on.swap(true, Ordering::SeqCst) {
             return;
         }
@@ -45,6 +50,14 @@ impl Cancel {
     /// Whether the switch is on.
     pub fn is_cancelled(&self) -> bool {
         self.0.on.load(Ordering::SeqCst)
+    }
+
+    /// When the switch was turned on, if it is.
+    pub(crate) fn since(&self) -> Option<Instant> {
+        match self.is_cancelled() {
+            true => self.0.since.get().copied(),
+            false => None,
+        }
     }
 
     /// A descriptor that becomes readable when the switch is turned on; `None` where the system has none left.

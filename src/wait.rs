@@ -1,10 +1,27 @@
 //! [`Limits`] and [`Wait`]: how long a call may wait, and what may end it sooner.
 
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use crate::cancel::Cancel;
 
+/// How far beyond its caller's end a call goes that is not cut off in the middle, and all that cleans up after it: together,
+/// and whatever the engine does. What is not done by then is left to the worker, or to the next open of the root.
+pub(crate) const GRACE: Duration = Duration::from_millis(1500);
+
+/// For how long cleaning up holds a caller who has not been told to end. The worker does the rest.
+pub(crate) const CLEAN_UP: Duration = Duration::from_secs(5);
+
+/// How often a wait looks at its [`Cancel`] when the system has no descriptors left to wake it with.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// No poll sleeps longer (it is simply asked again), so that a far deadline fits any system's `timespec`.
+const LONGEST_POLL: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What may end a call, or all calls of one step, before they are done: a deadline and a [`Cancel`]. None by default.
+///
+/// A call that is told to end returns within two seconds, whatever the engine does. What it had begun, and the engine may
+/// still be at, is undone in the background, or by the next open of the root.
 #[derive(Clone, Debug, Default)]
 pub struct Limits {
     deadline: Option<Instant>,
@@ -36,19 +53,25 @@ impl Limits {
         self
     }
 
+    /// The wait of a call that begins now.
     pub(crate) fn wait(&self) -> Wait<'_> {
-        Wait {
-            deadline: self.deadline,
-            cancel: self.cancel.as_ref(),
-        }
+        Wait::new(self.deadline, self.cancel.as_ref())
     }
 }
 
-/// The bound on every wait of a call: a deadline and a [`Cancel`], each optional. Handed down by value.
-#[derive(Clone, Copy, Debug, Default)]
+/// The bound on every wait of a call. Handed down by value.
+///
+/// An ordinary one ends at the caller's deadline or [`Cancel`], at once. One that is [`whole`](Self::whole) goes [`GRACE`]
+/// beyond, for short calls that must not be cut off in the middle: the engine would go on with them.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Wait<'a> {
     deadline: Option<Instant>,
     cancel: Option<&'a Cancel>,
+    /// When the caller's call began: what is cleaned up long after the caller's end has its time, too.
+    began: Instant,
+    whole: bool,
+    /// What ends one call of a whole wait, whatever the caller wants.
+    bound: Option<Instant>,
 }
 
 /// Why a wait ended without what it waited for.
@@ -59,61 +82,202 @@ pub(crate) enum Stop {
 }
 
 impl<'a> Wait<'a> {
-    /// Waits without an end.
-    pub(crate) const fn forever() -> Self {
-        Wait {
-            deadline: None,
-            cancel: None,
-        }
+    /// No limit was asked for, or nobody waits: a worker's own. Each engine call still has a bound of its own.
+    pub(crate) fn unbounded() -> Self {
+        Wait::new(None, None)
     }
 
     pub(crate) fn new(deadline: Option<Instant>, cancel: Option<&'a Cancel>) -> Self {
-        Wait { deadline, cancel }
+        Wait {
+            deadline,
+            cancel,
+            began: Instant::now(),
+            whole: false,
+            bound: None,
+        }
+    }
+
+    /// The same wait, of a call that began at `began`.
+    pub(crate) fn since(self, began: Instant) -> Self {
+        Wait { began, ..self }
+    }
+
+    /// The same wait, of somebody who was told to end at `told`, if at all.
+    pub(crate) fn told(self, told: Option<Instant>) -> Self {
+        let deadline = match (self.deadline, told) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        Wait { deadline, ..self }
+    }
+
+    /// The deadline, if it has passed.
+    pub(crate) fn passed(&self) -> Option<Instant> {
+        self.deadline.filter(|at| until(*at).is_none())
+    }
+
+    /// The same wait, for a call that is not cut off in the middle.
+    pub(crate) fn whole(self) -> Self {
+        Wait {
+            whole: true,
+            ..self
+        }
+    }
+
+    /// The same wait, for cleaning up: also after the caller's end, and never for long.
+    pub(crate) fn clean_up(self) -> Self {
+        self.whole().at_most(CLEAN_UP)
     }
 
     /// The same wait, ended after `limit` at the latest.
     pub(crate) fn at_most(self, limit: Duration) -> Self {
         let until = Instant::now().checked_add(limit);
-        Wait {
-            deadline: match (self.deadline, until) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
+        let earlier = |end: Option<Instant>| match (end, until) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        match self.whole {
+            true => Wait {
+                bound: earlier(self.bound),
+                ..self
             },
-            ..self
+            false => Wait {
+                deadline: earlier(self.deadline),
+                ..self
+            },
         }
-    }
-
-    pub(crate) fn cancel(&self) -> Option<&'a Cancel> {
-        self.cancel
-    }
-
-    /// Waits for `pause`, less if the deadline or the [`Cancel`] ends it sooner: then says so.
-    pub(crate) fn sleep(&self, pause: Duration) -> Result<(), Stop> {
-        let wake = self.cancel.and_then(Cancel::wake);
-        let left = self.left()?.map_or(pause, |left| left.min(pause));
-        match wake {
-            Some(wake) => {
-                use rustix::event::{PollFd, PollFlags, poll};
-                let mut fds = [PollFd::new(wake, PollFlags::IN)];
-                // An interrupted or failed poll only ends the pause early: every caller looks again in a loop.
-                let _ = poll(&mut fds, left.try_into().ok().as_ref());
-            }
-            None => std::thread::sleep(left),
-        }
-        self.left().map(drop)
     }
 
     /// The time left (`None`: no end), or why there is none.
     pub(crate) fn left(&self) -> Result<Option<Duration>, Stop> {
-        if self.cancel.is_some_and(Cancel::is_cancelled) {
-            return Err(Stop::Cancelled);
+        let cancelled = self.cancel.and_then(Cancel::since);
+        if !self.whole {
+            return match (cancelled, self.deadline) {
+                (Some(_), _) => Err(Stop::Cancelled),
+                (None, None) => Ok(None),
+                (None, Some(at)) => until(at).ok_or(Stop::TimedOut).map(Some),
+            };
         }
-        match self.deadline {
+        let told = match (cancelled, self.deadline) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        let end = told.and_then(|at| at.max(self.began).checked_add(GRACE));
+        let end = match (end, self.bound) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        match end {
             None => Ok(None),
-            Some(at) => match at.checked_duration_since(Instant::now()) {
-                Some(left) if !left.is_zero() => Ok(Some(left)),
-                _ => Err(Stop::TimedOut),
+            Some(at) => match until(at) {
+                Some(left) => Ok(Some(left)),
+                None if cancelled.is_some() => Err(Stop::Cancelled),
+                None => Err(Stop::TimedOut),
             },
         }
+    }
+
+    /// What to poll: a descriptor that becomes readable with a cancel, and how long one poll may last. Or why the wait is
+    /// over.
+    pub(crate) fn alarm(&self) -> Result<(Option<BorrowedFd<'a>>, Duration), Stop> {
+        // In this order: a switch turned on after its descriptor is there writes to it, one turned on before is seen on.
+        let wake = self.cancel.map(Cancel::wake);
+        // A switch that is on, in a wait that goes on all the same, would end every poll at once.
+        let is_on = self.cancel.is_some_and(Cancel::is_cancelled);
+        let left = self.left()?.unwrap_or(LONGEST_POLL).min(LONGEST_POLL);
+        Ok(match wake {
+            _ if is_on => (None, left),
+            None => (None, left),
+            Some(None) => (None, left.min(SLICE)),
+            Some(Some(wake)) => (Some(wake.as_fd()), left),
+        })
+    }
+
+    /// Waits for `pause`, less if the wait ends sooner: then says why.
+    pub(crate) fn sleep(&self, pause: Duration) -> Result<(), Stop> {
+        use rustix::event::{PollFd, PollFlags, poll};
+        let (wake, longest) = self.alarm()?;
+        let longest = longest.min(pause);
+        match wake {
+            Some(wake) => {
+                let mut fds = [PollFd::from_borrowed_fd(wake, PollFlags::IN)];
+                // An interrupted or failed poll only ends the pause early: every caller looks again in a loop.
+                let _ = poll(&mut fds, longest.try_into().ok().as_ref());
+            }
+            None => std::thread::sleep(longest),
+        }
+        self.left().map(drop)
+    }
+}
+
+/// The time until `at`, if there is any.
+fn until(at: Instant) -> Option<Duration> {
+    at.checked_duration_since(Instant::now())
+        .filter(|left| !left.is_zero())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ago(time: Duration) -> Instant {
+        Instant::now()
+            .checked_sub(time)
+            .expect("the machine has been up for a while")
+    }
+
+    #[test]
+    fn a_whole_wait_goes_a_little_beyond_its_callers_end_and_no_further() {
+        let cancel = Cancel::new();
+        let past = Wait::new(Some(ago(Duration::from_millis(100))), None);
+        assert_eq!(past.left(), Err(Stop::TimedOut));
+        let left = past.whole().left().expect("some is left").expect("an end");
+        assert!(left <= GRACE && left > GRACE / 2, "{left:?}");
+        let open = Wait::new(None, Some(&cancel));
+        assert_eq!((open.left(), open.whole().left()), (Ok(None), Ok(None)));
+        cancel.cancel();
+        assert_eq!(open.left(), Err(Stop::Cancelled));
+        let left = open.whole().left().expect("some is left").expect("an end");
+        assert!(left <= GRACE && left > GRACE / 2, "{left:?}");
+        // The grace is one, whatever it is asked for.
+        let long_ago = Wait {
+            began: ago(GRACE * 3),
+            ..Wait::new(Some(ago(GRACE * 2)), None)
+        };
+        assert_eq!(long_ago.whole().left(), Err(Stop::TimedOut));
+        assert_eq!(long_ago.clean_up().left(), Err(Stop::TimedOut));
+        // But a call that begins after the end has its own.
+        let later = Wait::new(Some(ago(GRACE * 2)), None);
+        assert!(later.whole().left().is_ok());
+    }
+
+    #[test]
+    fn what_ended_a_wait_is_the_callers_word_before_the_clocks() {
+        let cancel = Cancel::new();
+        let wait = Wait::new(None, Some(&cancel))
+            .whole()
+            .at_most(Duration::ZERO);
+        assert_eq!(wait.left(), Err(Stop::TimedOut));
+        cancel.cancel();
+        assert_eq!(wait.left(), Err(Stop::Cancelled));
+    }
+
+    #[test]
+    fn cleaning_up_ends_even_where_nobody_asked_for_an_end() {
+        let left = Wait::unbounded().clean_up().left();
+        let left = left.expect("some is left").expect("an end");
+        assert!(left <= CLEAN_UP, "{left:?}");
+        assert_eq!(Wait::unbounded().whole().left(), Ok(None));
+    }
+
+    #[test]
+    fn a_cancelled_wait_that_goes_on_sleeps() {
+        let cancel = Cancel::new();
+        let wait = Wait::new(None, Some(&cancel)).whole();
+        cancel.cancel();
+        let began = Instant::now();
+        wait.sleep(Duration::from_millis(50)).expect("goes on");
+        assert!(began.elapsed() >= Duration::from_millis(45));
+        assert!(wait.alarm().expect("goes on").0.is_none());
     }
 }

@@ -97,7 +97,7 @@ fn ping(world: &World) -> Table {
             upgrade: false,
             stall: None,
         };
-        let wait = Wait::forever().at_most(Duration::from_secs(60));
+        let wait = Wait::unbounded().at_most(Duration::from_secs(60));
         let mut answer = client.send(request, wait).expect("an answer");
         answer.read_whole(1000, wait).expect("a body");
     };
@@ -141,7 +141,7 @@ fn look(world: &World, id: &str, title: &str) -> Table {
 fn volume(world: &World) -> Table {
     let name = format!("{}-volume", world.prefix());
     let connector = Box::new(UnixConnector::new(&world.socket));
-    let engine = Engine::negotiate(connector, Wait::forever()).expect("an engine");
+    let engine = Engine::negotiate(connector, Wait::unbounded()).expect("an engine");
     let body = format!(r#"{{"Name":"{name}","Driver":"local","DriverOpts":{{}},"Labels":{{}}}}"#);
     let requests = vec![
         world.request("POST", "/volumes/create", &body),
@@ -153,7 +153,7 @@ fn volume(world: &World) -> Table {
         Way::new("docker-store", move |times| {
             for _ in 0..TURN {
                 times.time(|| {
-                    let wait = Wait::forever();
+                    let wait = Wait::unbounded();
                     engine
                         .create_volume(ours, &nothing, &nothing, wait)
                         .expect("created");

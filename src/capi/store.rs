@@ -17,6 +17,7 @@ use crate::capi::status::dstore_status;
 use crate::capi::text::{c_path, c_string};
 use crate::error::Result;
 use crate::store::{Options, Store};
+use crate::wait::Limits;
 
 /// An open store. All its calls may be made from any number of threads at once, short of a free;
 /// and any number of processes may have the same root open. A child process that is forked without
@@ -106,7 +107,9 @@ pub unsafe extern "C" fn dstore_store_close(
     store: *const dstore_store,
     error: *mut *mut dstore_error,
 ) -> dstore_status {
-    fallible!(error, |store: Arc<dstore_store>| store.enter()?.shut())
+    fallible!(error, |store: Arc<dstore_store>| store
+        .enter()?
+        .shut(&Limits::none()))
 }
 
 /// Frees a store, and closes it without waiting if nobody has closed it. NULL is fine.

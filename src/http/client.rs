@@ -311,7 +311,7 @@ mod tests {
             client.send(patient, soon()),
             Err(Failure::Stalled)
         ));
-        let briefly = Wait::forever().at_most(Duration::from_millis(20));
+        let briefly = Wait::unbounded().at_most(Duration::from_millis(20));
         let failure = client.send(get(), briefly).err();
         assert!(matches!(failure, Some(Failure::Stopped(Stop::TimedOut))));
         assert!(!memory.is_open(0) && !memory.is_open(1));

@@ -256,7 +256,7 @@ mod tests {
         let cancel = Cancel::new();
         let stall = Some(Duration::from_secs(1));
         let ended = |wait, stall, stop| format!("{:?}", Pace { wait, stall }.ended(stop));
-        let open = Wait::forever();
+        let open = Wait::unbounded();
         let over = Wait::new(Some(past), None);
         assert_eq!(ended(open, stall, Stop::TimedOut), "Stalled");
         assert_eq!(ended(over, stall, Stop::TimedOut), "Stopped(TimedOut)");

@@ -25,12 +25,12 @@ pub(super) fn client(memory: &Memory) -> Client {
 
 /// A wait that ends a test which would hang.
 pub(super) fn soon() -> Wait<'static> {
-    Wait::forever().at_most(Duration::from_secs(20))
+    Wait::unbounded().at_most(Duration::from_secs(20))
 }
 
 /// A wait that is over in a moment.
 pub(super) fn briefly() -> Wait<'static> {
-    Wait::forever().at_most(Duration::from_millis(20))
+    Wait::unbounded().at_most(Duration::from_millis(20))
 }
 
 pub(super) fn bytes(bytes: impl AsRef<[u8]>) -> Step {

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::error::Result;
 use crate::store::lock::FileLock;
@@ -81,6 +82,7 @@ pub(crate) fn build(
     limits: &Limits,
     work: impl FnOnce(&mut Step) -> Result<()>,
 ) -> Result<Outcome> {
+    let began = Instant::now();
     let mut step = match begin(site, base, id, limits)? {
         Begun::Present => return Ok(Outcome::Hit),
         Begun::Step(step) => step,
@@ -89,22 +91,22 @@ pub(crate) fn build(
     let worked = match catch_unwind(AssertUnwindSafe(|| work(&mut step))) {
         Ok(worked) => worked,
         Err(panic) => {
-            abort(step);
+            abort(step, began);
             resume_unwind(panic);
         }
     };
     match worked {
-        Ok(()) => step.commit().map(|()| Outcome::Built),
+        Ok(()) => step.finish_since(began, true).map(|()| Outcome::Built),
         Err(e) => {
-            abort(step);
+            abort(step, began);
             Err(e)
         }
     }
 }
 
 /// Aborts on the way out with another error, which is the one to report.
-fn abort(step: Step) {
-    if let Err(e) = step.abort() {
+fn abort(mut step: Step, began: Instant) {
+    if let Err(e) = step.finish_since(began, false) {
         log::warn!("{e}");
     }
 }

@@ -286,15 +286,15 @@ mod tests {
                 }),
             );
         }
-        let soon = Wait::forever().at_most(Duration::from_secs(30));
+        let soon = Wait::unbounded().at_most(Duration::from_secs(30));
         deletes
             .wait_idle(Some(Lane::Short), soon)
             .expect("all done while the long one runs");
-        let soon = Wait::forever().at_most(Duration::from_millis(30));
+        let soon = Wait::unbounded().at_most(Duration::from_millis(30));
         assert!(deletes.wait_idle(None, soon).is_err());
         stop.store(1, Ordering::SeqCst);
         deletes.join();
-        deletes.wait_idle(None, Wait::forever()).expect("idle");
+        deletes.wait_idle(None, Wait::unbounded()).expect("idle");
     }
 
     #[test]
@@ -305,7 +305,7 @@ mod tests {
             _ => Ok(()),
         };
         deletes.push(&site, Lane::Short, Box::new(fails_twice));
-        let idle = || deletes.wait_idle(None, Wait::forever()).expect("idle");
+        let idle = || deletes.wait_idle(None, Wait::unbounded()).expect("idle");
         idle();
         assert_eq!(site.load(Ordering::SeqCst), 1);
         // It rests, whatever else comes meanwhile.

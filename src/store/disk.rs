@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::store::site::Site;
-use crate::wait::Wait;
+use crate::wait::Limits;
 
 /// Free space, in percent of the file system. What only root may use counts as not free.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,10 +25,10 @@ impl DiskFree {
 }
 
 /// Asks both file systems.
-pub(crate) fn free(site: &Site) -> Result<DiskFree> {
+pub(crate) fn free(site: &Site, limits: &Limits) -> Result<DiskFree> {
     site.check_open("asking for free space")?;
     let root = percent_free(site.paths.root())?;
-    let data = site.engine.info(Wait::forever())?.docker_root_dir;
+    let data = site.engine.info(limits.wait())?.docker_root_dir;
     // Every address so far is a socket of this machine; the engine behind it may still be in a container or a machine of
     // its own, and then its path means nothing here.
     let engine = match Path::new(&data) {

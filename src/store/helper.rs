@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::engine::BodyReader;
+use crate::engine::{BodyReader, stopped};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::lock::FileLock;
 use crate::store::ownership::LABEL_ROOT;
@@ -16,16 +16,23 @@ use crate::wait::Wait;
 /// An empty tar file: two blocks of zeros.
 const EMPTY_TAR: [u8; 1024] = [0; 1024];
 
-/// A never-started container with volumes mounted. [`remove`](Self::remove) it; one that is only dropped is removed too, and
-/// later where that fails.
+/// How often, and with which pause, a container is looked for that the engine may not have made yet.
+const LOOKS: u32 = 10;
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A never-started container with volumes mounted. Removed when it is dropped: then, or where that takes the engine long, in
+/// the background.
 pub(crate) struct Helper<'a> {
     site: &'a Site,
     id: String,
+    wait: Wait<'a>,
 }
 
 impl<'a> Helper<'a> {
     /// Mounts each `(volume, path)` of `volumes`, without copying anything of the image into them.
-    pub(crate) fn create(site: &'a Site, volumes: &[(&str, &str)], wait: Wait<'_>) -> Result<Self> {
+    ///
+    /// The creation is not cut off in the middle: the engine would go on with it, and whoever cleans up would come too early.
+    pub(crate) fn create(site: &'a Site, volumes: &[(&str, &str)], wait: Wait<'a>) -> Result<Self> {
         let mounts: Vec<Value> = volumes
             .iter()
             .map(|(volume, target)| volume_mount(volume, target, false))
@@ -44,16 +51,16 @@ impl<'a> Helper<'a> {
             },
         });
         let name = site.names.helper(&site.session.unique());
-        let made = match site.engine.create_container(&name, &spec, wait) {
+        let made = match site.engine.create_container(&name, &spec, wait.whole()) {
             // The first helper of this store, or somebody removed the image.
             Err(e) if e.kind() == ErrorKind::NotFound => {
                 make_empty_image(site, wait)?;
-                site.engine.create_container(&name, &spec, wait)
+                site.engine.create_container(&name, &spec, wait.whole())
             }
             made => made,
         };
-        let id = made.inspect_err(|e| remove_if_made(site, &name, e))?;
-        Ok(Helper { site, id })
+        let id = made.inspect_err(|e| remove_if_made(site, &name, e, wait))?;
+        Ok(Helper { site, id, wait })
     }
 
     /// Unpacks a tar stream below `path`, owners and modes as in the stream.
@@ -67,41 +74,46 @@ impl<'a> Helper<'a> {
     }
 
     /// Removes the container; the volumes stay.
-    pub(crate) fn remove(mut self) -> Result<()> {
-        self.site
-            .engine
-            .remove_container(&self.id, Wait::forever())?;
-        // Dropped before that, it would be tried once more.
-        self.id.clear();
-        Ok(())
-    }
-}
-
-/// Removes a helper whose creation failed: an answer that was lost is not a "no", and the engine may not even be done yet. What
-/// stayed would hold its volumes for as long as this session lives.
-fn remove_if_made(site: &Site, name: &str, failure: &Error) {
-    let tries = match (failure.may_go_on(), failure.http_status()) {
-        (false, _) => 0,
-        // It has answered, so it is done, whatever it did.
-        (true, Some(_)) => 1,
-        (true, None) => 10,
-    };
-    for _ in 0..tries {
-        match site.engine.remove_container(name, Wait::forever()) {
-            Ok(false) => std::thread::sleep(Duration::from_millis(50)),
-            Ok(true) => return,
-            Err(_) => return site.remove_container(name),
-        }
+    pub(crate) fn remove(self) {
+        drop(self);
     }
 }
 
 impl Drop for Helper<'_> {
     fn drop(&mut self) {
-        if self.id.is_empty() {
-            return;
-        }
-        self.site.remove_container(&self.id);
+        self.site.remove_container(&self.id, self.wait);
     }
+}
+
+/// Removes a container whose creation failed: an answer that was lost is not a "no", and the engine may not even be done yet.
+/// What stayed would hold its volumes for as long as this session lives.
+pub(crate) fn remove_if_made(site: &Site, name: &str, failure: &Error, wait: Wait<'_>) {
+    let looks = match (failure.may_go_on(), failure.http_status()) {
+        (false, _) => return,
+        // It has answered, so it is done, whatever it did.
+        (true, Some(_)) => 1,
+        (true, None) => LOOKS,
+    };
+    let e = match seek(site, name, looks, wait.clean_up()) {
+        Ok(_) => return,
+        Err(e) => e,
+    };
+    let name = name.to_owned();
+    site.try_again(&e, move |site| {
+        seek(site, &name, looks, Wait::unbounded()).map(drop)
+    });
+}
+
+/// Looks some times for a container that may be made yet, and removes it. `false`: it never came.
+fn seek(site: &Site, name: &str, looks: u32, wait: Wait<'_>) -> Result<bool> {
+    for _ in 0..looks {
+        if site.engine.remove_container(name, wait)? {
+            return Ok(true);
+        }
+        let doing = format!("looking for container {name}");
+        wait.sleep(LOOK).map_err(|stop| stopped(&doing, stop))?;
+    }
+    Ok(false)
 }
 
 /// Makes the image that helpers are made of, if nobody else does: no files at all, so no registry is needed.

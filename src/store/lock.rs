@@ -321,7 +321,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..200 {
-                        let lock = FileLock::take(&path, Wait::forever()).expect("the lock");
+                        let lock = FileLock::take(&path, Wait::unbounded()).expect("the lock");
                         assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
                         total.fetch_add(1, Ordering::SeqCst);
                         inside.fetch_sub(1, Ordering::SeqCst);
@@ -344,7 +344,7 @@ mod tests {
             for _ in 0..2 {
                 scope.spawn(|| {
                     for _ in 0..500 {
-                        let lock = FileLock::take(&path, Wait::forever()).expect("the lock");
+                        let lock = FileLock::take(&path, Wait::unbounded()).expect("the lock");
                         left.fetch_add(usize::from(lock.was_left()), Ordering::SeqCst);
                         made.fetch_add(1, Ordering::SeqCst);
                         lock.remove();
@@ -435,7 +435,7 @@ mod tests {
                 && FileLock::is_held(&path).expect("still held")
         );
         assert!(FileLock::try_take(&path).expect("a try").is_none());
-        let soon = Wait::forever().at_most(Duration::from_millis(30));
+        let soon = Wait::unbounded().at_most(Duration::from_millis(30));
         assert_eq!(
             FileLock::take(&path, soon).expect_err("a deadline").kind(),
             ErrorKind::TimedOut

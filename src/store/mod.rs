@@ -26,6 +26,7 @@ pub(crate) mod step;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use self::build::{Begun, Outcome};
 pub use self::disk::DiskFree;
@@ -66,7 +67,7 @@ impl Store {
             site: Arc::new(opening::site(root.as_ref(), options)?),
             caches: Arc::new(Caches::default()),
         };
-        purge::at_open(&store.site, &store.caches)?;
+        purge::at_open(&store.site, &store.caches, limits)?;
         Ok(store)
     }
 
@@ -115,7 +116,16 @@ impl Store {
     ///
     /// What the engine or the system answered.
     pub fn df(&self) -> Result<DiskFree> {
-        disk::free(&self.site)
+        self.df_within(&Limits::none())
+    }
+
+    /// [`df`](Self::df), for as long as `limits` allows.
+    ///
+    /// # Errors
+    ///
+    /// Those of `df`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
+    pub fn df_within(&self, limits: &Limits) -> Result<DiskFree> {
+        disk::free(&self.site, limits)
     }
 
     /// Whether `id` has been built: one round trip to the engine.
@@ -125,7 +135,16 @@ impl Store {
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for an id that no image name takes. A broken connection is an
     /// error, never "no".
     pub fn result(&self, id: &str) -> Result<bool> {
-        results::exists(&self.site, id)
+        self.result_within(id, &Limits::none())
+    }
+
+    /// [`result`](Self::result), for as long as `limits` allows.
+    ///
+    /// # Errors
+    ///
+    /// Those of `result`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
+    pub fn result_within(&self, id: &str, limits: &Limits) -> Result<bool> {
+        results::exists(&self.site, id, limits)
     }
 
     /// All results, by id.
@@ -134,7 +153,16 @@ impl Store {
     ///
     /// What the engine answered.
     pub fn results(&self) -> Result<Vec<ResultInfo>> {
-        results::list(&self.site)
+        self.results_within(&Limits::none())
+    }
+
+    /// [`results`](Self::results), for as long as `limits` allows.
+    ///
+    /// # Errors
+    ///
+    /// Those of `results`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
+    pub fn results_within(&self, limits: &Limits) -> Result<Vec<ResultInfo>> {
+        results::list(&self.site, limits)
     }
 
     /// Removes the result `id` and its log. `false`: there was no result. Other names of the same image stay, and so do the
@@ -144,7 +172,16 @@ impl Store {
     ///
     /// [`Busy`](crate::ErrorKind::Busy) while `id` is being built, or where a container of somebody else's is made of it.
     pub fn delete(&self, id: &str) -> Result<bool> {
-        results::delete(&self.site, id)
+        self.delete_within(id, &Limits::none())
+    }
+
+    /// [`delete`](Self::delete), for as long as `limits` allows.
+    ///
+    /// # Errors
+    ///
+    /// Those of `delete`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
+    pub fn delete_within(&self, id: &str, limits: &Limits) -> Result<bool> {
+        results::delete(&self.site, id, limits)
     }
 
     /// Begins to build `id` on the result `base`, or on nothing; unless it has been built. Waits while somebody else, in this
@@ -215,8 +252,17 @@ impl Store {
     ///
     /// [`Busy`](crate::ErrorKind::Busy) where a container that is not of this store mounts it.
     pub fn delete_cache(&self, name: impl AsRef<[u8]>) -> Result<bool> {
+        self.delete_cache_within(name, &Limits::none())
+    }
+
+    /// [`delete_cache`](Self::delete_cache), for as long as `limits` allows.
+    ///
+    /// # Errors
+    ///
+    /// Those of `delete_cache`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
+    pub fn delete_cache_within(&self, name: impl AsRef<[u8]>, limits: &Limits) -> Result<bool> {
         self.site.check_open("deleting a cache")?;
-        self.caches.delete(&self.site, name.as_ref())
+        self.caches.delete(&self.site, name.as_ref(), limits.wait())
     }
 
     /// All caches, by name.
@@ -225,8 +271,17 @@ impl Store {
     ///
     /// What the system answered.
     pub fn caches(&self) -> Result<Vec<CacheInfo>> {
+        self.caches_within(&Limits::none())
+    }
+
+    /// [`caches`](Self::caches), for as long as `limits` allows.
+    ///
+    /// # Errors
+    ///
+    /// Those of `caches`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
+    pub fn caches_within(&self, limits: &Limits) -> Result<Vec<CacheInfo>> {
         self.site.check_open("listing caches")?;
-        self.caches.list(&self.site)
+        self.caches.list(&self.site, limits.wait())
     }
 
     /// How caches are cloned with this engine, and why so. Found out by trying, the first time that anybody needs to know;
@@ -236,7 +291,16 @@ impl Store {
     ///
     /// [`Unsupported`](crate::ErrorKind::Unsupported) where an option asks for a strategy that does not work here.
     pub fn strategy(&self) -> Result<(Strategy, String)> {
-        self.caches.strategy(&self.site)
+        self.strategy_within(&Limits::none())
+    }
+
+    /// [`strategy`](Self::strategy), for as long as `limits` allows.
+    ///
+    /// # Errors
+    ///
+    /// Those of `strategy`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
+    pub fn strategy_within(&self, limits: &Limits) -> Result<(Strategy, String)> {
+        self.caches.strategy(&self.site, limits.wait())
     }
 
     /// Waits until everything that was given up has left the engine. Also once the store is closed.
@@ -264,29 +328,60 @@ impl Store {
     ///
     /// What the engine answered to being asked what there is.
     pub fn purge(&self) -> Result<Purged> {
-        purge::purge(&self.site, &self.caches)
+        self.purge_within(&Limits::none())
+    }
+
+    /// [`purge`](Self::purge), for as long as `limits` allows.
+    ///
+    /// # Errors
+    ///
+    /// Those of `purge`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
+    pub fn purge_within(&self, limits: &Limits) -> Result<Purged> {
+        purge::purge(&self.site, &self.caches, limits)
     }
 
     /// Closes the store: waits for removals under way, and for at most a second for layers of caches that are being merged, and
     /// ends the session. Steps and leases that are still open answer
     /// [`Closed`](crate::ErrorKind::Closed) from now on; what they hold is removed when they are dropped.
     ///
+    /// Removals are waited for ten seconds at most: an engine that takes longer goes on with them, and the next open of this
+    /// root looks for what is left. [`complete_deletes`](Self::complete_deletes) waits longer, and says so.
+    ///
     /// # Errors
     ///
     /// [`Closed`](crate::ErrorKind::Closed) where another handle of it was closed before.
     pub fn close(self) -> Result<()> {
-        self.shut()
+        self.shut(&Limits::none())
     }
 
-    /// [`close`](Self::close) for handles that outlive it.
-    pub(crate) fn shut(&self) -> Result<()> {
+    /// [`close`](Self::close), for as long as `limits` allows.
+    ///
+    /// # Errors
+    ///
+    /// Those of `close`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled) where
+    /// removals are still under way: the store is closed all the same.
+    pub fn close_within(self, limits: &Limits) -> Result<()> {
+        self.shut(limits)
+    }
+
+    /// [`close_within`](Self::close_within) for handles that outlive it.
+    pub(crate) fn shut(&self, limits: &Limits) -> Result<()> {
         self.site.check_open("closing")?;
-        if self.site.close() {
-            self.caches.close(&self.site);
-            // Once more, or it stays for the next open.
-            self.site.deletes.retry(&self.site);
-            self.site.deletes.join();
-            self.site.engine.close_idle();
+        if !self.site.close() {
+            return Ok(());
+        }
+        let wait = limits.wait();
+        self.caches.close(&self.site, wait);
+        // Once more, or it stays for the next open.
+        self.site.deletes.retry(&self.site);
+        let idle = self.site.deletes.wait_idle(None, wait.at_most(CLOSING));
+        self.site.engine.close_idle();
+        match idle {
+            Ok(()) => self.site.deletes.join(),
+            Err(_) => {
+                wait.left().map_err(|stop| stopped(&"closing", stop))?;
+                log::warn!("closing: removals are still under way after {CLOSING:?}");
+            }
         }
         Ok(())
     }

@@ -63,13 +63,11 @@ impl Note {
     }
 
     /// How many tags to look for beside the first. Where the file does not say, the engine is asked which there are.
-    pub(crate) fn further_tags(&self, site: &Site, id: &Id) -> Result<u16> {
+    pub(crate) fn further_tags(&self, site: &Site, id: &Id, wait: Wait<'_>) -> Result<u16> {
         if let Some(tags) = self.tags {
             return Ok(tags);
         }
-        let listed = site
-            .engine
-            .list_images(&site.names.tmp_image(id), Wait::forever())?;
+        let listed = site.engine.list_images(&site.names.tmp_image(id), wait)?;
         let tags = listed
             .iter()
             .flat_map(|image| image.repo_tags.iter().flatten());

@@ -22,7 +22,7 @@ pub(crate) fn site(root: &Path, options: &Options) -> Result<Site> {
     let address = DockerEnv::of_process().address(options.engine.as_deref())?;
     let connector = connector(&address)?;
     paths::check(root)?;
-    let wait = Wait::forever().at_most(options.connect_timeout);
+    let wait = Wait::unbounded().at_most(options.connect_timeout);
     let engine = Engine::negotiate(connector, wait)?;
 
     let paths = Paths::create(root)?;

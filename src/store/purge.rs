@@ -13,6 +13,7 @@ use std::thread;
 use serde_json::json;
 
 use crate::engine::images::Image;
+use crate::engine::stopped;
 use crate::error::{Error, Result};
 use crate::store::cache::Caches;
 use crate::store::deletes::Lane;
@@ -71,13 +72,13 @@ pub(crate) fn at_open(site: &Arc<Site>, caches: &Caches) -> Result<()> {
 
 /// Purges all that can be found. What cannot be removed now is left for the next purge, with a warning; only what cannot be
 /// listed is an error.
-pub(crate) fn purge(site: &Arc<Site>, caches: &Caches) -> Result<Purged> {
+pub(crate) fn purge(site: &Arc<Site>, caches: &Caches, limits: &Limits) -> Result<Purged> {
     site.check_open("purging")?;
-    site.check_engine("purging", Wait::forever())?;
+    site.check_engine("purging", Wait::unbounded())?;
     // What this session could not remove before is its own: by its labels it would be spared.
     site.deletes.retry(site);
     let purged = run(site, caches, Scope::Everything);
-    let _ = site.deletes.wait_idle(Some(Lane::Short), Wait::forever());
+    let _ = site.deletes.wait_idle(Some(Lane::Short), Wait::unbounded());
     purged
 }
 
@@ -114,13 +115,15 @@ fn containers(
 ) -> Result<u64> {
     let filters = json!({ "name": [format!("^/?{}-", site.names.prefix())] });
     let mut removed = 0;
-    for container in site.engine.list_containers(&filters, Wait::forever())? {
+    for container in site.engine.list_containers(&filters, Wait::unbounded())? {
         let labels = container.labels.as_ref();
         let session = labels.and_then(|labels| labels.get(LABEL_SESSION));
         if let Some(session) = session.filter(|_| site.owner.owns(labels)) {
             // A helper. Its session was alive before it was made, so one that is dead now was its last.
             if session::life(&site.paths.sessions(), session)? == Life::Dead {
-                let gone = site.engine.remove_container(&container.id, Wait::forever());
+                let gone = site
+                    .engine
+                    .remove_container(&container.id, Wait::unbounded());
                 removed += u64::from(tell(gone) == Some(true));
             }
             continue;
@@ -149,9 +152,9 @@ fn containers(
 }
 
 /// Notes the tags of steps.
-fn step_tags(site: &Site, steps: &mut BTreeMap<String, Left>) -> Result<()> {
+fn step_tags(site: &Site, steps: &mut BTreeMap<String, Left>, wait: Wait<'_>) -> Result<()> {
     let reference = format!("{}-image-tmp-*", site.names.prefix());
-    for image in site.engine.list_images(&reference, Wait::forever())? {
+    for image in site.engine.list_images(&reference, wait)? {
         for tag in image.repo_tags.iter().flatten() {
             if let Some(id) = site.names.id_of_tmp_image(tag) {
                 let left = steps.entry(id.to_owned()).or_default();
@@ -198,6 +201,7 @@ fn names(folder: &Path) -> Result<Vec<String>> {
 /// that look for leaks complain of.)
 struct Work {
     site: Arc<Site>,
+    limits: Limits,
     steps: Vec<(String, Left)>,
     next: AtomicUsize,
     containers: AtomicU64,
@@ -205,12 +209,13 @@ struct Work {
 }
 
 /// Gives how many containers and tags went.
-fn remove_steps(site: &Arc<Site>, steps: BTreeMap<String, Left>) -> (u64, u64) {
+fn remove_steps(site: &Arc<Site>, steps: BTreeMap<String, Left>, limits: &Limits) -> (u64, u64) {
     // Those that are under way need no thread to find that out.
     let is_under_way = |id: &str| FileLock::is_held(&site.paths.build_lock(id)).unwrap_or(false);
     let steps = steps.into_iter().filter(|(id, _)| !is_under_way(id));
     let work = Arc::new(Work {
         site: Arc::clone(site),
+        limits: limits.clone(),
         steps: steps.collect(),
         next: AtomicUsize::new(0),
         containers: AtomicU64::new(0),
@@ -238,7 +243,7 @@ fn remove_steps(site: &Arc<Site>, steps: BTreeMap<String, Left>) -> (u64, u64) {
 impl Work {
     fn run(&self) {
         while let Some((id, left)) = self.steps.get(self.next.fetch_add(1, Ordering::Relaxed)) {
-            match remove_step(&self.site, id, left) {
+            match remove_step(&self.site, id, left, self.limits.wait()) {
                 Ok((containers, tags)) => {
                     self.containers.fetch_add(containers, Ordering::Relaxed);
                     self.tags.fetch_add(tags, Ordering::Relaxed);
@@ -250,14 +255,14 @@ impl Work {
 }
 
 /// Removes what is left of a step, unless somebody builds that id.
-fn remove_step(site: &Site, id: &str, left: &Left) -> Result<(u64, u64)> {
+fn remove_step(site: &Site, id: &str, left: &Left, wait: Wait<'_>) -> Result<(u64, u64)> {
     let Some(lock) = FileLock::try_take(&site.paths.build_lock(id))? else {
         return Ok((0, 0));
     };
     let noted = Note::read(&lock)?;
     let mut tags: Vec<String> = match site.names.id(id) {
         Ok(id) => {
-            let further = noted.further_tags(site, &id)?;
+            let further = noted.further_tags(site, &id, wait)?;
             site.names.tmp_images(&id, further).collect()
         }
         Err(_) => Vec::new(),
@@ -266,14 +271,14 @@ fn remove_step(site: &Site, id: &str, left: &Left) -> Result<(u64, u64)> {
     tags.extend(listed.cloned().collect::<Vec<_>>());
     let containers = left.containers.iter();
     let containers: Vec<_> = containers
-        .map(|(container, _)| tell(site.engine.remove_container(container, Wait::forever())))
+        .map(|(container, _)| tell(site.engine.remove_container(container, wait)))
         .collect();
     let tags: Vec<_> = tags
         .iter()
-        .map(|tag| tell(site.engine.remove_image(tag, Wait::forever())))
+        .map(|tag| tell(site.engine.remove_image(tag, wait)))
         .collect();
     for (_, image) in &left.containers {
-        remove_nameless(site, image)?;
+        remove_nameless(site, image, wait)?;
     }
     let nothing = containers
         .iter()
@@ -294,8 +299,11 @@ fn remove_empty_images(site: &Site) -> Result<()> {
         labels.push(format!("{LABEL_STORE}={}", site.names.prefix()));
     }
     for label in labels {
-        for image in site.engine.list_nameless_images(&label, Wait::forever())? {
-            tell(site.engine.remove_image(&image.id, Wait::forever()));
+        for image in site
+            .engine
+            .list_nameless_images(&label, Wait::unbounded())?
+        {
+            tell(site.engine.remove_image(&image.id, Wait::unbounded()));
         }
     }
     Ok(())
@@ -303,8 +311,8 @@ fn remove_empty_images(site: &Site) -> Result<()> {
 
 /// Removes an image that has lost its last name while a container was made of it: the engine keeps it for that, and nobody could
 /// find it again.
-fn remove_nameless(site: &Site, id: &str) -> Result<()> {
-    let image = site.engine.inspect_image(id, Wait::forever())?;
+fn remove_nameless(site: &Site, id: &str, wait: Wait<'_>) -> Result<()> {
+    let image = site.engine.inspect_image(id, wait)?;
     let is_named = |image: &Image| {
         [&image.repo_tags, &image.repo_digests]
             .into_iter()
@@ -314,7 +322,7 @@ fn remove_nameless(site: &Site, id: &str) -> Result<()> {
             .is_some()
     };
     if image.is_some_and(|image| !is_named(&image)) {
-        tell(site.engine.remove_image(id, Wait::forever()));
+        tell(site.engine.remove_image(id, wait));
     }
     Ok(())
 }

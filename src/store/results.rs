@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::engine::images::must_exist;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::archive::{absolute, pour};
+use crate::store::helper::remove_if_made;
 use crate::store::lock::FileLock;
 use crate::store::site::Site;
 use crate::wait::{Limits, Wait};
@@ -28,19 +29,19 @@ pub struct ResultInfo {
 }
 
 /// Whether `id` has been built, in one round trip.
-pub(crate) fn exists(site: &Site, id: &str) -> Result<bool> {
+pub(crate) fn exists(site: &Site, id: &str, limits: &Limits) -> Result<bool> {
     site.check_open("looking up a result")?;
     let id = site.names.id(id)?;
     site.engine
-        .image_exists(&site.names.image(&id), Wait::forever())
+        .image_exists(&site.names.image(&id), limits.wait())
 }
 
 /// All results, by id.
-pub(crate) fn list(site: &Site) -> Result<Vec<ResultInfo>> {
+pub(crate) fn list(site: &Site, limits: &Limits) -> Result<Vec<ResultInfo>> {
     site.check_open("listing results")?;
     let images = site
         .engine
-        .list_images(&format!("{}-image-*", site.names.prefix()), Wait::forever())?;
+        .list_images(&format!("{}-image-*", site.names.prefix()), limits.wait())?;
     let mut results = Vec::new();
     for image in images {
         for tag in image.repo_tags.iter().flatten() {
@@ -60,11 +61,11 @@ pub(crate) fn list(site: &Site) -> Result<Vec<ResultInfo>> {
 }
 
 /// Removes the result and its log. `false`: there was no result.
-pub(crate) fn delete(site: &Site, id: &str) -> Result<bool> {
+pub(crate) fn delete(site: &Site, id: &str, limits: &Limits) -> Result<bool> {
     site.check_open("deleting a result")?;
     let id = site.names.id(id)?;
     let path = site.paths.build_lock(id.as_str());
-    let lock = match FileLock::take(&path, Wait::forever().at_most(MOMENT)) {
+    let lock = match FileLock::take(&path, Wait::unbounded().at_most(MOMENT)) {
         Ok(lock) => Some(lock),
         Err(e) if e.kind() == ErrorKind::TimedOut => {
             return Err(Error::new(
@@ -79,7 +80,7 @@ pub(crate) fn delete(site: &Site, id: &str) -> Result<bool> {
     let name = site.names.image(&id);
     let removed = site
         .engine
-        .remove_image(&name, Wait::forever())
+        .remove_image(&name, limits.wait())
         .map_err(|e| match e.kind() {
             // Its last name, and a container is made of it.
             ErrorKind::Conflict => Error::new(ErrorKind::Busy, e.message()).with_http_status(409),
@@ -115,19 +116,21 @@ pub(crate) fn copy_out(
         "HostConfig": { "NetworkMode": "none", "LogConfig": { "Type": "none" } },
     });
     let name = site.names.helper(&site.session.unique());
+    let wait = limits.wait();
     let container = site
         .engine
-        .create_container(&name, &spec, limits.wait())
+        .create_container(&name, &spec, wait.whole())
+        .inspect_err(|e| remove_if_made(site, &name, e, wait))
         .map_err(|e| match e.kind() {
             ErrorKind::NotFound => must_exist(&format!("the result {:?}", id.as_str())),
             _ => e,
         })?;
     let copied = (|| {
-        let mut body = site.engine.get_archive(&container, path, limits.wait())?;
+        let mut body = site.engine.get_archive(&container, path, wait)?;
         let copied = pour(&mut body, tar);
         body.why().map_or(copied, Err)
     })();
-    site.remove_container(&container);
+    site.remove_container(&container, wait);
     copied
 }
 

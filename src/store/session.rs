@@ -140,7 +140,7 @@ impl Drop for Session {
 fn locked(path: &Path) -> Result<FileLock> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     // A sweep may hold it for an instant before it removes it, hence the wait.
-    let wait = Wait::forever().at_most(Duration::from_secs(10));
+    let wait = Wait::unbounded().at_most(Duration::from_secs(10));
     let mut lock = FileLock::take(&path.with_file_name(format!("new-{name}")), wait)?;
     lock.rename(path)?;
     Ok(lock)

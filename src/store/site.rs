@@ -1,8 +1,8 @@
 //! The ground that every part of a store stands on: the engine, the names and files, the session, the counters. Parts know
 //! the site, not each other, and not `Store`.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use serde_json::Value;
 
@@ -33,6 +33,8 @@ pub(crate) struct Site {
     /// The engine, as this root knows it.
     entry: EngineEntry,
     closed: AtomicBool,
+    /// For what is left to the worker.
+    me: Weak<Site>,
 }
 
 impl Site {
@@ -43,8 +45,9 @@ impl Site {
         paths: Paths,
         session: Session,
         cache_options: CacheOptions,
-    ) -> Self {
-        Site {
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|me| Site {
+            me: Weak::clone(me),
             engine,
             names: Names::new(&entry.prefix),
             owner,
@@ -55,15 +58,15 @@ impl Site {
             deletes: Deletes::default(),
             cache_options,
             closed: AtomicBool::new(false),
-        }
+        })
     }
 
     /// Does `job` later, off the caller's thread; where it fails, once more after a while.
-    pub(crate) fn defer(
-        self: &Arc<Self>,
-        job: impl FnMut(&Arc<Self>) -> Result<()> + Send + 'static,
-    ) {
-        self.deletes.push(self, Lane::Short, counted(job));
+    pub(crate) fn defer(&self, job: impl FnMut(&Arc<Self>) -> Result<()> + Send + 'static) {
+        // Whoever calls this has a reference that counts.
+        if let Some(site) = self.me.upgrade() {
+            self.deletes.push(&site, Lane::Short, counted(job));
+        }
     }
 
     /// The same for what takes long, and what nobody waits for.
@@ -74,33 +77,37 @@ impl Site {
         self.deletes.push(self, Lane::Long, Box::new(job));
     }
 
-    /// Does `job` once more after a while, as its first try came to this error.
+    /// Does `job` once more, as its first try came to this error: at once where there was no time for it, else after a while.
     pub(crate) fn try_again(
         &self,
         error: &Error,
         job: impl FnMut(&Arc<Self>) -> Result<()> + Send + 'static,
     ) {
+        if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::Cancelled) {
+            log::info!("{error}; left to the worker");
+            return self.defer(job);
+        }
         log::warn!("{error}; tried again later");
         self.deletes.keep(Lane::Short, counted(job));
     }
 
-    /// Removes a container, now or else later.
-    pub(crate) fn remove_container(&self, id: &str) {
-        if let Err(e) = self.engine.remove_container(id, Wait::forever()) {
+    /// Removes a container that nobody needs any more: now, and where the engine takes its time for it, in the background.
+    pub(crate) fn remove_container(&self, id: &str, wait: Wait<'_>) {
+        if let Err(e) = self.engine.remove_container(id, wait.clean_up()) {
             let id = id.to_owned();
             self.try_again(&e, move |site| {
-                let removed = site.engine.remove_container(&id, Wait::forever());
+                let removed = site.engine.remove_container(&id, Wait::unbounded());
                 removed.map(drop)
             });
         }
     }
 
     /// Removes a volume, now or else later.
-    pub(crate) fn remove_volume(&self, name: &str) {
-        if let Err(e) = self.engine.remove_volume(name, Wait::forever()) {
+    pub(crate) fn remove_volume(&self, name: &str, wait: Wait<'_>) {
+        if let Err(e) = self.engine.remove_volume(name, wait.clean_up()) {
             let name = name.to_owned();
             self.try_again(&e, move |site| {
-                let removed = site.engine.remove_volume(&name, Wait::forever());
+                let removed = site.engine.remove_volume(&name, Wait::unbounded());
                 removed.map(drop)
             });
         }

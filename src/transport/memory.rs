@@ -414,12 +414,12 @@ mod tests {
     use super::*;
 
     fn open(memory: &Memory) -> Box<dyn Stream> {
-        memory.connect(Wait::forever()).unwrap()
+        memory.connect(Wait::unbounded()).unwrap()
     }
 
     fn read(stream: &mut dyn Stream) -> Vec<u8> {
         let mut buffer = [0; 100];
-        let n = stream.read(&mut buffer, Wait::forever()).unwrap();
+        let n = stream.read(&mut buffer, Wait::unbounded()).unwrap();
         buffer[..n].to_vec()
     }
 
@@ -434,7 +434,7 @@ mod tests {
         ])]);
         let mut stream = open(&memory);
         assert!(stream.is_quiet());
-        stream.write_all(b"onetwo", Wait::forever()).unwrap();
+        stream.write_all(b"onetwo", Wait::unbounded()).unwrap();
         assert!(!stream.is_quiet());
         assert_eq!(read(&mut *stream), b"1");
         assert_eq!(read(&mut *stream), b"22");
@@ -443,14 +443,14 @@ mod tests {
         assert!(memory.is_open(0));
         drop(stream);
         assert!(!memory.is_open(0));
-        assert!(memory.connect(Wait::forever()).is_err());
+        assert!(memory.connect(Wait::unbounded()).is_err());
     }
 
     #[test]
     fn a_silent_peer_is_waited_for_no_longer_than_the_wait() {
         let memory = Memory::scripts([Script::new([]).full_after(2)]);
         let mut stream = open(&memory);
-        let wait = || Wait::forever().at_most(Duration::from_millis(5));
+        let wait = || Wait::unbounded().at_most(Duration::from_millis(5));
         assert!(matches!(
             stream.read(&mut [0; 1], wait()),
             Err(Fault::Stopped(_))
@@ -474,11 +474,11 @@ mod tests {
         let request = b"PUT /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
         for byte in request {
             assert!(stream.is_quiet());
-            stream.write_all(&[*byte], Wait::forever()).unwrap();
+            stream.write_all(&[*byte], Wait::unbounded()).unwrap();
         }
         assert_eq!(read(&mut *stream), b"PUT /x 3");
         let request = b"POST /y HTTP/1.1\r\ncontent-length: 1\r\n\r\nxGET /z HTTP/1.1\r\n\r\n";
-        stream.write_all(request, Wait::forever()).unwrap();
+        stream.write_all(request, Wait::unbounded()).unwrap();
         assert_eq!(read(&mut *stream), b"POST /y 1");
         assert_eq!(read(&mut *stream), b"GET /z 0");
     }

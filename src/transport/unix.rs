@@ -1,6 +1,6 @@
 //! Unix sockets: where Docker and Podman listen on every system but Windows.
 //!
-//! The socket never blocks. What waits is `poll`, on the socket and on the call's [`Cancel`], so that a deadline or
+//! The socket never blocks. What waits is `poll`, on the socket and on the call's [`Cancel`](crate::Cancel), so that a deadline or
 //! another thread can end any wait. Sends carry `MSG_NOSIGNAL`: a C host has not ignored SIGPIPE and must not die of
 //! an engine that went away. (So no vectored writes either: std's have no such flag.)
 
@@ -16,18 +16,11 @@ use rustix::net::{
 };
 
 use super::{Connect, Fault, Moved, Stream};
-use crate::cancel::Cancel;
-use crate::wait::{Stop, Wait};
-
-/// How often a wait looks at its [`Cancel`] when the system has no descriptors left to wake it with.
-const SLICE: Duration = Duration::from_millis(50);
+use crate::wait::Wait;
 
 /// Between tries to connect to a socket whose queue is full: Linux has no event for "there is room again".
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
-
-/// No poll sleeps longer (it is simply asked again), so that a far deadline fits any system's `timespec`.
-const LONGEST_POLL: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[cfg(not(target_vendor = "apple"))]
 const SEND: SendFlags = SendFlags::NOSIGNAL;
@@ -223,7 +216,7 @@ impl Stream for UnixSocket {
 /// Waits until `socket` is ready for one of `events` (or has hung up), and says for which.
 fn ready(socket: BorrowedFd<'_>, events: PollFlags, wait: Wait<'_>) -> Result<PollFlags, Fault> {
     loop {
-        let (wake, longest) = alarm(wait)?;
+        let (wake, longest) = wait.alarm()?;
         let mut fds = [
             PollFd::from_borrowed_fd(socket, events),
             PollFd::from_borrowed_fd(wake.unwrap_or(socket), PollFlags::IN),
@@ -239,7 +232,7 @@ fn ready(socket: BorrowedFd<'_>, events: PollFlags, wait: Wait<'_>) -> Result<Po
 
 /// Lets `pause` go by, unless `wait` ends before.
 fn rest(pause: Duration, wait: Wait<'_>) -> Result<(), Fault> {
-    let (wake, longest) = alarm(wait)?;
+    let (wake, longest) = wait.alarm()?;
     let longest = longest.min(pause);
     match wake {
         Some(wake) => sleep(
@@ -249,18 +242,6 @@ fn rest(pause: Duration, wait: Wait<'_>) -> Result<(), Fault> {
         None => sleep(&mut [], longest)?,
     }
     Ok(())
-}
-
-/// The descriptor to watch for a cancel, and how long one poll may last.
-fn alarm(wait: Wait<'_>) -> Result<(Option<BorrowedFd<'_>>, Duration), Stop> {
-    // In this order: a switch turned on after its descriptor is there writes to it, one turned on before is seen on.
-    let wake = wait.cancel().map(Cancel::wake);
-    let left = wait.left()?.unwrap_or(LONGEST_POLL);
-    Ok(match wake {
-        None => (None, left.min(LONGEST_POLL)),
-        Some(None) => (None, left.min(SLICE)),
-        Some(Some(wake)) => (Some(wake.as_fd()), left.min(LONGEST_POLL)),
-    })
 }
 
 /// One poll. A signal ends it early, as the end of `longest` does: the caller looks what is left and asks again.
@@ -282,6 +263,8 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::cancel::Cancel;
+    use crate::wait::Stop;
 
     /// A directory of a test's own, gone when the test is over.
     struct Dir(PathBuf);
@@ -312,7 +295,7 @@ mod tests {
     }
 
     fn within(milliseconds: u64) -> Wait<'static> {
-        Wait::forever().at_most(Duration::from_millis(milliseconds))
+        Wait::unbounded().at_most(Duration::from_millis(milliseconds))
     }
 
     /// Both ends of a connection: ours, and an engine's.

@@ -97,7 +97,7 @@ impl Caches {
                         }
                         Err(Failed::Lost(why)) if tries < TRIES => {
                             tries += 1;
-                            self.lose(site, &folder, &parts, &why)?;
+                            self.lose(site, &folder, &parts, &why, wait)?;
                         }
                         Err(Failed::TooDeep) if tries < TRIES => {
                             tries += 1;
@@ -221,7 +221,7 @@ impl Caches {
         match made {
             Ok(()) => Ok(record),
             Err(failed) => {
-                self.give_up(site, folder, &record);
+                self.give_up(site, folder, &record, wait);
                 Err(failed)
             }
         }
@@ -234,9 +234,10 @@ impl Caches {
         folder: &Arc<Folder>,
         parts: &[Part],
         why: &str,
+        wait: Wait<'_>,
     ) -> Result<()> {
-        site.check_engine("leasing a cache", Wait::forever())?;
-        let guard = folder.lock(Wait::forever())?;
+        site.check_engine("leasing a cache", Wait::unbounded())?;
+        let guard = folder.lock(Wait::unbounded())?;
         let Some(mut head) = guard.head()?.filter(|head| head.parts == parts) else {
             return Ok(());
         };

@@ -64,7 +64,7 @@ impl Caches {
 
 /// Puts the copy in the place of OBuilder's volume. Without one, because that is gone, the cache goes on without it.
 fn replace(folder: &Folder, part: &Part, copied: Option<Part>) -> Result<()> {
-    let guard = folder.lock(Wait::forever())?;
+    let guard = folder.lock(Wait::unbounded())?;
     let Some(mut head) = guard.head()? else {
         return Ok(());
     };

@@ -130,8 +130,8 @@ impl Caches {
             drop(guard);
             let merged = self.merge(site, folder, &head.parts, from, &record.volumes[0], wait);
             let replaced =
-                merged.and_then(|part| replace(folder, &head.parts[from..], part, &sizes));
-            self.give_up(site, folder, &record);
+                merged.and_then(|part| replace(folder, &head.parts[from..], part, &sizes, wait));
+            self.give_up(site, folder, &record, wait);
             replaced?;
         }
     }
@@ -203,8 +203,8 @@ impl Caches {
         };
         let flat = self.flatten(site, &source, &record.volumes[0], wait);
         let sizes = Sizes::default();
-        let replaced = flat.and_then(|part| replace(folder, &head.parts, part, &sizes));
-        self.give_up(site, folder, &record);
+        let replaced = flat.and_then(|part| replace(folder, &head.parts, part, &sizes, wait));
+        self.give_up(site, folder, &record, wait);
         replaced
     }
 
@@ -220,7 +220,7 @@ impl Caches {
         let volume = volumes::create(site, "cache", name, source.cache, &json!({}), wait)?;
         let view = View::of(site, &facts, source, wait).map_err(not_there)?;
         let copied = copy::clone_by_archive(site, &facts, view.volume(), &volume, None, wait);
-        view.remove(site);
+        view.remove(site, wait);
         copied?;
         for part in source.parts {
             volumes::find_part(site, part, wait).map_err(not_there)?;
@@ -230,8 +230,14 @@ impl Caches {
 }
 
 /// Puts `part` in the place of `parts`, in whatever generation they are now.
-fn replace(folder: &Folder, parts: &[Part], part: Part, sizes: &Sizes) -> Result<()> {
-    let guard = folder.lock(Wait::forever())?;
+fn replace(
+    folder: &Folder,
+    parts: &[Part],
+    part: Part,
+    sizes: &Sizes,
+    wait: Wait<'_>,
+) -> Result<()> {
+    let guard = folder.lock(wait.whole())?;
     let Some(mut head) = guard.head()? else {
         return Ok(());
     };

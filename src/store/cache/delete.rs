@@ -18,11 +18,15 @@ const ROUNDS: u32 = 5;
 
 impl Caches {
     /// Removes a cache, and makes the leases that are out lose. `false`: there was none.
-    pub(crate) fn delete(self: &Arc<Self>, site: &Arc<Site>, name: &[u8]) -> Result<bool> {
+    pub(crate) fn delete(
+        self: &Arc<Self>,
+        site: &Arc<Site>,
+        name: &[u8],
+        wait: Wait<'_>,
+    ) -> Result<bool> {
         site.check_open("deleting a cache")?;
         let escaped = CacheName::new(name)?;
         let folder = self.folder(site, &escaped);
-        let wait = Wait::forever();
         let mut looked_at: Vec<String> = Vec::new();
         for round in 0.. {
             let seen = heal(&folder, name, folder.read_head())?;
@@ -76,9 +80,13 @@ impl Caches {
 
 /// Removes the volumes that an OBuilder store made, and forgets them: one that it makes later is another.
 fn remove_retired(site: &Site, folder: &Folder, retired: &BTreeSet<String>) {
-    let remove = |volume: &String| site.engine.remove_volume(volume, Wait::forever()).map(drop);
+    let remove = |volume: &String| {
+        site.engine
+            .remove_volume(volume, Wait::unbounded())
+            .map(drop)
+    };
     let removed = retired.iter().try_for_each(remove).and_then(|()| {
-        let guard = folder.lock(Wait::forever())?;
+        let guard = folder.lock(Wait::unbounded())?;
         let Some(mut head) = guard.head()? else {
             return Ok(());
         };

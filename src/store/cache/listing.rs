@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::engine::stopped;
 use crate::error::Result;
 use crate::store::cache::Caches;
 use crate::store::cache::request::CacheInfo;
@@ -16,7 +17,11 @@ use crate::wait::Wait;
 
 impl Caches {
     /// All caches, by name. What cannot be read is left out, with a warning.
-    pub(crate) fn list(self: &Arc<Self>, site: &Arc<Site>) -> Result<Vec<CacheInfo>> {
+    pub(crate) fn list(
+        self: &Arc<Self>,
+        site: &Arc<Site>,
+        wait: Wait<'_>,
+    ) -> Result<Vec<CacheInfo>> {
         site.check_open("listing caches")?;
         let mut rows = Vec::new();
         for escaped in folder::all(&site.paths.caches())? {
@@ -44,7 +49,7 @@ impl Caches {
                     Some(Kind::Layer) => Strategy::Overlay,
                 },
                 layers: head.parts.len(),
-                bytes: self.bytes(site, &folder, &head.parts)?,
+                bytes: self.bytes(site, &folder, &head.parts, wait)?,
                 created: head.created(),
                 last_use: folder.last_use().unwrap_or_else(|| head.created()),
                 leases,
@@ -55,17 +60,23 @@ impl Caches {
     }
 
     /// What the parts hold on disk, if that can be seen. What nobody has counted before is counted now.
-    fn bytes(&self, site: &Arc<Site>, folder: &Arc<Folder>, parts: &[Part]) -> Result<Option<u64>> {
+    fn bytes(
+        &self,
+        site: &Arc<Site>,
+        folder: &Arc<Folder>,
+        parts: &[Part],
+        wait: Wait<'_>,
+    ) -> Result<Option<u64>> {
         let mut sizes = Sizes::default();
         let is_known = |part: &Part| part.size.is_some();
-        if !parts.iter().all(is_known) && !self.facts(site, Wait::forever())?.reach {
+        if !parts.iter().all(is_known) && !self.facts(site, wait)?.reach {
             return Ok(None);
         }
         // One that was removed meanwhile has no size.
-        let counted = parts
-            .iter()
-            .map(|part| sizes.of(part, Wait::forever()).ok());
+        let counted = parts.iter().map(|part| sizes.of(part, wait).ok());
         let sum = counted.map(|size| Some(size?.bytes)).sum();
+        wait.left()
+            .map_err(|stop| stopped(&"measuring a cache", stop))?;
         self.note_later(site, folder, sizes);
         Ok(sum)
     }

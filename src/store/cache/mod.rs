@@ -94,29 +94,28 @@ impl Caches {
 
     /// Whether layers can be merged as files, as far as that is known.
     fn merges_as_known(&self) -> bool {
-        self.facts
-            .lock()
-            .as_ref()
-            .is_some_and(|facts| facts.merges())
+        // Not waited for: somebody may be asking the engine just now.
+        let known = self.facts.try_lock();
+        known.is_some_and(|known| known.as_ref().is_some_and(|facts| facts.merges()))
     }
 
     /// How caches are cloned, and why so. Finds out if nobody has yet.
-    pub(crate) fn strategy(&self, site: &Site) -> Result<(Strategy, String)> {
+    pub(crate) fn strategy(&self, site: &Site, wait: Wait<'_>) -> Result<(Strategy, String)> {
         site.check_open("asking how caches are cloned")?;
-        let facts = self.facts(site, Wait::forever())?;
+        let facts = self.facts(site, wait)?;
         Ok((facts.strategy, facts.why.clone()))
     }
 
     /// Removes volumes in the background. Nobody can come to need them again: that was decided under the cache's lock.
     fn remove_later(&self, site: &Arc<Site>, volumes: Vec<String>) {
         for volume in volumes {
-            site.defer(move |site| volumes::remove(site, &volume).map(drop));
+            site.defer(move |site| volumes::remove(site, &volume, Wait::unbounded()).map(drop));
         }
     }
 
     /// Ends compactions, those that are not done in some time: the store closes.
-    pub(crate) fn close(&self, site: &Site) {
-        let a_while = Wait::forever().at_most(CLOSING);
+    pub(crate) fn close(&self, site: &Site, wait: Wait<'_>) {
+        let a_while = wait.at_most(CLOSING);
         let _ = site.deletes.wait_idle(Some(Lane::Long), a_while);
         self.closing.cancel();
     }

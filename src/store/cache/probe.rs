@@ -183,7 +183,7 @@ fn probe(site: &Site, key: Key, at: i64, info: &Info, wait: Wait<'_>) -> Result<
         &mut found,
         wait,
     );
-    site.remove_volume(&name);
+    site.remove_volume(&name, wait);
     tried.map(|()| found)
 }
 
@@ -212,7 +212,7 @@ fn try_all(
             false
         }
     };
-    helper.remove()?;
+    helper.remove();
     // Where a directory does not tell what its entries are, overlays show deleted files in listings.
     let tells_types = !info.has_no_entry_types() && (!found.reach || reach::tells_types(&place));
     if !tells_types {
@@ -317,7 +317,7 @@ fn try_overlay(
         stream.resize(stream.len() + tar::END, 0);
         helper.put("/", &mut stream.as_slice(), wait)?;
         let seen = paths(&helper, wait)?;
-        helper.remove()?;
+        helper.remove();
         let has = |path: &str| seen.contains(&PathBuf::from(path));
         if has("c/replaced/old") || !has("c/replaced") {
             return Ok(Some(String::from("deleted files come back")));
@@ -325,7 +325,7 @@ fn try_overlay(
         Ok(None)
     };
     let looked = look();
-    site.remove_volume(&name);
+    site.remove_volume(&name, wait);
     looked
 }
 

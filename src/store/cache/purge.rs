@@ -32,7 +32,7 @@ impl Caches {
     pub(crate) fn purge(&self, site: &Site, everything: bool) -> Result<(u64, bool)> {
         let prefix = format!("{}-", site.names.prefix());
         // Listed before anybody is found dead: what a session makes after this is not in the list.
-        let found = site.engine.list_volumes(&prefix, Wait::forever())?;
+        let found = site.engine.list_volumes(&prefix, Wait::unbounded())?;
         let mut purge = Purge {
             site,
             lives: HashMap::new(),
@@ -66,7 +66,7 @@ impl Caches {
                 && volume.labels.iter().all(HashMap::is_empty)
                 && is_obuilders_lease(site.names.prefix(), &volume.name)
             {
-                match site.engine.remove_volume(&volume.name, Wait::forever()) {
+                match site.engine.remove_volume(&volume.name, Wait::unbounded()) {
                     Ok(removed) => purge.removed += u64::from(removed),
                     Err(e) => log::info!("purging: {e}"),
                 }
@@ -140,7 +140,7 @@ impl Purge<'_> {
             return Ok(());
         }
 
-        let guard = folder.lock(Wait::forever().at_most(PATIENCE))?;
+        let guard = folder.lock(wait.at_most(PATIENCE))?;
         guard.sweep()?;
         let mut candidates: Vec<String> = candidates.into_iter().map(|(name, _)| name).collect();
         candidates.extend(guard.bury_records(site)?);
@@ -196,7 +196,7 @@ fn remove_folders(site: &Site) {
 
 /// Removes what an OBuilder store made and a deleted cache once was.
 fn is_removed(site: &Site, volume: &str) -> bool {
-    match site.engine.remove_volume(volume, Wait::forever()) {
+    match site.engine.remove_volume(volume, Wait::unbounded()) {
         Ok(_) => true,
         Err(e) => {
             log::debug!("purging: {e}");

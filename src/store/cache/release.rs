@@ -29,7 +29,7 @@ impl Caches {
                 Released::Shared
             } else {
                 self.publish(site, held, wait)
-                    .inspect_err(|e| reopen(held, e))?
+                    .inspect_err(|e| reopen(held, e, wait))?
             };
         held.turn.lock().take();
         held.folder.touch();
@@ -58,7 +58,7 @@ impl Caches {
     }
 
     fn discard_now(self: &Arc<Self>, site: &Arc<Site>, held: &Held) -> Result<()> {
-        let wait = Wait::forever();
+        let wait = Wait::unbounded();
         if held.record.shared.is_some() {
             // An earlier try may have come so far.
             if held.folder.lock(wait)?.record(&held.record.id)?.is_none() {
@@ -76,7 +76,7 @@ impl Caches {
                 }
             }
         }
-        self.give_up_now(site, &held.folder, &held.record)
+        self.give_up_now(site, &held.folder, &held.record, wait)
     }
 
     /// Removes the record of a lease and what only that one needed; later, where that cannot be done now.
@@ -85,15 +85,24 @@ impl Caches {
         site: &Arc<Site>,
         folder: &Arc<Folder>,
         record: &Record,
+        wait: Wait<'_>,
     ) {
-        if let Err(e) = self.give_up_now(site, folder, record) {
+        if let Err(e) = self.give_up_now(site, folder, record, wait.clean_up()) {
             let (caches, folder, record) = (Arc::clone(self), Arc::clone(folder), record.clone());
-            site.try_again(&e, move |site| caches.give_up_now(site, &folder, &record));
+            site.try_again(&e, move |site| {
+                caches.give_up_now(site, &folder, &record, Wait::unbounded())
+            });
         }
     }
 
-    fn give_up_now(&self, site: &Arc<Site>, folder: &Folder, record: &Record) -> Result<()> {
-        let guard = folder.lock(Wait::forever())?;
+    fn give_up_now(
+        &self,
+        site: &Arc<Site>,
+        folder: &Folder,
+        record: &Record,
+        wait: Wait<'_>,
+    ) -> Result<()> {
+        let guard = folder.lock(wait)?;
         guard.remove_record(&record.id)?;
         let unneeded = guard.unneeded(site, record.names().map(str::to_owned))?;
         drop(guard);
@@ -207,11 +216,11 @@ impl Caches {
 
 /// Lets others join a shared lease again that could not be released because a container has it. After any other failure it
 /// may be gone already, and waits to be released once more.
-fn reopen(held: &Held, error: &Error) {
+fn reopen(held: &Held, error: &Error, wait: Wait<'_>) {
     if held.record.shared.is_none() || error.kind() != ErrorKind::Busy {
         return;
     }
-    let reopened = held.folder.lock(Wait::forever()).and_then(|guard| {
+    let reopened = held.folder.lock(wait.clean_up()).and_then(|guard| {
         let Some(mut own) = guard.record(&held.record.id)? else {
             return Ok(());
         };

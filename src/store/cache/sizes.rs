@@ -55,7 +55,7 @@ impl Caches {
         }
         let folder = Arc::clone(folder);
         site.defer_long(move |_| {
-            let guard = folder.lock(Wait::forever())?;
+            let guard = folder.lock(Wait::unbounded())?;
             match guard.head()? {
                 Some(mut head) => match sizes.note(&mut head) {
                     true => guard.write_head(&head),

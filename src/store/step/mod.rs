@@ -10,7 +10,7 @@ mod source;
 mod spec;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use self::run::{Channel, Exit, Output};
 pub use self::source::{Progress, RegistryLogin};
@@ -54,6 +54,10 @@ struct Open {
     failed: bool,
     /// Whether the engine was cut off in something that it may still finish.
     cut_off: bool,
+    /// Whether that may be a container, of which only the name is known.
+    unsure: bool,
+    /// When a command's own deadline passed, which then is the step's.
+    told: Option<Instant>,
 }
 
 /// The image the step has come to.
@@ -93,12 +97,15 @@ impl Step {
             tags: 0,
             failed: false,
             cut_off: false,
+            unsure: false,
+            told: None,
         };
+        let wait = limits.wait();
         if open.lock.was_left() {
             let container = site.names.container(&id);
-            site.engine.remove_container(&container, Wait::forever())?;
-            open.tags = noted.further_tags(site, &id)?;
-            open.remove_tags(site, &id)?;
+            site.engine.remove_container(&container, wait)?;
+            open.tags = noted.further_tags(site, &id, wait)?;
+            open.remove_tags(site, &id, wait)?;
             if noted.is_settled() {
                 open.tags = 0;
             }
@@ -148,17 +155,52 @@ impl Step {
         self.finish(true)
     }
 
+    /// [`commit`](Self::commit) for as long as `limits` allows, in place of those given to `begin`.
+    ///
+    /// # Errors
+    ///
+    /// Those of `commit`.
+    pub fn commit_within(mut self, limits: &Limits) -> Result<()> {
+        self.limit(limits);
+        self.finish(true)
+    }
+
     /// Ends the step without a result, and removes its container and its tag. The log stays.
     ///
     /// # Errors
     ///
     /// What the engine refused to remove; the next open of this root, or the next build of this id, removes it.
+    /// [`TimedOut`](ErrorKind::TimedOut) and [`Cancelled`](ErrorKind::Cancelled) where the step had been told to end, and the
+    /// engine takes longer than that allows: it is removed in the background, and the id can be built again after that.
     pub fn abort(mut self) -> Result<()> {
         self.finish(false)
     }
 
+    /// [`abort`](Self::abort) for as long as `limits` allows, in place of those given to `begin`.
+    ///
+    /// # Errors
+    ///
+    /// Those of `abort`.
+    pub fn abort_within(mut self, limits: &Limits) -> Result<()> {
+        self.limit(limits);
+        self.finish(false)
+    }
+
+    /// From now on `limits` hold for this step, in place of those given to `begin`.
+    pub fn limit(&mut self, limits: &Limits) {
+        self.limits = limits.clone();
+        if let Some(open) = &mut self.open {
+            open.told = None;
+        }
+    }
+
     /// [`commit`](Self::commit) and [`abort`](Self::abort) for handles that outlive the step.
     pub(crate) fn finish(&mut self, commit: bool) -> Result<()> {
+        self.finish_since(Instant::now(), commit)
+    }
+
+    /// The same as a part of a call that began at `began`.
+    pub(crate) fn finish_since(&mut self, began: Instant, commit: bool) -> Result<()> {
         let committed = match commit {
             true => self.working("committing", |open, step| open.publish_result(step)),
             false => self
@@ -169,7 +211,13 @@ impl Step {
         let Some(open) = self.open.take() else {
             return committed;
         };
-        let cleaned = open.end(&self.site, &self.id);
+        let told = self.limits.wait().since(began).told(open.told);
+        // What is removed after a commit is nobody's concern any more; to have it removed is why one aborts.
+        let wait = match commit {
+            true => told.clean_up(),
+            false => told.whole(),
+        };
+        let cleaned = open.end_within(&self.site, &self.id, wait);
         match (commit, committed, cleaned) {
             // There is a result, and what is left over is found again by name.
             (true, Ok(()), Err(e)) => {
@@ -202,7 +250,7 @@ impl Step {
         let context = StepContext {
             site: &self.site,
             id: &self.id,
-            wait: self.limits.wait(),
+            wait: self.limits.wait().told(open.told),
         };
         // A panic of the caller's code on the way out leaves it spoiled, too.
         open.failed = true;
@@ -248,7 +296,7 @@ impl Open {
         let engine = &step.site.engine;
         let image = engine.inspect_image(reference, step.wait)?;
         let image = image.ok_or_else(|| must_exist(what))?;
-        engine.tag_image(&image.id, &step.tag(), Wait::forever())?;
+        engine.tag_image(&image.id, &step.tag(), step.wait.whole())?;
         self.image = Some(Current {
             name: image.id,
             config: image.config.unwrap_or_default(),
@@ -268,26 +316,25 @@ impl Open {
     }
 
     /// Removes the container, and then its secrets.
-    fn remove_container(&mut self, site: &Site) -> Result<()> {
-        let Some(made) = self.container.take() else {
+    fn remove_container(&mut self, site: &Site, wait: Wait<'_>) -> Result<()> {
+        let Some(made) = &self.container else {
             return Ok(());
         };
-        // Not the step's own wait: what was cancelled must be cleaned up, too.
-        let removed = site
-            .engine
-            .remove_container(&made.container, Wait::forever());
-        if let Some(secrets) = made.secrets {
-            secrets.remove(site);
+        site.engine.remove_container(&made.container, wait)?;
+        // Only now: what may be there still is tried again.
+        let secrets = self.container.take().and_then(|made| made.secrets);
+        if let Some(secrets) = secrets {
+            secrets.remove(site, wait);
         }
-        removed.map(drop)
+        Ok(())
     }
 
     /// Removes all tags of the step's.
-    fn remove_tags(&self, site: &Site, id: &Id) -> Result<()> {
+    fn remove_tags(&self, site: &Site, id: &Id, wait: Wait<'_>) -> Result<()> {
         let mut done = Ok(());
         // The first even where the step knows of none: it was cut off, maybe.
         for tag in site.names.tmp_images(id, self.tags) {
-            let removed = site.engine.remove_image(&tag, Wait::forever());
+            let removed = site.engine.remove_image(&tag, wait);
             done = done.and(removed.map(drop));
         }
         done
@@ -306,13 +353,46 @@ impl Open {
         Ok(step.site.names.further_tmp_image(step.id, self.tags))
     }
 
-    /// Leaves nothing of the step on the engine, and lets the next one begin.
-    fn end(mut self, site: &Site, id: &Id) -> Result<()> {
-        let container = self.remove_container(site);
-        let done = container.and(self.remove_tags(site, id));
+    /// Leaves nothing of the step on the engine.
+    fn clear(&mut self, site: &Site, id: &Id, wait: Wait<'_>) -> Result<()> {
+        let mut container = self.remove_container(site, wait);
+        if self.unsure && self.container.is_none() {
+            let name = site.names.container(id);
+            container = container.and(site.engine.remove_container(&name, wait).map(drop));
+        }
+        container.and(self.remove_tags(site, id, wait))
+    }
+
+    /// Leaves nothing of the step on the engine, and lets the next one begin. Where the wait ends before, the worker does it:
+    /// until then nobody begins.
+    fn end_within(mut self: Box<Self>, site: &Site, id: &Id, wait: Wait<'_>) -> Result<()> {
+        match self.clear(site, id, wait) {
+            Err(e) if wait.left().is_err() => {
+                site.defer(self.later(id.clone()));
+                Err(e.context("left to the worker"))
+            }
+            done => self.unlock(done),
+        }
+    }
+
+    /// The worker's part.
+    fn later(self: Box<Self>, id: Id) -> impl FnMut(&Arc<Site>) -> Result<()> + Send + 'static {
+        let mut open = Some(self);
+        move |site| {
+            if let Some(mut open) = open.take() {
+                let cleared = open.clear(site, &id, Wait::unbounded());
+                if let Err(e) = open.unlock(cleared) {
+                    ::log::warn!("ending the step {:?}: {e}", id.as_str());
+                }
+            }
+            Ok(())
+        }
+    }
+
+    fn unlock(self, cleared: Result<()>) -> Result<()> {
         // The file of the lock stays where something may have, or may come late: by it, the next open knows where to look.
-        if done.is_err() || self.cut_off {
-            return done;
+        if cleared.is_err() || self.cut_off {
+            return cleared;
         }
         match self.lock.was_left() {
             true => Note::read(&self.lock)?.found_dead(&self.lock, true),
@@ -330,14 +410,7 @@ impl Drop for Step {
         let id = self.id.clone();
         // Not done again where it fails: the id is free then, and whoever builds it next, purges or opens finds the rest by
         // the lock's file.
-        let mut open = Some(open);
-        let job = move |site: &Arc<Site>| {
-            if let Some(Err(e)) = open.take().map(|open| open.end(site, &id)) {
-                ::log::warn!("aborting {:?}: {e}", id.as_str());
-            }
-            Ok(())
-        };
-        self.site.defer(job);
+        self.site.defer(open.later(id));
     }
 }
 

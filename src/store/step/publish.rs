@@ -18,10 +18,11 @@ impl Open {
     pub(super) fn publish_result(&mut self, step: &StepContext<'_>) -> Result<()> {
         self.image(step)?;
         self.take_in(step)?;
+        step.go_on("publishing the result")?;
         let name = &self.image(step)?.name;
         step.site
             .engine
-            .tag_image(name, &step.site.names.image(step.id), step.wait)?;
+            .tag_image(name, &step.site.names.image(step.id), step.wait.whole())?;
         step.site.counters.results_committed.add(1);
         Ok(())
     }
@@ -29,7 +30,7 @@ impl Open {
     /// Takes what the container changed into the step's image, so that another container can follow.
     pub(super) fn settle(&mut self, step: &StepContext<'_>) -> Result<()> {
         self.take_in(step)?;
-        self.remove_container(step.site)
+        self.remove_container(step.site, step.wait)
     }
 
     /// Makes the step's image what its container has become, if there is one that changed anything.
@@ -98,7 +99,7 @@ impl Open {
             return Err(why);
         }
         imported?;
-        self.remove_container(step.site)?;
+        self.remove_container(step.site, step.wait)?;
         // An import takes its configuration as text; the commit of an untouched container, which follows, takes it as it is.
         let made = self.make_container(step, spec::idle(&name), None)?;
         made.changed = true;

@@ -107,9 +107,10 @@ impl Open {
         let ran = self.execute(step, input, output, wait);
         if ran.is_err() {
             // Ends what may still run; the abort that follows would do it as well, but later.
-            if let Err(e) = self.remove_container(step.site) {
-                ::log::warn!("{e}");
+            if let Err(e) = self.remove_container(step.site, wait.clean_up()) {
+                ::log::warn!("{e}; left to the end of the step");
             }
+            self.told = self.told.or(wait.passed());
         }
         let mut ended = ran?;
         if ended.exit_code == KILLED && !ended.oom_killed && command.memory.is_some() {
@@ -138,7 +139,7 @@ impl Open {
         // Not cut off in the middle: the engine would go on with it, and the cleaning up would come too early.
         let create = || {
             step.go_on("creating a container")?;
-            engine.create_container(&name, &spec.body, Wait::forever())
+            engine.create_container(&name, &spec.body, step.wait.whole())
         };
         let mut made = create();
         let began = Instant::now();
@@ -154,7 +155,8 @@ impl Open {
         }
         if made.as_ref().is_err_and(|e| e.http_status().is_none()) {
             // Nobody knows whether there is one now.
-            let _ = engine.remove_container(&name, Wait::forever());
+            let gone = engine.remove_container(&name, step.wait.clean_up());
+            self.unsure = gone.is_err();
         }
         match made {
             Ok(container) => Ok(self.container.insert(Made {
@@ -165,7 +167,7 @@ impl Open {
             })),
             Err(e) => {
                 if let Some(secrets) = secrets {
-                    secrets.remove(step.site);
+                    secrets.remove(step.site, step.wait);
                 }
                 Err(e)
             }

@@ -24,12 +24,14 @@ impl SecretVolume {
             return Ok(None);
         }
         let name = site.names.volume("secrets", &site.session.unique());
-        let volume = site.engine.create_volume(
+        let made = site.engine.create_volume(
             &name,
             &site.labels("secrets"),
             &serde_json::json!({}),
-            wait,
-        )?;
+            wait.whole(),
+        );
+        // An answer that was lost is not a "no".
+        let volume = made.inspect_err(|_| site.remove_volume(&name, wait))?;
         let binds = secrets
             .iter()
             .enumerate()
@@ -39,7 +41,7 @@ impl SecretVolume {
         match made.fill(site, secrets, wait) {
             Ok(()) => Ok(Some(made)),
             Err(e) => {
-                made.remove(site);
+                made.remove(site, wait);
                 Err(e)
             }
         }
@@ -58,13 +60,12 @@ impl SecretVolume {
         }
         let tar = tar.into_inner().map_err(in_memory)?;
         let helper = Helper::create(site, &[(&self.name, AT)], wait)?;
-        helper.put(AT, &mut tar.as_slice(), wait)?;
-        helper.remove()
+        helper.put(AT, &mut tar.as_slice(), wait)
     }
 
     /// Removes the volume and what is in it. Only once no container mounts it.
-    pub(crate) fn remove(self, site: &Site) {
-        site.remove_volume(&self.name);
+    pub(crate) fn remove(self, site: &Site, wait: Wait<'_>) {
+        site.remove_volume(&self.name, wait);
     }
 }
 

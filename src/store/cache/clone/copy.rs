@@ -68,7 +68,7 @@ impl Cloning for Copy<'_> {
                     Some(source.owner),
                     wait,
                 );
-                view.remove(site);
+                view.remove(site, wait);
                 // Layers that were taken away while the copy ran show as files that are not there.
                 for layer in layers {
                     volumes::find_part(site, layer, wait)?;
@@ -93,7 +93,7 @@ impl Cloning for Copy<'_> {
             Looks::Tar(_) => {
                 let helper = volumes::helper(site, &names[0], wait)?;
                 let (digest, _, root) = read_to_end(&helper, self.0.owners, wait)?;
-                helper.remove()?;
+                helper.remove();
                 (Some(Looks::Tar(digest)), None, Some(root))
             }
             Looks::Tree(_) if self.0.reach => {
@@ -187,7 +187,7 @@ fn empty_by_archive(
     stream.resize(stream.len() + END, 0);
     let helper = volumes::helper(site, &lease.name, wait)?;
     helper.put("/", &mut stream.as_slice(), wait)?;
-    helper.remove()?;
+    helper.remove();
     let look = Watched::new(stream.as_slice(), None).finish();
     let (digest, _, _) = look.map_err(|e| crate::Error::io("looking at a new lease", &e))?;
     Ok(Looks::Tar(digest))
@@ -217,8 +217,8 @@ pub(crate) fn clone_by_archive(
     // The download's own error explains the upload's.
     let (digest, bytes, _) = done.map_err(|e| stream.why().unwrap_or(e))?;
     drop(stream);
-    source.remove()?;
-    target.remove()?;
+    source.remove();
+    target.remove();
     site.counters.bytes_copied.add(bytes);
     Ok(Looks::Tar(digest))
 }

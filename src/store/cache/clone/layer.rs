@@ -97,7 +97,7 @@ pub(crate) fn prepare(
         stream.resize(stream.len() + tar::END, 0);
         let helper = volumes::helper(site, &volume.name, wait)?;
         helper.put("/", &mut stream.as_slice(), wait)?;
-        helper.remove()?;
+        helper.remove();
     }
     Ok(Looks::Upper {
         owner,
@@ -240,7 +240,7 @@ fn changed_by_archive(
             .unwrap_or_else(|| Error::io(format_args!("looking at the layer {volume}"), &e))
     })?;
     drop(stream);
-    helper.remove()?;
+    helper.remove();
     match looks {
         Looks::Upper {
             owner: o, root: r, ..

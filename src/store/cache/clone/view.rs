@@ -26,7 +26,7 @@ impl View {
         match overlay.stack(site, source, &view.volumes, false, wait) {
             Ok(_) => Ok(view),
             Err(failed) => {
-                view.remove(site);
+                view.remove(site, wait);
                 Err(failed)
             }
         }
@@ -36,9 +36,9 @@ impl View {
         &self.volumes[0]
     }
 
-    pub(crate) fn remove(self, site: &Site) {
+    pub(crate) fn remove(self, site: &Site, wait: Wait<'_>) {
         for volume in self.volumes {
-            site.remove_volume(&volume);
+            site.remove_volume(&volume, wait);
         }
     }
 }

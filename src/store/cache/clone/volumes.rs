@@ -32,7 +32,7 @@ pub(crate) fn create(
     go_on(&format_args!("creating volume {name}"), wait)?;
     let create = || {
         site.engine
-            .create_volume(name, &labels, options, Wait::forever())
+            .create_volume(name, &labels, options, wait.whole())
     };
     match create() {
         // An answer that was lost is not a "no". Asked again, the engine gives the one that it has made.
@@ -42,13 +42,13 @@ pub(crate) fn create(
 }
 
 /// A container that is never started, with one volume at [`PLACE`].
-pub(crate) fn helper<'a>(site: &'a Site, volume: &str, wait: Wait<'_>) -> Result<Helper<'a>> {
+pub(crate) fn helper<'a>(site: &'a Site, volume: &str, wait: Wait<'a>) -> Result<Helper<'a>> {
     go_on(&format_args!("reaching into volume {volume}"), wait)?;
-    Helper::create(site, &[(volume, PLACE)], Wait::forever())
+    Helper::create(site, &[(volume, PLACE)], wait)
 }
 
 /// A call that makes something is not begun when the time is up, but not cut off in the middle either: the engine would go
-/// on with it, and whoever cleans up would come too early. It takes milliseconds, and has a limit of its own.
+/// on with it, and whoever cleans up would come too early. It takes milliseconds.
 fn go_on(doing: &dyn std::fmt::Display, wait: Wait<'_>) -> Result<()> {
     wait.left().map(drop).map_err(|stop| stopped(doing, stop))
 }
@@ -115,14 +115,14 @@ pub(crate) fn busy(doing: &str, users: &[String]) -> Error {
 /// Removes a volume of this root's, or finds it gone. One that does not carry the root's identity is left alone, whoever names it;
 /// except one that an engine made up for a container of ours, whose name says so.
 pub(crate) fn remove(site: &Site, name: &str) -> Result<bool> {
-    let Some(found) = site.engine.inspect_volume(name, Wait::forever())? else {
+    let Some(found) = site.engine.inspect_volume(name, Wait::unbounded())? else {
         return Ok(false);
     };
     if !is_ours(site, &found) && !is_made_up(site, &found) {
         log::warn!("volume {name} is not of this root: left alone");
         return Ok(false);
     }
-    site.engine.remove_volume(name, Wait::forever())
+    site.engine.remove_volume(name, Wait::unbounded())
 }
 
 /// Whether an engine made this volume up. Asked for a container with a volume that is gone, it does, without labels; the name has

@@ -147,7 +147,7 @@ fn merge_range(layers: &[PathBuf], from: usize, to: usize, into: &Path) {
         &topmost(&layers[..from]),
         into,
         &facts().marks(),
-        Wait::forever(),
+        Wait::unbounded(),
     )
     .expect("merged");
 }
@@ -258,7 +258,8 @@ fn run(seed: u64) -> usize {
                 snapshot::assert_same(&expected, &snapshot::of(&into), &what);
                 let copy = place.folder("copy");
                 let stat = fs::metadata(&into).expect("there");
-                copy_tree(&into, &copy, (stat.uid(), stat.gid()), Wait::forever()).expect("copied");
+                copy_tree(&into, &copy, (stat.uid(), stat.gid()), Wait::unbounded())
+                    .expect("copied");
                 snapshot::assert_same(&expected, &snapshot::of(&copy), &what);
             }
             let mut stack = layers.clone();
@@ -350,6 +351,6 @@ fn names_of_one_file_stay_so_in_a_copy_however_long_their_paths_are() {
     linkat(&root, c"file", &folder, c"far", AtFlags::empty()).expect("linked");
     linkat(&root, c"file", &folder, c"further", AtFlags::empty()).expect("linked");
     let stat = fs::metadata(&from).expect("there");
-    copy_tree(&from, &to, (stat.uid(), stat.gid()), Wait::forever()).expect("copied");
+    copy_tree(&from, &to, (stat.uid(), stat.gid()), Wait::unbounded()).expect("copied");
     assert_eq!(fs::metadata(to.join("file")).expect("there").nlink(), 3);
 }
