@@ -10,7 +10,7 @@ use crate::cancel::Cancel;
 pub(crate) const GRACE: Duration = Duration::from_millis(1500);
 
 /// For how long cleaning up holds a caller who has not been told to end. The worker does the rest.
-pub(crate) const CLEAN_UP: Duration = Duration::from_secs(5);
+pub(crate) const CLEAN_UP: Duration = Duration::from_secs(10);
 
 /// How often a wait looks at its [`Cancel`] when the system has no descriptors left to wake it with.
 const SLICE: Duration = Duration::from_millis(50);

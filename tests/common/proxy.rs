@@ -1,12 +1,13 @@
-//! A socket between a store and the real engine that can cut a connection at any request, before or after the engine has
-//! seen it; and a socket that answers whatever a test says. For faults that an engine does not produce on demand.
+//! A socket between a store and the real engine that does to a request what networks, proxies and engines do to them at the
+//! worst moment; and a socket that answers whatever a test says. For faults that an engine does not produce on demand.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,103 +15,280 @@ pub enum Act {
     Pass,
     /// The connection closes; the engine never sees the request.
     CutBefore,
-    /// The engine sees the request; the connection closes without its answer.
+    /// The engine sees the request, and carries it out; the connection closes without its answer.
     CutAfter,
     /// The engine's answer is cut off after this many bytes.
     Truncate(usize),
+    /// The engine sees so many bytes of the request; then both sides close.
+    CutRequest(usize),
+    /// The request waits so many milliseconds, and its answer as many.
+    Delay(u64),
+    /// Every byte goes on its own.
+    Slices,
+    /// The connection is reset; the engine never sees the request.
+    Reset,
+    /// Nothing happens any more; the engine never sees the request.
+    Stall,
+    /// The engine sees the request, and carries it out; nothing is heard of it.
+    StallAfter,
+    /// The engine sees the request; the answer's side of the connection closes before it comes.
+    HalfClose,
+    /// This answer; the engine never sees the request.
+    Answer(&'static str),
+    /// The engine sees the request, and carries it out; this answer comes in the place of its own.
+    AnswerAfter(&'static str),
 }
 
-/// A proxy in front of the engine in `DOCKER_HOST`. It lives until the test's process ends.
+type Rule = dyn Fn(usize, &str) -> Act + Send + Sync;
+
+/// A proxy in front of an engine. It lives until the test's process ends.
 pub struct Proxy {
     pub address: String,
-    seen: Arc<AtomicUsize>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: PathBuf,
+    rule: Box<Rule>,
+    seen: AtomicUsize,
+    /// The clients' ends of connections on which nothing happens any more.
+    stalled: Mutex<Vec<UnixStream>>,
+    released: AtomicBool,
 }
 
 impl Proxy {
-    /// Asks `rule` what to do with each request: its number, from 0, and its first line.
+    /// Asks `rule` what to do with each request: its number, from 0, and its first line. In front of the engine in
+    /// `DOCKER_HOST`.
     pub fn new(folder: &Path, rule: impl Fn(usize, &str) -> Act + Send + Sync + 'static) -> Self {
-        let engine = engine_socket();
+        Proxy::before(engine_socket(), folder, rule)
+    }
+
+    /// The same in front of another engine.
+    pub fn before(
+        engine: PathBuf,
+        folder: &Path,
+        rule: impl Fn(usize, &str) -> Act + Send + Sync + 'static,
+    ) -> Self {
         let path = fresh(folder, "proxy");
         let listener = UnixListener::bind(&path).expect("a socket");
-        let seen = Arc::new(AtomicUsize::new(0));
-        let (rule, count) = (Arc::new(rule), Arc::clone(&seen));
+        let inner = Arc::new(Inner {
+            engine,
+            rule: Box::new(rule),
+            seen: AtomicUsize::new(0),
+            stalled: Mutex::default(),
+            released: AtomicBool::new(false),
+        });
+        let serving = Arc::clone(&inner);
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                let (rule, count, engine) = (Arc::clone(&rule), Arc::clone(&count), engine.clone());
-                std::thread::spawn(move || serve(client, &engine, &count, &*rule));
+                let inner = Arc::clone(&serving);
+                std::thread::spawn(move || serve(client, &inner));
             }
         });
         Proxy {
             address: format!("unix://{}", path.display()),
-            seen,
+            inner,
         }
     }
 
     /// How many requests have come.
     pub fn seen(&self) -> usize {
-        self.seen.load(Ordering::SeqCst)
+        self.inner.seen.load(Ordering::SeqCst)
+    }
+
+    /// Ends all that stalls, and lets everything pass from now on.
+    pub fn release(&self) {
+        self.inner.released.store(true, Ordering::SeqCst);
+        for stalled in self.inner.stalled.lock().expect("unpoisoned").drain(..) {
+            let _ = stalled.shutdown(Shutdown::Both);
+        }
     }
 }
 
-fn serve(
-    mut client: UnixStream,
-    engine: &Path,
-    count: &AtomicUsize,
-    rule: &dyn Fn(usize, &str) -> Act,
-) {
-    let Ok(mut upstream) = UnixStream::connect(engine) else {
+impl Inner {
+    fn act(&self, line: &str) -> Act {
+        let number = self.seen.fetch_add(1, Ordering::SeqCst);
+        match self.released.load(Ordering::SeqCst) {
+            true => Act::Pass,
+            false => (self.rule)(number, line),
+        }
+    }
+
+    fn stall(&self, client: &UnixStream) {
+        let mut stalled = self.stalled.lock().expect("unpoisoned");
+        stalled.push(client.try_clone().expect("a clone"));
+        if self.released.load(Ordering::SeqCst) {
+            let _ = client.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// What becomes of the engine's answers on one connection.
+#[derive(Clone, Copy)]
+enum Back {
+    Pass,
+    Hold,
+    Slices,
+    Delay(u64),
+    Truncate(usize),
+    Replace(&'static str),
+    /// Left as it is: the connection is to be reset, not shut down in order.
+    Leave,
+}
+
+fn serve(mut client: UnixStream, inner: &Inner) {
+    let Ok(mut upstream) = UnixStream::connect(&inner.engine) else {
         return;
     };
-    // How much of the engine's answers still passes.
-    let allowance = Arc::new(AtomicUsize::new(usize::MAX));
+    let mode = Arc::new(Mutex::new(Back::Pass));
     let back = {
         let (mut from, mut to) = (
             upstream.try_clone().expect("a clone"),
             client.try_clone().expect("a clone"),
         );
-        let allowance = Arc::clone(&allowance);
+        let mode = Arc::clone(&mode);
         std::thread::spawn(move || {
-            let mut buffer = [0; 64 << 10];
-            while let Ok(n) = from.read(&mut buffer) {
-                let may = allowance.load(Ordering::SeqCst);
-                let pass = n.min(may);
-                if n == 0 || to.write_all(&buffer[..pass]).is_err() || pass < n {
-                    break;
-                }
-                if may != usize::MAX {
-                    allowance.store(may - pass, Ordering::SeqCst);
-                }
-            }
-            let _ = (to.shutdown(Shutdown::Both), from.shutdown(Shutdown::Both));
+            answers(&mut from, &mut to, &mode);
+            let leave = matches!(*mode.lock().expect("unpoisoned"), Back::Leave);
+            let _ = (!leave).then(|| to.shutdown(Shutdown::Both));
+            let _ = from.shutdown(Shutdown::Both);
         })
     };
+    let close = |client: &UnixStream, upstream: &UnixStream| {
+        let _ = (
+            client.shutdown(Shutdown::Both),
+            upstream.shutdown(Shutdown::Both),
+        );
+    };
+    let set = |to: Back| *mode.lock().expect("unpoisoned") = to;
     let mut buffer = [0; 64 << 10];
-    while let Ok(n) = client.read(&mut buffer) {
+    let mut slices = false;
+    // Looked at before it is taken: a connection that closes with bytes unread is reset.
+    while let Ok(n) = peek(&client, &mut buffer) {
         if n == 0 {
             let _ = upstream.shutdown(Shutdown::Write);
             break;
         }
         // The library sends the head of a request with its first write, and nothing of another before its answer.
-        if let Some(line) = first_line(&buffer[..n]) {
-            match rule(count.fetch_add(1, Ordering::SeqCst), line) {
-                Act::Pass => {}
-                Act::CutBefore => {
-                    let _ = (
-                        client.shutdown(Shutdown::Both),
-                        upstream.shutdown(Shutdown::Both),
-                    );
-                    return;
-                }
-                Act::CutAfter => allowance.store(0, Ordering::SeqCst),
-                Act::Truncate(bytes) => allowance.store(bytes, Ordering::SeqCst),
-            }
+        let act = first_line(&buffer[..n]).map(|line| inner.act(line));
+        if act == Some(Act::Reset) {
+            set(Back::Leave);
+            let _ = upstream.shutdown(Shutdown::Both);
+            let _ = back.join();
+            return;
         }
-        if upstream.write_all(&buffer[..n]).is_err() {
+        if client.read_exact(&mut buffer[..n]).is_err() {
+            break;
+        }
+        slices = act == Some(Act::Slices) || slices && act.is_none();
+        match act {
+            None | Some(Act::Reset) => {}
+            Some(Act::Pass) => set(Back::Pass),
+            Some(Act::CutBefore) => return close(&client, &upstream),
+            Some(Act::CutAfter) => set(Back::Truncate(0)),
+            Some(Act::Truncate(bytes)) => set(Back::Truncate(bytes)),
+            Some(Act::CutRequest(bytes)) => {
+                let _ = upstream.write_all(&buffer[..n.min(bytes)]);
+                return close(&client, &upstream);
+            }
+            Some(Act::Delay(time)) => {
+                std::thread::sleep(Duration::from_millis(time));
+                set(Back::Delay(time));
+            }
+            Some(Act::Slices) => set(Back::Slices),
+            Some(Act::Stall) => {
+                inner.stall(&client);
+                while client.read(&mut buffer).is_ok_and(|n| n > 0) {}
+                return close(&client, &upstream);
+            }
+            Some(Act::StallAfter) => {
+                inner.stall(&client);
+                set(Back::Hold);
+            }
+            Some(Act::HalfClose) => {
+                let _ = client.shutdown(Shutdown::Write);
+                set(Back::Hold);
+            }
+            Some(Act::Answer(answer)) => {
+                let _ = client.write_all(answer.as_bytes());
+                return close(&client, &upstream);
+            }
+            Some(Act::AnswerAfter(answer)) => set(Back::Replace(answer)),
+        }
+        let sent = match slices {
+            true => buffer[..n]
+                .chunks(1)
+                .try_for_each(|byte| upstream.write_all(byte)),
+            false => upstream.write_all(&buffer[..n]),
+        };
+        if sent.is_err() {
             break;
         }
     }
     let _ = back.join();
 }
+
+/// Moves the engine's answers.
+fn answers(from: &mut UnixStream, to: &mut UnixStream, mode: &Mutex<Back>) {
+    let mut buffer = [0; 64 << 10];
+    while let Ok(n) = from.read(&mut buffer) {
+        let bytes = &buffer[..n];
+        let now = *mode.lock().expect("unpoisoned");
+        let moved = match now {
+            _ if n == 0 => return,
+            Back::Pass => to.write_all(bytes),
+            Back::Hold => Ok(()),
+            Back::Slices => bytes.chunks(1).try_for_each(|byte| to.write_all(byte)),
+            Back::Delay(time) => {
+                std::thread::sleep(Duration::from_millis(time));
+                *mode.lock().expect("unpoisoned") = Back::Pass;
+                to.write_all(bytes)
+            }
+            Back::Truncate(may) => {
+                let _ = to.write_all(&bytes[..n.min(may)]);
+                if may < n {
+                    return;
+                }
+                *mode.lock().expect("unpoisoned") = Back::Truncate(may - n);
+                Ok(())
+            }
+            Back::Leave => return,
+            Back::Replace(answer) => {
+                let _ = to.write_all(answer.as_bytes());
+                return;
+            }
+        };
+        if moved.is_err() {
+            return;
+        }
+    }
+}
+
+fn peek(client: &UnixStream, buffer: &mut [u8]) -> std::io::Result<usize> {
+    loop {
+        match rustix::net::recv(client, &mut *buffer, rustix::net::RecvFlags::PEEK) {
+            Err(rustix::io::Errno::INTR) => {}
+            done => return Ok(done?.0),
+        }
+    }
+}
+
+/// An answer with `status` and a message, and then the end of the connection.
+macro_rules! answer {
+    ($status:literal, $message:literal) => {
+        concat!(
+            "HTTP/1.1 ",
+            $status,
+            " x\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{\"message\":\"",
+            $message,
+            "\"}"
+        )
+    };
+}
+
+/// As an engine answers that fails; and one that is asked to remove what is being removed.
+pub const FAILED: &str = answer!("500", "as a test has it");
+pub const IN_PROGRESS: &str = answer!("409", "removal of container x is already in progress");
 
 fn first_line(bytes: &[u8]) -> Option<&str> {
     let starts = ["GET /", "POST /", "PUT /", "DELETE /", "HEAD /"]

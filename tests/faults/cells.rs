@@ -1,0 +1,369 @@
+//! One cell of a table: an operation that meets a fault at one of its calls, and what must be so after it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use docker_store::{CacheRequest, Cancel, Error, Limits, Options, Store};
+
+use super::operations::{Claim, Done, Operation, Scene};
+use crate::common::proxy::{Act, IN_PROGRESS, Proxy};
+use crate::common::{Root, docker, import_base, sh, untar};
+
+/// What an operation meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    None,
+    /// This, at one call.
+    Once(Act),
+    /// The call is answered so many times with "in progress".
+    Again(usize),
+    /// From that call on, nothing is heard of the engine.
+    Hangs,
+}
+
+/// How an operation is told to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// It is not: the fault passes by itself, or ends it.
+    Not,
+    /// By a cancel, a moment after the fault was met.
+    Cancel,
+    /// By a deadline.
+    Deadline,
+}
+
+/// The time until a deadline.
+pub const DEADLINE: Duration = Duration::from_secs(3);
+
+/// Nothing that meets a fault which passes may take longer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long after the cancel or the deadline a call may return.
+pub const PROMISED: Duration = Duration::from_secs(2);
+
+#[derive(Clone, Copy)]
+pub struct Cell {
+    pub operation: &'static Operation,
+    pub fault: Fault,
+    pub call: usize,
+    pub told: Told,
+}
+
+impl std::fmt::Display for Cell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (name, fault, call) = (self.operation.name, self.fault, self.call);
+        write!(f, "{name}: {fault:?} at call {call}, told {:?}", self.told)
+    }
+}
+
+/// What came of a cell.
+pub struct Outcome {
+    pub done: Done,
+    /// How many calls the operation made.
+    pub calls: usize,
+    /// How long after it was told to end it returned; or, where it was not, how long it took.
+    pub late: Duration,
+    /// What is not as it must be.
+    pub wrong: Vec<String>,
+}
+
+/// A root with the result `base` and the cache `c`, for one cell after the other.
+pub struct Ground {
+    root: Root,
+    /// Another open store of the root, straight to the engine.
+    direct: Store,
+}
+
+impl Ground {
+    pub fn new(name: &str) -> Self {
+        let root = Root::new(name);
+        let ground = Ground {
+            direct: root.open_with(&options(&link(&root, None))),
+            root,
+        };
+        ground.prepare();
+        ground
+    }
+
+    /// What every operation finds there.
+    pub fn prepare(&self) {
+        import_base(&self.direct, "base");
+        let there = self.direct.caches().expect("a listing");
+        if there
+            .iter()
+            .any(|row| row.name == b"c" && row.generation > 0)
+        {
+            return;
+        }
+        let lease = self
+            .direct
+            .cache("c", &CacheRequest::new())
+            .expect("a lease");
+        self.write(lease.volume(), "first");
+        lease.release().expect("released");
+    }
+
+    fn write(&self, volume: &str, text: &str) {
+        let mut step = crate::common::begin(&self.direct, "base", "writes");
+        step.run(sh(&format!("echo {text} > /c/f")).volume(volume, "/c", false))
+            .expect("a run");
+        step.abort().expect("aborted");
+    }
+
+    /// What the file `f` of the newest generation says.
+    fn newest(&self) -> String {
+        let lease = self
+            .direct
+            .cache("c", &CacheRequest::new())
+            .expect("a lease");
+        let mut step = crate::common::begin(&self.direct, "base", "reads");
+        step.run(sh("cat /c/f").volume(lease.volume(), "/c", true))
+            .expect("a run");
+        step.abort().expect("aborted");
+        drop(lease);
+        let log = self.direct.log_file("reads").expect("a path");
+        std::fs::read_to_string(log)
+            .expect("a log")
+            .trim()
+            .to_owned()
+    }
+
+    /// Tries a cell, and looks at what it left.
+    pub fn play(&self, cell: Cell) -> Outcome {
+        let armed = Arc::new(AtomicBool::new(false));
+        let calls = Arc::new(AtomicUsize::new(0));
+        let met = Arc::new(AtomicBool::new(false));
+        let proxy = {
+            let (armed, calls, met) = (Arc::clone(&armed), Arc::clone(&calls), Arc::clone(&met));
+            let again = AtomicUsize::new(0);
+            Proxy::new(&self.root.path, move |_, line| {
+                if !armed.load(Ordering::SeqCst) {
+                    return Act::Pass;
+                }
+                let n = calls.fetch_add(1, Ordering::SeqCst);
+                let act = match cell.fault {
+                    Fault::Once(act) if n == cell.call => act,
+                    // Only a removal is ever told so.
+                    Fault::Again(times)
+                        if n >= cell.call
+                            && line.starts_with("DELETE")
+                            && line.contains("/containers/")
+                            && again.fetch_add(1, Ordering::SeqCst) < times =>
+                    {
+                        Act::Answer(IN_PROGRESS)
+                    }
+                    Fault::Hangs if n >= cell.call => Act::Stall,
+                    _ => Act::Pass,
+                };
+                if act != Act::Pass {
+                    met.store(true, Ordering::SeqCst);
+                }
+                act
+            })
+        };
+        let address = link(&self.root, Some(&proxy.address));
+        let store = self.root.open_with(&options(&address));
+
+        let began = std::cell::Cell::new(Instant::now());
+        let cancel = Cancel::new();
+        let cancelled = Arc::new(std::sync::Mutex::new(None));
+        let over = Arc::new(AtomicBool::new(false));
+        let watch = (cell.told == Told::Cancel).then(|| {
+            let (met, cancel, cancelled, over) = (
+                Arc::clone(&met),
+                cancel.clone(),
+                Arc::clone(&cancelled),
+                Arc::clone(&over),
+            );
+            std::thread::spawn(move || {
+                while !met.load(Ordering::SeqCst) && !over.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                std::thread::sleep(Duration::from_millis(50));
+                *cancelled.lock().expect("unpoisoned") = Some(Instant::now());
+                cancel.cancel();
+            })
+        });
+        let limits = match cell.told {
+            Told::Cancel => Limits::none().cancel(&cancel),
+            Told::Deadline => Limits::none().timeout(DEADLINE),
+            Told::Not => Limits::none().timeout(PATIENCE * 2),
+        };
+        let id = fresh();
+        let scene = |id: &str, limits: Limits, go: &dyn Fn()| {
+            let scene = Scene {
+                root: &self.root,
+                address: &address,
+                store: Some(&store),
+                id: id.to_owned(),
+                limits,
+                go,
+            };
+            (cell.operation.run)(&scene)
+        };
+        let deadline = std::cell::Cell::new(None);
+        let done = scene(&id, limits, &|| {
+            began.set(Instant::now());
+            deadline.set(Some(Instant::now() + DEADLINE));
+            armed.store(true, Ordering::SeqCst);
+        });
+        let ended = Instant::now();
+        armed.store(false, Ordering::SeqCst);
+        let calls = calls.load(Ordering::SeqCst);
+        over.store(true, Ordering::SeqCst);
+        proxy.release();
+        if let Some(watch) = watch {
+            watch.join().expect("the watch");
+        }
+        let told = match cell.told {
+            Told::Cancel => *cancelled.lock().expect("unpoisoned"),
+            Told::Deadline => deadline.get(),
+            Told::Not => None,
+        };
+        let late = ended.saturating_duration_since(told.unwrap_or(began.get()));
+        let mut wrong = Vec::new();
+        let longest = if told.is_some() { PROMISED } else { PATIENCE };
+        if late > longest {
+            wrong.push(format!("came back after {late:?}"));
+        }
+        self.judge(&id, &done, &mut wrong);
+
+        if cell.fault == Fault::None {
+            // Only to count the calls.
+            return Outcome {
+                done,
+                calls,
+                late,
+                wrong,
+            };
+        }
+        // The same handle goes on.
+        self.prepare();
+        let second = fresh();
+        let again = scene(&second, Limits::none().timeout(PATIENCE * 2), &|| {});
+        match &again {
+            Err(e) => wrong.push(format!("the second try fails: {e}")),
+            Ok(_) => self.judge(&second, &again, &mut wrong),
+        }
+        if let Err(e) = store.close() {
+            wrong.push(format!("closing: {e}"));
+        }
+        self.clean(&[&id, &second], &mut wrong);
+        Outcome {
+            done,
+            calls,
+            late,
+            wrong,
+        }
+    }
+
+    /// Whether what an operation says is so.
+    fn judge(&self, id: &str, done: &Done, wrong: &mut Vec<String>) {
+        let image = self.root.image(id);
+        // Not asked of the library.
+        let there = || !docker(&["images", "-q", &image]).is_empty();
+        match done {
+            Ok(Claim::Nothing) => {}
+            Ok(Claim::Exists) if there() => {}
+            Ok(Claim::Made) if there() => {
+                let mut tar = Vec::new();
+                let copied = self.direct.copy_out(id, "/made", &mut tar, &Limits::none());
+                if copied.is_err() || untar(&tar) != [("made".to_owned(), b"made\n".to_vec())] {
+                    wrong.push(format!("the result is not what was made: {copied:?}"));
+                }
+            }
+            Ok(Claim::Gone) if !there() => {}
+            Ok(Claim::Released) => {
+                let newest = self.newest();
+                if newest != id {
+                    wrong.push(format!("a release won, and the cache says {newest:?}"));
+                }
+            }
+            Ok(Claim::CacheGone) => {
+                let listed = self.direct.caches().expect("a listing");
+                if listed.iter().any(|row| row.name == b"c") {
+                    wrong.push("a deleted cache is there".to_owned());
+                }
+            }
+            Ok(claim) => wrong.push(format!("not so: {claim:?}")),
+            Err(e) => self.judge_error(id, e, there(), wrong),
+        }
+    }
+
+    fn judge_error(&self, id: &str, error: &Error, there: bool, wrong: &mut Vec<String>) {
+        let _ = (id, error, there);
+        if error.message().is_empty() {
+            wrong.push("an error without a word".to_owned());
+        }
+    }
+
+    /// Whether nothing is left after the next open and a purge.
+    fn clean(&self, ids: &[&str], wrong: &mut Vec<String>) {
+        for id in ids {
+            if let Err(e) = self.direct.delete(id) {
+                wrong.push(format!("deleting what was made: {e}"));
+            }
+        }
+        let next = self.root.open_with(&options(&link(&self.root, None)));
+        if let Err(e) = next.purge() {
+            wrong.push(format!("purging: {e}"));
+        }
+        if let Err(e) = self
+            .direct
+            .complete_deletes(&Limits::none().timeout(PATIENCE))
+        {
+            wrong.push(format!("deletes: {e}"));
+        }
+        let layers: usize = next
+            .caches()
+            .expect("a listing")
+            .iter()
+            .map(|row| row.layers)
+            .sum();
+        let prefix = self.root.prefix();
+        let left: Vec<String> = self
+            .root
+            .leftovers_beside_caches()
+            .into_iter()
+            .filter(|name| *name != format!("{prefix}-store"))
+            .collect();
+        let volumes = docker(&["volume", "ls", "-q", "--filter", &format!("name={prefix}-")]);
+        let parts = volumes
+            .iter()
+            .filter(|name| !name.ends_with("-store"))
+            .count();
+        if !left.is_empty() || parts != layers {
+            wrong.push(format!(
+                "left: {left:?}, and {parts} volumes for {layers} layers: {volumes:?}"
+            ));
+        }
+    }
+}
+
+fn fresh() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn options(address: &str) -> Options {
+    let mut options = Options::new();
+    options.engine(address);
+    options
+}
+
+/// One address for whatever socket is behind it: what works with an engine is remembered by its address.
+fn link(root: &Root, address: Option<&str>) -> String {
+    let link = root.path.join("engine.sock");
+    let host = std::env::var("DOCKER_HOST");
+    let host = host.unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
+    let socket = address
+        .unwrap_or(&host)
+        .trim_start_matches("unix://")
+        .to_owned();
+    let beside = root.path.join("engine.new");
+    let _ = std::fs::remove_file(&beside);
+    std::os::unix::fs::symlink(socket, &beside).expect("a link");
+    std::fs::rename(&beside, &link).expect("renamed");
+    format!("unix://{}", link.display())
+}

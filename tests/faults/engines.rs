@@ -1,0 +1,447 @@
+//! Engines that are not there, are none, or fail in the middle: a clear error, nothing recorded, nothing lost.
+
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use crate::common::proxy::{Act, Proxy, fake, read_head};
+use crate::common::{Root, begin, build, import_base, sh};
+use docker_store::{Begun, Error, ErrorKind, Limits, Options, Store};
+
+fn open_at(root: &Root, address: &str) -> Result<Store, Error> {
+    let mut options = Options::new();
+    options
+        .engine(address)
+        .connect_timeout(Duration::from_secs(2))
+        .expect("a timeout");
+    Store::open(&root.path, &options)
+}
+
+/// An engine that answers every request with `answer`.
+fn always(root: &Root, answer: &'static [u8]) -> String {
+    fake(&root.path, move |mut client: UnixStream| {
+        while read_head(&mut client).is_some() {
+            if client.write_all(answer).is_err() {
+                break;
+            }
+        }
+    })
+}
+
+#[test]
+fn an_engine_that_is_absent_is_unreachable_and_names_its_address() {
+    let root = Root::new("absent");
+    for address in [
+        "unix:///no/such/socket",
+        &format!("unix://{}", root.path.join("state").display()),
+    ] {
+        let error = open_at(&root, address).expect_err("no engine");
+        assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
+        assert!(
+            error.message().contains(address) && error.os_errno().is_some(),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_engine_is_told_apart_from_one_that_is_too_old_or_ill() {
+    let root = Root::new("none");
+    for (answer, kind, says) in [
+        (
+            &b"SSH-2.0-OpenSSH_9.2\r\n"[..],
+            ErrorKind::Unsupported,
+            "not a Docker engine",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+            ErrorKind::Unsupported,
+            "not a Docker engine",
+        ),
+        (
+            b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+            ErrorKind::Unsupported,
+            "not a Docker engine",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nApi-Version: 1.24\r\nContent-Length: 0\r\n\r\n",
+            ErrorKind::Unsupported,
+            "too old",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nApi-Version: x\r\nContent-Length: 0\r\n\r\n",
+            ErrorKind::Unsupported,
+            "no API version",
+        ),
+        (
+            b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n",
+            ErrorKind::Engine,
+            "500",
+        ),
+    ] {
+        let error = open_at(&root, &always(&root, answer)).expect_err("no engine");
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.message().contains(says), "{error}");
+    }
+}
+
+#[test]
+fn an_engine_that_hangs_or_hangs_up_is_given_up() {
+    let root = Root::new("hangs");
+    let hangs = fake(
+        &root.path,
+        |mut client| while read_head(&mut client).is_some() {},
+    );
+    let began = Instant::now();
+    assert_eq!(
+        open_at(&root, &hangs).expect_err("hangs").kind(),
+        ErrorKind::TimedOut
+    );
+    assert!(began.elapsed() < Duration::from_secs(10));
+    let hangs_up = fake(&root.path, |mut client| drop(read_head(&mut client)));
+    assert_eq!(
+        open_at(&root, &hangs_up).expect_err("hangs up").kind(),
+        ErrorKind::CutShort
+    );
+}
+
+#[test]
+fn a_broken_connection_is_an_error_and_never_an_absent_result() {
+    let root = Root::new("broken");
+    import_base(&root.open(), "base");
+    for act in [
+        Act::CutBefore,
+        Act::CutAfter,
+        Act::Truncate(40),
+        Act::Truncate(400),
+    ] {
+        let proxy = Proxy::new(&root.path, move |_, line| {
+            if line.contains("/images/obuilder") {
+                act
+            } else {
+                Act::Pass
+            }
+        });
+        let store = open_at(&root, &proxy.address).expect("a store");
+        for id in ["base", "absent"] {
+            match store.result(id) {
+                Err(e) => assert_eq!(e.kind(), ErrorKind::CutShort, "{act:?}: {e}"),
+                // What came before the cut was all of a short answer.
+                Ok(there) => assert_eq!((there, act), (id == "base", Act::Truncate(400))),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_look_up_survives_a_connection_that_died_while_idle() {
+    let root = Root::new("idle");
+    import_base(&root.open(), "base");
+    // The engine sees nothing of the first try, and the second comes over a connection of its own.
+    let proxy = Proxy::new(
+        &root.path,
+        |n, _| if n == 8 { Act::CutBefore } else { Act::Pass },
+    );
+    let store = open_at(&root, &proxy.address).expect("a store");
+    while proxy.seen() < 12 {
+        assert!(store.result("base").expect("a look"));
+    }
+}
+
+#[test]
+fn a_delete_whose_answer_is_lost_says_what_it_did() {
+    let root = Root::new("deleted");
+    let store = root.open_with_base();
+    build(&store, "base", "one", "true");
+    let proxy = Proxy::new(&root.path, {
+        let lost = std::sync::atomic::AtomicBool::new(false);
+        move |_, line| match line.starts_with("DELETE")
+            && !lost.swap(true, std::sync::atomic::Ordering::SeqCst)
+        {
+            true => Act::CutAfter,
+            false => Act::Pass,
+        }
+    });
+    let store = open_at(&root, &proxy.address).expect("a store");
+    assert!(store.result("one").expect("a look"));
+    assert!(store.delete("one").expect("deleted"));
+    assert!(!store.result("one").expect("a look"));
+    assert!(!store.delete("one").expect("nothing to delete"));
+}
+
+#[test]
+fn answers_that_make_no_sense_are_not_taken_for_a_lost_connection() {
+    let root = Root::new("nonsense");
+    let cases: [(&[u8], ErrorKind); 4] = [
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n[1,2]",
+            ErrorKind::Engine,
+        ),
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", ErrorKind::Unsupported),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n[",
+            ErrorKind::CutShort,
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[",
+            ErrorKind::CutShort,
+        ),
+    ];
+    for (answer, kind) in cases {
+        let address = fake(&root.path, move |mut client: UnixStream| {
+            while let Some(line) = read_head(&mut client) {
+                let bytes: &[u8] = if line.contains("/_ping") {
+                    b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 0\r\n\r\n"
+                } else if line.contains("/images/json") {
+                    answer
+                } else if line.contains("/volumes") {
+                    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+                } else {
+                    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
+                };
+                client.write_all(bytes).expect("written");
+                if bytes == answer {
+                    return;
+                }
+            }
+        });
+        let store = open_at(&root, &address).expect("a store");
+        let error = store.results().expect_err("nonsense");
+        assert_eq!(error.kind(), kind, "{error}");
+    }
+}
+
+#[test]
+fn a_step_cut_off_at_any_of_its_calls_records_nothing_and_the_next_try_works() {
+    let root = Root::new("cut");
+    import_base(&root.open(), "base");
+    let mut command = sh("echo made > /made");
+    command.env("NEW", "1").secret("/s", "x", (0, 0), 0o400);
+    for act in [Act::CutBefore, Act::CutAfter] {
+        for nth in 0.. {
+            let id = format!("s{nth}{}", if act == Act::CutBefore { "b" } else { "a" });
+            // Opening has its calls, too; count from the first of the step.
+            let proxy = Proxy::new(&root.path, {
+                let began = std::sync::atomic::AtomicUsize::new(usize::MAX);
+                let id = id.clone();
+                move |n, line| {
+                    if line.contains(&format!("-image-{id}/json")) {
+                        began.store(n, std::sync::atomic::Ordering::SeqCst);
+                    }
+                    let first = began.load(std::sync::atomic::Ordering::SeqCst);
+                    if first != usize::MAX && n == first + nth {
+                        act
+                    } else {
+                        Act::Pass
+                    }
+                }
+            });
+            let store = open_at(&root, &proxy.address).expect("a store");
+            let before = proxy.seen();
+            let built = store.build(Some("base"), &id, &Limits::none(), |step| {
+                step.run(&command).map(drop)
+            });
+            let calls = proxy.seen() - before;
+            drop(store);
+            let store = root.open();
+            assert_eq!(
+                store.result(&id).expect("a look"),
+                built.is_ok(),
+                "{act:?} at call {nth}: {built:?}"
+            );
+            assert_eq!(
+                root.leftovers(),
+                Vec::<String>::new(),
+                "{act:?} at call {nth}"
+            );
+            if built.is_err() {
+                build(&store, "base", &id, "true");
+            }
+            if calls <= nth {
+                assert!(nth > 12, "a step of {nth} calls was cut at each");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn an_engine_that_dies_in_the_middle_of_the_output_is_an_error() {
+    let root = Root::new("dies");
+    import_base(&root.open(), "base");
+    let proxy = Proxy::new(&root.path, |_, line| {
+        if line.contains("/attach") {
+            Act::Truncate(3000)
+        } else {
+            Act::Pass
+        }
+    });
+    let store = open_at(&root, &proxy.address).expect("a store");
+    let mut step = begin(&store, "base", "one");
+    let error = step
+        .run(&sh("seq 1 100000; sleep 30"))
+        .expect_err("cut short");
+    assert_eq!(error.kind(), ErrorKind::CutShort, "{error}");
+    step.commit().expect_err("spoiled");
+    assert!(!store.result("one").expect("a look"));
+}
+
+#[test]
+fn an_error_in_the_middle_of_a_stream_is_an_error() {
+    let root = Root::new("inband");
+    let inband: &[u8] = b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nTransfer-Encoding: chunked\r\n\r\n2e\r\n{\"errorDetail\":{\"message\":\"no space left, x\"}}\r\n0\r\n\r\n";
+    let address = fake(&root.path, move |mut client: UnixStream| {
+        while let Some(line) = read_head(&mut client) {
+            let answer: &[u8] = if line.contains("/images/create") {
+                inband
+            } else if line.contains("/_ping") {
+                b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 0\r\n\r\n"
+            } else if line.contains("/volumes") {
+                b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+            } else if line.contains("-image-")
+                && line.starts_with("GET")
+                && !line.contains("filters")
+            {
+                b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+            } else {
+                b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
+            };
+            if line.starts_with("HEAD") {
+                let head = answer
+                    .windows(4)
+                    .position(|w| w == b"\r\n\r\n")
+                    .expect("a head");
+                client.write_all(&answer[..head + 4]).expect("written");
+            } else {
+                client.write_all(answer).expect("written");
+            }
+        }
+    });
+    let store = open_at(&root, &address).expect("a store");
+    let Begun::Step(mut step) = store.begin(None, "one", &Limits::none()).expect("begun") else {
+        panic!("present")
+    };
+    let error = step
+        .pull("some/image", None, &mut |_| Ok(()))
+        .expect_err("in band");
+    assert_eq!(error.kind(), ErrorKind::Engine);
+    assert!(error.message().contains("no space left, x"), "{error}");
+}
+
+#[test]
+fn bad_ids_and_roots_are_refused_before_anything_is_sent() {
+    let root = Root::new("bad");
+    let proxy = Proxy::new(&root.path, |_, _| Act::Pass);
+    let store = open_at(&root, &proxy.address).expect("a store");
+    let before = proxy.seen();
+    let long = "x".repeat(10_000);
+    for id in ["", "../x", "a b", "A", "x\r\nHost: y", "%2f", &long, "😀"] {
+        for error in [
+            store.result(id).expect_err("bad"),
+            store.delete(id).expect_err("bad"),
+            store
+                .begin(Some("base"), id, &Limits::none())
+                .expect_err("bad"),
+            store
+                .begin(Some(id), "one", &Limits::none())
+                .expect_err("bad"),
+            store.log_file(id).expect_err("bad"),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        }
+    }
+    assert_eq!(proxy.seen(), before);
+    let file = root.path.join("file");
+    std::fs::write(&file, "precious").expect("written");
+    assert_eq!(
+        Store::open(&file, &Options::new())
+            .expect_err("a file")
+            .kind(),
+        ErrorKind::InvalidArgument
+    );
+    assert_eq!(
+        Store::open(root.path.join("no/parent"), &Options::new())
+            .expect_err("no parent")
+            .kind(),
+        ErrorKind::Io
+    );
+    assert_eq!(
+        Store::open("/proc/sys", &Options::new())
+            .expect_err("unwritable")
+            .kind(),
+        ErrorKind::Io
+    );
+    assert_eq!(std::fs::read(&file).expect("read"), b"precious");
+}
+
+#[test]
+fn a_full_disk_under_the_root_is_an_error_and_no_result() {
+    // A disk of its own, which only root can make; elsewhere there is nothing to fill.
+    let root = Root::new("full");
+    let disk = root.path.join("disk");
+    std::fs::create_dir(&disk).expect("a directory");
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=256k,nr_inodes=200", "tmpfs"])
+        .arg(&disk)
+        .output()
+        .is_ok_and(|done| done.status.success());
+    if !mounted {
+        eprintln!("skipped: only root can mount a small disk");
+        return;
+    }
+    struct Mounted(std::path::PathBuf);
+    impl Drop for Mounted {
+        fn drop(&mut self) {
+            let _ = std::process::Command::new("umount")
+                .arg("-l")
+                .arg(&self.0)
+                .status();
+        }
+    }
+    let mounted = Mounted(disk);
+    let store = Store::open(mounted.0.join("root"), &Options::new()).expect("a store");
+    let prefix = store.prefix().to_owned();
+    import_base(&store, "base");
+    let mut step = begin(&store, "base", "one");
+    let error = step
+        .run(&sh("dd if=/dev/zero bs=1k count=1000; sleep 30"))
+        .expect_err("a full disk");
+    assert_eq!(
+        (error.kind(), error.os_errno()),
+        (ErrorKind::Io, Some(28)),
+        "{error}"
+    );
+    step.commit().expect_err("spoiled");
+    assert!(!store.result("one").expect("a look"));
+    // With room again, the next try works.
+    std::fs::remove_file(store.log_file("one").expect("a path")).expect("removed");
+    build(&store, "base", "one", "true");
+    // Full to the last byte: nothing can be opened, and nothing is lost.
+    while std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(mounted.0.join("fill"))
+        .and_then(|mut f| f.write_all(&[0; 512]))
+        .is_ok()
+    {}
+    for n in 0.. {
+        if std::fs::create_dir(mounted.0.join(format!("inode{n}"))).is_err() {
+            break;
+        }
+    }
+    let error = Store::open(mounted.0.join("other"), &Options::new()).expect_err("a full disk");
+    assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+    assert!(store.result("one").expect("a look"));
+    for id in ["one", "base"] {
+        store.delete(id).expect("deleted");
+    }
+    drop(store);
+    for image in crate::common::docker(&[
+        "images",
+        "--format",
+        "{{.Repository}}",
+        &format!("{prefix}-*"),
+    ]) {
+        crate::common::docker(&["rmi", &image]);
+    }
+}

@@ -1,0 +1,140 @@
+//! The fault matrix: every operation × every fault × every call, on a real engine. A sample of it in the ordinary run.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+use super::cells::{Cell, Fault, Ground, Told};
+use super::operations::ALL;
+use crate::common::proxy::{Act, FAILED};
+
+const FAULTS: &[Fault] = &[
+    Fault::Once(Act::Delay(300)),
+    Fault::Once(Act::Slices),
+    Fault::Once(Act::CutBefore),
+    Fault::Once(Act::CutRequest(1)),
+    Fault::Once(Act::CutRequest(60)),
+    Fault::Once(Act::CutRequest(200)),
+    Fault::Once(Act::CutAfter),
+    Fault::Once(Act::Truncate(1)),
+    Fault::Once(Act::Truncate(17)),
+    Fault::Once(Act::Truncate(150)),
+    Fault::Once(Act::Truncate(400)),
+    Fault::Once(Act::Reset),
+    Fault::Once(Act::Stall),
+    Fault::Once(Act::StallAfter),
+    Fault::Once(Act::HalfClose),
+    Fault::Once(Act::Answer(FAILED)),
+    Fault::Once(Act::AnswerAfter(FAILED)),
+    Fault::Again(3),
+];
+
+/// What only ends when it is told to.
+fn told(fault: Fault) -> Told {
+    match fault {
+        Fault::Once(Act::Stall | Act::StallAfter) => Told::Cancel,
+        _ => Told::Not,
+    }
+}
+
+/// Plays `cells` on as many roots as the machine has processors, and twice that; gives what was wrong.
+pub fn play(
+    name: &str,
+    cells: &[Cell],
+    each: &(dyn Fn(&Cell, &super::cells::Outcome) + Sync),
+) -> Vec<String> {
+    let next = AtomicUsize::new(0);
+    let wrong = Mutex::new(Vec::new());
+    let threads = std::thread::available_parallelism().map_or(2, usize::from) * 2;
+    std::thread::scope(|scope| {
+        for _ in 0..threads.min(cells.len()) {
+            scope.spawn(|| {
+                let ground = Ground::new(name);
+                while let Some(cell) = cells.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    ground.prepare();
+                    let outcome = ground.play(*cell);
+                    each(cell, &outcome);
+                    if !outcome.wrong.is_empty() {
+                        let said = match &outcome.done {
+                            Ok(claim) => format!("{claim:?}"),
+                            Err(e) => e.to_string(),
+                        };
+                        let line = format!("{cell}: {} ({said})", outcome.wrong.join("; "));
+                        println!("{line}");
+                        wrong.lock().expect("unpoisoned").push(line);
+                    }
+                }
+            });
+        }
+    });
+    wrong.into_inner().expect("unpoisoned")
+}
+
+/// How many calls each operation makes, on an engine that does well.
+pub fn calls() -> &'static BTreeMap<&'static str, usize> {
+    static CALLS: OnceLock<BTreeMap<&'static str, usize>> = OnceLock::new();
+    CALLS.get_or_init(count)
+}
+
+fn count() -> BTreeMap<&'static str, usize> {
+    let counted = Mutex::new(BTreeMap::new());
+    let cells: Vec<Cell> = ALL
+        .iter()
+        .map(|operation| Cell {
+            operation,
+            fault: Fault::None,
+            call: 0,
+            told: Told::Not,
+        })
+        .collect();
+    let wrong = play("counts", &cells, &|cell, outcome| {
+        let mut counted = counted.lock().expect("unpoisoned");
+        counted.insert(cell.operation.name, outcome.calls);
+    });
+    assert_eq!(wrong, Vec::<String>::new(), "without any fault");
+    counted.into_inner().expect("unpoisoned")
+}
+
+/// Every cell, or each of `one_in` of them; another part of them for another `DOCKER_STORE_TEST_SEED`.
+pub fn sample(cells: Vec<Cell>, one_in: usize) -> Vec<Cell> {
+    let seed = std::env::var("DOCKER_STORE_TEST_SEED");
+    let seed: usize = seed.ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
+    // A step that is prime to most lengths, so that neighbours are not of one kind.
+    cells
+        .into_iter()
+        .enumerate()
+        .filter(|(n, _)| (n * 7919 + seed) % one_in == 0)
+        .map(|(_, cell)| cell)
+        .collect()
+}
+
+pub fn is_long() -> bool {
+    std::env::var_os("DOCKER_STORE_TEST_LONG").is_some()
+}
+
+#[test]
+fn whatever_happens_to_a_call_the_answer_is_true_and_in_time_and_nothing_is_lost_or_left() {
+    let calls = calls();
+    let mut cells = Vec::new();
+    for operation in ALL {
+        for &fault in FAULTS {
+            for call in 0..calls[operation.name] {
+                cells.push(Cell {
+                    operation,
+                    fault,
+                    call,
+                    told: told(fault),
+                });
+            }
+        }
+    }
+    let all = cells.len();
+    let cells = sample(cells, if is_long() { 1 } else { 150 });
+    let wrong = play("matrix", &cells, &|_, _| {});
+    println!(
+        "{} of {all} cells tried, {} passed",
+        cells.len(),
+        cells.len() - wrong.len()
+    );
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

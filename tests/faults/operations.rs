@@ -1,0 +1,319 @@
+//! Everything that asks the engine for something, each as one call that a fault can meet, with what it needs made before and
+//! what must be true after it.
+
+use std::fs::File;
+
+use docker_store::{
+    Begun, CacheRequest, Command, Error, ErrorKind, Lease, Limits, Options, Outcome, Released,
+    Step, Store,
+};
+
+use crate::common::{Root, base_tar, sh, tar_of, untar};
+
+/// Where an operation takes place: a store behind a proxy, with the result `base` and the cache `c`, in which is the file `f`.
+pub struct Scene<'a> {
+    pub root: &'a Root,
+    /// Where the proxy listens.
+    pub address: &'a str,
+    /// `None` only for what opens it.
+    pub store: Option<&'a Store>,
+    /// What the operation is to make is named so: each try has names of its own.
+    pub id: String,
+    pub limits: Limits,
+    /// Called once all is ready: from here on faults happen.
+    pub go: &'a dyn Fn(),
+}
+
+impl Scene<'_> {
+    fn store(&self) -> &Store {
+        self.store.expect("an open store")
+    }
+
+    fn begin(&self) -> Step {
+        self.begin_on(Some("base"))
+    }
+
+    fn begin_on(&self, base: Option<&str>) -> Step {
+        match self.store().begin(base, &self.id, &Limits::none()) {
+            Ok(Begun::Step(step)) => step,
+            other => panic!("{}: {other:?}", self.id),
+        }
+    }
+
+    /// Begins faults, which hold for all that `step` does from now on.
+    fn go(&self, step: &mut Step) {
+        step.limit(&self.limits);
+        (self.go)();
+    }
+
+    fn lease(&self) -> Lease {
+        let lease = self.store().cache("c", &CacheRequest::new());
+        lease.expect("a lease")
+    }
+
+    /// A lease in which the file `f` says `id`.
+    fn written(&self) -> Lease {
+        let lease = self.lease();
+        let mut step = self.begin();
+        let script = format!("echo {} > /c/f", self.id);
+        step.run(sh(&script).volume(lease.volume(), "/c", false))
+            .expect("a run");
+        step.abort().expect("aborted");
+        lease
+    }
+
+    fn request(&self) -> CacheRequest {
+        let mut request = CacheRequest::new();
+        request.limits(self.limits.clone());
+        request
+    }
+}
+
+/// What came of the call, and what was left to do after it.
+pub type Done = Result<Claim, Error>;
+
+/// What an operation that succeeded says is so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    Nothing,
+    /// The result with the try's id is there, and its file `/made` says so.
+    Made,
+    /// The same of a result without such a file.
+    Exists,
+    /// There is no such result.
+    Gone,
+    /// The cache is at what this try wrote.
+    Released,
+    /// There is no such cache.
+    CacheGone,
+    /// What was said is wrong, whatever is there.
+    Lie(String),
+}
+
+pub struct Operation {
+    pub name: &'static str,
+    pub run: fn(&Scene<'_>) -> Done,
+}
+
+/// `Made` if `step` can be committed once the faults are over.
+fn rest(step: Step, ran: Result<(), Error>) -> Done {
+    match ran {
+        Ok(()) => Ok(Claim::Nothing),
+        Err(e) => {
+            drop(step);
+            Err(e)
+        }
+    }
+}
+
+fn made() -> Command {
+    sh("echo made > /made")
+}
+
+fn truth(said: bool, is: bool, what: &str) -> Claim {
+    match said == is {
+        true => Claim::Nothing,
+        false => Claim::Lie(format!("{what}: {said}")),
+    }
+}
+
+macro_rules! operations {
+    ($($name:literal => |$scene:ident| $body:expr,)*) => {
+        pub const ALL: &[Operation] = &[$(Operation {
+            name: $name,
+            run: |$scene: &Scene<'_>| -> Done { $body },
+        },)*];
+    };
+}
+
+operations! {
+    "open" => |scene| {
+        let mut options = Options::new();
+        options.engine(scene.address);
+        (scene.go)();
+        Store::open_within(&scene.root.path, &options, &scene.limits).map(|_| Claim::Nothing)
+    },
+    "close" => |scene| {
+        let mut options = Options::new();
+        options.engine(scene.address);
+        let store = Store::open(&scene.root.path, &options).expect("a store");
+        store.cache("c", &CacheRequest::new()).expect("a lease").discard().expect("discarded");
+        (scene.go)();
+        store.close_within(&scene.limits).map(|()| Claim::Nothing)
+    },
+    "result" => |scene| {
+        (scene.go)();
+        let said = scene.store().result_within("base", &scene.limits)?;
+        Ok(truth(said, true, "the base is there"))
+    },
+    "result-absent" => |scene| {
+        (scene.go)();
+        let said = scene.store().result_within("absent", &scene.limits)?;
+        Ok(truth(said, false, "what is not there is there"))
+    },
+    "results" => |scene| {
+        (scene.go)();
+        let listed = scene.store().results_within(&scene.limits)?;
+        Ok(truth(listed.iter().any(|row| row.id == "base"), true, "the base is listed"))
+    },
+    "delete" => |scene| {
+        let mut step = scene.begin();
+        step.run(&made()).expect("a run");
+        step.commit().expect("a commit");
+        (scene.go)();
+        match scene.store().delete_within(&scene.id, &scene.limits)? {
+            true => Ok(Claim::Gone),
+            false => Ok(Claim::Lie(String::from("there was nothing to delete"))),
+        }
+    },
+    "df" => |scene| {
+        (scene.go)();
+        let free = scene.store().df_within(&scene.limits)?;
+        Ok(truth((0.0..=100.0).contains(&free.percent()), true, "free space"))
+    },
+    "purge" => |scene| {
+        (scene.go)();
+        scene.store().purge_within(&scene.limits).map(|_| Claim::Nothing)
+    },
+    "begin" => |scene| {
+        (scene.go)();
+        match scene.store().begin(Some("base"), &scene.id, &scene.limits)? {
+            Begun::Step(step) => rest(step, Ok(())),
+            Begun::Present => Ok(Claim::Lie(String::from("what is not there is present"))),
+        }
+    },
+    "begin-present" => |scene| {
+        (scene.go)();
+        match scene.store().begin(None, "base", &scene.limits)? {
+            Begun::Step(_) => Ok(Claim::Lie(String::from("the base is to be built"))),
+            Begun::Present => Ok(Claim::Nothing),
+        }
+    },
+    "run" => |scene| {
+        let mut step = scene.begin();
+        scene.go(&mut step);
+        let ran = step.run(&made()).map(drop);
+        rest(step, ran)
+    },
+    "run-again" => |scene| {
+        let mut step = scene.begin();
+        step.run(&made()).expect("a run");
+        scene.go(&mut step);
+        let ran = step.run(&sh("test -e /made")).map(drop);
+        rest(step, ran)
+    },
+    "run-with-secret" => |scene| {
+        let mut step = scene.begin();
+        scene.go(&mut step);
+        let ran = step.run(made().secret("/secret", "x", (0, 0), 0o400)).map(drop);
+        rest(step, ran)
+    },
+    "commit" => |scene| {
+        let mut step = scene.begin();
+        step.run(&made()).expect("a run");
+        (scene.go)();
+        step.commit_within(&scene.limits).map(|()| Claim::Made)
+    },
+    "commit-exact" => |scene| {
+        let mut step = scene.begin();
+        step.run(sh("echo made > /made").env("NEW", "1")).expect("a run");
+        (scene.go)();
+        step.commit_within(&scene.limits).map(|()| Claim::Made)
+    },
+    "commit-nothing" => |scene| {
+        let step = scene.begin_on(None);
+        (scene.go)();
+        step.commit_within(&scene.limits).map(|()| Claim::Exists)
+    },
+    "abort" => |scene| {
+        let mut step = scene.begin();
+        step.run(&made()).expect("a run");
+        (scene.go)();
+        step.abort_within(&scene.limits).map(|()| Claim::Gone)
+    },
+    "build" => |scene| {
+        (scene.go)();
+        let built = scene.store().build(Some("base"), &scene.id, &scene.limits, |step| {
+            step.run(&made()).map(drop)
+        })?;
+        match built {
+            Outcome::Built => Ok(Claim::Made),
+            Outcome::Hit => Ok(Claim::Lie(String::from("it was there"))),
+        }
+    },
+    "import" => |scene| {
+        let mut step = scene.begin_on(None);
+        let mut tar = File::open(base_tar()).expect("the base");
+        scene.go(&mut step);
+        let ran = step.import(&mut tar, &mut |_| Ok(()));
+        rest(step, ran)
+    },
+    "use-image" => |scene| {
+        let mut step = scene.begin_on(None);
+        scene.go(&mut step);
+        let ran = step.use_image(&scene.root.image("base"));
+        rest(step, ran)
+    },
+    "copy-in" => |scene| {
+        let mut step = scene.begin();
+        scene.go(&mut step);
+        let ran = step.copy_in("/a/b", &mut tar_of("made", b"made\n").as_slice());
+        rest(step, ran)
+    },
+    "copy-out" => |scene| {
+        let mut step = scene.begin();
+        step.run(&made()).expect("a run");
+        scene.go(&mut step);
+        let mut tar = Vec::new();
+        let ran = step.copy_out("/made", &mut tar).map(drop);
+        let whole = ran.is_err() || untar(&tar) == [("made".to_owned(), b"made\n".to_vec())];
+        match rest(step, ran)? {
+            _ if whole => Ok(Claim::Nothing),
+            _ => Ok(Claim::Lie(String::from("half a file was all"))),
+        }
+    },
+    "copy-out-of-result" => |scene| {
+        (scene.go)();
+        let mut tar = Vec::new();
+        scene.store().copy_out("base", "/etc/passwd", &mut tar, &scene.limits)?;
+        Ok(truth(untar(&tar).len() == 1, true, "half a file was all"))
+    },
+    "strategy" => |scene| {
+        (scene.go)();
+        scene.store().strategy_within(&scene.limits).map(|_| Claim::Nothing)
+    },
+    "cache" => |scene| {
+        (scene.go)();
+        let lease = scene.store().cache("c", &scene.request())?;
+        let said = lease.generation() > 0;
+        lease.discard().expect("discarded");
+        Ok(truth(said, true, "the cache is empty"))
+    },
+    "release" => |scene| {
+        let lease = scene.written();
+        (scene.go)();
+        match lease.release_within(&scene.limits) {
+            Ok(Released::Won(_)) => Ok(Claim::Released),
+            Ok(other) => Ok(Claim::Lie(format!("{other:?}"))),
+            Err(e) if e.kind() == ErrorKind::Closed => Ok(Claim::Lie(e.to_string())),
+            Err(e) => Err(e),
+        }
+    },
+    "caches" => |scene| {
+        (scene.go)();
+        let listed = scene.store().caches_within(&scene.limits)?;
+        Ok(truth(listed.iter().any(|row| row.name == b"c"), true, "the cache is listed"))
+    },
+    "delete-cache" => |scene| {
+        (scene.go)();
+        match scene.store().delete_cache_within("c", &scene.limits)? {
+            true => Ok(Claim::CacheGone),
+            false => Ok(Claim::Lie(String::from("there was no cache"))),
+        }
+    },
+    "complete-deletes" => |scene| {
+        scene.lease().discard().expect("discarded");
+        (scene.go)();
+        scene.store().complete_deletes(&scene.limits).map(|()| Claim::Nothing)
+    },
+}
