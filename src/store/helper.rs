@@ -95,9 +95,12 @@ pub(crate) fn remove_if_made(site: &Site, name: &str, failure: &Error, wait: Wai
         (true, None) => LOOKS,
     };
     let e = match seek(site, name, looks, wait.clean_up()) {
-        Ok(_) => return,
+        Ok(true) => return,
+        // Not that there will be none.
+        Ok(false) => return site.session.owe(),
         Err(e) => e,
     };
+    site.session.owe();
     let name = name.to_owned();
     site.try_again(&e, move |site| {
         seek(site, &name, looks, Wait::unbounded()).map(drop)

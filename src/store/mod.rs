@@ -42,6 +42,9 @@ use crate::engine::stopped;
 use crate::error::Result;
 use crate::wait::Limits;
 
+/// For how long a store that closes waits for removals.
+const CLOSING: Duration = Duration::from_secs(10);
+
 /// An open store. Every method may be called from any number of threads at once, and from any number of processes that have
 /// the same root open.
 ///
@@ -63,8 +66,18 @@ impl Store {
     /// [`Io`](crate::ErrorKind::Io) where it cannot be made or written; [`Unreachable`](crate::ErrorKind::Unreachable) and
     /// [`Unsupported`](crate::ErrorKind::Unsupported) where there is no engine that serves.
     pub fn open(root: impl AsRef<Path>, options: &Options) -> Result<Self> {
+        Store::open_within(root, options, &Limits::none())
+    }
+
+    /// [`open`](Self::open), for as long as `limits` allows.
+    ///
+    /// # Errors
+    ///
+    /// Those of `open`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled), after
+    /// which another open goes on with what was left.
+    pub fn open_within(root: impl AsRef<Path>, options: &Options, limits: &Limits) -> Result<Self> {
         let store = Store {
-            site: Arc::new(opening::site(root.as_ref(), options)?),
+            site: opening::site(root.as_ref(), options, limits)?,
             caches: Arc::new(Caches::default()),
         };
         purge::at_open(&store.site, &store.caches, limits)?;

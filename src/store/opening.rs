@@ -1,6 +1,7 @@
 //! Opening: which engine, who the root is, and which names are its own there.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::engine::address::{DockerEnv, connector};
@@ -14,15 +15,15 @@ use crate::store::ownership::Owner;
 use crate::store::paths::{self, Paths};
 use crate::store::session::Session;
 use crate::store::site::Site;
-use crate::wait::Wait;
+use crate::wait::Limits;
 
 /// Makes the ground of a store at `root`. The engine is asked before anything is made: an open that fails leaves nothing behind.
-pub(crate) fn site(root: &Path, options: &Options) -> Result<Site> {
+pub(crate) fn site(root: &Path, options: &Options, limits: &Limits) -> Result<Arc<Site>> {
     names::check_word(&options.word)?;
     let address = DockerEnv::of_process().address(options.engine.as_deref())?;
     let connector = connector(&address)?;
     paths::check(root)?;
-    let wait = Wait::unbounded().at_most(options.connect_timeout);
+    let wait = limits.wait().at_most(options.connect_timeout);
     let engine = Engine::negotiate(connector, wait)?;
 
     let paths = Paths::create(root)?;

@@ -22,7 +22,7 @@ use crate::store::note::Note;
 use crate::store::ownership::{LABEL_ROOT, LABEL_SESSION, LABEL_STORE};
 use crate::store::session::{self, Life};
 use crate::store::site::Site;
-use crate::wait::Wait;
+use crate::wait::{Limits, Wait};
 
 /// How many steps' leftovers are removed at once: the engine takes its time for each, whoever asks.
 const AT_ONCE: usize = 8;
@@ -58,14 +58,14 @@ pub(crate) enum Scope {
 
 /// Purges for an open. Whoever used the root before may have left anything; so the first open looks at everything. Later ones ask the
 /// engine only if a session or a build has ended without cleaning up.
-pub(crate) fn at_open(site: &Arc<Site>, caches: &Caches) -> Result<()> {
+pub(crate) fn at_open(site: &Arc<Site>, caches: &Caches, limits: &Limits) -> Result<()> {
     let listed = site.paths.listed();
     if !listed.exists() {
-        run(site, caches, Scope::Everything)?;
+        run(site, caches, Scope::Everything, limits)?;
         File::create(&listed)
             .map_err(|e| Error::io(format!("writing {}", listed.display()), &e))?;
     } else if session::any_dead(&site.paths.sessions())? || any_left(&site.paths.builds())? {
-        run(site, caches, Scope::Left)?;
+        run(site, caches, Scope::Left, limits)?;
     }
     Ok(())
 }
@@ -74,29 +74,33 @@ pub(crate) fn at_open(site: &Arc<Site>, caches: &Caches) -> Result<()> {
 /// listed is an error.
 pub(crate) fn purge(site: &Arc<Site>, caches: &Caches, limits: &Limits) -> Result<Purged> {
     site.check_open("purging")?;
-    site.check_engine("purging", Wait::unbounded())?;
+    site.check_engine("purging", limits.wait())?;
     // What this session could not remove before is its own: by its labels it would be spared.
     site.deletes.retry(site);
-    let purged = run(site, caches, Scope::Everything);
-    let _ = site.deletes.wait_idle(Some(Lane::Short), Wait::unbounded());
-    purged
+    let purged = run(site, caches, Scope::Everything, limits)?;
+    let ended = site.deletes.wait_idle(Some(Lane::Short), limits.wait());
+    ended.map_err(|stop| stopped(&"purging", stop))?;
+    Ok(purged)
 }
 
-fn run(site: &Arc<Site>, caches: &Caches, scope: Scope) -> Result<Purged> {
+fn run(site: &Arc<Site>, caches: &Caches, scope: Scope, limits: &Limits) -> Result<Purged> {
+    let wait = limits.wait();
     let mut steps = BTreeMap::new();
     build_locks(&site.paths.builds(), &mut steps)?;
     // Containers before all else: they hold on to the images and volumes.
     let mut spared = BTreeSet::new();
-    let helpers = containers(site, scope, &mut steps, &mut spared)?;
+    let helpers = containers(site, scope, &mut steps, &mut spared, wait)?;
     if scope == Scope::Everything {
-        step_tags(site, &mut steps)?;
+        step_tags(site, &mut steps, wait)?;
     }
     steps.retain(|id, _| !spared.contains(id));
-    let (containers, images) = remove_steps(site, steps);
+    let (containers, images) = remove_steps(site, steps, limits);
     if scope == Scope::Everything {
-        remove_empty_images(site)?;
+        remove_empty_images(site, wait)?;
     }
-    let (volumes, clean) = caches.purge(site, scope == Scope::Everything)?;
+    let (volumes, clean) = caches.purge(site, scope == Scope::Everything, wait)?;
+    // What could not be removed is no error; to have been told to end is one.
+    wait.left().map_err(|stop| stopped(&"purging", stop))?;
     session::sweep(&site.paths.sessions(), clean)?;
     Ok(Purged {
         containers: helpers + containers,
@@ -112,18 +116,17 @@ fn containers(
     scope: Scope,
     steps: &mut BTreeMap<String, Left>,
     spared: &mut BTreeSet<String>,
+    wait: Wait<'_>,
 ) -> Result<u64> {
     let filters = json!({ "name": [format!("^/?{}-", site.names.prefix())] });
     let mut removed = 0;
-    for container in site.engine.list_containers(&filters, Wait::unbounded())? {
+    for container in site.engine.list_containers(&filters, wait)? {
         let labels = container.labels.as_ref();
         let session = labels.and_then(|labels| labels.get(LABEL_SESSION));
         if let Some(session) = session.filter(|_| site.owner.owns(labels)) {
             // A helper. Its session was alive before it was made, so one that is dead now was its last.
             if session::life(&site.paths.sessions(), session)? == Life::Dead {
-                let gone = site
-                    .engine
-                    .remove_container(&container.id, Wait::unbounded());
+                let gone = site.engine.remove_container(&container.id, wait);
                 removed += u64::from(tell(gone) == Some(true));
             }
             continue;
@@ -293,17 +296,14 @@ fn remove_step(site: &Site, id: &str, left: &Left, wait: Wait<'_>) -> Result<(u6
 }
 
 /// Removes empty images of ours whose name another took over: the import of a killed process came late.
-fn remove_empty_images(site: &Site) -> Result<()> {
+fn remove_empty_images(site: &Site, wait: Wait<'_>) -> Result<()> {
     let mut labels = vec![format!("{LABEL_ROOT}={}", site.owner.root)];
     if site.owner.legacy {
         labels.push(format!("{LABEL_STORE}={}", site.names.prefix()));
     }
     for label in labels {
-        for image in site
-            .engine
-            .list_nameless_images(&label, Wait::unbounded())?
-        {
-            tell(site.engine.remove_image(&image.id, Wait::unbounded()));
+        for image in site.engine.list_nameless_images(&label, wait)? {
+            tell(site.engine.remove_image(&image.id, wait));
         }
     }
     Ok(())

@@ -236,8 +236,8 @@ impl Caches {
         why: &str,
         wait: Wait<'_>,
     ) -> Result<()> {
-        site.check_engine("leasing a cache", Wait::unbounded())?;
-        let guard = folder.lock(Wait::unbounded())?;
+        site.check_engine("leasing a cache", wait)?;
+        let guard = folder.lock(wait)?;
         let Some(mut head) = guard.head()?.filter(|head| head.parts == parts) else {
             return Ok(());
         };

@@ -51,8 +51,8 @@ impl Caches {
         guard.write_record(&record)?;
         drop(guard);
         let copied = copy_part(site, &facts, folder, part, &record.volumes[0], wait);
-        let replaced = copied.and_then(|copied| replace(folder, part, copied));
-        self.give_up(site, folder, &record);
+        let replaced = copied.and_then(|copied| replace(folder, part, copied, wait));
+        self.give_up(site, folder, &record, wait);
         replaced.map_err(|e| {
             e.context(format_args!(
                 "taking over the cache {} of an OBuilder store",
@@ -63,8 +63,8 @@ impl Caches {
 }
 
 /// Puts the copy in the place of OBuilder's volume. Without one, because that is gone, the cache goes on without it.
-fn replace(folder: &Folder, part: &Part, copied: Option<Part>) -> Result<()> {
-    let guard = folder.lock(Wait::unbounded())?;
+fn replace(folder: &Folder, part: &Part, copied: Option<Part>, wait: Wait<'_>) -> Result<()> {
+    let guard = folder.lock(wait.whole())?;
     let Some(mut head) = guard.head()? else {
         return Ok(());
     };
@@ -109,7 +109,7 @@ fn copy_part(
             copied?;
             return Ok(Some(copy::whole(volume, None)));
         }
-        volumes::remove(site, name)?;
+        volumes::remove(site, name, wait)?;
     }
     Err(Error::new(
         ErrorKind::Busy,

@@ -70,7 +70,7 @@ impl Caches {
             drop(guard);
             self.remove_later(site, unneeded);
             if !head.retired.is_empty() {
-                remove_retired(site, &folder, &head.retired);
+                remove_retired(site, &folder, &head.retired, wait.clean_up());
             }
             return Ok(existed);
         }
@@ -79,14 +79,10 @@ impl Caches {
 }
 
 /// Removes the volumes that an OBuilder store made, and forgets them: one that it makes later is another.
-fn remove_retired(site: &Site, folder: &Folder, retired: &BTreeSet<String>) {
-    let remove = |volume: &String| {
-        site.engine
-            .remove_volume(volume, Wait::unbounded())
-            .map(drop)
-    };
+fn remove_retired(site: &Site, folder: &Folder, retired: &BTreeSet<String>, wait: Wait<'_>) {
+    let remove = |volume: &String| site.engine.remove_volume(volume, wait).map(drop);
     let removed = retired.iter().try_for_each(remove).and_then(|()| {
-        let guard = folder.lock(Wait::unbounded())?;
+        let guard = folder.lock(wait)?;
         let Some(mut head) = guard.head()? else {
             return Ok(());
         };

@@ -19,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A purge of volumes under way.
 struct Purge<'a> {
+    wait: Wait<'a>,
     site: &'a Site,
     lives: HashMap<String, Life>,
     removed: u64,
@@ -29,12 +30,18 @@ struct Purge<'a> {
 impl Caches {
     /// Removes volumes that no cache and no live session needs, and records of dead sessions; with `everything`, also what an
     /// OBuilder store has lent and left. Gives how many volumes went, and whether nothing stayed that should have gone.
-    pub(crate) fn purge(&self, site: &Site, everything: bool) -> Result<(u64, bool)> {
+    pub(crate) fn purge(
+        &self,
+        site: &Site,
+        everything: bool,
+        wait: Wait<'_>,
+    ) -> Result<(u64, bool)> {
         let prefix = format!("{}-", site.names.prefix());
         // Listed before anybody is found dead: what a session makes after this is not in the list.
-        let found = site.engine.list_volumes(&prefix, Wait::unbounded())?;
+        let found = site.engine.list_volumes(&prefix, wait)?;
         let mut purge = Purge {
             site,
+            wait,
             lives: HashMap::new(),
             removed: 0,
             clean: true,
@@ -66,7 +73,7 @@ impl Caches {
                 && volume.labels.iter().all(HashMap::is_empty)
                 && is_obuilders_lease(site.names.prefix(), &volume.name)
             {
-                match site.engine.remove_volume(&volume.name, Wait::unbounded()) {
+                match site.engine.remove_volume(&volume.name, wait) {
                     Ok(removed) => purge.removed += u64::from(removed),
                     Err(e) => log::info!("purging: {e}"),
                 }
@@ -99,7 +106,7 @@ impl Purge<'_> {
 
     /// Removes one volume; one that a container has stays for the next purge.
     fn remove(&mut self, volume: &str) {
-        match volumes::remove(self.site, volume) {
+        match volumes::remove(self.site, volume, self.wait) {
             Ok(removed) => self.removed += u64::from(removed),
             Err(e) => {
                 self.clean = false;
@@ -140,7 +147,7 @@ impl Purge<'_> {
             return Ok(());
         }
 
-        let guard = folder.lock(wait.at_most(PATIENCE))?;
+        let guard = folder.lock(self.wait.at_most(PATIENCE))?;
         guard.sweep()?;
         let mut candidates: Vec<String> = candidates.into_iter().map(|(name, _)| name).collect();
         candidates.extend(guard.bury_records(site)?);
@@ -152,7 +159,7 @@ impl Purge<'_> {
             let before = head.retired.len();
             // At most one in a cache's life: removing it here holds nobody up for long.
             head.retired
-                .retain(|name| !retired.contains(name) || !is_removed(site, name));
+                .retain(|name| !retired.contains(name) || !is_removed(site, name, self.wait));
             if head.retired.len() != before {
                 guard.write_head(head)?;
             }
@@ -195,8 +202,8 @@ fn remove_folders(site: &Site) {
 }
 
 /// Removes what an OBuilder store made and a deleted cache once was.
-fn is_removed(site: &Site, volume: &str) -> bool {
-    match site.engine.remove_volume(volume, Wait::unbounded()) {
+fn is_removed(site: &Site, volume: &str, wait: Wait<'_>) -> bool {
+    match site.engine.remove_volume(volume, wait) {
         Ok(_) => true,
         Err(e) => {
             log::debug!("purging: {e}");

@@ -31,7 +31,10 @@ impl SecretVolume {
             wait.whole(),
         );
         // An answer that was lost is not a "no".
-        let volume = made.inspect_err(|_| site.remove_volume(&name, wait))?;
+        let volume = made.inspect_err(|_| {
+            site.remove_volume(&name, wait);
+            site.session.owe();
+        })?;
         let binds = secrets
             .iter()
             .enumerate()

@@ -39,6 +39,12 @@ pub(crate) fn create(
         Err(e) if e.kind() == ErrorKind::CutShort => create(),
         made => made,
     }
+    .inspect_err(|e| {
+        // Whoever cleans up now may come before it is made.
+        if e.may_go_on() {
+            site.session.owe();
+        }
+    })
 }
 
 /// A container that is never started, with one volume at [`PLACE`].
@@ -114,15 +120,15 @@ pub(crate) fn busy(doing: &str, users: &[String]) -> Error {
 
 /// Removes a volume of this root's, or finds it gone. One that does not carry the root's identity is left alone, whoever names it;
 /// except one that an engine made up for a container of ours, whose name says so.
-pub(crate) fn remove(site: &Site, name: &str) -> Result<bool> {
-    let Some(found) = site.engine.inspect_volume(name, Wait::unbounded())? else {
+pub(crate) fn remove(site: &Site, name: &str, wait: Wait<'_>) -> Result<bool> {
+    let Some(found) = site.engine.inspect_volume(name, wait)? else {
         return Ok(false);
     };
     if !is_ours(site, &found) && !is_made_up(site, &found) {
         log::warn!("volume {name} is not of this root: left alone");
         return Ok(false);
     }
-    site.engine.remove_volume(name, Wait::unbounded())
+    site.engine.remove_volume(name, wait)
 }
 
 /// Whether an engine made this volume up. Asked for a container with a volume that is gone, it does, without labels; the name has
