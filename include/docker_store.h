@@ -40,7 +40,8 @@
  * THE PROCESS. The library prints nothing but a report of a fault of its own, or of memory that ran
  * out, which ends the process. It installs no signal handler, raises no SIGPIPE, changes nothing
  * that is the whole process's (short of dstore_log_collect()), and starts no threads but to remove
- * what is no longer needed. A child that is forked without exec must use none of its objects, nor
+ * what is no longer needed. Its descriptors are 3 or higher, also where the host has closed its own
+ * streams, and none outlives an exec. A child that is forked without exec must use none of its objects, nor
  * free them.
  */
 

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use crate::local::aside;
+
 /// A switch that ends the calls it was given to. Clones share the switch, and it stays on for good.
 ///
 /// A call that waits on the engine wakes at once and answers
@@ -65,7 +67,7 @@ impl Cancel {
     /// Ask [`is_cancelled`](Self::is_cancelled) *after* this and before waiting: a switch turned on in
     /// between has not written.
     pub(crate) fn wake(&self) -> Option<&UnixStream> {
-        let wake = self.0.wake.get_or_init(|| UnixStream::pair().ok());
+        let wake = self.0.wake.get_or_init(|| aside(UnixStream::pair).ok());
         fence(Ordering::SeqCst);
         wake.as_ref().map(|(_, rx)| rx)
     }

@@ -39,6 +39,7 @@ mod capi;
 mod engine;
 mod error;
 mod http;
+mod local;
 mod store;
 mod transport;
 mod wait;

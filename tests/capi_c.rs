@@ -63,6 +63,16 @@ fn an_engine_that_goes_away_does_not_end_the_process() {
     program("sigpipe");
 }
 
+/// What the host prints, which has closed its standard streams, goes nowhere; least of all to the engine or into a lock's file.
+#[test]
+fn no_descriptor_takes_the_number_of_a_closed_stream() {
+    let name = "descriptors";
+    let folder = Folder::new(name);
+    let (source, file) = (abi::root().join("tests/c/descriptors.c"), folder.file(name));
+    compile(&source, Linked::Shared, &file);
+    in_a_root(name, &mut Command::new(&file));
+}
+
 /// Each function of the header with NULL for each of its pointers in turn, the others being good.
 #[test]
 fn null_in_every_position_is_answered() {

@@ -43,6 +43,9 @@ const MAY_USE: [(&str, &[&str]); 10] = [
     ),
 ];
 
+/// What every layer may use.
+const ANYBODYS: &str = "local";
+
 /// Below these nothing but themselves and what is listed above for them may name a module of theirs.
 const FLOORS: [&str; 1] = ["store::cache"];
 
@@ -66,7 +69,7 @@ fn a_lower_layer_does_not_name_an_upper_one() {
                 }
                 _ => is_in(&target, other),
             };
-            if !fits(layer) && !allowed.iter().any(|other| fits(other)) {
+            if target != ANYBODYS && !fits(layer) && !allowed.iter().any(|other| fits(other)) {
                 wrong.push(format!("{file} uses {target}"));
             }
         }
@@ -85,6 +88,97 @@ fn files_do_not_use_each_other_in_a_circle() {
             panic!("a circle: {}", circle.join(" -> "));
         }
     }
+}
+
+/// A descriptor of ours that is 0, 1 or 2 gets what a host prints whose own are closed: `src/local.rs` sees to that, so all that
+/// opens anything is there, or called through it.
+#[test]
+fn nothing_is_opened_but_by_what_keeps_off_the_standard_streams() {
+    let mut wrong = Vec::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    collect(&root, &mut files);
+    for path in files {
+        if path.ends_with("local.rs") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("a source file");
+        for line in opens(text.split("#[cfg(test)]").next().unwrap_or_default()) {
+            wrong.push(format!("{}: {line}", path.display()));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "use crate::local, whose functions have the names of std::fs:\n{}",
+        wrong.join("\n")
+    );
+    let good = "use crate::local as fs;\nfs::read(x);\nopened(|| net::socket_with(x));\nfs::open_with(File::options().write(true), x);";
+    assert_eq!(opens(good), Vec::<&str>::new());
+    for bad in [
+        "std::fs::read(x)",
+        "fs::read(x)",
+        "let x = File::open(y)?;",
+        "net::socket(a, b, c)",
+        "use rustix::fs::{\n    Mode, openat,\n};",
+        "        .open(path)",
+    ] {
+        assert_eq!(opens(bad).len(), 1, "{bad}");
+    }
+}
+
+/// The lines that open something by themselves.
+fn opens(text: &str) -> Vec<&str> {
+    const OPENERS: [&str; 17] = [
+        "fs::File::",
+        "File::open(",
+        "File::create(",
+        "File::create_new(",
+        ".open(",
+        "Dir::read_from(",
+        "fs::openat(",
+        "socket_with(",
+        "net::socket(",
+        "socketpair(",
+        "accept(",
+        "UnixStream::",
+        "UnixListener::",
+        "pipe::pipe",
+        "io::dup(",
+        "eventfd(",
+        "memfd_create(",
+    ];
+    // Those of `std::fs`, by whichever of its names.
+    const STD: [&str; 6] = [
+        "read(",
+        "read_to_string(",
+        "read_dir(",
+        "write(",
+        "copy(",
+        "remove_dir_all(",
+    ];
+    let is_std = !text.contains("use crate::local as fs;") && !text.contains("local::{self as fs,");
+    let is_opener = |line: &str| {
+        let code = line.trim_start();
+        if code.starts_with("//") || code.contains("aside(") || code.contains("opened(") {
+            return false;
+        }
+        let std = STD.iter().any(|name| {
+            code.contains(&format!("std::fs::{name}"))
+                || is_std && code.contains(&format!("fs::{name}"))
+        });
+        std || OPENERS.iter().any(|opener| code.contains(opener))
+    };
+    let imports = text
+        .match_indices("use rustix::fs::")
+        .filter_map(|(at, _)| {
+            let import = text[at..].split(';').next().unwrap_or_default();
+            let mut words = import.split(|c: char| !c.is_alphanumeric());
+            words
+                .any(|word| word == "openat" || word == "open")
+                .then_some(import)
+        });
+    let lines = text.lines().filter(|line| is_opener(line));
+    imports.chain(lines).collect()
 }
 
 #[test]

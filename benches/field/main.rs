@@ -41,6 +41,9 @@ mod error;
 #[path = "../../src/http/mod.rs"]
 #[allow(unused, unreachable_pub)]
 mod http;
+#[path = "../../src/local.rs"]
+#[allow(unused, unreachable_pub)]
+mod local;
 #[path = "../../src/transport/mod.rs"]
 #[allow(unused, unreachable_pub)]
 mod transport;

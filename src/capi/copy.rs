@@ -15,6 +15,7 @@ use crate::capi::source::open_tar;
 use crate::capi::status::dstore_status;
 use crate::capi::step::dstore_step;
 use crate::error::{Error, ErrorKind, Result};
+use crate::local;
 
 /// Unpacks a tar stream that `read` gives below `path`, an absolute path in the step, which is made
 /// where it is missing. Owners, modes and times are those in the stream.
@@ -160,7 +161,7 @@ fn create(path: &Path) -> Result<File> {
         );
         return Err(Error::new(ErrorKind::InvalidArgument, why));
     }
-    File::create(path).map_err(|e| Error::io(doing(), &e))
+    local::create(path).map_err(|e| Error::io(doing(), &e))
 }
 
 #[cfg(test)]

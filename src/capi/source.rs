@@ -1,7 +1,6 @@
 //! What a step without a base begins with: a tar stream, an image the engine has, or one from a registry.
 
 use std::ffi::{c_char, c_void};
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,12 +12,13 @@ use crate::capi::fallible::fallible;
 use crate::capi::status::dstore_status;
 use crate::capi::step::dstore_step;
 use crate::error::{Error, Result};
+use crate::local;
 use crate::store::step::{Progress, RegistryLogin};
 
 /// Opens a tar of this machine, and gives its size; 0 where that is not known.
 pub(super) fn open_tar(path: &Path) -> Result<(impl Read, u64)> {
     let doing = || format!("opening {}", path.display());
-    let file = File::open(path).map_err(|e| Error::io(doing(), &e))?;
+    let file = local::open(path).map_err(|e| Error::io(doing(), &e))?;
     let size = file.metadata().map_err(|e| Error::io(doing(), &e))?.len();
     Ok((file, size))
 }

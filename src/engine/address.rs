@@ -116,7 +116,7 @@ pub(crate) fn connector(address: &str) -> Result<Box<dyn Connect>> {
 /// A JSON file, or `None` where there is none.
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let doing = format!("reading docker's configuration {}", path.display());
-    let text = match std::fs::read(path) {
+    let text = match crate::local::read(path) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(Error::io(doing, &e)),

@@ -1,8 +1,8 @@
 //! Times: seconds since 1970 as the engine writes them, and the clock that nobody sets, for how long ago something was.
 
-use std::fs;
 use std::time::Duration;
 
+use crate::local as fs;
 use rustix::system::sysinfo;
 
 /// A moment on this machine, in seconds since it was started. A clock that people set tells no age: it is in the future, maybe.

@@ -1,7 +1,6 @@
 //! Who a root is: a random identity, made once and kept in the root, so that neither its path nor its name on an engine has to
 //! say it. A root that was moved stays who it was; one that was copied becomes another.
 
-use std::fs::{self, File};
 use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
@@ -12,6 +11,7 @@ use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::local as fs;
 
 /// The version of the file's format.
 const FORMAT: u32 = 1;
@@ -209,13 +209,13 @@ impl Identity {
         let text = serde_json::to_vec_pretty(self).map_err(|e| doing(e.into()))?;
         // One name is enough: the caller holds the lock.
         let beside = file.with_extension("new");
-        let mut new = File::create(&beside).map_err(doing)?;
+        let mut new = fs::create(&beside).map_err(doing)?;
         new.write_all(&text)
             .and_then(|()| new.sync_all())
             .and_then(|()| fs::rename(&beside, file))
             .map_err(doing)?;
         match file.parent() {
-            Some(folder) => File::open(folder)
+            Some(folder) => fs::open(folder)
                 .and_then(|folder| folder.sync_all())
                 .map_err(doing),
             None => Ok(()),

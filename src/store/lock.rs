@@ -17,6 +17,7 @@ use rustix::io::Errno;
 
 use crate::engine::stopped;
 use crate::error::{Error, Result};
+use crate::local as fs;
 use crate::wait::Wait;
 
 /// How long the first and the longest pause between two tries are. A lock held for a build is tried at a slow beat; one
@@ -52,7 +53,7 @@ impl FileLock {
     fn try_operation(path: &Path, operation: FlockOperation, make: bool) -> Result<Option<Self>> {
         let failed = |e: &io::Error| Error::io(format!("locking {}", path.display()), e);
         loop {
-            let there = OpenOptions::new().read(true).write(true).open(path);
+            let there = fs::open_with(OpenOptions::new().read(true).write(true), path);
             let (file, new) = match there {
                 Ok(file) => (file, false),
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(&e)),
@@ -110,7 +111,7 @@ impl FileLock {
     pub(crate) fn is_held(path: &Path) -> Result<bool> {
         let failed =
             |e: &io::Error| Error::io(format!("looking at the lock {}", path.display()), e);
-        let file = match File::open(path) {
+        let file = match fs::open(path) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(e) => return Err(failed(&e)),
@@ -162,7 +163,7 @@ impl FileLock {
 
     /// Moves the locked file to its final name.
     pub(crate) fn rename(&mut self, to: &Path) -> Result<()> {
-        std::fs::rename(&self.path, to)
+        fs::rename(&self.path, to)
             .map_err(|e| Error::io(format!("naming the lock {}", to.display()), &e))?;
         self.path = to.to_owned();
         Ok(())
@@ -181,7 +182,7 @@ impl FileLock {
             return; // Our parent still holds it.
         }
         // Whoever waits with the old file open sees that it is gone and opens a new one.
-        if let Err(e) = std::fs::remove_file(&self.path) {
+        if let Err(e) = fs::remove_file(&self.path) {
             log::debug!("removing the lock {}: {e}", self.path.display());
         }
     }
@@ -221,12 +222,8 @@ fn make_locked(path: &Path, operation: FlockOperation) -> io::Result<Option<File
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let beside = path.with_file_name(format!("{UNFINISHED}{}-{number}", std::process::id()));
         let mut options = OpenOptions::new();
-        let file = match options
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&beside)
-        {
+        let options = options.read(true).write(true).create_new(true);
+        let file = match fs::open_with(options, &beside) {
             // That of a killed process, or of one in another container whose number is the same.
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
             made => made?,
@@ -240,7 +237,7 @@ fn make_locked(path: &Path, operation: FlockOperation) -> io::Result<Option<File
         let Err(e) = placed else {
             return Ok(Some(file));
         };
-        let removed = std::fs::remove_file(&beside);
+        let removed = fs::remove_file(&beside);
         let is_gone = |e: &io::Error| e.kind() == io::ErrorKind::NotFound;
         return match e.kind() {
             io::ErrorKind::AlreadyExists => Ok(None),
@@ -269,7 +266,7 @@ fn place(beside: &Path, path: &Path) -> io::Result<()> {
 fn place_by_link(beside: &Path, path: &Path) -> io::Result<()> {
     std::fs::hard_link(beside, path)?;
     // What is left of a process that is killed in between is swept.
-    std::fs::remove_file(beside)
+    fs::remove_file(beside)
 }
 
 /// Whether a file's name is that of a lock which was not yet locked: who made it was killed, unless it is locked by now.
@@ -280,7 +277,7 @@ pub(crate) fn is_unfinished(name: &str) -> bool {
 /// Removes what killed processes left of locks that they were about to make in `folder`.
 pub(crate) fn sweep_unfinished(folder: &Path) -> Result<()> {
     let failed = |e: io::Error| Error::io(format!("listing {}", folder.display()), &e);
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
+    for entry in fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         if entry.file_name().to_str().is_some_and(is_unfinished) {
             if let Some(left) = FileLock::try_take_left(&entry.path())? {
@@ -293,7 +290,7 @@ pub(crate) fn sweep_unfinished(folder: &Path) -> Result<()> {
 
 fn is_still(file: &File, path: &Path) -> io::Result<bool> {
     let ours = file.metadata()?;
-    match std::fs::metadata(path) {
+    match fs::metadata(path) {
         Ok(there) => Ok(there.ino() == ours.ino() && there.dev() == ours.dev()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(e) => Err(e),

@@ -1,10 +1,10 @@
 //! The files of one root. What OBuilder's store has keeps its place; the library's own bookkeeping is under `.store`.
 
-use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::local as fs;
 use crate::store::names::Id;
 
 /// The paths of one root, as it is used with one engine.

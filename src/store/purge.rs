@@ -2,7 +2,6 @@
 //! live session of any process holds.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
 use std::io;
 use std::panic::resume_unwind;
 use std::path::Path;
@@ -15,6 +14,7 @@ use serde_json::json;
 use crate::engine::images::Image;
 use crate::engine::stopped;
 use crate::error::{Error, Result};
+use crate::local as fs;
 use crate::store::cache::Caches;
 use crate::store::deletes::Lane;
 use crate::store::lock::{self, FileLock};
@@ -62,8 +62,7 @@ pub(crate) fn at_open(site: &Arc<Site>, caches: &Caches, limits: &Limits) -> Res
     let listed = site.paths.listed();
     if !listed.exists() {
         run(site, caches, Scope::Everything, limits)?;
-        File::create(&listed)
-            .map_err(|e| Error::io(format!("writing {}", listed.display()), &e))?;
+        fs::create(&listed).map_err(|e| Error::io(format!("writing {}", listed.display()), &e))?;
     } else if session::any_dead(&site.paths.sessions())? || any_left(&site.paths.builds())? {
         run(site, caches, Scope::Left, limits)?;
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
+use crate::local as fs;
 use crate::store::identity::random_word;
 
 use crate::store::clock::Uptime;
@@ -90,9 +91,7 @@ impl Session {
             return;
         }
         let kept = match is_there {
-            true => File::options()
-                .write(true)
-                .open(&self.path)
+            true => fs::open_with(File::options().write(true), &self.path)
                 .and_then(|file| file.set_modified(SystemTime::now()))
                 .map_err(|e| Error::io(format!("touching {}", self.path.display()), &e)),
             false => self.renew(),
@@ -209,7 +208,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let doing =
         |e: io::Error| Error::io(format!("listing the sessions in {}", folder.display()), &e);
     let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(doing)? {
+    for entry in fs::read_dir(folder).map_err(doing)? {
         paths.push(entry.map_err(doing)?.path());
     }
     Ok(paths)

@@ -16,6 +16,7 @@ use rustix::net::{
 };
 
 use super::{Connect, Fault, Moved, Stream};
+use crate::local::opened;
 use crate::wait::Wait;
 
 /// Between tries to connect to a socket whose queue is full: Linux has no event for "there is room again".
@@ -76,12 +77,12 @@ impl Connect for UnixConnector {
 #[cfg(not(target_vendor = "apple"))]
 fn open() -> rustix::io::Result<OwnedFd> {
     let flags = net::SocketFlags::NONBLOCK | net::SocketFlags::CLOEXEC;
-    net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+    opened(|| net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None))
 }
 
 #[cfg(target_vendor = "apple")]
 fn open() -> rustix::io::Result<OwnedFd> {
-    let socket = net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    let socket = opened(|| net::socket(AddressFamily::UNIX, SocketType::STREAM, None))?;
     rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
     rustix::io::ioctl_fionbio(&socket, true)?;
     net::sockopt::set_socket_nosigpipe(&socket, true)?;

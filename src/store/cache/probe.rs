@@ -2,7 +2,6 @@
 //! not read back: what the engine unpacks is read back through the engine, and as files where they are to be seen; and what is made
 //! as files is read back through the engine.
 
-use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use serde_json::json;
 
 use crate::engine::system::Info;
 use crate::error::{Error, ErrorKind, Result};
+use crate::local as fs;
 use crate::store::cache::clone::overlay::mount_options;
 use crate::store::cache::clone::{layer, volumes};
 use crate::store::cache::facts::{EXTRAS, Facts, OPTIONS_MAX};

@@ -1,10 +1,10 @@
 //! Removing what dead sessions left of their leases, and what an OBuilder store left of its own.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::local as fs;
 use crate::store::cache::Caches;
 use crate::store::cache::clone::volumes;
 use crate::store::cache::state::folder::{self, Folder};

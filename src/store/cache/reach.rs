@@ -1,16 +1,17 @@
 //! Whether this process and the engine see the same files: a sample goes both ways, and is compared in all that a cache needs.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use rustix::fs::{
     AtFlags, Dir, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, chownat,
-    fchown, fsetxattr, futimens, mkdirat, mknodat, openat, statat,
+    fchown, fsetxattr, futimens, mkdirat, mknodat, statat,
 };
 use tar::{EntryType, Header};
 
+use crate::local::openat;
 use crate::store::cache::files::look::RootLook;
 use crate::store::cache::files::owners::Owners;
 use crate::store::cache::files::tar::{END, folder};
@@ -114,7 +115,7 @@ impl Sample {
         mknodat(&root, c"w", FileType::CharacterDevice, Mode::empty(), 0)?;
         fsetxattr(&root, c"trusted.docker-store", b"y", XattrFlags::empty())?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let file = fs::File::from(openat(&root, c"f", flags, Mode::RUSR)?);
+        let file = File::from(openat(&root, c"f", flags, Mode::RUSR)?);
         io::Write::write_all(&mut &file, self.token.as_bytes())?;
         fchown(
             &file,

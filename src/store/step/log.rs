@@ -1,10 +1,11 @@
 //! The log file of a step: everything its commands write, in the order in which it arrives.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::local as fs;
 use crate::store::names::Id;
 use crate::store::paths::Paths;
 
@@ -27,11 +28,11 @@ impl LogFile {
     /// Starts it anew, as another file: who still reads that of the try before reads it to its end.
     pub(crate) fn begin(&mut self, paths: &Paths) -> Result<()> {
         let _ = fs::remove_file(&self.path);
-        let file = match File::create(&self.path) {
+        let file = match fs::create(&self.path) {
             // Somebody removed the folder under our feet; it holds nothing that is still needed.
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 paths.make_folders()?;
-                File::create(&self.path)
+                fs::create(&self.path)
             }
             made => made,
         };

@@ -240,7 +240,7 @@ impl<'a> Reader<'a> {
                     let why = format!("opening {}: {e}", path.display());
                     Error::new(ErrorKind::InvalidArgument, why).with_os_errno(e.raw_os_error())
                 };
-                Box::new(std::fs::File::open(path).map_err(bad)?)
+                Box::new(crate::local::open(path).map_err(bad)?)
             }
         };
         Ok(Some(Reader {

@@ -1,16 +1,16 @@
 //! A layer: a plain volume with `upper/` and `work/`, which an overlay mount fills with what is changed.
 
 use std::ffi::CString;
-use std::fs;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, fstat, mkdirat, openat};
+use rustix::fs::{Mode, fstat, mkdirat};
 use sha2::{Digest, Sha256};
 
 use crate::engine::volumes::Volume;
 use crate::error::{Error, ErrorKind, Result};
+use crate::local::{self as fs, openat};
 use crate::store::cache::clone::strategy::Source;
 use crate::store::cache::clone::volumes;
 use crate::store::cache::facts::Facts;
@@ -206,7 +206,7 @@ pub(crate) fn changed(
 /// Takes away what only a mount needed: a killed container may have left a half-copied file there.
 fn tidy(mountpoint: &Path) {
     for name in ["work", "lower"] {
-        if let Err(e) = std::fs::remove_dir_all(mountpoint.join(name)) {
+        if let Err(e) = fs::remove_dir_all(mountpoint.join(name)) {
             log::debug!("tidying the layer {}: {e}", mountpoint.display());
         }
     }

@@ -8,12 +8,13 @@ use std::path::Path;
 
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, chmodat, chownat,
-    fchmod, fchown, fstat, futimens, linkat, mkdirat, mknodat, openat, readlinkat, symlinkat,
-    unlinkat, utimensat,
+    fchmod, fchown, fstat, futimens, linkat, mkdirat, mknodat, readlinkat, symlinkat, unlinkat,
+    utimensat,
 };
 use rustix::io::Errno;
 
 use crate::error::Error;
+use crate::local::openat;
 use crate::store::cache::files::contents::Contents;
 use crate::store::cache::files::look::RootLook;
 use crate::store::cache::files::walk::{self, FOLDER, Fault, Visit};

@@ -11,11 +11,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, Stat, XattrFlags, fsetxattr, fstat, linkat, mknodat, openat, statat,
+    AtFlags, FileType, Mode, Stat, XattrFlags, fsetxattr, fstat, linkat, mknodat, statat,
 };
 use rustix::io::Errno;
 
 use crate::error::Error;
+use crate::local::openat;
 use crate::store::cache::files::copy_direct::{Copier, dress_folder};
 use crate::store::cache::files::walk::{self, FOLDER, Fault};
 use crate::store::cache::files::xattr;

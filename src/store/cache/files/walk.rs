@@ -7,11 +7,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::vec;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, open, openat, statat, syncfs};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, statat, syncfs};
 use sha2::{Digest, Sha256};
 
 use crate::engine::stopped;
 use crate::error::Error;
+use crate::local::{aside, openat};
 use crate::store::cache::files::look::{RootLook, Size};
 use crate::store::names::hex;
 use crate::wait::{Stop, Wait};
@@ -135,7 +136,7 @@ pub(crate) fn up(folder: &OwnedFd, expected: &Stat) -> Result<OwnedFd, Fault> {
 /// The names in a directory, sorted.
 pub(crate) fn names(folder: &OwnedFd) -> Result<Vec<CString>, Fault> {
     let mut names = Vec::new();
-    for entry in Dir::read_from(folder)? {
+    for entry in aside(|| Dir::read_from(folder))? {
         let entry = entry?;
         let name = entry.file_name();
         if name != c"." && name != c".." {
@@ -148,7 +149,7 @@ pub(crate) fn names(folder: &OwnedFd) -> Result<Vec<CString>, Fault> {
 
 /// Opens the root of a tree.
 pub(crate) fn open_root(path: &Path) -> io::Result<OwnedFd> {
-    Ok(open(path, FOLDER, Mode::empty())?)
+    Ok(openat(CWD, path, FOLDER, Mode::empty())?)
 }
 
 /// What a tree looks like to `stat`: whoever changes anything in it changes this.

@@ -2,7 +2,7 @@
 //! while a caller's code runs or while bytes are copied for a lease.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -11,6 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::engine::stopped;
 use crate::error::{Error, ErrorKind, Result};
+use crate::local as fs;
 use crate::store::cache::state::head::{Head, sync_folder};
 use crate::store::cache::state::record::Record;
 use crate::store::lock::{self, FileLock};
@@ -140,9 +141,7 @@ impl Folder {
 
     /// Notes that the cache was used now. The time of the lock file says it: the head need not be written for that.
     pub(crate) fn touch(&self) {
-        let touched = File::options()
-            .write(true)
-            .open(self.lock_file())
+        let touched = fs::open_with(File::options().write(true), self.lock_file())
             .and_then(|f| f.set_modified(SystemTime::now()));
         if let Err(e) = touched {
             log::debug!("noting the use of the cache {}: {e}", self.escaped);

@@ -2,7 +2,6 @@
 //! that at every instant a reader or a crash finds one generation.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::local as fs;
 use crate::store::cache::files::look::{RootLook, Size, since_1970};
 use crate::store::names;
 
@@ -134,7 +134,7 @@ impl Head {
         let text = serde_json::to_vec(self).map_err(|e| doing(&e.into()))?;
         // One name is enough: the cache's lock is held. A killed writer's leftover is written over.
         let beside = path.with_extension("new");
-        let mut file = File::create(&beside).map_err(|e| doing(&e))?;
+        let mut file = fs::create(&beside).map_err(|e| doing(&e))?;
         file.write_all(&text)
             .and_then(|()| file.sync_all())
             .map_err(|e| doing(&e))?;
@@ -149,7 +149,7 @@ impl Head {
 
 /// Makes the names in a folder survive a power failure.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    OpenOptions::new().read(true).open(folder)?.sync_all()
+    fs::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

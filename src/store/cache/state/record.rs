@@ -1,13 +1,13 @@
 //! Lease records: one small file for each lease that is out, so that every process knows which volumes are in use. A record
 //! counts for as long as its session lives; what is in it may not be removed until then.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::local as fs;
 use crate::store::cache::files::look::RootLook;
 
 /// How the id of a record ends that is not of a lease: a compaction has one, too, so that nobody removes what it merges.
