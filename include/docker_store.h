@@ -726,6 +726,30 @@ dstore_status dstore_options_sync(dstore_options *options,
                                   dstore_error **error);
 
 /**
+ * A group whose members may use the root as its owner may; by default nobody else may. The library's
+ * own files are then that group's, and so are logs and the caller's state. Asked for once, by the
+ * root's owner, who must be in the group; members open it with the same.
+ *
+ * Does not block.
+ */
+dstore_status dstore_options_group(dstore_options *options,
+                                   uint32_t gid,
+                                   dstore_error **error);
+
+/**
+ * The most bytes that the log of a step may have; by default as many as the disk has. At the limit
+ * the step fails (DSTORE_IO), or with `drop` the rest is counted and dropped, and the log's last
+ * line says how much that was; an output callback gets all of it. The same holds at the limit that
+ * the process has for its files, RLIMIT_FSIZE, and no SIGXFSZ is raised.
+ *
+ * Does not block.
+ */
+dstore_status dstore_options_log_limit(dstore_options *options,
+                                       uint64_t bytes,
+                                       bool drop,
+                                       dstore_error **error);
+
+/**
  * How long opening may take to reach the engine, in milliseconds and not 0; 30 seconds by default.
  *
  * Does not block.
@@ -917,7 +941,8 @@ dstore_status dstore_store_copy_out(const dstore_store *store,
 
 /**
  * dstore_store_copy_out() to the file `tar` of this machine (any bytes), which must not be a pipe.
- * It is written once there is something to write, and removed if not all can be.
+ * It is written beside its name, and put there when it is whole: until then, and after a failure, what
+ * was there stays. A link is followed.
  *
  * Blocks. May be NULL: cancel, bytes.
  */
@@ -1138,7 +1163,8 @@ dstore_status dstore_step_copy_out(dstore_step *step,
 
 /**
  * dstore_step_copy_out() to the file `tar` of this machine (any bytes), which must not be a pipe. It
- * is written once there is something to write, and removed if not all can be.
+ * is written beside its name, and put there when it is whole: until then, and after a failure, what
+ * was there stays. A link is followed.
  *
  * Blocks. May be NULL: bytes.
  */

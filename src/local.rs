@@ -6,7 +6,7 @@
 //! All that opens anything in this crate does so in here or in [`aside`]; a test reads the sources for what goes past it. Names are
 //! those of `std::fs`, so that a file says `use crate::local as fs`.
 
-use std::fs::{File, OpenOptions, ReadDir};
+use std::fs::{File, ReadDir};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -15,13 +15,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, fcntl_dupfd_cloexec, fcntl_getfd};
+use rustix::process::{Resource, getrlimit};
 use rustix::stdio::{stderr, stdin, stdout};
 
 // What opens nothing.
 #[allow(unused_imports)]
 pub(crate) use std::fs::{
-    DirBuilder, Permissions, canonicalize, create_dir, create_dir_all, metadata, read_link,
-    remove_dir, remove_file, rename, set_permissions, symlink_metadata,
+    DirBuilder, OpenOptions, Permissions, canonicalize, create_dir, create_dir_all, metadata,
+    read_link, remove_dir, remove_file, rename, set_permissions, symlink_metadata,
 };
 
 /// The first number that is not a standard stream's.
@@ -123,11 +124,6 @@ pub(crate) fn open(path: impl AsRef<Path>) -> io::Result<File> {
     opened(|| File::open(path))
 }
 
-/// `File::create`.
-pub(crate) fn create(path: impl AsRef<Path>) -> io::Result<File> {
-    opened(|| File::create(path))
-}
-
 /// `options.open(path)`.
 pub(crate) fn open_with(options: &OpenOptions, path: impl AsRef<Path>) -> io::Result<File> {
     opened(|| options.open(path))
@@ -143,6 +139,20 @@ pub(crate) fn openat(
     opened(|| rustix::fs::openat(folder, name, flags | OFlags::CLOEXEC, mode))
 }
 
+/// Whether `length` bytes may be written at `position` of a file: beyond the limit of this process (`ulimit -f`) a write would raise
+/// SIGXFSZ, which ends a host that does not expect it.
+pub(crate) fn room(position: u64, length: usize) -> io::Result<()> {
+    match position.saturating_add(length as u64) > longest_file() {
+        true => Err(Errno::FBIG.into()),
+        false => Ok(()),
+    }
+}
+
+/// How many bytes a file of this process may have.
+pub(crate) fn longest_file() -> u64 {
+    getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX)
+}
+
 pub(crate) fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     aside(|| std::fs::read(path))
 }
@@ -152,6 +162,7 @@ pub(crate) fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
 }
 
 pub(crate) fn write(path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> io::Result<()> {
+    room(0, content.as_ref().len())?;
     aside(|| std::fs::write(path, content))
 }
 

@@ -66,9 +66,19 @@ fn an_engine_that_goes_away_does_not_end_the_process() {
 /// What the host prints, which has closed its standard streams, goes nowhere; least of all to the engine or into a lock's file.
 #[test]
 fn no_descriptor_takes_the_number_of_a_closed_stream() {
-    let name = "descriptors";
+    once("descriptors");
+}
+
+#[test]
+fn a_limit_for_files_is_an_error_and_not_the_end_of_the_process() {
+    once("filesize");
+}
+
+/// Runs `tests/c/NAME.c` in one way: what it looks at is the same in all.
+fn once(name: &str) {
     let folder = Folder::new(name);
-    let (source, file) = (abi::root().join("tests/c/descriptors.c"), folder.file(name));
+    let source = abi::root().join("tests/c").join(name).with_extension("c");
+    let file = folder.file(name);
     compile(&source, Linked::Shared, &file);
     in_a_root(name, &mut Command::new(&file));
 }

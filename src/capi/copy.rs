@@ -1,9 +1,6 @@
 //! Copying files into and out of a step, as tar streams.
 
 use std::ffi::{c_char, c_void};
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,11 +8,10 @@ use crate::capi::arguments::Unasked;
 use crate::capi::callback::{Sink, Source, dstore_read_callback, dstore_write_callback};
 use crate::capi::error::dstore_error;
 use crate::capi::fallible::fallible;
+use crate::capi::outfile::into_file;
 use crate::capi::source::open_tar;
 use crate::capi::status::dstore_status;
 use crate::capi::step::dstore_step;
-use crate::error::{Error, ErrorKind, Result};
-use crate::local;
 
 /// Unpacks a tar stream that `read` gives below `path`, an absolute path in the step, which is made
 /// where it is missing. Owners, modes and times are those in the stream.
@@ -80,7 +76,8 @@ pub unsafe extern "C" fn dstore_step_copy_out(
 }
 
 /// dstore_step_copy_out() to the file `tar` of this machine (any bytes), which must not be a pipe. It
-/// is written once there is something to write, and removed if not all can be.
+/// is written beside its name, and put there when it is whole: until then, and after a failure, what
+/// was there stays. A link is followed.
 ///
 /// Blocks. May be NULL: bytes.
 #[must_use]
@@ -99,128 +96,4 @@ pub unsafe extern "C" fn dstore_step_copy_out_file(
         bytes.set(into_file(tar, |tar| step.enter()?.copy_out(path, tar))?);
         Ok(())
     })
-}
-
-/// Has `write` write a file. What was there stays until there is something to write, and half a
-/// file does not.
-pub(super) fn into_file(
-    path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> Result<u64>,
-) -> Result<u64> {
-    let mut late = Late {
-        path,
-        file: None,
-        failed: None,
-    };
-    let written = write(&mut late);
-    let written = late.failed.take().map_or(written, Err);
-    if let (Err(_), Some(file)) = (&written, &late.file) {
-        // Not a device or a pipe, which somebody named for its other end.
-        if file.metadata().is_ok_and(|found| found.is_file()) {
-            let _ = std::fs::remove_file(path);
-        }
-    }
-    written
-}
-
-/// A file that is made by the first write.
-struct Late<'a> {
-    path: &'a Path,
-    file: Option<File>,
-    /// Why the file could not be made; the writer would only say that it could not write.
-    failed: Option<Error>,
-}
-
-impl Write for Late<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let file = match self.file.take() {
-            Some(file) => file,
-            None => create(self.path).map_err(|e| {
-                self.failed = Some(e);
-                io::Error::from(io::ErrorKind::Other)
-            })?,
-        };
-        self.file.insert(file).write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A pipe is refused: writing to one whose reader has gone raises SIGPIPE, which ends a process that does not expect it.
-fn create(path: &Path) -> Result<File> {
-    let doing = || format!("creating {}", path.display());
-    if path
-        .metadata()
-        .is_ok_and(|found| found.file_type().is_fifo())
-    {
-        let why = format!(
-            "{}: it is a pipe; take the bytes by a callback, and write them yourself",
-            doing()
-        );
-        return Err(Error::new(ErrorKind::InvalidArgument, why));
-    }
-    local::create(path).map_err(|e| Error::io(doing(), &e))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    #[cfg_attr(miri, ignore = "writes files, and crosses no boundary")]
-    fn a_file_is_made_when_there_is_something_to_write_and_not_left_half_written() {
-        let path =
-            std::env::temp_dir().join(format!("docker-store-into-file-{}", std::process::id()));
-        let not_found = || Err(Error::new(ErrorKind::NotFound, "no such path"));
-        std::fs::write(&path, "old").expect("a file");
-        assert!(into_file(&path, |_| not_found()).is_err());
-        assert_eq!(std::fs::read(&path).expect("still there"), b"old");
-        let half = into_file(&path, |file| {
-            file.write_all(b"ha")
-                .map_err(|e| Error::io("writing", &e))?;
-            not_found()
-        });
-        assert!(half.is_err() && !path.exists());
-        let whole = into_file(&path, |file| {
-            file.write_all(b"whole")
-                .map(|()| 5)
-                .map_err(|e| Error::io("writing", &e))
-        });
-        assert_eq!(
-            (
-                whole.expect("written"),
-                std::fs::read(&path).expect("there")
-            ),
-            (5, b"whole".to_vec())
-        );
-        std::fs::remove_file(&path).expect("removed");
-
-        let pipe = path.with_extension("pipe");
-        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).expect("a pipe");
-        let refused = into_file(&pipe, |file| {
-            file.write_all(b"x")
-                .map(|()| 1)
-                .map_err(|e| Error::io("writing", &e))
-        });
-        assert_eq!(
-            refused.expect_err("a pipe").kind(),
-            ErrorKind::InvalidArgument
-        );
-        std::fs::remove_file(&pipe).expect("still there");
-
-        let nowhere = path.join("x");
-        let failed = into_file(&nowhere, |file| {
-            file.write_all(b"x")
-                .map(|()| 1)
-                .map_err(|e| Error::io("writing", &e))
-        });
-        assert!(
-            failed
-                .expect_err("no folder")
-                .message()
-                .starts_with("creating ")
-        );
-    }
 }

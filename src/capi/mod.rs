@@ -25,6 +25,7 @@ mod handle;
 mod lease;
 mod log;
 mod options;
+mod outfile;
 mod results;
 mod settings;
 mod source;

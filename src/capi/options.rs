@@ -9,7 +9,7 @@ use crate::capi::error::dstore_error;
 use crate::capi::handle::{Handle, give};
 use crate::capi::settings::{Settable, Settings, setter};
 use crate::capi::status::dstore_status;
-use crate::store::{Options, Strategy};
+use crate::store::{LogFull, Options, Strategy};
 
 /// How to open a store. Every setting has a default that suits most, and NULL in place of options
 /// stands for all of them. Used by one thread at a time to set. A setter that fails is remembered:
@@ -150,6 +150,43 @@ pub unsafe extern "C" fn dstore_options_sync(
 ) -> dstore_status {
     setter!(error, options, |options| {
         options.sync(sync);
+        Ok(())
+    })
+}
+
+/// A group whose members may use the root as its owner may; by default nobody else may. The library's
+/// own files are then that group's, and so are logs and the caller's state. Asked for once, by the
+/// root's owner, who must be in the group; members open it with the same.
+///
+/// Does not block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_options_group(
+    options: *mut dstore_options,
+    gid: u32,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    setter!(error, options, |options| {
+        options.group(gid);
+        Ok(())
+    })
+}
+
+/// The most bytes that the log of a step may have; by default as many as the disk has. At the limit
+/// the step fails (DSTORE_IO), or with `drop` the rest is counted and dropped, and the log's last
+/// line says how much that was; an output callback gets all of it. The same holds at the limit that
+/// the process has for its files, RLIMIT_FSIZE, and no SIGXFSZ is raised.
+///
+/// Does not block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_options_log_limit(
+    options: *mut dstore_options,
+    bytes: u64,
+    drop: bool,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    setter!(error, options, |options| {
+        let full = if drop { LogFull::Drop } else { LogFull::Fail };
+        options.log_limit(bytes, full);
         Ok(())
     })
 }

@@ -10,10 +10,10 @@ use crate::capi::arguments::{GivenBack, Out, Owned, Unasked};
 use crate::capi::boundary::infallible;
 use crate::capi::callback::{Sink, dstore_write_callback};
 use crate::capi::cancel::dstore_cancel;
-use crate::capi::copy::into_file;
 use crate::capi::error::dstore_error;
 use crate::capi::fallible::fallible;
 use crate::capi::handle::Handle;
+use crate::capi::outfile::into_file;
 use crate::capi::status::dstore_status;
 use crate::capi::store::dstore_store;
 use crate::capi::text::c_string;
@@ -191,7 +191,8 @@ pub unsafe extern "C" fn dstore_store_copy_out(
 }
 
 /// dstore_store_copy_out() to the file `tar` of this machine (any bytes), which must not be a pipe.
-/// It is written once there is something to write, and removed if not all can be.
+/// It is written beside its name, and put there when it is whole: until then, and after a failure, what
+/// was there stays. A link is followed.
 ///
 /// Blocks. May be NULL: cancel, bytes.
 #[must_use]

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
+use crate::store::access;
 
 /// The version of the file's format.
 const FORMAT: u32 = 1;
@@ -209,7 +210,7 @@ impl Identity {
         let text = serde_json::to_vec_pretty(self).map_err(|e| doing(e.into()))?;
         // One name is enough: the caller holds the lock.
         let beside = file.with_extension("new");
-        let mut new = fs::create(&beside).map_err(doing)?;
+        let mut new = access::create(&beside).map_err(doing)?;
         new.write_all(&text)
             .and_then(|()| new.sync_all())
             .and_then(|()| fs::rename(&beside, file))

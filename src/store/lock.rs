@@ -18,6 +18,7 @@ use rustix::io::Errno;
 use crate::engine::stopped;
 use crate::error::{Error, Result};
 use crate::local as fs;
+use crate::store::access;
 use crate::wait::Wait;
 
 /// How long the first and the longest pause between two tries are. A lock held for a build is tried at a slow beat; one
@@ -148,6 +149,7 @@ impl FileLock {
     pub(crate) fn replace_content(&self, content: &[u8]) -> Result<()> {
         let end = content.len() as u64;
         let write = || {
+            fs::room(0, content.len())?;
             self.file.write_all_at(content, 0)?;
             match self.file.metadata()?.len() == end {
                 true => Ok(()),
@@ -223,7 +225,7 @@ fn make_locked(path: &Path, operation: FlockOperation) -> io::Result<Option<File
         let beside = path.with_file_name(format!("{UNFINISHED}{}-{number}", std::process::id()));
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create_new(true);
-        let file = match fs::open_with(options, &beside) {
+        let file = match access::open_with(options, &beside) {
             // That of a killed process, or of one in another container whose number is the same.
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
             made => made?,

@@ -1,5 +1,6 @@
 //! [`Store`]: the front of the library.
 
+mod access;
 mod archive;
 mod build;
 pub(crate) mod cache;
@@ -30,7 +31,7 @@ use std::time::Duration;
 
 pub use self::build::{Begun, Outcome};
 pub use self::disk::DiskFree;
-pub use self::options::{Options, Strategy};
+pub use self::options::{LogFull, Options, Strategy};
 pub use self::purge::Purged;
 pub use self::results::ResultInfo;
 pub use self::stats::Stats;

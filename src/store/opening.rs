@@ -22,11 +22,11 @@ pub(crate) fn site(root: &Path, options: &Options, limits: &Limits) -> Result<Ar
     names::check_word(&options.word)?;
     let address = DockerEnv::of_process().address(options.engine.as_deref())?;
     let connector = connector(&address)?;
-    paths::check(root)?;
+    paths::check(root, options.group)?;
     let wait = limits.wait().at_most(options.connect_timeout);
     let engine = Engine::negotiate(connector, wait)?;
 
-    let paths = Paths::create(root)?;
+    let paths = Paths::create(root, options.group)?;
     paths.make_own()?;
     let lock = FileLock::take(&paths.identity_lock(), wait)?;
     let mut identity = Identity::of(paths.root(), &paths.identity(), paths.is_legacy(), || {
@@ -59,5 +59,6 @@ pub(crate) fn site(root: &Path, options: &Options, limits: &Limits) -> Result<Ar
         paths,
         session,
         options.cache,
+        options.log,
     ))
 }

@@ -38,6 +38,26 @@ impl Default for CacheOptions {
     }
 }
 
+/// What becomes of what a step writes to its log when that is as long as it may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LogFull {
+    /// The step fails.
+    #[default]
+    Fail,
+    /// The rest is counted and dropped, and the log's last line says how much that was. Who is given the output as it comes gets all
+    /// of it.
+    Drop,
+}
+
+/// The options that concern logs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LogOptions {
+    /// The most bytes of one.
+    pub(crate) most: Option<u64>,
+    pub(crate) full: LogFull,
+}
+
 /// How to open a [`Store`](crate::Store). Every setter has a default that suits most.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -45,6 +65,8 @@ pub struct Options {
     pub(crate) word: String,
     pub(crate) cache: CacheOptions,
     pub(crate) connect_timeout: Duration,
+    pub(crate) group: Option<u32>,
+    pub(crate) log: LogOptions,
 }
 
 impl Default for Options {
@@ -54,6 +76,8 @@ impl Default for Options {
             word: names::WORD.to_owned(),
             cache: CacheOptions::default(),
             connect_timeout: Duration::from_secs(30),
+            group: None,
+            log: LogOptions::default(),
         }
     }
 }
@@ -98,6 +122,24 @@ impl Options {
     /// generation empty or torn. Only where this process reaches the engine's volumes as files.
     pub fn sync(&mut self, sync: bool) -> &mut Self {
         self.cache.sync = sync;
+        self
+    }
+
+    /// A group, by its number, whose members may use the root as its owner may; by default nobody else may. The library's own files
+    /// are then that group's, and so are logs and the caller's state. Asked for once, by the root's owner, who must be in the
+    /// group; members open it with the same.
+    pub fn group(&mut self, group: u32) -> &mut Self {
+        self.group = Some(group);
+        self
+    }
+
+    /// The most bytes that the log of a step may have, and what then; by default as many as the disk has, or as this process may
+    /// write (`RLIMIT_FSIZE`: at that limit a step fails, or the rest is dropped, as is asked here).
+    pub fn log_limit(&mut self, most: u64, full: LogFull) -> &mut Self {
+        self.log = LogOptions {
+            most: Some(most),
+            full,
+        };
         self
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
+use crate::store::access;
 use crate::store::names::Id;
 
 /// The paths of one root, as it is used with one engine.
@@ -13,23 +14,26 @@ pub(crate) struct Paths {
     root: PathBuf,
     /// Below `.store`; empty for the first engine that the root was used with.
     engine: PathBuf,
+    /// Who may use it, besides its owner.
+    group: Option<u32>,
 }
 
 impl Paths {
     /// Makes the root where it is missing. Its parent must exist: a mistyped path must not become a store.
-    pub(crate) fn create(root: &Path) -> Result<Self> {
+    pub(crate) fn create(root: &Path, group: Option<u32>) -> Result<Self> {
         make_directory(root, 0o755)?;
         let real = fs::canonicalize(root)
             .map_err(|e| Error::io(format!("resolving {}", root.display()), &e))?;
         Ok(Paths {
             root: real,
             engine: PathBuf::new(),
+            group,
         })
     }
 
     /// Makes the library's own folder, which is all that it takes to say who the root is.
     pub(crate) fn make_own(&self) -> Result<()> {
-        make_directory(&self.own(), 0o755)
+        access::make_own(&self.own(), self.group)
     }
 
     /// The same root, with `folder` for what is known of an engine.
@@ -43,17 +47,29 @@ impl Paths {
     /// Makes the folders in the root that are missing.
     pub(crate) fn make_folders(&self) -> Result<()> {
         make_directory(&self.empty(), 0o000)?;
-        make_directory(&self.state(), 0o755)?;
-        make_directory(&self.logs(), 0o755)?;
+        access::make_public(&self.state(), self.group)?;
+        access::make_public(&self.logs(), self.group)?;
         self.make_own()?;
         if !self.engine.as_os_str().is_empty() {
-            make_directory(&self.own().join(ENGINES), 0o755)?;
-            make_directory(&self.of_engine(), 0o755)?;
+            self.make_below(&self.own().join(ENGINES))?;
+            self.make_below(&self.of_engine())?;
         }
         for folder in [self.sessions(), self.builds(), self.caches()] {
-            make_directory(&folder, 0o755)?;
+            self.make_below(&folder)?;
         }
         Ok(())
+    }
+
+    /// Makes a folder below `.store`, or finds it made.
+    fn make_below(&self, path: &Path) -> Result<()> {
+        access::check(path, self.group)?;
+        match access::create_dir(path) {
+            Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => Err(Error::io(
+                format!("making the directory {}", path.display()),
+                &e,
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Removes what the root knows of objects on engines: they are another root's.
@@ -152,10 +168,18 @@ impl Paths {
 pub(crate) const ENGINES: &str = "engines";
 
 /// Refuses what cannot be or become a root, and makes nothing.
-pub(crate) fn check(root: &Path) -> Result<()> {
+pub(crate) fn check(root: &Path, group: Option<u32>) -> Result<()> {
     let doing = || format!("looking at the root {}", root.display());
     match fs::metadata(root) {
-        Ok(found) if found.is_dir() => Ok(()),
+        Ok(found) if found.is_dir() => {
+            // The root itself may be named by a link: that is the caller's.
+            let real = fs::canonicalize(root).map_err(|e| Error::io(doing(), &e))?;
+            access::check(&real, group)?;
+            for name in ["empty", "state", "logs", ".store"] {
+                access::check(&real.join(name), group)?;
+            }
+            Ok(())
+        }
         Ok(_) => Err(Error::new(
             ErrorKind::InvalidArgument,
             format!("{}: it is no directory", doing()),
@@ -208,17 +232,17 @@ mod tests {
         let file = folder.join("file");
         fs::write(&file, "precious").expect("a file");
         assert_eq!(
-            Paths::create(&file).expect_err("a file").kind(),
+            Paths::create(&file, None).expect_err("a file").kind(),
             ErrorKind::InvalidArgument
         );
         assert_eq!(fs::read(&file).expect("still there"), b"precious");
-        let error = Paths::create(&folder.join("no/parent")).expect_err("no parent");
+        let error = Paths::create(&folder.join("no/parent"), None).expect_err("no parent");
         assert_eq!(
             (error.kind(), error.os_errno().is_some()),
             (ErrorKind::Io, true)
         );
         assert!(!folder.join("no").exists());
-        let paths = Paths::create(&folder.join("root")).expect("a root");
+        let paths = Paths::create(&folder.join("root"), None).expect("a root");
         paths.make_folders().expect("folders");
         assert_eq!(
             fs::metadata(paths.empty())
@@ -228,7 +252,7 @@ mod tests {
                 & 0o7777,
             0
         );
-        Paths::create(&folder.join("root")).expect("again");
+        Paths::create(&folder.join("root"), None).expect("again");
         fs::remove_dir_all(&folder).expect("removed");
     }
 }

@@ -15,6 +15,7 @@ use crate::engine::images::Image;
 use crate::engine::stopped;
 use crate::error::{Error, Result};
 use crate::local as fs;
+use crate::store::access;
 use crate::store::cache::Caches;
 use crate::store::deletes::Lane;
 use crate::store::lock::{self, FileLock};
@@ -62,7 +63,8 @@ pub(crate) fn at_open(site: &Arc<Site>, caches: &Caches, limits: &Limits) -> Res
     let listed = site.paths.listed();
     if !listed.exists() {
         run(site, caches, Scope::Everything, limits)?;
-        fs::create(&listed).map_err(|e| Error::io(format!("writing {}", listed.display()), &e))?;
+        access::create(&listed)
+            .map_err(|e| Error::io(format!("writing {}", listed.display()), &e))?;
     } else if session::any_dead(&site.paths.sessions())? || any_left(&site.paths.builds())? {
         run(site, caches, Scope::Left, limits)?;
     }

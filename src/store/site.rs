@@ -12,7 +12,7 @@ use crate::store::claim;
 use crate::store::deletes::{Deletes, Job, Lane};
 use crate::store::identity::EngineEntry;
 use crate::store::names::Names;
-use crate::store::options::CacheOptions;
+use crate::store::options::{CacheOptions, LogOptions};
 use crate::store::ownership::Owner;
 use crate::store::paths::Paths;
 use crate::store::session::Session;
@@ -28,6 +28,7 @@ pub(crate) struct Site {
     pub(crate) counters: Counters,
     pub(crate) deletes: Deletes<Site>,
     pub(crate) cache_options: CacheOptions,
+    pub(crate) log_options: LogOptions,
     /// What is this root's on the engine.
     pub(crate) owner: Owner,
     /// The engine, as this root knows it.
@@ -45,6 +46,7 @@ impl Site {
         paths: Paths,
         session: Session,
         cache_options: CacheOptions,
+        log_options: LogOptions,
     ) -> Arc<Self> {
         Arc::new_cyclic(|me| Site {
             me: Weak::clone(me),
@@ -57,6 +59,7 @@ impl Site {
             counters: Counters::default(),
             deletes: Deletes::default(),
             cache_options,
+            log_options,
             closed: AtomicBool::new(false),
         })
     }

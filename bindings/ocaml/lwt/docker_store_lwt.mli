@@ -72,6 +72,8 @@ val open_store :
   ?strategy:strategy ->
   ?direct:bool ->
   ?sync:bool ->
+  ?group:int ->
+  ?log_limit:int * [ `Fail | `Drop ] ->
   ?connect_timeout:float ->
   string ->
   t answer
@@ -84,6 +86,8 @@ val with_store :
   ?strategy:strategy ->
   ?direct:bool ->
   ?sync:bool ->
+  ?group:int ->
+  ?log_limit:int * [ `Fail | `Drop ] ->
   ?connect_timeout:float ->
   string ->
   (t -> 'a answer) ->

@@ -38,9 +38,11 @@ let strategy_of_code = function
   | 2 -> Some Copy
   | _ -> None
 
-let open_store ?engine ?name ?strategy ?(direct = true) ?(sync = false) ?connect_timeout root =
+let open_store ?engine ?name ?strategy ?(direct = true) ?(sync = false) ?group ?log_limit ?connect_timeout root =
   let strategy = strategy_code strategy and connect_timeout_ms = Limits.milliseconds connect_timeout in
-  let+ raw = Raw.open_store root { engine; name; strategy; direct; sync; connect_timeout_ms } in
+  let log_drop = match log_limit with Some (_, `Drop) -> true | _ -> false in
+  let log_limit = Option.map fst log_limit in
+  let+ raw = Raw.open_store root { engine; name; strategy; direct; sync; connect_timeout_ms; group; log_limit; log_drop } in
   { raw; names = Raw.names raw }
 
 let close t =
@@ -48,8 +50,8 @@ let close t =
   | Error { status = Closed; _ } -> Ok ()
   | closed -> closed
 
-let with_store ?engine ?name ?strategy ?direct ?sync ?connect_timeout root f =
-  Result.bind (open_store ?engine ?name ?strategy ?direct ?sync ?connect_timeout root) @@ fun store ->
+let with_store ?engine ?name ?strategy ?direct ?sync ?group ?log_limit ?connect_timeout root f =
+  Result.bind (open_store ?engine ?name ?strategy ?direct ?sync ?group ?log_limit ?connect_timeout root) @@ fun store ->
   let close () = close store in
   let answer = unless_done ~undo:close (fun () -> f store) in
   let closed = close () in

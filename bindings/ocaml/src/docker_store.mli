@@ -68,6 +68,8 @@ val open_store :
   ?strategy:strategy ->
   ?direct:bool ->
   ?sync:bool ->
+  ?group:int ->
+  ?log_limit:int * [ `Fail | `Drop ] ->
   ?connect_timeout:float ->
   string ->
   (t, Error.t) result
@@ -86,6 +88,12 @@ val open_store :
     @param sync
       Whether the files of a released lease are synced to disk before it becomes the next generation; by default not.
       Without it a killed process loses nothing, but a power failure may tear files of the newest generation.
+    @param group
+      A group whose members may use the root as its owner may; by default nobody else may. Asked for once, by the root's
+      owner, who must be in the group; members open it with the same.
+    @param log_limit
+      The most bytes that the log of a step may have, and what then: the step fails, or the rest is counted and dropped,
+      and the log's last line says how much that was. By default as many as the disk has.
     @param connect_timeout How many seconds opening may take to reach the engine; 30 by default. *)
 
 val close : t -> (unit, Error.t) result
@@ -99,6 +107,8 @@ val with_store :
   ?strategy:strategy ->
   ?direct:bool ->
   ?sync:bool ->
+  ?group:int ->
+  ?log_limit:int * [ `Fail | `Drop ] ->
   ?connect_timeout:float ->
   string ->
   (t -> ('a, Error.t) result) ->

@@ -46,6 +46,9 @@ type settings = {
   direct : bool;
   sync : bool;
   connect_timeout_ms : int;
+  group : int option;
+  log_limit : int option;
+  log_drop : bool;
 }
 
 type names = {

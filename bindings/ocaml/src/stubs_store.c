@@ -39,6 +39,11 @@ static void set_options(struct call *call, dstore_options *options, value settin
     dstore_options_sync(options, Bool_val(Field(settings, 4)), NULL);
     if (Long_val(Field(settings, 5)) > 0)
         dstore_options_connect_timeout(options, Long_val(Field(settings, 5)), NULL);
+    if (Is_block(Field(settings, 6)))
+        dstore_options_group(options, (uint32_t)Long_val(Field(Field(settings, 6), 0)), NULL);
+    if (Is_block(Field(settings, 7)))
+        dstore_options_log_limit(options, (uint64_t)Long_val(Field(Field(settings, 7), 0)),
+                                 Bool_val(Field(settings, 8)), NULL);
 }
 
 CAMLprim value ocaml_dstore_open(value v_root, value v_settings)

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::engine::system::Info;
 use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
+use crate::store::access;
 use crate::store::cache::clone::overlay::mount_options;
 use crate::store::cache::clone::{layer, volumes};
 use crate::store::cache::facts::{EXTRAS, Facts, OPTIONS_MAX};
@@ -155,7 +156,7 @@ fn decide(found: Found, site: &Site) -> Result<Facts> {
 fn remember(file: &Path, memory: &Memory, unique: &str) {
     let beside = file.with_extension(unique);
     let text = serde_json::to_vec(memory).unwrap_or_default();
-    if let Err(e) = fs::write(&beside, text).and_then(|()| fs::rename(&beside, file)) {
+    if let Err(e) = access::write(&beside, &text).and_then(|()| fs::rename(&beside, file)) {
         log::debug!("remembering what works in {}: {e}", file.display());
         let _ = fs::remove_file(&beside);
     }

@@ -1,38 +1,51 @@
-//! The log file of a step: everything its commands write, in the order in which it arrives.
+//! The log file of a step: everything its commands write, in the order in which it arrives, as long as it may be.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
+
+use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
+use crate::store::access;
 use crate::store::names::Id;
+use crate::store::options::{LogFull, LogOptions};
 use crate::store::paths::Paths;
+
+/// How many bytes are kept free for the last line, which says how much was dropped.
+const LAST_LINE: u64 = 120;
 
 /// A log that is being written. Followers read the file while it grows: every piece is written at once.
 #[derive(Debug)]
 pub(crate) struct LogFile {
     file: Option<File>,
     path: PathBuf,
+    options: LogOptions,
+    written: u64,
+    dropped: u64,
 }
 
 impl LogFile {
     /// The log of `id`, which keeps what it has until [`begin`](Self::begin).
-    pub(crate) fn of(paths: &Paths, id: &Id) -> Self {
+    pub(crate) fn of(paths: &Paths, id: &Id, options: LogOptions) -> Self {
         LogFile {
             file: None,
             path: paths.log(id),
+            options,
+            written: 0,
+            dropped: 0,
         }
     }
 
     /// Starts it anew, as another file: who still reads that of the try before reads it to its end.
     pub(crate) fn begin(&mut self, paths: &Paths) -> Result<()> {
         let _ = fs::remove_file(&self.path);
-        let file = match fs::create(&self.path) {
+        let file = match access::create_log(&self.path) {
             // Somebody removed the folder under our feet; it holds nothing that is still needed.
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 paths.make_folders()?;
-                fs::create(&self.path)
+                access::create_log(&self.path)
             }
             made => made,
         };
@@ -49,7 +62,56 @@ impl LogFile {
                 "a log was written before it began",
             ));
         };
-        file.write_all(bytes)
-            .map_err(|e| Error::io(format!("writing the log {}", self.path.display()), &e))
+        // Asked each time, as the host may change it; and before the write, which would raise SIGXFSZ.
+        let (system, asked) = (fs::longest_file(), self.options.most.unwrap_or(u64::MAX));
+        let most = match self.options.full {
+            LogFull::Drop => system.min(asked).saturating_sub(LAST_LINE),
+            LogFull::Fail => system.min(asked),
+        };
+        let room = usize::try_from(most.saturating_sub(self.written)).unwrap_or(usize::MAX);
+        // Once something is missing, nothing comes after it.
+        let kept = match self.dropped {
+            0 => bytes.len().min(room),
+            _ => 0,
+        };
+        file.write_all(&bytes[..kept])
+            .map_err(|e| Error::io(format!("writing the log {}", self.path.display()), &e))?;
+        self.written += kept as u64;
+        let over = (bytes.len() - kept) as u64;
+        match self.options.full {
+            _ if over == 0 => Ok(()),
+            LogFull::Drop => {
+                self.dropped += over;
+                Ok(())
+            }
+            LogFull::Fail => Err(self.is_full(system, asked)),
+        }
+    }
+
+    fn is_full(&self, system: u64, asked: u64) -> Error {
+        let why = match system < asked {
+            true => {
+                format!("this process may write files of {system} bytes at most (RLIMIT_FSIZE)")
+            }
+            false => format!("it may have {asked} bytes at most, as the store was opened"),
+        };
+        let text = format!("writing the log {}: {why}", self.path.display());
+        Error::new(ErrorKind::Io, text).with_os_errno(Some(Errno::FBIG.raw_os_error()))
+    }
+}
+
+impl Drop for LogFile {
+    fn drop(&mut self) {
+        if let (Some(file), 1..) = (self.file.as_mut(), self.dropped) {
+            let line = format!(
+                "\n[{} more bytes were not kept: the log is full]\n",
+                self.dropped
+            );
+            let fits = fs::room(self.written, line.len()).is_ok()
+                && self.options.most.unwrap_or(u64::MAX) >= self.written + line.len() as u64;
+            if let (true, Err(e)) = (fits, file.write_all(line.as_bytes())) {
+                ::log::warn!("writing the log {}: {e}", self.path.display());
+            }
+        }
     }
 }

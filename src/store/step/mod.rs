@@ -87,7 +87,7 @@ impl Step {
         lock: FileLock,
         limits: Limits,
     ) -> Result<Self> {
-        let log = LogFile::of(&site.paths, &id);
+        let log = LogFile::of(&site.paths, &id, site.log_options);
         let noted = Note::read(&lock)?;
         let mut open = Open {
             lock,

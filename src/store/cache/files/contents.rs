@@ -39,6 +39,7 @@ impl<'a> Contents<'a> {
         if size == 0 {
             return Ok(());
         }
+        crate::local::room(0, usize::try_from(size).unwrap_or(usize::MAX))?;
         if self.reflink {
             match ioctl_ficlone(to, from) {
                 Ok(()) => return Ok(()),

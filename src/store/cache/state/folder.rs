@@ -12,6 +12,7 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::engine::stopped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
+use crate::store::access;
 use crate::store::cache::state::head::{Head, sync_folder};
 use crate::store::cache::state::record::Record;
 use crate::store::lock::{self, FileLock};
@@ -109,7 +110,7 @@ impl Folder {
     fn make(&self) -> Result<()> {
         let doing =
             |e: &io::Error| Error::io(format!("making the folder {}", self.path.display()), e);
-        match fs::create_dir(&self.path) {
+        match access::create_dir(&self.path) {
             Ok(()) => self
                 .path
                 .parent()

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
+use crate::store::access;
 use crate::store::cache::files::look::{RootLook, Size, since_1970};
 use crate::store::names;
 
@@ -134,8 +135,9 @@ impl Head {
         let text = serde_json::to_vec(self).map_err(|e| doing(&e.into()))?;
         // One name is enough: the cache's lock is held. A killed writer's leftover is written over.
         let beside = path.with_extension("new");
-        let mut file = fs::create(&beside).map_err(|e| doing(&e))?;
-        file.write_all(&text)
+        let mut file = access::create(&beside).map_err(|e| doing(&e))?;
+        fs::room(0, text.len())
+            .and_then(|()| file.write_all(&text))
             .and_then(|()| file.sync_all())
             .map_err(|e| doing(&e))?;
         fs::rename(&beside, path).map_err(|e| doing(&e))?;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
+use crate::store::access;
 use crate::store::cache::files::look::RootLook;
 
 /// How the id of a record ends that is not of a lease: a compaction has one, too, so that nobody removes what it merges.
@@ -83,10 +84,10 @@ impl Record {
         // Renamed over, or a kill in the middle would tear a record that others of its group need. Not synced: a power
         // failure ends every session.
         let beside = folder.join(format!("{}.new", self.id));
-        match fs::write(&beside, &text) {
+        match access::write(&beside, &text) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                fs::create_dir_all(folder)
-                    .and_then(|()| fs::write(&beside, &text))
+                access::create_dir(folder)
+                    .and_then(|()| access::write(&beside, &text))
                     .map_err(|e| doing(&e))?;
             }
             written => written.map_err(|e| doing(&e))?,

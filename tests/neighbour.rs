@@ -1,0 +1,213 @@
+//! What a hostile neighbour on this machine can do to a root: nothing, as far as modes go; and what an engine or a command can do to
+//! the process: no more than was allowed.
+
+mod common;
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command as Process;
+
+use common::{Root, begin, import_base};
+use docker_store::{Command, ErrorKind, Limits, LogFull, Options, Store};
+
+/// A path for a root that is not there.
+fn nowhere(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!(
+        "docker-store-neighbour-{name}-{}",
+        std::process::id()
+    ))
+}
+
+/// Everything below a directory, itself included, with its mode.
+fn modes(path: &Path, all: &mut Vec<(PathBuf, u32)>) {
+    let found = fs::symlink_metadata(path).expect("there");
+    all.push((path.to_owned(), found.mode() & 0o7777));
+    if found.is_dir() {
+        for entry in fs::read_dir(path).expect("a folder") {
+            modes(&entry.expect("an entry").path(), all);
+        }
+    }
+}
+
+#[test]
+fn nobody_else_can_read_or_lock_what_is_the_librarys_own() {
+    let root = Root::new("modes");
+    let store = root.open_with_base();
+    let lease = store
+        .cache("c", &docker_store::CacheRequest::new())
+        .expect("a lease");
+    let under_way = begin(&store, "base", "one");
+    let mut all = Vec::new();
+    modes(&root.path.join(".store"), &mut all);
+    assert!(all.len() > 8, "{all:?}");
+    for (path, mode) in &all {
+        assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
+    }
+    if rustix::process::geteuid().is_root() {
+        for (path, _) in &all {
+            let tried = Process::new("flock")
+                .arg("-n")
+                .arg(path)
+                .arg("true")
+                .uid(65534)
+                .output();
+            let tried = tried.expect("flock of util-linux or busybox");
+            assert!(!tried.status.success(), "nobody locked {}", path.display());
+        }
+    }
+    under_way.abort().expect("aborted");
+    drop(lease);
+    store.close().expect("closed");
+}
+
+#[test]
+fn a_root_that_somebody_else_prepared_is_refused_before_anything_is_written() {
+    for name in ["logs", "state", ".store", "empty"] {
+        let (root, far) = (
+            nowhere(&format!("planted{name}")),
+            nowhere(&format!("far{name}")),
+        );
+        fs::create_dir(&root).expect("a root");
+        fs::create_dir(&far).expect("a folder");
+        symlink(&far, root.join(name)).expect("a link");
+        let refused = Store::open(&root, &Options::new()).expect_err("a planted link");
+        assert_eq!(refused.kind(), ErrorKind::InvalidArgument);
+        assert!(
+            refused.message().contains(name) && refused.message().contains("symbolic link"),
+            "{refused}"
+        );
+        assert_eq!(fs::read_dir(&far).expect("the folder").count(), 0);
+        assert_eq!(fs::read_dir(&root).expect("the root").count(), 1);
+        fs::remove_dir_all(&root).expect("removed");
+        fs::remove_dir(&far).expect("removed");
+    }
+    let root = nowhere("foreign");
+    fs::create_dir(&root).expect("a root");
+    fs::set_permissions(&root, Permissions::from_mode(0o777)).expect("a mode");
+    let refused = Store::open(&root, &Options::new()).expect_err("anybody's");
+    assert!(refused.message().contains("chmod o-w"), "{refused}");
+    fs::set_permissions(&root, Permissions::from_mode(0o755)).expect("a mode");
+    if rustix::process::geteuid().is_root() {
+        chown(&root, Some(65534), None).expect("given away");
+        let refused = Store::open(&root, &Options::new()).expect_err("somebody's");
+        assert!(
+            refused.message().contains("belongs to user 65534"),
+            "{refused}"
+        );
+    }
+    assert_eq!(fs::read_dir(&root).expect("the root").count(), 0);
+    fs::remove_dir(&root).expect("removed");
+}
+
+#[test]
+fn an_open_that_fails_leaves_nothing_behind() {
+    let root = nowhere("fails");
+    for spoil in [
+        |options: &mut Options| {
+            options.engine("unix:///nowhere/docker.sock");
+        },
+        |options: &mut Options| {
+            options.name("Not A Word");
+        },
+        |options: &mut Options| {
+            options.engine("gopher://engine");
+        },
+    ] {
+        let mut options = Options::new();
+        spoil(&mut options);
+        Store::open(&root, &options).expect_err("cannot be opened");
+        assert!(!root.exists());
+    }
+}
+
+#[test]
+fn a_root_for_a_group_is_that_groups_and_no_others() {
+    let root = Root::new("group");
+    let group = match rustix::process::geteuid().is_root() {
+        true => 4242,
+        false => rustix::process::getegid().as_raw(),
+    };
+    let mut options = Options::new();
+    options.group(group);
+    // It was made for nobody else.
+    let store = root.open_with(&options);
+    let mut all = Vec::new();
+    for name in [".store", "logs", "state"] {
+        modes(&root.path.join(name), &mut all);
+    }
+    for (path, mode) in all {
+        let found = fs::metadata(&path).expect("there");
+        assert_eq!(
+            (found.gid(), mode & 0o007),
+            (group, 0),
+            "{}: {mode:o}",
+            path.display()
+        );
+        assert_eq!(mode & 0o060, 0o060, "{}: {mode:o}", path.display());
+    }
+    store.close().expect("closed");
+    // Once more, and once without saying so again.
+    for options in [options, Options::new()] {
+        root.open_with(&options).close().expect("closed");
+    }
+    let own = fs::metadata(root.path.join(".store")).expect("there");
+    assert_eq!(own.mode() & 0o7777, 0o2770);
+}
+
+/// The last line of a log that was full.
+const NOT_KEPT: &str = "bytes were not kept: the log is full]\n";
+
+#[test]
+fn a_log_is_as_long_as_it_may_be_and_then_the_step_fails_or_the_rest_is_counted() {
+    let root = Root::new("full-log");
+    let store = root.open();
+    import_base(&store, "base");
+    store.close().expect("closed");
+    let write = Command::new([
+        "sh",
+        "-c",
+        "i=0; while [ $i -lt 2000 ]; do echo 123456789; i=$((i+1)); done",
+    ]);
+    let mut options = Options::new();
+
+    options.log_limit(4000, LogFull::Fail);
+    let store = root.open_with(&options);
+    let mut failing = begin(&store, "base", "fails");
+    let failed = failing.run(&write).expect_err("the log is full");
+    assert_eq!(failed.kind(), ErrorKind::Io);
+    assert!(failed.message().contains("4000 bytes at most"), "{failed}");
+    failing.abort().expect("aborted");
+    let log = fs::read(store.log_file("fails").expect("a path")).expect("a log");
+    assert_eq!(log.len(), 4000);
+    store.close().expect("closed");
+
+    options.log_limit(4000, LogFull::Drop);
+    let store = root.open_with(&options);
+    let mut going_on = begin(&store, "base", "goes-on");
+    let mut seen = 0;
+    let done = going_on.run_with(&write, &mut |output| {
+        seen += output.bytes.len();
+        Ok(())
+    });
+    assert_eq!(done.expect("it goes on").code, 0);
+    going_on.commit().expect("committed");
+    assert_eq!(seen, 20_000);
+    let log = fs::read_to_string(store.log_file("goes-on").expect("a path")).expect("a log");
+    assert!(log.len() <= 4000 && log.ends_with(NOT_KEPT), "{log}");
+    let (kept, last) = log.rsplit_once("\n[").expect("a last line");
+    let dropped: usize = last
+        .split(' ')
+        .next()
+        .expect("a number")
+        .parse()
+        .expect("a number");
+    assert_eq!(kept.len() + dropped, 20_000);
+    assert!(
+        store
+            .begin(Some("base"), "goes-on", &Limits::none())
+            .is_ok()
+    );
+    store.close().expect("closed");
+}
