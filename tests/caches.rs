@@ -19,7 +19,9 @@ mod caches {
     mod files;
     mod ghosts;
     mod ground;
+    mod in_use;
     mod kill;
+    mod kill_writing;
     mod listing;
     mod model;
     mod outside;

@@ -8,10 +8,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-use docker_store::{CacheRequest, Released};
+use docker_store::{CacheRequest, ErrorKind, Released};
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, lsetxattr, mkdirat, mknodat, openat};
 
-use super::ground::{Root, View, Way, in_all_ways, lease, settle};
+use super::ground::{Root, View, Way, amount, in_all_ways, lease, settle};
 use super::snapshot::{self, Tree};
 
 /// Some of everything, in the directory `root`.
@@ -257,4 +257,40 @@ fn a_lease_that_was_taken_before_a_compaction_can_still_win() {
     assert_eq!(names, ["0", "1", "2", "5", "new"]);
     settle(&store);
     assert_eq!(root.volumes().len(), layers + 1);
+}
+
+#[test]
+fn an_archive_way_refuses_gigabytes_of_holes_and_the_cache_stays_what_it_was() {
+    // The engine reads and sends them all: that takes its time.
+    if amount(0, 1) == 0 {
+        return;
+    }
+    for way in [Way::ALL[2], Way::ALL[3]] {
+        let root = Root::new("hollow");
+        let store = root.open(way);
+        super::ground::change(&store, "a", |view| view.write("x", "x"));
+        let hole = |view: &View| {
+            let file = fs::File::create(view.path.join("hole")).expect("made");
+            file.set_len(20 << 30).expect("grown");
+        };
+        let held = lease(&store, "a");
+        hole(&View::of(&held));
+        let released = held.release();
+        if way.strategy == docker_store::Strategy::Copy {
+            let refused = released.expect_err("refused");
+            assert_eq!(refused.kind(), ErrorKind::Unsupported);
+            assert!(refused.to_string().contains("sparse"), "{refused}");
+            held.discard().expect("discarded");
+            assert_eq!(super::ground::newest(&store, "a").len(), 1);
+        } else {
+            // Nothing is copied until layers are merged, which is refused then.
+            assert_eq!(released.expect("released"), Released::Won(2));
+            store.close().expect("closed");
+            let store = root.open(Way::ALL[2]);
+            let refused = store.cache("a", &CacheRequest::new()).expect_err("refused");
+            assert_eq!(refused.kind(), ErrorKind::Unsupported);
+            store.delete_cache("a").expect("deleted");
+            assert_eq!(lease(&store, "a").generation(), 3);
+        }
+    }
 }

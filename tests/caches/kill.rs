@@ -100,11 +100,21 @@ fn allowed(root: &Path) -> BTreeSet<Option<String>> {
 
 /// Opens the root as the next process would, and checks what it finds.
 fn check(root: &Root, way: Way, when: &str) {
+    check_seen(root, way, when, version_in);
+}
+
+/// The same, where `version` tells, and checks, what is in the cache.
+pub fn check_seen(
+    root: &Root,
+    way: Way,
+    when: &str,
+    version: impl FnOnce(&Path) -> Option<String>,
+) {
     let allowed = allowed(&root.path);
     let engine = root.engine(&address());
     let store = Store::open(&root.path, way.options().engine(engine)).expect("an open store");
     let lease = lease(&store, CACHE);
-    let found = version_in(&View::of(&lease).path);
+    let found = version(&View::of(&lease).path);
     drop(lease);
     assert!(
         allowed.contains(&found),

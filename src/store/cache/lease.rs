@@ -64,6 +64,9 @@ impl Lease {
     ///
     /// [`Busy`](crate::ErrorKind::Busy) while any container, running or not, still mounts it; the lease stays open then, as after
     /// every error but [`Closed`](crate::ErrorKind::Closed), and can be released again.
+    ///
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) where it would have to move through the engine's archive calls, and holds more
+    /// than 4 GiB of zeros, as sparse files do.
     pub fn release(&self) -> Result<Released> {
         self.release_within(&Limits::none())
     }

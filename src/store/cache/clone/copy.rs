@@ -6,14 +6,14 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::engine::volumes::Volume;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::store::cache::clone::strategy::{Cloning, Made, Seal, Sealed, Source};
 use crate::store::cache::clone::view::View;
 use crate::store::cache::clone::volumes;
 use crate::store::cache::facts::Facts;
 use crate::store::cache::files::look::{RootLook, Size};
 use crate::store::cache::files::owners::Owners;
-use crate::store::cache::files::tar::{END, PLACE, Watched, folder};
+use crate::store::cache::files::tar::{END, MOST_ZEROS, PLACE, Watched, folder};
 use crate::store::cache::files::walk::Fault;
 use crate::store::cache::files::{copy_direct, walk};
 use crate::store::cache::state::head::{Kind, Part};
@@ -189,7 +189,7 @@ fn empty_by_archive(
     helper.put("/", &mut stream.as_slice(), wait)?;
     helper.remove();
     let look = Watched::new(stream.as_slice(), None).finish();
-    let (digest, _, _) = look.map_err(|e| crate::Error::io("looking at a new lease", &e))?;
+    let (digest, _, _) = look.map_err(|e| Error::io("looking at a new lease", &e))?;
     Ok(Looks::Tar(digest))
 }
 
@@ -212,8 +212,11 @@ pub(crate) fn clone_by_archive(
     let done = put.and_then(|()| {
         watched
             .finish()
-            .map_err(|e| crate::Error::io(format!("copying volume {from}"), &e))
+            .map_err(|e| Error::io(format!("copying volume {from}"), &e))
     });
+    if watched.is_too_hollow() {
+        return Err(too_hollow(&format!("copying volume {from}")));
+    }
     // The download's own error explains the upload's.
     let (digest, bytes, _) = done.map_err(|e| stream.why().unwrap_or(e))?;
     drop(stream);
@@ -230,10 +233,27 @@ fn read_to_end(
     wait: Wait<'_>,
 ) -> Result<(String, u64, RootLook)> {
     let mut stream = helper.get(PLACE, wait)?;
-    let looked = Watched::new(owners.of_containers(&mut stream), None).finish();
+    let mut watched = Watched::new(owners.of_containers(&mut stream), None);
+    let looked = watched.finish();
+    if watched.is_too_hollow() {
+        // Nobody could lease what would come of it.
+        return Err(too_hollow("looking at the files of a lease"));
+    }
     looked.map_err(|e| {
         stream
             .why()
-            .unwrap_or_else(|| crate::Error::io("looking at the files of a lease", &e))
+            .unwrap_or_else(|| Error::io("looking at the files of a lease", &e))
     })
+}
+
+/// The error for a tree of holes, which an archive would write out: neither copied nor made a generation.
+fn too_hollow(doing: &str) -> Error {
+    let most = MOST_ZEROS >> 30;
+    Error::new(
+        ErrorKind::Unsupported,
+        format!(
+            "{doing}: there are more than {most} GiB of zeros in it, as in sparse files, and the engine's archive calls, through \
+             which it is reached, would write them all out; keep such files out of the cache, or delete it"
+        ),
+    )
 }

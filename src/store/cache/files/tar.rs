@@ -12,6 +12,13 @@ pub(crate) const BLOCK: usize = 512;
 /// How many zero bytes end an archive.
 pub(crate) const END: usize = 2 * BLOCK;
 
+/// How many zeros a stream may hold in whole pieces. An archive knows no holes: what is one in a file of the source would be
+/// written out, and a sparse file may be larger than any disk.
+pub(crate) const MOST_ZEROS: u64 = 4 << 30;
+
+/// The unit that holes are made of.
+const PIECE: usize = 4096;
+
 /// Where the helper containers have the volume. Streams name it `c/`.
 pub(crate) const PLACE: &str = "/c";
 
@@ -91,6 +98,9 @@ pub(crate) struct Watched<R> {
     bytes: u64,
     /// How many zero bytes the stream has ended with so far.
     zeros: usize,
+    /// How many there were in whole pieces, and how many there may be.
+    hollow: u64,
+    most: u64,
 }
 
 impl<R: Read> Watched<R> {
@@ -106,18 +116,26 @@ impl<R: Read> Watched<R> {
             digest,
             bytes: 0,
             zeros: 0,
+            hollow: 0,
+            most: MOST_ZEROS,
         }
     }
 
+    /// Whether reading ended because there are more zeros than may be.
+    pub(crate) fn is_too_hollow(&self) -> bool {
+        self.hollow > self.most
+    }
+
     /// Reads to the end: the digest, how many bytes there were, and how the root looks.
-    pub(crate) fn finish(mut self) -> io::Result<(String, u64, RootLook)> {
-        io::copy(&mut self, &mut io::sink())?;
+    pub(crate) fn finish(&mut self) -> io::Result<(String, u64, RootLook)> {
+        io::copy(self, &mut io::sink())?;
         // What the engine could not finish it ends like what it could; only a whole archive ends in two empty blocks.
         let root = self
             .root
             .filter(|_| self.zeros >= END)
             .ok_or_else(|| bad("it has no end"))?;
-        Ok((hex(&self.digest.finalize()), self.bytes, root))
+        let digest = std::mem::take(&mut self.digest).finalize();
+        Ok((hex(&digest), self.bytes, root))
     }
 
     /// Puts an entry of ours in the place of the root's.
@@ -148,6 +166,11 @@ impl<R: Read> Read for Watched<R> {
         self.bytes += n as u64;
         let tail = got.iter().rev().take_while(|b| **b == 0).take(END).count();
         self.zeros = if tail == n { self.zeros + tail } else { tail };
+        let empty = got.chunks_exact(PIECE).filter(|piece| *piece == [0; PIECE]);
+        self.hollow += (empty.count() * PIECE) as u64;
+        if self.is_too_hollow() {
+            return Err(bad("it is mostly holes"));
+        }
         Ok(n)
     }
 }
@@ -156,4 +179,35 @@ fn bad(why: &str) -> io::Error {
     io::Error::other(format!(
         "the engine's tar stream of a volume cannot be used: {why}"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stream with a file of zeros and as much that is none.
+    fn stream(zeros: usize) -> Vec<u8> {
+        let look = RootLook {
+            mode: 0o755,
+            mtime: (1, 0),
+        };
+        let mut stream = folder("c/", (0, 0), look).to_vec();
+        stream.resize(stream.len() + zeros, 0);
+        stream.extend(vec![b'x'; zeros]);
+        stream.resize(stream.len() + END, 0);
+        stream
+    }
+
+    #[test]
+    fn a_stream_that_is_mostly_holes_is_not_read_to_its_end() {
+        let whole = |zeros| {
+            let stream = stream(zeros);
+            let mut watched = Watched::new(stream.as_slice(), None);
+            watched.most = 64 << 10;
+            let ended = watched.finish();
+            (ended.is_ok(), watched.is_too_hollow())
+        };
+        assert_eq!(whole(60 << 10), (true, false));
+        assert_eq!(whole(128 << 10), (false, true));
+    }
 }
