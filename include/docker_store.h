@@ -1083,7 +1083,8 @@ dstore_status dstore_step_import(dstore_step *step,
                                  dstore_error **error);
 
 /**
- * dstore_step_import() from the file `tar` of this machine (any bytes).
+ * dstore_step_import() from the file `tar` of this machine (any bytes). One that is silent, as a pipe
+ * may be, is waited for no longer than the step's limits allow.
  *
  * Blocks. May be NULL: progress, user_data.
  */
@@ -1136,7 +1137,8 @@ dstore_status dstore_step_copy_in(dstore_step *step,
                                   dstore_error **error);
 
 /**
- * dstore_step_copy_in() from the file `tar` of this machine (any bytes).
+ * dstore_step_copy_in() from the file `tar` of this machine (any bytes). One that is silent, as a pipe
+ * may be, is waited for no longer than the step's limits allow.
  *
  * Blocks.
  */
@@ -1343,7 +1345,8 @@ dstore_status dstore_command_stdin(dstore_command *command,
 
 /**
  * A file of this machine (any bytes) that the command reads on its standard input, opened when the
- * command is run.
+ * command is run. It may be a pipe: one that is silent holds up neither the end of the command nor a
+ * cancel.
  *
  * Does not block.
  */

@@ -315,7 +315,8 @@ pub unsafe extern "C" fn dstore_command_stdin(
 }
 
 /// A file of this machine (any bytes) that the command reads on its standard input, opened when the
-/// command is run.
+/// command is run. It may be a pipe: one that is silent holds up neither the end of the command nor a
+/// cancel.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]

@@ -9,7 +9,6 @@ use crate::capi::callback::{Sink, Source, dstore_read_callback, dstore_write_cal
 use crate::capi::error::dstore_error;
 use crate::capi::fallible::fallible;
 use crate::capi::outfile::into_file;
-use crate::capi::source::open_tar;
 use crate::capi::status::dstore_status;
 use crate::capi::step::dstore_step;
 
@@ -34,7 +33,8 @@ pub unsafe extern "C" fn dstore_step_copy_in(
     )
 }
 
-/// dstore_step_copy_in() from the file `tar` of this machine (any bytes).
+/// dstore_step_copy_in() from the file `tar` of this machine (any bytes). One that is silent, as a pipe
+/// may be, is waited for no longer than the step's limits allow.
 ///
 /// Blocks.
 #[must_use]
@@ -46,8 +46,7 @@ pub unsafe extern "C" fn dstore_step_copy_in_file(
     error: *mut *mut dstore_error,
 ) -> dstore_status {
     fallible!(error, |step: Arc<dstore_step>, path: &str, tar: &Path| {
-        let (mut tar, _) = open_tar(tar)?;
-        step.enter()?.copy_in(path, &mut tar)
+        step.enter()?.copy_in_file(path, tar)
     })
 }
 

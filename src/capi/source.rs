@@ -1,7 +1,6 @@
 //! What a step without a base begins with: a tar stream, an image the engine has, or one from a registry.
 
 use std::ffi::{c_char, c_void};
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,17 +10,7 @@ use crate::capi::error::dstore_error;
 use crate::capi::fallible::fallible;
 use crate::capi::status::dstore_status;
 use crate::capi::step::dstore_step;
-use crate::error::{Error, Result};
-use crate::local;
-use crate::store::step::{Progress, RegistryLogin};
-
-/// Opens a tar of this machine, and gives its size; 0 where that is not known.
-pub(super) fn open_tar(path: &Path) -> Result<(impl Read, u64)> {
-    let doing = || format!("opening {}", path.display());
-    let file = local::open(path).map_err(|e| Error::io(doing(), &e))?;
-    let size = file.metadata().map_err(|e| Error::io(doing(), &e))?.len();
-    Ok((file, size))
-}
+use crate::store::step::RegistryLogin;
 
 /// Begins with the files in a tar stream that `read` gives: a base that needs no registry. Only for
 /// a step without a base, and first.
@@ -50,7 +39,8 @@ pub unsafe extern "C" fn dstore_step_import(
     )
 }
 
-/// dstore_step_import() from the file `tar` of this machine (any bytes).
+/// dstore_step_import() from the file `tar` of this machine (any bytes). One that is silent, as a pipe
+/// may be, is waited for no longer than the step's limits allow.
 ///
 /// Blocks. May be NULL: progress, user_data.
 #[must_use]
@@ -65,11 +55,8 @@ pub unsafe extern "C" fn dstore_step_import_file(
     fallible!(
         error,
         |step: Arc<dstore_step>, tar: &Path, progress @ (progress, user_data): OnProgress| {
-            let (mut tar, total) = open_tar(tar)?;
-            let mut step = step.enter()?;
-            step.import(&mut tar, &mut |so_far: Progress<'_>| {
-                progress.hear(Progress { total, ..so_far })
-            })
+            step.enter()?
+                .import_file(tar, &mut |so_far| progress.hear(so_far))
         }
     )
 }

@@ -1,6 +1,7 @@
 //! Containers: create, attach, start, wait, inspect, remove, list, export.
 
 use std::collections::HashMap;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
@@ -103,6 +104,19 @@ impl Attached<'_> {
         }
         self.stream
             .exchange(input, output, wait)
+            .map_err(|f| self.engine.failed(&doing, f))
+    }
+
+    /// Waits for output, or until `other` can be read: `None`. 0 is the end.
+    pub(crate) fn read_beside(
+        &mut self,
+        output: &mut [u8],
+        other: BorrowedFd<'_>,
+        wait: Wait<'_>,
+    ) -> Result<Option<usize>> {
+        let doing = "reading the output of the step";
+        self.stream
+            .read_beside(output, other, wait)
             .map_err(|f| self.engine.failed(&doing, f))
     }
 

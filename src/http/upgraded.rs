@@ -1,5 +1,7 @@
 //! [`Upgraded`]: a connection that an engine has handed over, to a container's standard streams for example.
 
+use std::os::fd::BorrowedFd;
+
 use super::{Failure, Response};
 use crate::transport::{Fault, Moved};
 use crate::wait::Wait;
@@ -81,6 +83,36 @@ impl Upgraded {
                     sent: moved.sent,
                     received,
                 });
+            }
+        }
+    }
+
+    /// Waits for bytes and reads some, 0 being the end, or until `other` can be read: `None`.
+    pub(crate) fn read_beside(
+        &mut self,
+        buffer: &mut [u8],
+        other: BorrowedFd<'_>,
+        wait: Wait<'_>,
+    ) -> Result<Option<usize>, Failure> {
+        loop {
+            let taken = self.response.take(buffer)?;
+            if taken > 0 {
+                return Ok(Some(taken));
+            }
+            let pace = self.response.pace(wait);
+            let (connection, decoder) = self.response.parts();
+            if decoder.is_done() {
+                return Ok(Some(0));
+            }
+            let space = connection.received.space();
+            let read = connection.stream.read_beside(space, other, pace.step());
+            match read.map_err(|fault| pace.receiving(fault))? {
+                None => return Ok(None),
+                Some(0) => {
+                    decoder.ended()?;
+                    return Ok(Some(0));
+                }
+                Some(n) => connection.arrived(n),
             }
         }
     }

@@ -360,6 +360,27 @@ impl Stream for MemoryStream {
         self.until(wait, |state| state.receive(buffer))
     }
 
+    fn read_beside(
+        &mut self,
+        buffer: &mut [u8],
+        other: std::os::fd::BorrowedFd<'_>,
+        wait: Wait<'_>,
+    ) -> Result<Option<usize>, Fault> {
+        // In turn: no test is in a hurry.
+        let glance = || Wait::unbounded().at_most(std::time::Duration::from_millis(1));
+        loop {
+            wait.left()?;
+            match self.read(buffer, glance()) {
+                Err(Fault::Stopped(_)) => {}
+                done => return done.map(Some),
+            }
+            match crate::transport::unix::ready(other, rustix::event::PollFlags::IN, glance()) {
+                Err(Fault::Stopped(_)) => {}
+                done => return done.map(|_| None),
+            }
+        }
+    }
+
     fn write_all(&mut self, mut bytes: &[u8], wait: Wait<'_>) -> Result<(), Fault> {
         while !bytes.is_empty() {
             let sent = self.until(wait, |state| state.send(bytes))?;

@@ -6,6 +6,7 @@ pub(crate) mod memory;
 pub(crate) mod unix;
 
 use std::io;
+use std::os::fd::BorrowedFd;
 
 use crate::wait::{Stop, Wait};
 
@@ -48,6 +49,13 @@ pub(crate) struct Moved {
 pub(crate) trait Stream: Send {
     /// Waits for bytes and reads some; 0 is the end of the stream.
     fn read(&mut self, buffer: &mut [u8], wait: Wait<'_>) -> Result<usize, Fault>;
+    /// Waits for bytes and reads some, as [`read`](Self::read) does, or until `other` can be read: `None`.
+    fn read_beside(
+        &mut self,
+        buffer: &mut [u8],
+        other: BorrowedFd<'_>,
+        wait: Wait<'_>,
+    ) -> Result<Option<usize>, Fault>;
     /// Sends all of `bytes`.
     fn write_all(&mut self, bytes: &[u8], wait: Wait<'_>) -> Result<(), Fault>;
     /// Waits until some of `out` (when not empty) can be sent or bytes arrive (when `buffer` is not empty), whichever

@@ -144,6 +144,27 @@ impl Stream for UnixSocket {
         }
     }
 
+    fn read_beside(
+        &mut self,
+        buffer: &mut [u8],
+        other: BorrowedFd<'_>,
+        wait: Wait<'_>,
+    ) -> Result<Option<usize>, Fault> {
+        self.eager = false;
+        loop {
+            let socket = (self.socket.as_fd(), PollFlags::IN);
+            let [ours, theirs] = ready_of([socket, (other, PollFlags::IN)], wait)?;
+            if !ours.is_empty() {
+                if let Some(received) = self.try_receive(buffer)? {
+                    return Ok(Some(received));
+                }
+            }
+            if !theirs.is_empty() {
+                return Ok(None);
+            }
+        }
+    }
+
     fn write_all(&mut self, mut bytes: &[u8], wait: Wait<'_>) -> Result<(), Fault> {
         wait.left()?;
         while !bytes.is_empty() {
@@ -214,18 +235,34 @@ impl Stream for UnixSocket {
     }
 }
 
-/// Waits until `socket` is ready for one of `events` (or has hung up), and says for which.
-fn ready(socket: BorrowedFd<'_>, events: PollFlags, wait: Wait<'_>) -> Result<PollFlags, Fault> {
+/// Waits until `file` is ready for one of `events` (or has hung up), and says for which.
+pub(crate) fn ready(
+    file: BorrowedFd<'_>,
+    events: PollFlags,
+    wait: Wait<'_>,
+) -> Result<PollFlags, Fault> {
+    ready_of([(file, events)], wait).map(|[ready]| ready)
+}
+
+/// Waits until one of `files` is ready for what is asked of it (or has hung up), and says which for what.
+fn ready_of<const N: usize>(
+    files: [(BorrowedFd<'_>, PollFlags); N],
+    wait: Wait<'_>,
+) -> Result<[PollFlags; N], Fault> {
     loop {
         let (wake, longest) = wait.alarm()?;
-        let mut fds = [
-            PollFd::from_borrowed_fd(socket, events),
-            PollFd::from_borrowed_fd(wake.unwrap_or(socket), PollFlags::IN),
-        ];
-        let used = if wake.is_some() { 2 } else { 1 };
+        // One more for the wake; where there is none, it is polled for nothing.
+        let mut fds: [_; 3] = std::array::from_fn(|n| match files.get(n) {
+            Some((file, events)) => PollFd::from_borrowed_fd(*file, *events),
+            None => {
+                let (any, _) = files[0];
+                PollFd::from_borrowed_fd(wake.unwrap_or(any), PollFlags::IN)
+            }
+        });
+        let used = N + usize::from(wake.is_some());
         sleep(&mut fds[..used], longest)?;
-        let ready = fds[0].revents();
-        if !ready.is_empty() {
+        let ready: [_; N] = std::array::from_fn(|n| fds[n].revents());
+        if ready.iter().any(|ready| !ready.is_empty()) {
             return Ok(ready);
         }
     }

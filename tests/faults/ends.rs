@@ -1,12 +1,16 @@
 //! Told to end, it ends: within two seconds after a cancel or a deadline, whatever the engine does.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use docker_store::{Begun, Cancel, Error, ErrorKind, Limits, Step, Store};
 
 use super::cells::{Cell, Fault, Told};
 use super::matrix::{calls, is_long, play, sample};
 use super::operations::ALL;
+use crate::common::{Root, begin, sh};
 
 #[test]
 fn a_call_of_an_engine_that_hangs_returns_within_two_seconds_of_a_cancel_or_a_deadline() {
@@ -48,4 +52,94 @@ fn a_call_of_an_engine_that_hangs_returns_within_two_seconds_of_a_cancel_or_a_de
         cells.len() - wrong.len()
     );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A pipe that nobody writes to: without a writer, and with one that is silent.
+fn silent(root: &Root) -> [(PathBuf, Option<std::fs::File>); 2] {
+    [false, true].map(|written| {
+        let path = root.path.join(format!("pipe-{written}"));
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).expect("a pipe");
+        let both = std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path);
+        let writer = written.then(|| both.expect("the writer"));
+        (path, writer)
+    })
+}
+
+fn begin_within(store: &Store, base: Option<&str>, id: &str, limits: &Limits) -> Step {
+    match store.begin(base, id, limits).expect("begun") {
+        Begun::Step(step) => step,
+        Begun::Present => panic!("{id} is there already"),
+    }
+}
+
+#[test]
+fn a_command_that_ends_is_seen_to_end_whatever_its_input_does() {
+    let root = Root::new("stdin");
+    let store = root.open_with_base();
+    for (pipe, _writer) in silent(&root) {
+        let mut step = begin(&store, "base", "one");
+        let began = Instant::now();
+        step.run(sh("echo done").stdin_file(&pipe)).expect("a run");
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "{:?}",
+            began.elapsed()
+        );
+        step.abort().expect("aborted");
+    }
+}
+
+#[test]
+fn what_is_read_of_a_silent_pipe_ends_with_a_cancel_and_a_deadline() {
+    type Reads = fn(&mut Step, &PathBuf) -> Result<(), Error>;
+    let reads: [(&str, Option<&str>, Reads); 3] = [
+        ("stdin", Some("base"), |step, pipe| {
+            step.run(sh("cat").stdin_file(pipe)).map(drop)
+        }),
+        ("import", None, |step, pipe| {
+            step.import_file(pipe, &mut |_| Ok(()))
+        }),
+        ("copy-in", Some("base"), |step, pipe| {
+            step.copy_in_file("/in", pipe)
+        }),
+    ];
+    let root = Root::new("silent");
+    let store = root.open_with_base();
+    for (pipe, _writer) in silent(&root) {
+        for (name, base, read) in reads {
+            let cancel = Cancel::new();
+            let limits = Limits::none().cancel(&cancel);
+            let mut step = begin_within(&store, base, name, &limits);
+            let cancelling = std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(700));
+                cancel.cancel();
+                Instant::now()
+            });
+            let error = read(&mut step, &pipe).expect_err("cancelled");
+            let ended = Instant::now();
+            let late = ended.saturating_duration_since(cancelling.join().expect("cancelled"));
+            assert_eq!(error.kind(), ErrorKind::Cancelled, "{name}: {error}");
+            assert!(late < Duration::from_secs(2), "{name}: {late:?}");
+            drop(step);
+
+            let mut step = begin_within(&store, base, &format!("{name}2"), &Limits::none());
+            let began = Instant::now();
+            step.limit(&Limits::none().timeout(Duration::from_secs(1)));
+            let error = read(&mut step, &pipe).expect_err("timed out");
+            assert_eq!(error.kind(), ErrorKind::TimedOut, "{name}: {error}");
+            assert!(
+                began.elapsed() < Duration::from_secs(3),
+                "{name}: {:?}",
+                began.elapsed()
+            );
+            drop(step);
+        }
+    }
+    store
+        .complete_deletes(&Limits::none().timeout(Duration::from_secs(60)))
+        .expect("all removed");
+    assert_eq!(root.leftovers(), Vec::<String>::new());
 }

@@ -1,10 +1,11 @@
 //! Copying files into and out of a step, as tar streams.
 
 use std::io::{Read, Write};
+use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::archive::{absolute, pour};
-use crate::store::step::{Open, Step, StepContext, spec};
+use crate::store::step::{Open, Step, StepContext, input, spec};
 
 impl Step {
     /// Unpacks the tar stream `tar` below `path`, an absolute path that is made where it is missing. Owners, modes and
@@ -18,6 +19,20 @@ impl Step {
         self.working("copying files in", |open, step| {
             open.copy_in(step, path, tar)
         })
+    }
+
+    /// [`copy_in`](Self::copy_in) from the file at `tar`. One that is silent (a pipe) is waited for as long as the step's limits
+    /// allow; a reader of the caller's own is not cut off.
+    ///
+    /// # Errors
+    ///
+    /// As [`copy_in`](Self::copy_in).
+    pub fn copy_in_file(&mut self, path: &str, tar: &Path) -> Result<()> {
+        let mut file = input::open(tar)?;
+        let limits = self.limits.clone();
+        let mut reading = file.reading(limits.wait());
+        let done = self.copy_in(path, &mut reading);
+        done.map_err(|e| reading.why().unwrap_or(e))
     }
 
     /// Writes the file or directory at `path`, an absolute path, to `tar` as a tar stream whose first entry is its last

@@ -2,6 +2,7 @@
 
 pub(crate) mod command;
 pub(crate) mod copy;
+mod input;
 mod log;
 mod publish;
 mod run;

@@ -1,16 +1,18 @@
 //! Running a command: create, attach, ask for the exit, start, take the output as it comes, and find out how it ended.
 
-use std::io::Read;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use crate::engine::containers::{Attached, State};
 use crate::engine::frames::{self, Frames, UnknownKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::step::command::{Command, Stdin};
+use crate::store::step::input::LocalFile;
 use crate::store::step::log::LogFile;
 use crate::store::step::secrets::SecretVolume;
 use crate::store::step::spec::{self, Spec};
 use crate::store::step::{Made, Open, Step, StepContext};
+use crate::transport::Moved;
 use crate::wait::Wait;
 
 /// How a command ended.
@@ -223,24 +225,37 @@ impl Open {
 
 /// What the command is to read, and how much of it has been sent.
 struct Reader<'a> {
-    source: Box<dyn Read + 'a>,
+    source: Source<'a>,
     buffer: Vec<u8>,
     sent: usize,
     filled: usize,
 }
 
+enum Source<'a> {
+    Bytes(&'a [u8]),
+    File(LocalFile),
+}
+
+/// What is to be sent next.
+enum Next<'a> {
+    Bytes(&'a [u8]),
+    /// Nothing yet: this is to be polled.
+    Later(BorrowedFd<'a>),
+    End,
+}
+
 impl<'a> Reader<'a> {
     /// Opens what a command is to read; `None` where that is nothing.
     fn open(stdin: &'a Stdin) -> Result<Option<Self>> {
-        let source: Box<dyn Read + 'a> = match stdin {
+        let source = match stdin {
             Stdin::Nothing => return Ok(None),
-            Stdin::Bytes(bytes) => Box::new(bytes.as_slice()),
+            Stdin::Bytes(bytes) => Source::Bytes(bytes),
             Stdin::File(path) => {
                 let bad = |e: std::io::Error| {
                     let why = format!("opening {}: {e}", path.display());
                     Error::new(ErrorKind::InvalidArgument, why).with_os_errno(e.raw_os_error())
                 };
-                Box::new(crate::local::open(path).map_err(bad)?)
+                Source::File(LocalFile::open(path).map_err(bad)?)
             }
         };
         Ok(Some(Reader {
@@ -251,20 +266,28 @@ impl<'a> Reader<'a> {
         }))
     }
 
-    /// What is to be sent next; empty at the end.
-    fn next(&mut self) -> Result<&[u8]> {
+    fn next(&mut self) -> Result<Next<'_>> {
         if self.sent == self.filled {
-            self.filled = loop {
-                match self.source.read(&mut self.buffer) {
-                    Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                    done => {
-                        break done.map_err(|e| Error::io("reading the command's input", &e))?;
-                    }
+            let n = match &mut self.source {
+                Source::Bytes(bytes) => {
+                    let (now, later) = bytes.split_at(bytes.len().min(self.buffer.len()));
+                    self.buffer[..now.len()].copy_from_slice(now);
+                    *bytes = later;
+                    Some(now.len())
                 }
+                Source::File(file) => file
+                    .try_read(&mut self.buffer)
+                    .map_err(|e| Error::io("reading the command's input", &e))?,
             };
             self.sent = 0;
+            self.filled = n.unwrap_or_default();
+            match (n, &self.source) {
+                (Some(0), _) => return Ok(Next::End),
+                (None, Source::File(file)) => return Ok(Next::Later(file.descriptor())),
+                _ => {}
+            }
         }
-        Ok(&self.buffer[self.sent..self.filled])
+        Ok(Next::Bytes(&self.buffer[self.sent..self.filled]))
     }
 }
 
@@ -283,13 +306,19 @@ fn pump(
         let moved = match input.as_mut() {
             None => attached.exchange(&[], &mut buffer, wait)?,
             Some(reader) => {
-                let outgoing = reader.next()?;
-                if outgoing.is_empty() {
-                    attached.close_input()?;
-                    input = None;
-                    continue;
-                }
-                let moved = attached.exchange(outgoing, &mut buffer, wait)?;
+                let moved = match reader.next()? {
+                    Next::Bytes(outgoing) => attached.exchange(outgoing, &mut buffer, wait)?,
+                    // The command may end meanwhile, whatever its input does.
+                    Next::Later(silent) => Moved {
+                        sent: 0,
+                        received: attached.read_beside(&mut buffer, silent, wait)?,
+                    },
+                    Next::End => {
+                        attached.close_input()?;
+                        input = None;
+                        continue;
+                    }
+                };
                 reader.sent += moved.sent;
                 moved
             }

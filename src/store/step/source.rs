@@ -1,12 +1,13 @@
 //! What a step without a base begins with: a tar of files, an image the engine has, one from a registry, or nothing.
 
 use std::io::Read;
+use std::path::Path;
 
 use serde_json::json;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::helper::make_empty_image;
-use crate::store::step::{Open, Step, StepContext};
+use crate::store::step::{Open, Step, StepContext, input};
 
 /// How far a long call has come.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +70,23 @@ impl Step {
             done?;
             open.begin_with(step, &name, "what was imported")
         })
+    }
+
+    /// [`import`](Self::import) from the file at `path`. One that is silent (a pipe) is waited for as long as the step's limits
+    /// allow; a reader of the caller's own is not cut off.
+    ///
+    /// # Errors
+    ///
+    /// As [`import`](Self::import); [`Io`](ErrorKind::Io) where the file cannot be read.
+    pub fn import_file(&mut self, path: &Path, report: Report<'_>) -> Result<()> {
+        let mut file = input::open(path)?;
+        let total = file.size();
+        let limits = self.limits.clone();
+        let mut reading = file.reading(limits.wait());
+        let done = self.import(&mut reading, &mut |so_far| {
+            report(Progress { total, ..so_far })
+        });
+        done.map_err(|e| reading.why().unwrap_or(e))
     }
 
     /// Begins with an image that the engine pulls from its registry. Only for a step without a base.

@@ -1,0 +1,210 @@
+//! A file of this machine as input. One that may be silent (a pipe, a terminal) is waited for as a socket is, so that a deadline
+//! or a cancel ends the reading of it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use crate::engine::stopped;
+use crate::error::{Error, Result};
+use crate::transport::Fault;
+use crate::transport::unix::ready;
+use crate::wait::{Stop, Wait};
+
+/// A file that is read.
+pub(crate) struct LocalFile {
+    file: File,
+    path: PathBuf,
+    /// Whether a read may have to wait.
+    waits: bool,
+    size: u64,
+}
+
+impl LocalFile {
+    /// Opens it. A pipe that nobody writes to yet is not waited for: that is the reading's part.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(flags.bits() as i32);
+        let file = crate::local::open_with(&options, path)?;
+        let found = file.metadata()?;
+        Ok(LocalFile {
+            file,
+            path: path.to_owned(),
+            waits: !found.is_file() && !found.is_dir(),
+            size: found.len(),
+        })
+    }
+
+    /// Its size in bytes; 0 where that is not known.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// What to poll until there is more.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    /// Reads what is there; `None` where nothing is yet, `Some(0)` at the end.
+    pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        // A pipe that nobody has written to yet reads as if it had ended; a poll knows.
+        if self.waits && !self.is_ready()? {
+            return Ok(None);
+        }
+        loop {
+            match self.file.read(buffer) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                done => return done.map(Some),
+            }
+        }
+    }
+
+    fn is_ready(&self) -> io::Result<bool> {
+        let mut fds = [PollFd::new(&self.file, PollFlags::IN)];
+        match poll(&mut fds, Some(&Timespec::default())) {
+            Ok(_) => Ok(!fds[0].revents().is_empty()),
+            Err(Errno::INTR) => Ok(false),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// The file as a [`Read`] that ends with `wait`.
+    pub(crate) fn reading<'a>(&'a mut self, wait: Wait<'a>) -> Reading<'a> {
+        Reading {
+            file: self,
+            wait,
+            stop: None,
+        }
+    }
+}
+
+/// Reads a file for as long as a wait allows.
+pub(crate) struct Reading<'a> {
+    file: &'a mut LocalFile,
+    wait: Wait<'a>,
+    stop: Option<Stop>,
+}
+
+impl Reading<'_> {
+    /// The error that a read ended with because the wait did.
+    pub(crate) fn why(&self) -> Option<Error> {
+        let doing = format!("reading {}", self.file.path.display());
+        self.stop.map(|stop| stopped(&doing, stop))
+    }
+}
+
+impl Read for Reading<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if let Some(n) = self.file.try_read(buffer)? {
+                return Ok(n);
+            }
+            match ready(self.file.descriptor(), PollFlags::IN, self.wait) {
+                Ok(_) => {}
+                Err(Fault::Io(e)) => return Err(e),
+                Err(Fault::Stopped(stop)) => {
+                    let told = self.stop.replace(stop).is_some();
+                    // Whoever reads has the same wait, and asks it before the next try.
+                    return Err(match told {
+                        false => io::ErrorKind::Interrupted.into(),
+                        true => io::Error::other("told to end"),
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// [`LocalFile::open`], with an error that says which file.
+pub(super) fn open(path: &Path) -> Result<LocalFile> {
+    LocalFile::open(path).map_err(|e| Error::io(format!("opening {}", path.display()), &e))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::Cancel;
+
+    struct Pipe(PathBuf);
+
+    impl Pipe {
+        fn new(name: &str) -> Self {
+            let name = format!("docker-store-local-{name}-{}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            let _ = std::fs::remove_file(&path);
+            rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).expect("a pipe");
+            Pipe(path)
+        }
+    }
+
+    impl Drop for Pipe {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_writes_to_is_no_empty_file_and_ends_with_the_wait() {
+        let pipe = Pipe::new("silent");
+        let mut file = LocalFile::open(&pipe.0).expect("opened at once");
+        assert_eq!(file.try_read(&mut [0; 8]).expect("a try"), None);
+        let mut reading = file.reading(Wait::unbounded().at_most(Duration::from_millis(50)));
+        assert!(reading.read(&mut [0; 8]).is_err() && reading.why().is_some());
+        let cancel = Cancel::new();
+        let began = Instant::now();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(50));
+                cancel.cancel();
+            });
+            let mut reading = file.reading(Wait::new(None, Some(&cancel)));
+            let read = reading.read(&mut [0; 8]).expect_err("told to end");
+            assert_eq!(read.kind(), io::ErrorKind::Interrupted);
+        });
+        assert!(began.elapsed() < Duration::from_secs(2));
+    }
+
+    #[test]
+    fn what_comes_late_through_a_pipe_is_read_to_its_end() {
+        let pipe = Pipe::new("late");
+        let mut file = LocalFile::open(&pipe.0).expect("opened at once");
+        let mut all = String::new();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(50));
+                let mut to = OpenOptions::new().write(true).open(&pipe.0).expect("open");
+                for part in ["one ", "two"] {
+                    to.write_all(part.as_bytes()).expect("written");
+                    std::thread::sleep(Duration::from_millis(30));
+                }
+            });
+            let mut reading = file.reading(Wait::unbounded().at_most(Duration::from_secs(20)));
+            reading.read_to_string(&mut all).expect("all of it");
+        });
+        assert_eq!(all, "one two");
+    }
+
+    #[test]
+    fn a_plain_file_is_read_and_its_size_is_known() {
+        let path = std::env::temp_dir().join(format!("docker-store-plain-{}", std::process::id()));
+        std::fs::write(&path, "plain").expect("written");
+        let mut file = LocalFile::open(&path).expect("opened");
+        let mut all = String::new();
+        file.reading(Wait::unbounded())
+            .read_to_string(&mut all)
+            .expect("all of it");
+        assert_eq!((all.as_str(), file.size()), ("plain", 5));
+        std::fs::remove_file(&path).expect("removed");
+    }
+}
