@@ -778,15 +778,45 @@ dstore_status dstore_store_open(const char *root,
                                 dstore_error **error);
 
 /**
+ * dstore_store_open() for as long as `timeout_ms` (0 is none) and `cancel` allow. Told to end, it
+ * leaves nothing open, and another open goes on with what was left.
+ * Free what it gives with dstore_store_free().
+ *
+ * Blocks. May be NULL: cancel, options.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_open_within(const char *root,
+                                       const dstore_options *options,
+                                       uint64_t timeout_ms,
+                                       const dstore_cancel *cancel,
+                                       dstore_store **store,
+                                       dstore_error **error);
+
+/**
  * Closes the store, and waits for removals under way. Calls on it, its steps and its leases that are
  * under way go on. Those that come after this return DSTORE_CLOSED, short of those that ask the
  * engine nothing. What steps and leases hold is removed when they are freed, and
  * dstore_store_complete_deletes() waits for that. The handle itself is still to be freed.
  *
+ * Removals are waited for ten seconds at most: an engine that takes longer goes on with them, and the
+ * next open of this root looks for what is left.
+ *
  * Blocks.
  */
 dstore_status dstore_store_close(const dstore_store *store,
                                  dstore_error **error);
+
+/**
+ * dstore_store_close() for as long as `timeout_ms` (0 is none) and `cancel` allow. Where that ends
+ * it the store is closed all the same, and removals are still under way.
+ *
+ * Blocks. May be NULL: cancel.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_close_within(const dstore_store *store,
+                                        uint64_t timeout_ms,
+                                        const dstore_cancel *cancel,
+                                        dstore_error **error);
 
 /**
  * Frees a store, and closes it without waiting if nobody has closed it. NULL is fine.
@@ -861,6 +891,19 @@ dstore_status dstore_store_result(const dstore_store *store,
                                   dstore_error **error);
 
 /**
+ * dstore_store_result() for as long as `timeout_ms` (0 is none) and `cancel` allow.
+ *
+ * Blocks. May be NULL: cancel.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_result_within(const dstore_store *store,
+                                         const char *id,
+                                         uint64_t timeout_ms,
+                                         const dstore_cancel *cancel,
+                                         bool *present,
+                                         dstore_error **error);
+
+/**
  * Removes the result `id` and its log. That there is none is no error, and `deleted` then false.
  * Other names of the same image stay, and so do the results that were built on it. DSTORE_BUSY
  * while `id` is being built, or where a container of somebody else's is made of it.
@@ -873,6 +916,20 @@ dstore_status dstore_store_delete(const dstore_store *store,
                                   dstore_error **error);
 
 /**
+ * dstore_store_delete() for as long as `timeout_ms` (0 is none) and `cancel` allow. Told to end,
+ * it may have deleted all the same.
+ *
+ * Blocks. May be NULL: cancel, deleted.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_delete_within(const dstore_store *store,
+                                         const char *id,
+                                         uint64_t timeout_ms,
+                                         const dstore_cancel *cancel,
+                                         bool *deleted,
+                                         dstore_error **error);
+
+/**
  * Lists all results, by id. Free the list with dstore_results_free().
  *
  * Blocks, for one round trip to the engine.
@@ -881,6 +938,19 @@ DSTORE_MUST_USE
 dstore_status dstore_store_results(const dstore_store *store,
                                    dstore_results **results,
                                    dstore_error **error);
+
+/**
+ * dstore_store_results() for as long as `timeout_ms` (0 is none) and `cancel` allow.
+ * Free what it gives with dstore_results_free().
+ *
+ * Blocks. May be NULL: cancel.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_results_within(const dstore_store *store,
+                                          uint64_t timeout_ms,
+                                          const dstore_cancel *cancel,
+                                          dstore_results **results,
+                                          dstore_error **error);
 
 /**
  * How many results are in the list; 0 for NULL.
@@ -1011,6 +1081,17 @@ dstore_status dstore_store_build(const dstore_store *store,
 const char *dstore_step_id(const dstore_step *step);
 
 /**
+ * From now on `timeout_ms` (0 is none; counted from this call) and `cancel` hold for the step, in
+ * place of those that it was begun with.
+ *
+ * Does not block. May be NULL: cancel.
+ */
+dstore_status dstore_step_limit(dstore_step *step,
+                                uint64_t timeout_ms,
+                                const dstore_cancel *cancel,
+                                dstore_error **error);
+
+/**
  * Writes `length` bytes to the step's log, between what its commands write.
  *
  * Does not block, short of the disk. May be NULL: bytes, if there are none.
@@ -1052,13 +1133,40 @@ dstore_status dstore_step_commit(dstore_step *step,
                                  dstore_error **error);
 
 /**
+ * dstore_step_commit() for as long as `timeout_ms` (0 is none) and `cancel` allow. They hold in
+ * place of those that the step was begun with.
+ *
+ * Blocks. May be NULL: cancel.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_step_commit_within(dstore_step *step,
+                                        uint64_t timeout_ms,
+                                        const dstore_cancel *cancel,
+                                        dstore_error **error);
+
+/**
  * Ends the step without a result, and removes its container and its tag. The log stays. The handle
- * is still to be freed.
+ * is still to be freed. A step that was told to end is given a second and a half for that: what then
+ * is still there is removed in the background, and the answer is DSTORE_CANCELLED or
+ * DSTORE_TIMED_OUT.
  *
  * Blocks.
  */
 dstore_status dstore_step_abort(dstore_step *step,
                                 dstore_error **error);
+
+/**
+ * dstore_step_abort() for as long as `timeout_ms` (0 is none) and `cancel` allow. They hold in
+ * place of those that the step was begun with. What is not removed in time is removed in the
+ * background, and the id can be built again after that.
+ *
+ * Blocks. May be NULL: cancel.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_step_abort_within(dstore_step *step,
+                                       uint64_t timeout_ms,
+                                       const dstore_cancel *cancel,
+                                       dstore_error **error);
 
 /**
  * Frees a step. NULL is fine. One that is neither committed nor aborted is aborted in the
@@ -1470,6 +1578,20 @@ dstore_status dstore_store_strategy(const dstore_store *store,
                                     dstore_error **error);
 
 /**
+ * dstore_store_strategy() for as long as `timeout_ms` (0 is none) and `cancel` allow.
+ * Free what it gives with dstore_string_free().
+ *
+ * Blocks. May be NULL: cancel.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_strategy_within(const dstore_store *store,
+                                           uint64_t timeout_ms,
+                                           const dstore_cancel *cancel,
+                                           dstore_strategy *strategy,
+                                           char **reason,
+                                           dstore_error **error);
+
+/**
  * Removes the cache `name` (any bytes but none). Leases in flight go on, and their releases are
  * discarded. That there is none is no error, and `deleted` then false. DSTORE_BUSY where a
  * container that is not of this store mounts it.
@@ -1482,6 +1604,20 @@ dstore_status dstore_store_delete_cache(const dstore_store *store,
                                         dstore_error **error);
 
 /**
+ * dstore_store_delete_cache() for as long as `timeout_ms` (0 is none) and `cancel` allow. Told to
+ * end, it may have deleted all the same.
+ *
+ * Blocks. May be NULL: cancel, deleted.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_delete_cache_within(const dstore_store *store,
+                                               const char *name,
+                                               uint64_t timeout_ms,
+                                               const dstore_cancel *cancel,
+                                               bool *deleted,
+                                               dstore_error **error);
+
+/**
  * Lists all caches, by name. Free the list with dstore_caches_free().
  *
  * Blocks.
@@ -1490,6 +1626,19 @@ DSTORE_MUST_USE
 dstore_status dstore_store_caches(const dstore_store *store,
                                   dstore_caches **caches,
                                   dstore_error **error);
+
+/**
+ * dstore_store_caches() for as long as `timeout_ms` (0 is none) and `cancel` allow.
+ * Free what it gives with dstore_caches_free().
+ *
+ * Blocks. May be NULL: cancel.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_caches_within(const dstore_store *store,
+                                         uint64_t timeout_ms,
+                                         const dstore_cancel *cancel,
+                                         dstore_caches **caches,
+                                         dstore_error **error);
 
 /**
  * How many caches are in the list; 0 for NULL.
@@ -1587,6 +1736,20 @@ dstore_status dstore_store_df(const dstore_store *store,
                               dstore_error **error);
 
 /**
+ * dstore_store_df() for as long as `timeout_ms` (0 is none) and `cancel` allow.
+ *
+ * Blocks. May be NULL: cancel, percent, root, engine.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_df_within(const dstore_store *store,
+                                     uint64_t timeout_ms,
+                                     const dstore_cancel *cancel,
+                                     double *percent,
+                                     double *root,
+                                     double *engine,
+                                     dstore_error **error);
+
+/**
  * What a counter stands at: `counter` is a dstore_counter.
  *
  * Does not block.
@@ -1608,6 +1771,21 @@ dstore_status dstore_store_purge(const dstore_store *store,
                                  uint64_t *images,
                                  uint64_t *volumes,
                                  dstore_error **error);
+
+/**
+ * dstore_store_purge() for as long as `timeout_ms` (0 is none) and `cancel` allow. What was not
+ * removed in time is left to the next.
+ *
+ * Blocks. May be NULL: cancel, containers, images, volumes.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_purge_within(const dstore_store *store,
+                                        uint64_t timeout_ms,
+                                        const dstore_cancel *cancel,
+                                        uint64_t *containers,
+                                        uint64_t *images,
+                                        uint64_t *volumes,
+                                        dstore_error **error);
 
 /**
  * Waits until everything that was given up (freed steps, released leases, deleted caches) has left

@@ -1,7 +1,11 @@
 //! [`Limits`] and [`Wait`]: how long a call may wait, and what may end it sooner.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 use crate::cancel::Cancel;
 
@@ -79,6 +83,25 @@ pub(crate) struct Wait<'a> {
 pub(crate) enum Stop {
     TimedOut,
     Cancelled,
+}
+
+/// Why bytes did not move.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    Io(io::Error),
+    Stopped(Stop),
+}
+
+impl From<Stop> for Fault {
+    fn from(stop: Stop) -> Self {
+        Fault::Stopped(stop)
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Fault::Io(error)
+    }
 }
 
 impl<'a> Wait<'a> {
@@ -193,9 +216,46 @@ impl<'a> Wait<'a> {
         })
     }
 
+    /// Waits until `file` is ready for one of `events` (or has hung up), and says for which.
+    pub(crate) fn ready(
+        &self,
+        file: BorrowedFd<'_>,
+        events: PollFlags,
+    ) -> Result<PollFlags, Fault> {
+        self.ready_of([(file, events)]).map(|[ready]| ready)
+    }
+
+    /// Waits until one of `files` (two at most) is ready for what is asked of it, or has hung up, and says which for what.
+    pub(crate) fn ready_of<const N: usize>(
+        &self,
+        files: [(BorrowedFd<'_>, PollFlags); N],
+    ) -> Result<[PollFlags; N], Fault> {
+        loop {
+            let (wake, longest) = self.alarm()?;
+            // One more for the wake; where there is none, what is put there is not polled.
+            let mut fds: [_; 3] = std::array::from_fn(|n| match files.get(n) {
+                Some((file, events)) => PollFd::from_borrowed_fd(*file, *events),
+                None => {
+                    let (any, _) = files[0];
+                    PollFd::from_borrowed_fd(wake.unwrap_or(any), PollFlags::IN)
+                }
+            });
+            let used = N + usize::from(wake.is_some());
+            let longest = Timespec::try_from(longest).expect("a day fits");
+            match poll(&mut fds[..used], Some(&longest)) {
+                // A signal ends it early, as the end of `longest` does: what is left is looked at, and it is asked again.
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(Fault::Io(error.into())),
+            }
+            let ready: [_; N] = std::array::from_fn(|n| fds[n].revents());
+            if ready.iter().any(|ready| !ready.is_empty()) {
+                return Ok(ready);
+            }
+        }
+    }
+
     /// Waits for `pause`, less if the wait ends sooner: then says why.
     pub(crate) fn sleep(&self, pause: Duration) -> Result<(), Stop> {
-        use rustix::event::{PollFd, PollFlags, poll};
         let (wake, longest) = self.alarm()?;
         let longest = longest.min(pause);
         match wake {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::capi::arguments::{GivenBack, Out, Owned, Unasked};
 use crate::capi::boundary::infallible;
+use crate::capi::cancel::dstore_cancel;
 use crate::capi::error::dstore_error;
 use crate::capi::fallible::fallible;
 use crate::capi::handle::Handle;
@@ -15,6 +16,7 @@ use crate::capi::status::dstore_status;
 use crate::capi::store::dstore_store;
 use crate::capi::text::c_string;
 use crate::store::cache::CacheInfo;
+use crate::wait::Limits;
 
 /// A list of caches, as they were at one moment. It does not change, so any number of threads may
 /// read it.
@@ -68,6 +70,31 @@ pub unsafe extern "C" fn dstore_store_strategy(
     })
 }
 
+/// dstore_store_strategy() for as long as `timeout_ms` (0 is none) and `cancel` allow.
+/// Free what it gives with dstore_string_free().
+///
+/// Blocks. May be NULL: cancel.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_strategy_within(
+    store: *const dstore_store,
+    timeout_ms: u64,
+    cancel: *const dstore_cancel,
+    strategy: *mut dstore_strategy,
+    reason: *mut *mut c_char,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    fallible!(error, |store: Arc<dstore_store>,
+                      limits @ (timeout_ms, cancel): Limits,
+                      strategy: Out<dstore_strategy>,
+                      reason: Owned<c_char>| {
+        let (found, why) = store.enter()?.strategy_within(&limits)?;
+        strategy.set(found.into());
+        reason.set_text(c_string(why));
+        Ok(())
+    })
+}
+
 /// Removes the cache `name` (any bytes but none). Leases in flight go on, and their releases are
 /// discarded. That there is none is no error, and `deleted` then false. DSTORE_BUSY where a
 /// container that is not of this store mounts it.
@@ -88,6 +115,29 @@ pub unsafe extern "C" fn dstore_store_delete_cache(
     })
 }
 
+/// dstore_store_delete_cache() for as long as `timeout_ms` (0 is none) and `cancel` allow. Told to
+/// end, it may have deleted all the same.
+///
+/// Blocks. May be NULL: cancel, deleted.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_delete_cache_within(
+    store: *const dstore_store,
+    name: *const c_char,
+    timeout_ms: u64,
+    cancel: *const dstore_cancel,
+    deleted: *mut bool,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    fallible!(error, |store: Arc<dstore_store>,
+                      name: &[u8],
+                      limits @ (timeout_ms, cancel): Limits,
+                      deleted: Unasked<bool>| {
+        deleted.set(store.enter()?.delete_cache_within(name, &limits)?);
+        Ok(())
+    })
+}
+
 /// Lists all caches, by name. Free the list with dstore_caches_free().
 ///
 /// Blocks.
@@ -101,6 +151,32 @@ pub unsafe extern "C" fn dstore_store_caches(
     fallible!(error, |store: Arc<dstore_store>,
                       caches: Owned<dstore_caches>| {
         let rows = store.enter()?.caches()?.into_iter();
+        let rows = rows.map(|info| Row {
+            name: [&info.name[..], b"\0"].concat(),
+            info,
+        });
+        caches.set(dstore_caches(rows.collect()));
+        Ok(())
+    })
+}
+
+/// dstore_store_caches() for as long as `timeout_ms` (0 is none) and `cancel` allow.
+/// Free what it gives with dstore_caches_free().
+///
+/// Blocks. May be NULL: cancel.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_caches_within(
+    store: *const dstore_store,
+    timeout_ms: u64,
+    cancel: *const dstore_cancel,
+    caches: *mut *mut dstore_caches,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    fallible!(error, |store: Arc<dstore_store>,
+                      limits @ (timeout_ms, cancel): Limits,
+                      caches: Owned<dstore_caches>| {
+        let rows = store.enter()?.caches_within(&limits)?.into_iter();
         let rows = rows.map(|info| Row {
             name: [&info.name[..], b"\0"].concat(),
             info,

@@ -59,6 +59,28 @@ pub unsafe extern "C" fn dstore_store_result(
     })
 }
 
+/// dstore_store_result() for as long as `timeout_ms` (0 is none) and `cancel` allow.
+///
+/// Blocks. May be NULL: cancel.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_result_within(
+    store: *const dstore_store,
+    id: *const c_char,
+    timeout_ms: u64,
+    cancel: *const dstore_cancel,
+    present: *mut bool,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    fallible!(error, |store: Arc<dstore_store>,
+                      id: &str,
+                      limits @ (timeout_ms, cancel): Limits,
+                      present: Out<bool>| {
+        present.set(store.enter()?.result_within(id, &limits)?);
+        Ok(())
+    })
+}
+
 /// Removes the result `id` and its log. That there is none is no error, and `deleted` then false.
 /// Other names of the same image stay, and so do the results that were built on it. DSTORE_BUSY
 /// while `id` is being built, or where a container of somebody else's is made of it.
@@ -79,6 +101,29 @@ pub unsafe extern "C" fn dstore_store_delete(
     })
 }
 
+/// dstore_store_delete() for as long as `timeout_ms` (0 is none) and `cancel` allow. Told to end,
+/// it may have deleted all the same.
+///
+/// Blocks. May be NULL: cancel, deleted.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_delete_within(
+    store: *const dstore_store,
+    id: *const c_char,
+    timeout_ms: u64,
+    cancel: *const dstore_cancel,
+    deleted: *mut bool,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    fallible!(error, |store: Arc<dstore_store>,
+                      id: &str,
+                      limits @ (timeout_ms, cancel): Limits,
+                      deleted: Unasked<bool>| {
+        deleted.set(store.enter()?.delete_within(id, &limits)?);
+        Ok(())
+    })
+}
+
 /// Lists all results, by id. Free the list with dstore_results_free().
 ///
 /// Blocks, for one round trip to the engine.
@@ -93,6 +138,36 @@ pub unsafe extern "C" fn dstore_store_results(
         error,
         |store: Arc<dstore_store>, results: Owned<dstore_results>| {
             let rows = store.enter()?.results()?.into_iter();
+            let rows = rows.map(|row| Row {
+                id: c_string(row.id),
+                created: seconds(row.created),
+                size: row.size,
+            });
+            results.set(dstore_results(rows.collect()));
+            Ok(())
+        }
+    )
+}
+
+/// dstore_store_results() for as long as `timeout_ms` (0 is none) and `cancel` allow.
+/// Free what it gives with dstore_results_free().
+///
+/// Blocks. May be NULL: cancel.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_results_within(
+    store: *const dstore_store,
+    timeout_ms: u64,
+    cancel: *const dstore_cancel,
+    results: *mut *mut dstore_results,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    fallible!(
+        error,
+        |store: Arc<dstore_store>,
+         limits @ (timeout_ms, cancel): Limits,
+         results: Owned<dstore_results>| {
+            let rows = store.enter()?.results_within(&limits)?.into_iter();
             let rows = rows.map(|row| Row {
                 id: c_string(row.id),
                 created: seconds(row.created),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::capi::arguments::{GivenBack, Unasked, refused};
 use crate::capi::boundary::infallible;
 use crate::capi::callback::{OnOutput, dstore_output_callback};
+use crate::capi::cancel::dstore_cancel;
 use crate::capi::command::dstore_command;
 use crate::capi::error::dstore_error;
 use crate::capi::fallible::fallible;
@@ -16,6 +17,7 @@ use crate::capi::status::dstore_status;
 use crate::capi::text::c_string;
 use crate::error::Result;
 use crate::store::step::Step;
+use crate::wait::Limits;
 
 /// A build in progress, until it is committed or aborted. Used by one thread at a time, which may
 /// change from call to call; a call in the middle of another, from a callback or a second thread,
@@ -57,12 +59,24 @@ impl dstore_step {
     }
 
     fn end(&self, commit: bool) -> Result<()> {
+        self.not_lent()?;
+        self.finish(commit)
+    }
+
+    fn end_within(&self, commit: bool, limits: &Limits) -> Result<()> {
+        self.not_lent()?;
+        let mut step = self.enter()?;
+        step.limit(limits);
+        step.finish(commit)
+    }
+
+    fn not_lent(&self) -> Result<()> {
         match self.lent {
             true => Err(refused(
                 "step",
                 "is that of dstore_store_build(), which ends it itself",
             )),
-            false => self.finish(commit),
+            false => Ok(()),
         }
     }
 }
@@ -73,6 +87,26 @@ impl dstore_step {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_step_id(step: *const dstore_step) -> *const c_char {
     infallible!(ptr::null(), |step: &dstore_step| step.id.as_ptr())
+}
+
+/// From now on `timeout_ms` (0 is none; counted from this call) and `cancel` hold for the step, in
+/// place of those that it was begun with.
+///
+/// Does not block. May be NULL: cancel.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_step_limit(
+    step: *mut dstore_step,
+    timeout_ms: u64,
+    cancel: *const dstore_cancel,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    fallible!(
+        error,
+        |step: Arc<dstore_step>, limits @ (timeout_ms, cancel): Limits| {
+            step.enter()?.limit(&limits);
+            Ok(())
+        }
+    )
 }
 
 /// Writes `length` bytes to the step's log, between what its commands write.
@@ -138,8 +172,29 @@ pub unsafe extern "C" fn dstore_step_commit(
     fallible!(error, |step: Arc<dstore_step>| step.end(true))
 }
 
+/// dstore_step_commit() for as long as `timeout_ms` (0 is none) and `cancel` allow. They hold in
+/// place of those that the step was begun with.
+///
+/// Blocks. May be NULL: cancel.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_step_commit_within(
+    step: *mut dstore_step,
+    timeout_ms: u64,
+    cancel: *const dstore_cancel,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    fallible!(
+        error,
+        |step: Arc<dstore_step>, limits @ (timeout_ms, cancel): Limits| step
+            .end_within(true, &limits)
+    )
+}
+
 /// Ends the step without a result, and removes its container and its tag. The log stays. The handle
-/// is still to be freed.
+/// is still to be freed. A step that was told to end is given a second and a half for that: what then
+/// is still there is removed in the background, and the answer is DSTORE_CANCELLED or
+/// DSTORE_TIMED_OUT.
 ///
 /// Blocks.
 #[unsafe(no_mangle)]
@@ -148,6 +203,26 @@ pub unsafe extern "C" fn dstore_step_abort(
     error: *mut *mut dstore_error,
 ) -> dstore_status {
     fallible!(error, |step: Arc<dstore_step>| step.end(false))
+}
+
+/// dstore_step_abort() for as long as `timeout_ms` (0 is none) and `cancel` allow. They hold in
+/// place of those that the step was begun with. What is not removed in time is removed in the
+/// background, and the id can be built again after that.
+///
+/// Blocks. May be NULL: cancel.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_step_abort_within(
+    step: *mut dstore_step,
+    timeout_ms: u64,
+    cancel: *const dstore_cancel,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    fallible!(
+        error,
+        |step: Arc<dstore_step>, limits @ (timeout_ms, cancel): Limits| step
+            .end_within(false, &limits)
+    )
 }
 
 /// Frees a step. NULL is fine. One that is neither committed nor aborted is aborted in the

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::capi::arguments::{GivenBack, Owned};
 use crate::capi::boundary::infallible;
+use crate::capi::cancel::dstore_cancel;
 use crate::capi::error::dstore_error;
 use crate::capi::fallible::fallible;
 use crate::capi::handle::{Entered, Handle, Poison};
@@ -96,10 +97,43 @@ pub unsafe extern "C" fn dstore_store_open(
     })
 }
 
+/// dstore_store_open() for as long as `timeout_ms` (0 is none) and `cancel` allow. Told to end, it
+/// leaves nothing open, and another open goes on with what was left.
+/// Free what it gives with dstore_store_free().
+///
+/// Blocks. May be NULL: cancel, options.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_open_within(
+    root: *const c_char,
+    options: *const dstore_options,
+    timeout_ms: u64,
+    cancel: *const dstore_cancel,
+    store: *mut *mut dstore_store,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    fallible!(error, |root: &Path,
+                      options: Option<Arc<dstore_options>>,
+                      limits @ (timeout_ms, cancel): Limits,
+                      store: Owned<dstore_store>| {
+        let options = match options {
+            Some(options) => options.settings().get()?,
+            None => Options::new(),
+        };
+        store.set(dstore_store::new(Store::open_within(
+            root, &options, &limits,
+        )?));
+        Ok(())
+    })
+}
+
 /// Closes the store, and waits for removals under way. Calls on it, its steps and its leases that are
 /// under way go on. Those that come after this return DSTORE_CLOSED, short of those that ask the
 /// engine nothing. What steps and leases hold is removed when they are freed, and
 /// dstore_store_complete_deletes() waits for that. The handle itself is still to be freed.
+///
+/// Removals are waited for ten seconds at most: an engine that takes longer goes on with them, and the
+/// next open of this root looks for what is left.
 ///
 /// Blocks.
 #[unsafe(no_mangle)]
@@ -110,6 +144,26 @@ pub unsafe extern "C" fn dstore_store_close(
     fallible!(error, |store: Arc<dstore_store>| store
         .enter()?
         .shut(&Limits::none()))
+}
+
+/// dstore_store_close() for as long as `timeout_ms` (0 is none) and `cancel` allow. Where that ends
+/// it the store is closed all the same, and removals are still under way.
+///
+/// Blocks. May be NULL: cancel.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_close_within(
+    store: *const dstore_store,
+    timeout_ms: u64,
+    cancel: *const dstore_cancel,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    fallible!(
+        error,
+        |store: Arc<dstore_store>, limits @ (timeout_ms, cancel): Limits| store
+            .enter()?
+            .shut(&limits)
+    )
 }
 
 /// Frees a store, and closes it without waiting if nobody has closed it. NULL is fine.

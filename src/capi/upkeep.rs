@@ -101,6 +101,33 @@ pub unsafe extern "C" fn dstore_store_df(
     })
 }
 
+/// dstore_store_df() for as long as `timeout_ms` (0 is none) and `cancel` allow.
+///
+/// Blocks. May be NULL: cancel, percent, root, engine.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_df_within(
+    store: *const dstore_store,
+    timeout_ms: u64,
+    cancel: *const dstore_cancel,
+    percent: *mut f64,
+    root: *mut f64,
+    engine: *mut f64,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    fallible!(error, |store: Arc<dstore_store>,
+                      limits @ (timeout_ms, cancel): Limits,
+                      percent: Unasked<f64>,
+                      root: Unasked<f64>,
+                      engine: Unasked<f64>| {
+        let free = store.enter()?.df_within(&limits)?;
+        percent.set(free.percent());
+        root.set(free.root);
+        engine.set(free.engine.unwrap_or(-1.0));
+        Ok(())
+    })
+}
+
 /// What a counter stands at: `counter` is a dstore_counter.
 ///
 /// Does not block.
@@ -136,6 +163,34 @@ pub unsafe extern "C" fn dstore_store_purge(
                       images: Unasked<u64>,
                       volumes: Unasked<u64>| {
         let purged = store.enter()?.purge()?;
+        containers.set(purged.containers);
+        images.set(purged.images);
+        volumes.set(purged.volumes);
+        Ok(())
+    })
+}
+
+/// dstore_store_purge() for as long as `timeout_ms` (0 is none) and `cancel` allow. What was not
+/// removed in time is left to the next.
+///
+/// Blocks. May be NULL: cancel, containers, images, volumes.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_purge_within(
+    store: *const dstore_store,
+    timeout_ms: u64,
+    cancel: *const dstore_cancel,
+    containers: *mut u64,
+    images: *mut u64,
+    volumes: *mut u64,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    fallible!(error, |store: Arc<dstore_store>,
+                      limits @ (timeout_ms, cancel): Limits,
+                      containers: Unasked<u64>,
+                      images: Unasked<u64>,
+                      volumes: Unasked<u64>| {
+        let purged = store.enter()?.purge_within(&limits)?;
         containers.set(purged.containers);
         images.set(purged.images);
         volumes.set(purged.volumes);

@@ -374,7 +374,7 @@ impl Stream for MemoryStream {
                 Err(Fault::Stopped(_)) => {}
                 done => return done.map(Some),
             }
-            match crate::transport::unix::ready(other, rustix::event::PollFlags::IN, glance()) {
+            match glance().ready(other, rustix::event::PollFlags::IN) {
                 Err(Fault::Stopped(_)) => {}
                 done => return done.map(|_| None),
             }

@@ -5,29 +5,10 @@ pub(crate) mod memory;
 #[cfg(unix)]
 pub(crate) mod unix;
 
-use std::io;
 use std::os::fd::BorrowedFd;
 
-use crate::wait::{Stop, Wait};
-
-/// Why bytes did not move.
-#[derive(Debug)]
-pub(crate) enum Fault {
-    Io(io::Error),
-    Stopped(Stop),
-}
-
-impl From<Stop> for Fault {
-    fn from(stop: Stop) -> Self {
-        Fault::Stopped(stop)
-    }
-}
-
-impl From<io::Error> for Fault {
-    fn from(error: io::Error) -> Self {
-        Fault::Io(error)
-    }
-}
+pub(crate) use crate::wait::Fault;
+use crate::wait::Wait;
 
 /// Opens streams to one engine.
 pub(crate) trait Connect: Send + Sync {

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{
     self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketType,
@@ -60,7 +60,7 @@ impl Connect for UnixConnector {
                 Err(Errno::INTR) => {}
                 // The engine has not accepted the connections before this one yet.
                 Err(Errno::AGAIN) => {
-                    rest(pause, wait)?;
+                    wait.sleep(pause)?;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
                 Err(error) => return Err(Fault::Io(error.into())),
@@ -137,7 +137,7 @@ impl Stream for UnixSocket {
             }
         }
         loop {
-            ready(self.socket.as_fd(), PollFlags::IN, wait)?;
+            wait.ready(self.socket.as_fd(), PollFlags::IN)?;
             if let Some(received) = self.try_receive(buffer)? {
                 return Ok(received);
             }
@@ -153,7 +153,7 @@ impl Stream for UnixSocket {
         self.eager = false;
         loop {
             let socket = (self.socket.as_fd(), PollFlags::IN);
-            let [ours, theirs] = ready_of([socket, (other, PollFlags::IN)], wait)?;
+            let [ours, theirs] = wait.ready_of([socket, (other, PollFlags::IN)])?;
             if !ours.is_empty() {
                 if let Some(received) = self.try_receive(buffer)? {
                     return Ok(Some(received));
@@ -171,7 +171,7 @@ impl Stream for UnixSocket {
             match self.try_send(bytes)? {
                 Some(sent) => bytes = &bytes[sent..],
                 None => {
-                    ready(self.socket.as_fd(), PollFlags::OUT, wait)?;
+                    wait.ready(self.socket.as_fd(), PollFlags::OUT)?;
                 }
             }
         }
@@ -209,7 +209,7 @@ impl Stream for UnixSocket {
                 (Some(Ok(sent)), _) => return Ok(Moved { sent, received }),
                 (None, Some(_)) => return Ok(Moved { sent: 0, received }),
             }
-            ready_for = ready(self.socket.as_fd(), wanted, wait)?;
+            ready_for = wait.ready(self.socket.as_fd(), wanted)?;
             if ready_for.intersects(PollFlags::HUP | PollFlags::ERR) {
                 ready_for = wanted;
             }
@@ -232,62 +232,6 @@ impl Stream for UnixSocket {
                 _ => return false,
             }
         }
-    }
-}
-
-/// Waits until `file` is ready for one of `events` (or has hung up), and says for which.
-pub(crate) fn ready(
-    file: BorrowedFd<'_>,
-    events: PollFlags,
-    wait: Wait<'_>,
-) -> Result<PollFlags, Fault> {
-    ready_of([(file, events)], wait).map(|[ready]| ready)
-}
-
-/// Waits until one of `files` is ready for what is asked of it (or has hung up), and says which for what.
-fn ready_of<const N: usize>(
-    files: [(BorrowedFd<'_>, PollFlags); N],
-    wait: Wait<'_>,
-) -> Result<[PollFlags; N], Fault> {
-    loop {
-        let (wake, longest) = wait.alarm()?;
-        // One more for the wake; where there is none, it is polled for nothing.
-        let mut fds: [_; 3] = std::array::from_fn(|n| match files.get(n) {
-            Some((file, events)) => PollFd::from_borrowed_fd(*file, *events),
-            None => {
-                let (any, _) = files[0];
-                PollFd::from_borrowed_fd(wake.unwrap_or(any), PollFlags::IN)
-            }
-        });
-        let used = N + usize::from(wake.is_some());
-        sleep(&mut fds[..used], longest)?;
-        let ready: [_; N] = std::array::from_fn(|n| fds[n].revents());
-        if ready.iter().any(|ready| !ready.is_empty()) {
-            return Ok(ready);
-        }
-    }
-}
-
-/// Lets `pause` go by, unless `wait` ends before.
-fn rest(pause: Duration, wait: Wait<'_>) -> Result<(), Fault> {
-    let (wake, longest) = wait.alarm()?;
-    let longest = longest.min(pause);
-    match wake {
-        Some(wake) => sleep(
-            &mut [PollFd::from_borrowed_fd(wake, PollFlags::IN)],
-            longest,
-        )?,
-        None => sleep(&mut [], longest)?,
-    }
-    Ok(())
-}
-
-/// One poll. A signal ends it early, as the end of `longest` does: the caller looks what is left and asks again.
-fn sleep(fds: &mut [PollFd<'_>], longest: Duration) -> io::Result<()> {
-    let longest = Timespec::try_from(longest).expect("a day fits");
-    match poll(fds, Some(&longest)) {
-        Ok(_) | Err(Errno::INTR) => Ok(()),
-        Err(error) => Err(error.into()),
     }
 }
 

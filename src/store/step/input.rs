@@ -13,9 +13,7 @@ use rustix::io::Errno;
 
 use crate::engine::stopped;
 use crate::error::{Error, Result};
-use crate::transport::Fault;
-use crate::transport::unix::ready;
-use crate::wait::{Stop, Wait};
+use crate::wait::{Fault, Stop, Wait};
 
 /// A file that is read.
 pub(crate) struct LocalFile {
@@ -107,7 +105,7 @@ impl Read for Reading<'_> {
             if let Some(n) = self.file.try_read(buffer)? {
                 return Ok(n);
             }
-            match ready(self.file.descriptor(), PollFlags::IN, self.wait) {
+            match self.wait.ready(self.file.descriptor(), PollFlags::IN) {
                 Ok(_) => {}
                 Err(Fault::Io(e)) => return Err(e),
                 Err(Fault::Stopped(stop)) => {

@@ -12,7 +12,6 @@ use crate::store::step::log::LogFile;
 use crate::store::step::secrets::SecretVolume;
 use crate::store::step::spec::{self, Spec};
 use crate::store::step::{Made, Open, Step, StepContext};
-use crate::transport::Moved;
 use crate::wait::Wait;
 
 /// How a command ended.
@@ -303,27 +302,24 @@ fn pump(
     let mut buffer = vec![0; PIECE];
     let mut daemon = String::new();
     loop {
-        let moved = match input.as_mut() {
-            None => attached.exchange(&[], &mut buffer, wait)?,
-            Some(reader) => {
-                let moved = match reader.next()? {
-                    Next::Bytes(outgoing) => attached.exchange(outgoing, &mut buffer, wait)?,
-                    // The command may end meanwhile, whatever its input does.
-                    Next::Later(silent) => Moved {
-                        sent: 0,
-                        received: attached.read_beside(&mut buffer, silent, wait)?,
-                    },
-                    Next::End => {
-                        attached.close_input()?;
-                        input = None;
-                        continue;
-                    }
-                };
-                reader.sent += moved.sent;
-                moved
-            }
+        let received = match input.as_mut() {
+            None => attached.exchange(&[], &mut buffer, wait)?.received,
+            Some(reader) => match reader.next()? {
+                Next::Bytes(outgoing) => {
+                    let moved = attached.exchange(outgoing, &mut buffer, wait)?;
+                    reader.sent += moved.sent;
+                    moved.received
+                }
+                // The command may end meanwhile, whatever its input does.
+                Next::Later(silent) => attached.read_beside(&mut buffer, silent, wait)?,
+                Next::End => {
+                    attached.close_input()?;
+                    input = None;
+                    continue;
+                }
+            },
         };
-        let Some(n) = moved.received else { continue };
+        let Some(n) = received else { continue };
         if n == 0 {
             break;
         }
