@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::wait::{Fault, Stop, Wait};
 
 /// A file that is read.
-pub(crate) struct LocalFile {
+pub(crate) struct InputFile {
     file: File,
     path: PathBuf,
     /// Whether a read may have to wait.
@@ -24,15 +24,15 @@ pub(crate) struct LocalFile {
     size: u64,
 }
 
-impl LocalFile {
+impl InputFile {
     /// Opens it. A pipe that nobody writes to yet is not waited for: that is the reading's part.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn at(path: &Path) -> io::Result<Self> {
         let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
         let mut options = OpenOptions::new();
         options.read(true).custom_flags(flags.bits() as i32);
         let file = crate::local::open_with(&options, path)?;
         let found = file.metadata()?;
-        Ok(LocalFile {
+        Ok(InputFile {
             file,
             path: path.to_owned(),
             waits: !found.is_file() && !found.is_dir(),
@@ -86,7 +86,7 @@ impl LocalFile {
 
 /// Reads a file for as long as a wait allows.
 pub(crate) struct Reading<'a> {
-    file: &'a mut LocalFile,
+    file: &'a mut InputFile,
     wait: Wait<'a>,
     stop: Option<Stop>,
 }
@@ -121,9 +121,9 @@ impl Read for Reading<'_> {
     }
 }
 
-/// [`LocalFile::open`], with an error that says which file.
-pub(super) fn open(path: &Path) -> Result<LocalFile> {
-    LocalFile::open(path).map_err(|e| Error::io(format!("opening {}", path.display()), &e))
+/// [`InputFile::at`], with an error that says which file.
+pub(super) fn open(path: &Path) -> Result<InputFile> {
+    InputFile::at(path).map_err(|e| Error::io(format!("opening {}", path.display()), &e))
 }
 
 #[cfg(test)]
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn a_pipe_that_nobody_writes_to_is_no_empty_file_and_ends_with_the_wait() {
         let pipe = Pipe::new("silent");
-        let mut file = LocalFile::open(&pipe.0).expect("opened at once");
+        let mut file = InputFile::at(&pipe.0).expect("opened at once");
         assert_eq!(file.try_read(&mut [0; 8]).expect("a try"), None);
         let mut reading = file.reading(Wait::unbounded().at_most(Duration::from_millis(50)));
         assert!(reading.read(&mut [0; 8]).is_err() && reading.why().is_some());
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn what_comes_late_through_a_pipe_is_read_to_its_end() {
         let pipe = Pipe::new("late");
-        let mut file = LocalFile::open(&pipe.0).expect("opened at once");
+        let mut file = InputFile::at(&pipe.0).expect("opened at once");
         let mut all = String::new();
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -197,7 +197,7 @@ mod tests {
     fn a_plain_file_is_read_and_its_size_is_known() {
         let path = std::env::temp_dir().join(format!("docker-store-plain-{}", std::process::id()));
         std::fs::write(&path, "plain").expect("written");
-        let mut file = LocalFile::open(&path).expect("opened");
+        let mut file = InputFile::at(&path).expect("opened");
         let mut all = String::new();
         file.reading(Wait::unbounded())
             .read_to_string(&mut all)

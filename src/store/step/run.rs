@@ -7,7 +7,7 @@ use crate::engine::containers::{Attached, State};
 use crate::engine::frames::{self, Frames, UnknownKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::step::command::{Command, Stdin};
-use crate::store::step::input::LocalFile;
+use crate::store::step::input::InputFile;
 use crate::store::step::log::LogFile;
 use crate::store::step::secrets::SecretVolume;
 use crate::store::step::spec::{self, Spec};
@@ -232,7 +232,7 @@ struct Reader<'a> {
 
 enum Source<'a> {
     Bytes(&'a [u8]),
-    File(LocalFile),
+    File(InputFile),
 }
 
 /// What is to be sent next.
@@ -254,7 +254,7 @@ impl<'a> Reader<'a> {
                     let why = format!("opening {}: {e}", path.display());
                     Error::new(ErrorKind::InvalidArgument, why).with_os_errno(e.raw_os_error())
                 };
-                Source::File(LocalFile::open(path).map_err(bad)?)
+                Source::File(InputFile::at(path).map_err(bad)?)
             }
         };
         Ok(Some(Reader {
