@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::engine::stopped;
 use crate::error::Result;
 use crate::store::cache::Caches;
 use crate::store::cache::request::Released;
@@ -13,6 +15,9 @@ use crate::store::cache::state::record::Record;
 use crate::store::lock::FileLock;
 use crate::store::site::Site;
 use crate::wait::Limits;
+
+/// How long a thread waits for another's release between looks at its cancel.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A lease of a cache: mount [`volume`](Self::volume) into containers, then [`release`](Self::release) it so that what they
 /// changed becomes the cache's next generation.
@@ -78,12 +83,22 @@ impl Lease {
     /// Those of `release`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled), after
     /// which the lease is open still.
     pub fn release_within(&self, limits: &Limits) -> Result<Released> {
-        let mut open = self.open.lock();
+        let wait = limits.wait();
+        // Another thread may be releasing it, for as long as its own limits allow.
+        let mut open = loop {
+            let left = wait
+                .left()
+                .map_err(|stop| stopped(&"releasing a lease", stop))?;
+            let pause = left.map_or(LOOK, |left| left.min(LOOK));
+            if let Some(open) = self.open.try_lock_for(pause) {
+                break open;
+            }
+        };
         if !*open {
             return Err(closed("releasing", &self.held.folder.escaped));
         }
         self.site.check_open("releasing a lease")?;
-        let released = self.caches.release(&self.site, &self.held, limits.wait())?;
+        let released = self.caches.release(&self.site, &self.held, wait)?;
         *open = false;
         Ok(released)
     }
