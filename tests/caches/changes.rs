@@ -157,7 +157,10 @@ impl Pair {
         let is_there = stat.is_ok();
         match kind {
             0..3 => self.clear(&one),
-            3 | 4 => self.replace(&one, |at| fs::write(at, &text)),
+            3 | 4 => {
+                self.part(&one);
+                self.replace(&one, |at| fs::write(at, &text));
+            }
             5 => self.replace(&one, |at| fs::create_dir(at)),
             6 => {
                 // A directory in the place of another: what was in that is gone, but for what it has of the same names.
