@@ -72,7 +72,7 @@ impl Error {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Error(Box::new(Inner {
             kind,
-            message: message.into(),
+            message: for_people(message.into()),
             http_status: None,
             os_errno: None,
             exit_code: None,
@@ -173,6 +173,35 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
+/// No message is longer; an engine may answer megabytes.
+const LONGEST: usize = 4000;
+
+/// One line without what a terminal takes for orders, whoever wrote it: the engine, a file's name, the caller.
+pub(crate) fn for_people(mut text: String) -> String {
+    // Control characters, ends of lines and paragraphs, and what turns the direction of writing or is not seen.
+    let is_odd = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200b}'..='\u{200f}' | '\u{feff}')
+    };
+    if text.len() > LONGEST {
+        let end = (0..=LONGEST).rev().find(|&n| text.is_char_boundary(n));
+        text.truncate(end.unwrap_or(0));
+        text.push_str(" ...");
+    }
+    if !text.contains(is_odd) {
+        return text;
+    }
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            c if c.is_whitespace() && is_odd(c) => line.push(' '),
+            c if is_odd(c) => line.extend(c.escape_unicode()),
+            c => line.push(c),
+        }
+    }
+    line
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,5 +211,18 @@ mod tests {
         fn crosses<T: Send + Sync + 'static>() {}
         crosses::<Error>();
         assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn a_message_is_one_line_of_some_length_that_gives_a_terminal_no_orders() {
+        let odd = Error::new(
+            ErrorKind::Engine,
+            "a\nb\tc\u{1b}[2Jd\u{9b}e\u{202e}f\u{2028}g",
+        );
+        assert_eq!(odd.message(), "a b c\\u{1b}[2Jd\\u{9b}e\\u{202e}f g");
+        let plain = "Größe: 5 µs → “ok”";
+        assert_eq!(Error::new(ErrorKind::Engine, plain).message(), plain);
+        let long = Error::new(ErrorKind::Engine, "ä\n".repeat(1 << 20));
+        assert!(long.message().len() <= LONGEST + 4 && long.message().ends_with(" ..."));
     }
 }

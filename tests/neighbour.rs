@@ -9,6 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
 
+use common::proxy::{Act, Proxy};
 use common::{Root, begin, import_base};
 use docker_store::{Command, ErrorKind, Limits, LogFull, Options, Store};
 
@@ -208,6 +209,113 @@ fn a_log_is_as_long_as_it_may_be_and_then_the_step_fails_or_the_rest_is_counted(
         store
             .begin(Some("base"), "goes-on", &Limits::none())
             .is_ok()
+    );
+    store.close().expect("closed");
+}
+
+/// The kilobytes of memory that this process has now, and the most that it had.
+fn memory() -> (u64, u64) {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux");
+    let of = |name: &str| {
+        let line = status
+            .lines()
+            .find(|line| line.starts_with(name))
+            .expect("a line");
+        let number = line.split_whitespace().nth(1).expect("a number");
+        number.parse().expect("a number")
+    };
+    (of("VmRSS:"), of("VmHWM:"))
+}
+
+fn answer(body: &str) -> &'static str {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+    Box::leak((head + body).into_boxed_str())
+}
+
+/// In a process of its own: the peak is the process's.
+#[test]
+fn an_engine_that_answers_without_end_does_not_take_the_memory() {
+    if let Some(root) =
+        common::child_of("an_engine_that_answers_without_end_does_not_take_the_memory")
+    {
+        return endless_answers(&root);
+    }
+    let root = Root::new("endless");
+    common::spawn(
+        "an_engine_that_answers_without_end_does_not_take_the_memory",
+        &root,
+        "asks",
+    )
+    .pass();
+}
+
+fn endless_answers(root: &Path) {
+    let entry = |label: usize| {
+        format!(
+            "{{\"Id\":\"sha256:{:064}\",\"Created\":1,\"Size\":1,\"RepoTags\":[\"x:y\"],\"Labels\":{{\"l\":\"{}\"}}}},",
+            7,
+            "x".repeat(label)
+        )
+    };
+    let list = |entries: usize, label| {
+        let entries = entry(label).repeat(entries);
+        answer(&format!("[{}]", entries.trim_end_matches(',')))
+    };
+    let (long, longer) = (list(30_000, 600), list(200_001, 0));
+    // One line, as far as it goes.
+    let progress = answer(&"{}".repeat(8 << 20));
+    let silent = answer(&format!("{{\"status\":\"{}", "x".repeat(16 << 20)));
+    let turn = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let now = std::sync::Arc::clone(&turn);
+    let proxy = Proxy::new(root, move |_, line| {
+        let turn = now.load(std::sync::atomic::Ordering::SeqCst);
+        match (turn, line) {
+            (1, line) if line.contains("/images/json") => Act::Answer(long),
+            (2, line) if line.contains("/images/json") => Act::Answer(longer),
+            (3, line) if line.contains("/images/create") => Act::Answer(progress),
+            (4, line) if line.contains("/images/create") => Act::Answer(silent),
+            _ => Act::Pass,
+        }
+    });
+    let mut options = Options::new();
+    options.engine(&proxy.address);
+    let store = Store::open(root, &options).expect("a store");
+    let cost = |number: usize, call: &mut dyn FnMut() -> docker_store::Result<()>| {
+        turn.store(number, std::sync::atomic::Ordering::SeqCst);
+        // The peak counts anew from here.
+        fs::write("/proc/self/clear_refs", "5").expect("Linux");
+        let (before, _) = memory();
+        let done = call();
+        turn.store(0, std::sync::atomic::Ordering::SeqCst);
+        let (_, most) = memory();
+        (done, most.saturating_sub(before) / 1024)
+    };
+    let pull = || match store.begin(None, "pulled", &Limits::none())? {
+        docker_store::Begun::Step(mut step) => {
+            let pulled = step.pull("nothing/there:1", None, &mut |_| Ok(()));
+            step.abort()?;
+            pulled
+        }
+        docker_store::Begun::Present => Ok(()),
+    };
+    let costs = [
+        cost(1, &mut || store.results().map(drop)),
+        cost(2, &mut || store.results().map(drop)),
+        cost(3, &mut || pull()),
+        cost(4, &mut || pull()),
+    ];
+    println!("answers without end, and MB that they took: {costs:?}");
+    assert!(costs[0].0.is_ok(), "{costs:?}");
+    for (done, _) in &costs[1..] {
+        let e = done.as_ref().expect_err("refused");
+        assert_eq!(e.kind(), ErrorKind::Engine, "{e}");
+        assert!(e.message().len() < 1000);
+    }
+    // Of the first, which has 23 MB, most is what nobody asked for. Of the second as much is kept as of any.
+    let most = [15, 100, 8, 8];
+    assert!(
+        costs.iter().zip(most).all(|((_, mb), most)| *mb < most),
+        "{costs:?}"
     );
     store.close().expect("closed");
 }

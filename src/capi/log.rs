@@ -17,7 +17,7 @@ use crate::capi::error::dstore_error;
 use crate::capi::fallible::fallible;
 use crate::capi::status::dstore_status;
 use crate::capi::text::c_string;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, for_people};
 
 /// How much a line of the log matters.
 #[repr(i32)]
@@ -86,7 +86,7 @@ impl Log for Collector {
         if self.enabled(record.metadata()) {
             self.push(Line {
                 level: record.level() as i32,
-                text: c_string(record.args().to_string()),
+                text: c_string(for_people(record.args().to_string())),
             });
         }
     }
@@ -251,7 +251,15 @@ mod tests {
         );
 
         std::thread::scope(|scope| {
-            let waiter = scope.spawn(|| fetch(60_000));
+            // Woken by a line of another test, it waits once more.
+            let waiter = scope.spawn(|| {
+                loop {
+                    let fetched = fetch(60_000);
+                    if !fetched.1.is_empty() {
+                        return fetched;
+                    }
+                }
+            });
             std::thread::sleep(Duration::from_millis(50));
             log::error!("log-test woken");
             assert_eq!(

@@ -68,7 +68,7 @@ fn an_error_says_all_that_is_known() {
     // SAFETY: `error` is ours.
     unsafe {
         assert_eq!(answer(&raw mut error, || Err(failure())), DSTORE_ENGINE);
-        assert_eq!(CStr::from_ptr(dstore_error_message(error)), c"a?b");
+        assert_eq!(CStr::from_ptr(dstore_error_message(error)), c"a\\u{0}b");
         assert_eq!(dstore_error_http_status(error), 500);
         assert_eq!(dstore_error_os_errno(error), 5);
         assert_eq!(dstore_error_exit_code(error), 3);

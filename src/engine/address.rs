@@ -1,6 +1,8 @@
 //! Where the engine is: an option, else `DOCKER_HOST`, else the current docker context, else the usual socket.
 //! The order and the files are those of Docker's own client (docker/cli, `cli/context`).
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -15,8 +17,8 @@ const USUAL: &str = "unix:///var/run/docker.sock";
 
 /// The part of the environment that decides; a type, so that tests need not change the process's own.
 pub(crate) struct DockerEnv {
-    pub(crate) host: Option<String>,
-    pub(crate) context: Option<String>,
+    pub(crate) host: Option<OsString>,
+    pub(crate) context: Option<OsString>,
     /// The folder of Docker's client configuration.
     pub(crate) config: Option<PathBuf>,
 }
@@ -24,7 +26,7 @@ pub(crate) struct DockerEnv {
 impl DockerEnv {
     /// Those of this process.
     pub(crate) fn of_process() -> Self {
-        let var = |name| std::env::var(name).ok().filter(|v: &String| !v.is_empty());
+        let var = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let home = || Some(PathBuf::from(var("HOME")?).join(".docker"));
         DockerEnv {
             host: var("DOCKER_HOST"),
@@ -33,37 +35,55 @@ impl DockerEnv {
         }
     }
 
-    /// The address to use where `given` is the option.
-    pub(crate) fn address(&self, given: Option<&str>) -> Result<String> {
-        if let Some(address) = given.or(self.host.as_deref()) {
-            return Ok(address.to_owned());
+    /// The address to use where `given` is the option. Any bytes: a path need not be UTF-8.
+    pub(crate) fn address(&self, given: Option<&str>) -> Result<OsString> {
+        if let Some(address) = given.map(OsStr::new).or(self.host.as_deref()) {
+            // The docker command takes blanks away, and what is left empty for the usual socket: never for a context's.
+            let address = address.as_bytes().trim_ascii();
+            return Ok(match address {
+                b"" | b"unix://" => OsString::from(USUAL),
+                address => OsStr::from_bytes(address).to_owned(),
+            });
         }
         let named = match &self.context {
             Some(name) => Some(name.clone()),
-            None => self.current_context()?,
+            None => self.current_context().map(OsString::from),
         };
-        match named.as_deref() {
-            None | Some("default") => Ok(USUAL.to_owned()),
-            Some(name) => self.context_address(name),
+        match named {
+            None => Ok(OsString::from(USUAL)),
+            Some(name) if name == "default" => Ok(OsString::from(USUAL)),
+            Some(name) => self.context_address(&name).map(OsString::from),
         }
     }
 
-    fn current_context(&self) -> Result<Option<String>> {
-        #[derive(Deserialize)]
-        struct Config {
-            #[serde(rename = "currentContext")]
-            current_context: Option<String>,
-        }
-        let Some(folder) = &self.config else {
-            return Ok(None);
+    /// The context that the configuration names. One that cannot be read is warned of and passed over, as the docker command does.
+    fn current_context(&self) -> Option<String> {
+        let path = self.config.as_ref()?.join("config.json");
+        let text = match crate::local::read(&path) {
+            Ok(text) => text,
+            Err(e) => {
+                if e.kind() != std::io::ErrorKind::NotFound {
+                    log::warn!("reading docker's configuration {}: {e}", path.display());
+                }
+                return None;
+            }
         };
-        let config: Option<Config> = read_json(&folder.join("config.json"))?;
-        Ok(config
-            .and_then(|c| c.current_context)
-            .filter(|name| !name.is_empty()))
+        if text.is_empty() {
+            return None;
+        }
+        let config = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&text);
+        let config = config
+            .inspect_err(|e| log::warn!("reading docker's configuration {}: {e}", path.display()))
+            .ok()?;
+        // Go takes names of any case.
+        let is_named = |(key, _): &(&String, _)| key.eq_ignore_ascii_case("currentContext");
+        let (_, name) = config.iter().find(is_named)?;
+        name.as_str()
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
     }
 
-    fn context_address(&self, name: &str) -> Result<String> {
+    fn context_address(&self, name: &OsStr) -> Result<String> {
         #[derive(Deserialize)]
         struct Meta {
             #[serde(rename = "Endpoints")]
@@ -78,7 +98,7 @@ impl DockerEnv {
             #[serde(rename = "Host")]
             host: String,
         }
-        let folder: String = Sha256::digest(name)
+        let folder: String = Sha256::digest(name.as_bytes())
             .iter()
             .map(|b| format!("{b:02x}"))
             .collect();
@@ -98,16 +118,20 @@ impl DockerEnv {
 }
 
 /// A connector for an address.
-pub(crate) fn connector(address: &str) -> Result<Box<dyn Connect>> {
+pub(crate) fn connector(address: &OsStr) -> Result<Box<dyn Connect>> {
     let refuse = |why: &str| {
         Err(Error::new(
             ErrorKind::InvalidArgument,
             format!("cannot use engine address {address:?}: {why}"),
         ))
     };
-    match address.split_once("://") {
-        Some(("unix", path)) if path.starts_with('/') => Ok(Box::new(UnixConnector::new(path))),
-        Some(("unix", _)) => refuse("the path of a unix socket must be absolute"),
+    if let Some(path) = address.as_bytes().strip_prefix(b"unix://") {
+        return match path.first() {
+            Some(b'/') => Ok(Box::new(UnixConnector::new(OsStr::from_bytes(path)))),
+            _ => refuse("the path of a unix socket must be absolute, as in unix:///path"),
+        };
+    }
+    match address.to_string_lossy().split_once("://") {
         Some((scheme, _)) => refuse(&format!("this build speaks unix:// only, not {scheme}://")),
         None => refuse("write it as unix:///path/of/socket"),
     }
@@ -185,9 +209,72 @@ mod tests {
             "",
             "ssh://x",
         ] {
-            let error = connector(address).err().expect("refused");
+            let error = connector(OsStr::new(address)).err().expect("refused");
             assert_eq!(error.kind(), ErrorKind::InvalidArgument);
             assert!(error.message().contains("unix://"), "{error}");
         }
+    }
+
+    #[test]
+    fn the_engine_is_the_one_that_was_named_however_it_was_written() {
+        let mut around = none();
+        for host in [" unix:///host ", "\tunix:///host", "unix:///host\n"] {
+            around.host = Some(host.into());
+            assert_eq!(around.address(None).expect("an address"), "unix:///host");
+            assert_eq!(
+                none().address(Some(host)).expect("an address"),
+                "unix:///host"
+            );
+        }
+        // Blank is named, too: the usual one, and no context's.
+        around.context = Some("far".into());
+        for host in [" ", "unix://"] {
+            around.host = Some(host.into());
+            assert_eq!(around.address(None).expect("an address"), USUAL);
+        }
+        around.host = Some(OsStr::from_bytes(b"unix:///odd\xff.sock").to_owned());
+        let address = around.address(None).expect("an address");
+        assert_eq!(address.as_bytes(), b"unix:///odd\xff.sock");
+        assert!(connector(&address).is_ok());
+        around.host = None;
+        around.context = Some(OsStr::from_bytes(b"\xff").to_owned());
+        assert!(around.address(None).is_err());
+    }
+
+    #[test]
+    fn a_configuration_that_cannot_be_read_is_passed_over_as_docker_does() {
+        let folder =
+            std::env::temp_dir().join(format!("docker-store-config-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let file = folder.join("config.json");
+        let around = DockerEnv {
+            config: Some(folder.clone()),
+            ..none()
+        };
+        for text in [
+            "",
+            "{",
+            "[]",
+            r#"{"currentContext":5}"#,
+            r#"{"currentContext":""}"#,
+            "\u{feff}{}",
+        ] {
+            std::fs::write(&file, text).expect("a file");
+            assert_eq!(around.address(None).expect("an address"), USUAL, "{text}");
+        }
+        for text in [
+            r#"{"currentContext":"gone","auths":5}"#,
+            r#"{"CURRENTCONTEXT":"gone"}"#,
+        ] {
+            std::fs::write(&file, text).expect("a file");
+            assert!(
+                around.address(None).is_err(),
+                "a context that was named: {text}"
+            );
+        }
+        std::fs::remove_file(&file).expect("removed");
+        std::fs::create_dir(&file).expect("a folder in its place");
+        assert_eq!(around.address(None).expect("an address"), USUAL);
+        std::fs::remove_dir_all(&folder).expect("removed");
     }
 }

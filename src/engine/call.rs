@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::engine::Engine;
+use crate::engine::answer::{self, Fault};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Body, Failure, Method, Request, Response, Target};
 use crate::wait::{Stop, Wait};
@@ -18,11 +19,8 @@ pub(crate) const QUICK: Duration = Duration::from_secs(60);
 /// The longest time that a removal is waited for: the engine kills, unmounts and unlinks. One that takes longer is wedged.
 pub(crate) const REMOVAL: Duration = Duration::from_secs(300);
 
-/// How much of an answer is read whole: an engine with ten thousand images lists them in some megabytes.
-const ANSWER_LIMIT: usize = 256 << 20;
-
 /// How much of an error's text is kept.
-const ERROR_LIMIT: usize = 1 << 20;
+const ERROR_LIMIT: usize = 64 << 10;
 
 /// What a request sends along.
 pub(crate) enum Send<'a> {
@@ -207,19 +205,19 @@ impl Engine {
     pub(super) fn parse<T: DeserializeOwned>(
         &self,
         doing: &dyn Display,
-        mut response: Response,
+        response: Response,
         wait: Wait<'_>,
     ) -> Result<T> {
-        let body = response
-            .read_whole(ANSWER_LIMIT, wait)
-            .map_err(|f| self.failed(doing, f))?;
-        serde_json::from_slice(&body).map_err(|e| {
-            let why = format!(
-                "{doing}: the engine at {} answered what is not expected: {e}",
-                self.address()
-            );
-            // The answer is whole: to begin anew would bring the same one.
-            Error::new(ErrorKind::Engine, why)
+        answer::value(response, wait).map_err(|fault| match fault {
+            Fault::Failure(failure) => self.failed(doing, failure),
+            Fault::Senseless(e) => {
+                let why = format!(
+                    "{doing}: the engine at {} answered what is not expected: {e}",
+                    self.address()
+                );
+                // The answer is whole: to begin anew would bring the same one.
+                Error::new(ErrorKind::Engine, why)
+            }
         })
     }
 

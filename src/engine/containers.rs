@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::engine::answer::List;
 use crate::engine::call::{Call, QUICK, REMOVAL, Send, stopped};
 use crate::engine::images::found;
 use crate::engine::{BodyReader, Engine};
@@ -270,7 +271,8 @@ impl Engine {
             .path("/containers/json")
             .query("all", "1")
             .query("filters", &filters.to_string());
-        self.ask(&doing, Call::get(target), wait.at_most(QUICK))
+        let listed: List<_> = self.ask(&doing, Call::get(target), wait.at_most(QUICK))?;
+        Ok(listed.0)
     }
 
     /// All files of a container as one tar stream, without what its volumes hold.

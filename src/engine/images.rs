@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::engine::Engine;
+use crate::engine::answer::List;
 use crate::engine::call::{Call, QUICK, REMOVAL, Send};
 use crate::engine::progress::Message;
 use crate::engine::system::UPLOAD_STALL;
@@ -150,7 +151,8 @@ impl Engine {
     ) -> Result<Vec<ListedImage>> {
         let target = self.path("/images/json");
         let call = Call::get(target.query("filters", &filters.to_string()));
-        self.ask(&doing, call, wait.at_most(QUICK))
+        let listed: List<_> = self.ask(&doing, call, wait.at_most(QUICK))?;
+        Ok(listed.0)
     }
 
     /// Makes an image of a container's files under the name `name`, which is the last thing the engine does. `config`

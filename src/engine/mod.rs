@@ -4,6 +4,7 @@
 //! the places that depend on one say so.
 
 pub(crate) mod address;
+mod answer;
 mod archive;
 mod call;
 pub(crate) mod containers;

@@ -9,7 +9,7 @@ use crate::http::Response;
 use crate::wait::Wait;
 
 /// One message longer than this is no progress message.
-const MESSAGE_LIMIT: usize = 16 << 20;
+const MESSAGE_LIMIT: usize = 1 << 20;
 
 /// One message of a progress stream.
 #[derive(Debug, Default, Deserialize)]
@@ -66,12 +66,7 @@ impl Engine {
             let n = response
                 .read(&mut buffer, wait)
                 .map_err(|f| self.failed(doing, f))?;
-            let messages = if n == 0 {
-                lines.finish()
-            } else {
-                lines.feed(&buffer[..n])
-            };
-            let messages = messages.map_err(|why| {
+            let senseless = |why: &dyn std::fmt::Display| {
                 Error::new(
                     // A message that lacks its end is one thing, one that makes no sense another.
                     match n {
@@ -80,16 +75,19 @@ impl Engine {
                     },
                     format!("{doing}: the engine's progress cannot be read: {why}"),
                 )
-            })?;
-            for message in messages {
-                if let Some(why) = message.failure() {
-                    let why = one_line(why);
-                    return Err(Error::new(
-                        ErrorKind::Engine,
-                        format!("{doing}: the engine reported: {why}"),
-                    ));
-                }
-                each(&message)?;
+            };
+            // One after the other: a line of a thousand messages is not a thousand messages in memory.
+            let mut heard = |message: &Message| match message.failure() {
+                Some(why) => Err(Error::new(
+                    ErrorKind::Engine,
+                    format!("{doing}: the engine reported: {}", one_line(why)),
+                )),
+                None => each(message),
+            };
+            if n == 0 {
+                lines.finish(&senseless, &mut heard)?;
+            } else {
+                lines.feed(&buffer[..n], &senseless, &mut heard)?;
             }
             if n == 0 {
                 return Ok(());
@@ -104,32 +102,36 @@ struct Lines {
     partial: Vec<u8>,
 }
 
+type Senseless<'a> = &'a dyn Fn(&dyn std::fmt::Display) -> Error;
+
 impl Lines {
-    fn feed(&mut self, bytes: &[u8]) -> std::result::Result<Vec<Message>, String> {
-        let mut messages = Vec::new();
+    fn feed(
+        &mut self,
+        bytes: &[u8],
+        senseless: Senseless<'_>,
+        each: &mut dyn FnMut(&Message) -> Result<()>,
+    ) -> Result<()> {
         let mut rest = bytes;
         while let Some(end) = rest.iter().position(|b| *b == b'\n') {
             self.partial.extend_from_slice(&rest[..end]);
             rest = &rest[end + 1..];
-            self.take(&mut messages)?;
+            self.finish(senseless, each)?;
         }
         self.partial.extend_from_slice(rest);
-        if self.partial.len() > MESSAGE_LIMIT {
-            return Err(String::from("a message without an end"));
+        match self.partial.len() > MESSAGE_LIMIT {
+            true => Err(senseless(&"a message without an end")),
+            false => Ok(()),
         }
-        Ok(messages)
     }
 
-    fn finish(&mut self) -> std::result::Result<Vec<Message>, String> {
-        let mut messages = Vec::new();
-        self.take(&mut messages)?;
-        Ok(messages)
-    }
-
-    fn take(&mut self, into: &mut Vec<Message>) -> std::result::Result<(), String> {
+    fn finish(
+        &mut self,
+        senseless: Senseless<'_>,
+        each: &mut dyn FnMut(&Message) -> Result<()>,
+    ) -> Result<()> {
         // Podman may put several values on a line; a stream deserializer takes one or many.
         for message in serde_json::Deserializer::from_slice(&self.partial).into_iter::<Message>() {
-            into.push(message.map_err(|e| e.to_string())?);
+            each(&message.map_err(|e| senseless(&e))?)?;
         }
         self.partial.clear();
         Ok(())
@@ -141,16 +143,18 @@ mod tests {
     use super::*;
 
     fn all(pieces: &[&[u8]]) -> std::result::Result<Vec<(String, Option<String>)>, String> {
-        let mut lines = Lines::default();
-        let mut got = Vec::new();
-        for piece in pieces {
-            got.extend(lines.feed(piece)?);
-        }
-        got.extend(lines.finish()?);
-        Ok(got
-            .into_iter()
-            .map(|m| (m.status.clone(), m.failure().map(str::to_owned)))
-            .collect())
+        let (mut lines, mut got) = (Lines::default(), Vec::new());
+        let senseless =
+            |why: &dyn std::fmt::Display| Error::new(ErrorKind::Engine, why.to_string());
+        let mut each = |m: &Message| {
+            got.push((m.status.clone(), m.failure().map(str::to_owned)));
+            Ok(())
+        };
+        let read = pieces
+            .iter()
+            .try_for_each(|piece| lines.feed(piece, &senseless, &mut each))
+            .and_then(|()| lines.finish(&senseless, &mut each));
+        read.map(|()| got).map_err(|e| e.to_string())
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::engine::Engine;
+use crate::engine::answer::List;
 use crate::engine::call::{Call, QUICK, REMOVAL, Send};
 use crate::engine::images::found;
 use crate::error::{Error, ErrorKind, Result};
@@ -36,7 +37,7 @@ impl Volume {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Listed {
-    volumes: Option<Vec<Volume>>,
+    volumes: Option<List<Volume>>,
 }
 
 impl Engine {
@@ -109,6 +110,6 @@ impl Engine {
         let filters = json!({ "name": [name] }).to_string();
         let call = Call::get(self.path("/volumes").query("filters", &filters));
         let listed: Listed = self.ask(&doing, call, wait.at_most(QUICK))?;
-        Ok(listed.volumes.unwrap_or_default())
+        Ok(listed.volumes.map_or_else(Vec::new, |list| list.0))
     }
 }

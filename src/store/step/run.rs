@@ -290,6 +290,9 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// How much of what the engine reports among the output is kept.
+const LONGEST_REPORT: usize = 16 << 10;
+
 /// Moves output to the log and the sink, and input to the command, until the output ends.
 fn pump(
     attached: &mut Attached<'_>,
@@ -328,7 +331,9 @@ fn pump(
                 frames::Channel::Stdout => Channel::Stdout,
                 frames::Channel::Stderr => Channel::Stderr,
                 frames::Channel::Daemon => {
-                    daemon.push_str(&String::from_utf8_lossy(bytes));
+                    // An error of some length, of which no more is shown.
+                    let room = LONGEST_REPORT.saturating_sub(daemon.len()).min(bytes.len());
+                    daemon.push_str(&String::from_utf8_lossy(&bytes[..room]));
                     return Ok(());
                 }
             };
