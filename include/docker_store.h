@@ -1402,8 +1402,8 @@ dstore_status dstore_command_lease(dstore_command *command,
                                    dstore_error **error);
 
 /**
- * Mounts the engine's volume `name` at `target`, an absolute path. Nothing of the image is copied
- * into it.
+ * Mounts the engine's volume `name`, which must exist, at `target`, an absolute path. Nothing of the
+ * image is copied into it.
  *
  * Does not block.
  */

@@ -65,6 +65,7 @@ struct Inner {
     http_status: Option<u16>,
     os_errno: Option<i32>,
     exit_code: Option<i64>,
+    said: Option<String>,
 }
 
 impl Error {
@@ -76,6 +77,7 @@ impl Error {
             http_status: None,
             os_errno: None,
             exit_code: None,
+            said: None,
         }))
     }
 
@@ -99,6 +101,17 @@ impl Error {
     pub(crate) fn with_exit_code(mut self, code: i64) -> Self {
         self.0.exit_code = Some(code);
         self
+    }
+
+    /// With what the engine said in its answer, word for word, but on one line.
+    pub(crate) fn with_said(mut self, said: String) -> Self {
+        self.0.said = Some(said);
+        self
+    }
+
+    /// What the engine said, without what is said about it.
+    pub(crate) fn said(&self) -> Option<&str> {
+        self.0.said.as_deref()
     }
 
     /// The same error, with what the caller was doing put in front of its text.

@@ -541,3 +541,149 @@ fn a_step_of_many_commands_leaves_no_image_without_a_name() {
     store.delete("manytrue").expect("deleted");
     assert_eq!(nameless(), Vec::<String>::new());
 }
+
+#[test]
+fn a_program_that_cannot_be_started_is_an_answer_where_failure_is_allowed() {
+    let root = Root::new("answers");
+    let store = root.open_with_base();
+    let mut step = begin(&store, "base", "one");
+    step.run(&sh(
+        "echo first >/first; mkdir -p /src; echo >/src/amount.sh",
+    ))
+    .expect("a run");
+    let long = format!("/{}", "x".repeat(300));
+    let programs = [
+        "/no/such/program",
+        "mount.nfs",
+        "permission denied",
+        "no such file or directory",
+        "a \"quoted\"\nmount\u{1}\u{e9}",
+        "./x/mount",
+        "/etc/passwd/x",
+        "/src/amount.sh",
+        "/etc",
+        "/etc/passwd",
+        long.as_str(),
+    ];
+    for program in programs {
+        let as_sh_has_it = step
+            .run(
+                sh("\"$@\"; exit $?")
+                    .arg("sh")
+                    .arg(program)
+                    .allow_failure(true),
+            )
+            .expect("a run")
+            .code;
+        let mut command = Command::new([program]);
+        let code = step
+            .run(command.allow_failure(true))
+            .expect("an answer")
+            .code;
+        assert_eq!(code, as_sh_has_it, "{program:?}");
+    }
+    // The step has gone on: all of it is there.
+    step.run(&sh("echo second >/second")).expect("a run");
+    step.commit().expect("a commit");
+    assert_eq!(
+        output_in(&store, "one", "cat /first /second"),
+        "first\nsecond\n"
+    );
+    assert_eq!(root.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn what_the_caller_got_wrong_is_an_argument_and_the_step_goes_on() {
+    let root = Root::new("wrong");
+    let store = root.open_with_base();
+    let mut step = begin(&store, "base", "one");
+    step.run(&sh("echo first >/first")).expect("a run");
+    let volume = format!("{}-nobodys", root.prefix());
+    type Spoil<'a> = &'a dyn Fn(&mut Command);
+    let wrong: [(&str, Spoil<'_>); 13] = [
+        ("user", &|c| _ = c.user("nosuch")),
+        ("user", &|c| _ = c.user("mount")),
+        ("user", &|c| _ = c.user("nosuch:0")),
+        ("user", &|c| _ = c.user("0:nosuch")),
+        ("user", &|c| _ = c.user("99999999999")),
+        ("host name", &|c| _ = c.hostname("h".repeat(200))),
+        ("directory", &|c| _ = c.cwd("/etc/passwd")),
+        ("path", &|c| _ = c.cwd("/etc/passwd/x/y")),
+        ("path", &|c| _ = c.cwd(format!("/{}", "x".repeat(300)))),
+        ("volume", &|c| _ = c.volume(volume.as_str(), "/v", false)),
+        ("network", &|c| _ = c.network("nosuch")),
+        ("mount", &|c| _ = c.bind("/etc/hostname", "/etc", true)),
+        ("path", &|c| _ = c.bind("/no/such/path", "/v", true)),
+    ];
+    for (word, spoil) in wrong {
+        let mut command = sh("true");
+        spoil(&mut command);
+        let error = step.run(&command).expect_err("wrong");
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{word}: {error}");
+        assert!(error.message().contains(word), "{word}: {error}");
+    }
+    // A volume that nobody has made is not made now; one that is there is mounted.
+    let filter = format!("name={volume}");
+    let made = || docker(&["volume", "ls", "-q", "--filter", &filter]);
+    assert_eq!(made(), Vec::<String>::new());
+    docker(&["volume", "create", &volume]);
+    step.run(sh("echo x >/v/x").volume(volume.as_str(), "/v", false))
+        .expect("a run");
+    step.commit().expect("a commit");
+    assert_eq!(output_in(&store, "one", "cat /first"), "first\n");
+    docker(&["volume", "rm", &volume]);
+    assert_eq!(root.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn a_command_that_somebody_else_ended_has_not_failed() {
+    let root = Root::new("outside");
+    let store = root.open_with_base();
+    let ways: [(&str, &[&str]); 4] = [
+        ("kill", &["kill"]),
+        ("term", &["kill", "-s", "TERM"]),
+        ("stop", &["stop", "-t", "1"]),
+        ("rm", &["rm", "-f"]),
+    ];
+    for (id, way) in ways {
+        for allowed in [false, true].into_iter().skip(usize::from(id != "kill")) {
+            let mut step = begin(&store, "base", id);
+            let container = format!("{}-container-{id}", root.prefix());
+            let mut asked = false;
+            let error = step
+                .run_with(
+                    sh("trap 'exit 3' TERM; echo up; sleep 60 & wait").allow_failure(allowed),
+                    &mut |_| {
+                        if !std::mem::replace(&mut asked, true) {
+                            docker(&[way, &[container.as_str()]].concat());
+                        }
+                        Ok(())
+                    },
+                )
+                .expect_err("ended from outside");
+            assert_eq!(error.kind(), ErrorKind::Killed, "{id}: {error}");
+            step.abort().expect("aborted");
+        }
+    }
+    // By itself, that is a failure; and a signal that ends nothing does not count.
+    let mut step = begin(&store, "base", "self");
+    let code = step
+        .run(sh("sh -c 'kill -9 $$'; exit $?").allow_failure(true))
+        .expect("an exit")
+        .code;
+    assert_eq!(code, 137);
+    let container = format!("{}-container-self", root.prefix());
+    let error = step
+        .run_with(&sh("echo up; sleep 1; exit 5"), &mut |_| {
+            docker(&["kill", "-s", "WINCH", &container]);
+            Ok(())
+        })
+        .expect_err("its own failure");
+    assert_eq!(
+        (error.kind(), error.exit_code()),
+        (ErrorKind::CommandFailed, Some(5)),
+        "{error}"
+    );
+    step.abort().expect("aborted");
+    assert_eq!(root.leftovers(), Vec::<String>::new());
+}

@@ -227,13 +227,13 @@ pub unsafe extern "C" fn dstore_command_lease(
     setter!(error, command, |command,
                              lease: Arc<dstore_lease>,
                              target: &str| {
-        command.volume(lease.volume_of_open()?, target, false);
+        command.leased(lease.volume_of_open()?, target);
         Ok(())
     })
 }
 
-/// Mounts the engine's volume `name` at `target`, an absolute path. Nothing of the image is copied
-/// into it.
+/// Mounts the engine's volume `name`, which must exist, at `target`, an absolute path. Nothing of the
+/// image is copied into it.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]

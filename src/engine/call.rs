@@ -299,6 +299,7 @@ impl Engine {
             format!("{doing}: the engine answered {status}: {text}"),
         )
         .with_http_status(status)
+        .with_said(text)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -21,6 +21,9 @@ use crate::wait::Wait;
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Container {
     pub(crate) state: State,
+    /// By the engine's clock; see [`moment`](crate::engine::moment).
+    #[serde(default)]
+    pub(crate) created: String,
 }
 
 /// How a container stands.
@@ -33,6 +36,41 @@ pub(crate) struct State {
     pub(crate) exit_code: i64,
     #[serde(rename = "OOMKilled", default)]
     pub(crate) oom_killed: bool,
+    /// Whether a removal has begun and got stuck.
+    #[serde(default)]
+    pub(crate) dead: bool,
+    /// `exited`, `removing`, …
+    #[serde(default)]
+    pub(crate) status: String,
+    /// By the engine's clock; see [`moment`](crate::engine::moment).
+    #[serde(default)]
+    pub(crate) started_at: String,
+    #[serde(default)]
+    pub(crate) finished_at: String,
+}
+
+/// Something that the engine remembers of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Event {
+    /// `kill`, `oom`, …
+    pub(crate) action: String,
+    /// Which signal a `kill` sent, else 0.
+    pub(crate) signal: u32,
+}
+
+/// How an engine writes it.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[derive(Default)]
+struct WrittenEvent {
+    action: String,
+    actor: Actor,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Actor {
+    attributes: HashMap<String, String>,
 }
 
 /// One container in a listing.
@@ -239,25 +277,44 @@ impl Engine {
         }
     }
 
-    /// Whether the kernel killed something in the container for want of memory, which the engine may hear of only after the
-    /// exit, so that its state does not show it. Takes a second.
-    pub(crate) fn saw_out_of_memory(&self, container: &str, wait: Wait<'_>) -> Result<bool> {
+    /// What befell a container, beside its life, until a moment by the engine's clock, which is waited for. Engines keep their last few
+    /// hundred events, and forget them when they end.
+    pub(crate) fn events_of_container(
+        &self,
+        container: &str,
+        until: Duration,
+        wait: Wait<'_>,
+    ) -> Result<Vec<Event>> {
         let doing = format!("asking how container {container} ended");
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs();
-        let filters = json!({ "container": [container], "event": ["oom"] }).to_string();
+        let filters = json!({
+            "container": [container],
+            "event": ["destroy", "kill", "oom", "stop"],
+        })
+        .to_string();
+        let until = format!("{}.{:09}", until.as_secs(), until.subsec_nanos());
         let target = self
             .path("/events")
             .query("since", "0")
-            .query("until", &(now + 1).to_string())
+            .query("until", &until)
             .query("filters", &filters);
         let mut events = self.call(&doing, Call::get(target), wait.at_most(QUICK))?;
         let seen = events
             .read_whole(1 << 20, wait.at_most(QUICK))
             .map_err(|f| self.failed(&doing, f))?;
-        Ok(!seen.is_empty())
+        let written = serde_json::Deserializer::from_slice(&seen).into_iter::<WrittenEvent>();
+        written
+            .map(|event| {
+                let event = event.map_err(|e| {
+                    let why = format!("{doing}: the engine answered what is not expected: {e}");
+                    Error::new(ErrorKind::Engine, why)
+                })?;
+                let signal = event.actor.attributes.get("signal");
+                Ok(Event {
+                    signal: signal.and_then(|s| s.parse().ok()).unwrap_or_default(),
+                    action: event.action,
+                })
+            })
+            .collect()
     }
 
     /// The containers that pass `filters`, running or not.

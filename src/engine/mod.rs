@@ -10,6 +10,7 @@ mod call;
 pub(crate) mod containers;
 pub(crate) mod frames;
 pub(crate) mod images;
+pub(crate) mod moment;
 pub(crate) mod progress;
 mod reading;
 pub(crate) mod system;
@@ -19,7 +20,7 @@ pub(crate) mod volumes;
 use crate::engine::version::ApiVersion;
 use crate::http::Client;
 
-pub(crate) use crate::engine::call::stopped;
+pub(crate) use crate::engine::call::{one_line, stopped};
 pub(crate) use crate::engine::reading::BodyReader;
 
 /// One engine: a pool of connections and the API version agreed on.

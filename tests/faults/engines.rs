@@ -287,6 +287,56 @@ fn an_engine_that_dies_in_the_middle_of_the_output_is_an_error() {
 }
 
 #[test]
+fn output_that_ends_before_its_command_is_not_taken_for_all_of_it() {
+    let root = Root::new("early");
+    import_base(&root.open(), "base");
+    // The head of the answer, and one whole frame: `[1, 0, 0, 0, 0, 0, 0, 6]` and "first\n".
+    let head = "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n";
+    for (id, script, allowed) in [
+        (
+            "ends",
+            "echo first; sleep 0.7; echo second; sleep 0.3",
+            false,
+        ),
+        (
+            "allowed",
+            "echo first; sleep 0.7; echo second; sleep 0.3; exit 3",
+            true,
+        ),
+        (
+            "runs-on",
+            "echo first; sleep 1; echo second; sleep 60",
+            false,
+        ),
+    ] {
+        let proxy = Proxy::new(&root.path, {
+            let length = head.len() + 8 + 6;
+            move |_, line| match line.contains("/attach") {
+                true => Act::Truncate(length),
+                false => Act::Pass,
+            }
+        });
+        let store = open_at(&root, &proxy.address).expect("a store");
+        let mut step = begin(&store, "base", id);
+        let began = std::time::Instant::now();
+        let ran = step.run(sh(script).allow_failure(allowed));
+        let log = std::fs::read(store.log_file(id).expect("a path")).expect("a log");
+        assert_eq!(log, b"first\n", "{id}");
+        let error = ran.expect_err("cut short");
+        assert_eq!(error.kind(), ErrorKind::CutShort, "{error}");
+        assert!(began.elapsed().as_secs() < 30, "{id}");
+        step.commit().expect_err("spoiled");
+        assert!(!store.result(id).expect("a look"));
+    }
+    // A command that closes its outputs and goes on has all of it in the log.
+    let store = root.open();
+    let mut step = begin(&store, "base", "closes");
+    step.run(&sh("echo first; exec >&- 2>&-; sleep 1"))
+        .expect("a run");
+    step.abort().expect("aborted");
+}
+
+#[test]
 fn an_error_in_the_middle_of_a_stream_is_an_error() {
     let root = Root::new("inband");
     let inband: &[u8] = b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nTransfer-Encoding: chunked\r\n\r\n2e\r\n{\"errorDetail\":{\"message\":\"no space left, x\"}}\r\n0\r\n\r\n";

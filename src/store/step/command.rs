@@ -45,6 +45,8 @@ pub(crate) struct Mount {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
+    /// The store made it, and knows when it goes.
+    Leased(String),
     Volume(String),
     /// A path on the engine's machine.
     Bind(String),
@@ -154,10 +156,25 @@ impl Command {
 
     /// Mounts a leased cache at `target`, an absolute path. Release the lease after the step is committed or aborted.
     pub fn lease(&mut self, lease: &Lease, target: impl Into<String>) -> &mut Self {
-        self.volume(lease.volume(), target, false)
+        self.leased(lease.volume(), target)
     }
 
-    /// Mounts an engine volume at `target`, an absolute path. Nothing of the image is copied into it.
+    /// [`lease`](Self::lease), of the volume of one.
+    pub(crate) fn leased(
+        &mut self,
+        volume: impl Into<String>,
+        target: impl Into<String>,
+    ) -> &mut Self {
+        let (source, target) = (Source::Leased(volume.into()), target.into());
+        self.mounts.push(Mount {
+            source,
+            target,
+            read_only: false,
+        });
+        self
+    }
+
+    /// Mounts an engine volume that exists at `target`, an absolute path. Nothing of the image is copied into it.
     pub fn volume(
         &mut self,
         name: impl Into<String>,

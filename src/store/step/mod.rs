@@ -2,6 +2,7 @@
 
 pub(crate) mod command;
 pub(crate) mod copy;
+mod ending;
 mod input;
 mod log;
 mod publish;
@@ -9,11 +10,13 @@ mod run;
 mod secrets;
 mod source;
 mod spec;
+mod start;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-pub use self::run::{Channel, Exit, Output};
+pub use self::ending::Exit;
+pub use self::run::{Channel, Output};
 pub use self::source::{Progress, RegistryLogin};
 
 use self::log::LogFile;
@@ -77,6 +80,7 @@ struct Made {
     secrets: Option<SecretVolume>,
     /// Whether its files may differ from its image's.
     changed: bool,
+    create_sent: SystemTime,
 }
 
 impl Step {

@@ -1,26 +1,20 @@
 //! Running a command: create, attach, ask for the exit, start, take the output as it comes, and find out how it ended.
 
 use std::os::fd::BorrowedFd;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use crate::engine::containers::{Attached, State};
+use crate::engine::containers::Attached;
 use crate::engine::frames::{self, Frames, UnknownKind};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::step::command::{Command, Stdin};
+use crate::store::step::command::{self, Command, Stdin};
+use crate::store::step::ending::{self, Exit, Span};
 use crate::store::step::input::InputFile;
 use crate::store::step::log::LogFile;
 use crate::store::step::secrets::SecretVolume;
 use crate::store::step::spec::{self, Spec};
+use crate::store::step::start::not_started;
 use crate::store::step::{Made, Open, Step, StepContext};
 use crate::wait::Wait;
-
-/// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Exit {
-    /// Its exit status: 0 to 255; 128 + the signal's number where a signal ended it.
-    pub code: i64,
-}
 
 /// Which of its outputs a command wrote to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,12 +41,6 @@ type Sink<'a> = &'a mut dyn FnMut(Output<'_>) -> Result<()>;
 /// Output is read in pieces of at most this.
 const PIECE: usize = 256 << 10;
 
-/// What a command ends with that was killed.
-const KILLED: i64 = 128 + 9;
-
-/// How long a look at a container that has ended may take, when the step's own time is up.
-const AFTERWARDS: Duration = Duration::from_secs(30);
-
 /// For so long the engine may say that a name is taken and show no container of that name: it is at work on one that a process
 /// which was killed has asked for. And the pause between two looks.
 const TAKEN: Duration = Duration::from_secs(30);
@@ -66,9 +54,14 @@ impl Step {
     /// # Errors
     ///
     /// [`CommandFailed`](ErrorKind::CommandFailed) for an exit status other than zero, unless the command allows it;
-    /// [`OutOfMemory`](ErrorKind::OutOfMemory); [`Cancelled`](ErrorKind::Cancelled) and [`TimedOut`](ErrorKind::TimedOut),
-    /// after which the container is gone; [`InvalidArgument`](ErrorKind::InvalidArgument), after which the step goes on;
-    /// else what the engine answered.
+    /// [`OutOfMemory`](ErrorKind::OutOfMemory); [`Killed`](ErrorKind::Killed) where somebody outside ended it and the engine tells so;
+    /// [`Cancelled`](ErrorKind::Cancelled) and [`TimedOut`](ErrorKind::TimedOut), after which the container is gone;
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument), after which the step goes on; else what the engine answered.
+    ///
+    /// A program that the image does not have fails with 127, and one that cannot be executed with 126, as a shell has it. What
+    /// cannot be told from a command's own exit: a signal that was sent past the engine, the kernel's choice when the *machine* has no
+    /// memory left, and a command that ends with 0 when it is asked to stop. Output that a broken connection loses is an error, unless
+    /// it is that of the command's last few milliseconds.
     pub fn run(&mut self, command: &Command) -> Result<Exit> {
         self.run_with(command, &mut |_| Ok(()))
     }
@@ -91,6 +84,7 @@ impl Open {
         // Before anything is settled: a bad command costs nothing.
         spec::of(command, "", &spec::Config::new(), &[])?;
         let input = Reader::open(&command.stdin)?;
+        volumes_exist(step, command)?;
         self.settle(step)?;
         self.image(step)?;
         let secrets = SecretVolume::create(step.site, &command.secrets, step.wait)?;
@@ -100,12 +94,15 @@ impl Open {
             .unwrap_or_default();
         let image = self.image(step)?;
         let spec = spec::of(command, &image.name, &image.config, binds)?;
-        self.make_container(step, spec, secrets)?;
+        let program = spec.program();
+        let made = self.make_container(step, spec, secrets).map(drop);
         let wait = match command.timeout {
             Some(limit) => step.wait.at_most(limit),
             None => step.wait,
         };
-        let ran = self.execute(step, input, output, wait);
+        let ran = made
+            .map_err(|e| not_started(e, command, &program))
+            .and_then(|()| self.execute(step, (command, &program), input, output, wait));
         if ran.is_err() {
             // Ends what may still run; the abort that follows would do it as well, but later.
             if let Err(e) = self.remove_container(step.site, wait.clean_up()) {
@@ -113,19 +110,13 @@ impl Open {
             }
             self.told = self.told.or(wait.passed());
         }
-        let mut ended = ran?;
-        if ended.exit_code == KILLED && !ended.oom_killed && command.memory.is_some() {
-            let container = self
-                .container
-                .as_ref()
-                .map(|made| made.container.as_str())
-                .unwrap_or_default();
-            ended.oom_killed = step
-                .site
-                .engine
-                .saw_out_of_memory(container, step.wait.at_most(AFTERWARDS))?;
+        match ran {
+            // A program that could not be started: an answer, as a shell would give it.
+            Err(e) if command.allow_failure && e.kind() == ErrorKind::CommandFailed => {
+                e.exit_code().map(|code| Exit { code }).ok_or(e)
+            }
+            ran => ran,
         }
-        judge(command, &ended)
     }
 
     /// Creates the step's container. Whatever has its name already was left by a process that died.
@@ -138,8 +129,10 @@ impl Open {
         let engine = &step.site.engine;
         let name = step.site.names.container(step.id);
         // Not cut off in the middle: the engine would go on with it, and the cleaning up would come too early.
-        let create = || {
+        let mut create_sent = SystemTime::now();
+        let mut create = || {
             step.go_on("creating a container")?;
+            create_sent = SystemTime::now();
             engine.create_container(&name, &spec.body, step.wait.whole())
         };
         let mut made = create();
@@ -165,6 +158,7 @@ impl Open {
                 spec,
                 secrets,
                 changed: false,
+                create_sent,
             })),
             Err(e) => {
                 if let Some(secrets) = secrets {
@@ -178,10 +172,11 @@ impl Open {
     fn execute(
         &mut self,
         step: &StepContext<'_>,
+        (command, program): (&Command, &str),
         input: Option<Reader<'_>>,
         output: Sink<'_>,
         wait: Wait<'_>,
-    ) -> Result<State> {
+    ) -> Result<Exit> {
         let engine = &step.site.engine;
         let Some(made) = self.container.as_mut() else {
             return Err(Error::new(
@@ -190,36 +185,43 @@ impl Open {
             ));
         };
         let container = made.container.as_str();
-        let mut attached = engine.attach(container, input.is_some(), wait)?;
+        let refused = |e| not_started(e, command, program);
+        // Podman prepares a container when somebody attaches, and knows then what others find out at the start.
+        let attached = engine.attach(container, input.is_some(), wait);
+        let mut attached = attached.map_err(refused)?;
         let exit = engine.wait_next_exit(container, wait)?;
+        let start_sent = SystemTime::now();
         made.changed = true;
-        engine
-            .start_container(container, wait)
-            .map_err(not_started)?;
+        engine.start_container(container, wait).map_err(refused)?;
         pump(&mut attached, input, &mut self.log, output, wait)?;
-        // Its output has ended; it has, too, unless it closed its outputs first.
-        let code = engine.exit_status(exit, wait)?;
-        let ended = engine.inspect_container(container, step.wait.at_most(AFTERWARDS))?;
-        let state = ended.map(|c| c.state).ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                format!("container {container} was removed by somebody else"),
-            )
-        })?;
-        if state.running || state.exit_code != code {
-            let why = format!(
-                "the engine says that container {container} ended with {code} and then that it {} {}",
-                if state.running {
-                    "still runs, with"
-                } else {
-                    "ended with"
-                },
-                state.exit_code
-            );
-            return Err(Error::new(ErrorKind::Engine, why));
-        }
-        Ok(state)
+        let span = Span {
+            create_sent: made.create_sent,
+            start_sent,
+            output_ended: SystemTime::now(),
+        };
+        let found = ending::confirm(step, container, exit, &span, wait)?;
+        ending::judge(step, container, command, &span, &found)
     }
+}
+
+/// Refuses a volume that the engine does not have. It would make one of that name, which nobody then removes.
+fn volumes_exist(step: &StepContext<'_>, command: &Command) -> Result<()> {
+    for mount in &command.mounts {
+        let command::Source::Volume(name) = &mount.source else {
+            continue;
+        };
+        let refuse = |why: String| {
+            let why = format!("the volume {name:?} at {}: {why}", mount.target);
+            Error::new(ErrorKind::InvalidArgument, why)
+        };
+        if name.is_empty() || name.contains('/') {
+            return Err(refuse("that is no name of a volume".into()));
+        }
+        if step.site.engine.inspect_volume(name, step.wait)?.is_none() {
+            return Err(refuse("the engine has no such volume".into()));
+        }
+    }
+    Ok(())
 }
 
 /// What the command is to read, and how much of it has been sent.
@@ -363,44 +365,4 @@ impl From<UnknownKind> for Error {
         );
         Error::new(ErrorKind::Engine, why)
     }
-}
-
-/// A start that fails because the image does not have the program is the command's failure, as a shell would have it.
-fn not_started(error: Error) -> Error {
-    let text = error.message();
-    let code = if text.contains("executable file not found")
-        || text.contains("no such file or directory")
-    {
-        127
-    } else if text.contains("permission denied") {
-        126
-    } else {
-        return error;
-    };
-    // A mount source that does not exist reads much the same, but is no exit status of a command.
-    if text.contains("mount") {
-        return error;
-    }
-    let status = error.http_status();
-    let made = Error::new(ErrorKind::CommandFailed, text.to_owned()).with_exit_code(code);
-    match status {
-        Some(status) => made.with_http_status(status),
-        None => made,
-    }
-}
-
-fn judge(command: &Command, state: &State) -> Result<Exit> {
-    let code = state.exit_code;
-    if state.oom_killed && code != 0 {
-        let why = "the command was killed because its memory ran out";
-        return Err(Error::new(ErrorKind::OutOfMemory, why).with_exit_code(code));
-    }
-    if code != 0 && !command.allow_failure {
-        let program = command.argv.first().map(String::as_str).unwrap_or_default();
-        let why = format!(
-            "the command {program:?} ended with exit status {code}; its output is in the log"
-        );
-        return Err(Error::new(ErrorKind::CommandFailed, why).with_exit_code(code));
-    }
-    Ok(Exit { code })
 }

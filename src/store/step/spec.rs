@@ -17,6 +17,14 @@ pub(crate) struct Spec {
     pub(crate) leaks: bool,
 }
 
+impl Spec {
+    /// The first of the words that the container runs.
+    pub(crate) fn program(&self) -> String {
+        let first = self.body["Entrypoint"][0].as_str();
+        first.unwrap_or_default().to_owned()
+    }
+}
+
 /// The spec of a container that is only copied into or out of. It runs nothing.
 pub(crate) fn idle(image: &str) -> Spec {
     Spec {
@@ -60,7 +68,9 @@ pub(crate) fn of(
         .mounts
         .iter()
         .map(|mount| match &mount.source {
-            Source::Volume(name) => volume_mount(name, &mount.target, mount.read_only),
+            Source::Leased(name) | Source::Volume(name) => {
+                volume_mount(name, &mount.target, mount.read_only)
+            }
             Source::Bind(path) => bind_mount(path, &mount.target, mount.read_only),
         })
         .collect();
@@ -146,6 +156,9 @@ pub(crate) fn commit_body(base: &Config) -> Value {
     Value::Object(body)
 }
 
+/// The longest name that Linux takes (`__NEW_UTS_LEN`).
+const HOST_NAME_MAX: usize = 64;
+
 fn check(command: &Command) -> Result<()> {
     let refuse = |why: String| {
         Err(Error::new(
@@ -173,6 +186,9 @@ fn check(command: &Command) -> Result<()> {
         .chain(&command.hostname);
     if texts.into_iter().any(|text| text.contains('\0')) {
         return refuse("a zero byte ends a word".into());
+    }
+    if command.hostname.as_deref().unwrap_or_default().len() > HOST_NAME_MAX {
+        return refuse(format!("a host name has at most {HOST_NAME_MAX} bytes"));
     }
     let targets = command
         .mounts
@@ -224,7 +240,8 @@ mod tests {
 
     #[test]
     fn a_bad_command_is_refused_before_anything_is_sent() {
-        let bad: [fn(&mut Command); 9] = [
+        let bad: [fn(&mut Command); 10] = [
+            |c| _ = c.hostname("h".repeat(65)),
             |c| c.argv.clear(),
             |c| _ = c.env("A=B", "x"),
             |c| _ = c.env("", "x"),
