@@ -5,7 +5,7 @@ mod common;
 use std::sync::{Arc, Mutex};
 
 use common::proxy::{Act, Proxy};
-use common::{Root, begin, import_base, sh};
+use common::{Root, begin, docker, import_base, sh};
 use docker_store::{Options, Store};
 
 /// The lines of the block in ARCHITECTURE.md that follows `<!-- calls: NAME -->`, without what they say after the path.
@@ -108,6 +108,22 @@ fn a_step_with_a_user_and_variables_of_its_own_makes_the_calls_that_architecture
         .expect("a run");
     step.commit().expect("a commit");
     assert_eq!(recorded.taken(), listed("exact step"));
+}
+
+#[test]
+fn a_step_on_a_base_with_volumes_makes_the_calls_that_architecture_lists() {
+    let recorded = Recorded::new("calls-volumes");
+    let (base, volumes) = (recorded.root.image("base"), recorded.root.image("base"));
+    let container = docker(&["create", &base, "x"]).remove(0);
+    docker(&["rmi", &base]);
+    docker(&["commit", "-c", "VOLUME /tmp", &container, &volumes]);
+    docker(&["rm", &container]);
+    let store = recorded.open();
+    recorded.taken();
+    let mut step = begin(&store, "base", "one");
+    step.run(&sh("echo made > /tmp/made")).expect("a run");
+    step.commit().expect("a commit");
+    assert_eq!(recorded.taken(), listed("step on volumes"));
 }
 
 #[test]

@@ -159,8 +159,8 @@ pub unsafe extern "C" fn dstore_step_run(
 
 /// Records the result, and ends the step. The result appears with the last engine call, at once and
 /// whole: whatever happens before leaves none. After an error there is no result, and the step has
-/// been aborted (unless it was DSTORE_BUSY), so that a new one may begin. The handle is still to be
-/// freed.
+/// been aborted (unless it was DSTORE_BUSY), so that a new one may begin; after
+/// DSTORE_OUTCOME_UNKNOWN there may be one, and that new one finds it. The handle is still to be freed.
 ///
 /// Blocks.
 #[must_use]

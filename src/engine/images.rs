@@ -25,9 +25,17 @@ pub(crate) struct Image {
     #[serde(default)]
     pub(crate) architecture: String,
     #[serde(default)]
+    pub(crate) variant: String,
+    #[serde(default)]
     pub(crate) os: String,
     #[serde(default)]
+    pub(crate) os_version: String,
+    #[serde(default)]
+    pub(crate) author: String,
+    #[serde(default)]
     pub(crate) created: String,
+    #[serde(default)]
+    pub(crate) docker_version: String,
     /// The configuration that containers made from it inherit, as the engine wrote it.
     #[serde(default)]
     pub(crate) config: Option<Map<String, Value>>,
@@ -164,17 +172,21 @@ impl Engine {
         container: &str,
         name: &str,
         config: &Value,
+        author: &str,
         wait: Wait<'_>,
     ) -> Result<()> {
         let doing = format!("committing container {container} as {name}");
         let (repo, tag) = repo_and_tag(name);
-        let target = self
+        let mut target = self
             .path("/commit")
             .query("container", container)
             .query("repo", repo)
             .query("tag", tag)
             // The store never commits a running container; Podman would pause it otherwise.
             .query("pause", "0");
+        if !author.is_empty() {
+            target = target.query("author", author);
+        }
         let call = Call::post(target).sending(Send::Json(config));
         self.done(&doing, call, wait)
     }

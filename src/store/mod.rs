@@ -223,7 +223,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Those of `begin`, of `work` and of [`Step::commit`]. After an error there is no result.
+    /// Those of `begin`, of `work` and of [`Step::commit`]. After an error there is no result, unless it is
+    /// [`OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown).
     pub fn build(
         &self,
         base: Option<&str>,

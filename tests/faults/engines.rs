@@ -337,6 +337,46 @@ fn output_that_ends_before_its_command_is_not_taken_for_all_of_it() {
 }
 
 #[test]
+fn a_commit_whose_last_answer_is_lost_says_what_is_true() {
+    let root = Root::new("published");
+    import_base(&root.open(), "base");
+    for (id, act) in [("applied", Act::CutAfter), ("unseen", Act::CutBefore)] {
+        let proxy = Proxy::new(&root.path, move |_, line| {
+            match line.contains("/tag?") && line.contains(&format!("-image-{id}&")) {
+                true => act,
+                false => Act::Pass,
+            }
+        });
+        let store = open_at(&root, &proxy.address).expect("a store");
+        let mut step = begin(&store, "base", id);
+        step.run(&sh("echo made >/made")).expect("a run");
+        let committed = step.commit();
+        match act {
+            Act::CutAfter => committed.expect("it is there"),
+            _ => {
+                let error = committed.expect_err("nobody knows");
+                assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{error}");
+            }
+        }
+        assert_eq!(store.result(id).expect("a look"), act == Act::CutAfter);
+        drop(store);
+        // The next begin finds the truth.
+        let store = root.open();
+        match store
+            .begin(Some("base"), id, &Limits::none())
+            .expect("begun")
+        {
+            Begun::Present => assert_eq!(act, Act::CutAfter),
+            Begun::Step(step) => {
+                assert_eq!(act, Act::CutBefore);
+                step.abort().expect("aborted");
+            }
+        }
+        assert_eq!(root.leftovers(), Vec::<String>::new());
+    }
+}
+
+#[test]
 fn an_error_in_the_middle_of_a_stream_is_an_error() {
     let root = Root::new("inband");
     let inband: &[u8] = b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nTransfer-Encoding: chunked\r\n\r\n2e\r\n{\"errorDetail\":{\"message\":\"no space left, x\"}}\r\n0\r\n\r\n";

@@ -89,18 +89,18 @@ impl Open {
 
     /// The step's container, whether it has run something or not.
     fn some_container(&mut self, step: &StepContext<'_>) -> Result<String> {
-        let idle = spec::idle(&self.image(step)?.name);
-        match &self.container {
-            Some(made) => Ok(made.container.clone()),
-            None => self
-                .make_container(step, idle, None)
-                .map(|made| made.container.clone()),
+        if let Some(made) = &self.container {
+            return Ok(made.container.clone());
         }
+        let idle = spec::idle(&self.bare(step)?);
+        let container = self.make_container(step, idle, None)?.container.clone();
+        self.make_places(step)?;
+        Ok(container)
     }
 }
 
 /// Makes the directories of `path` that are missing.
-fn make_path(step: &StepContext<'_>, container: &str, path: &str) -> Result<()> {
+pub(super) fn make_path(step: &StepContext<'_>, container: &str, path: &str) -> Result<()> {
     let engine = &step.site.engine;
     let names: Vec<&str> = path.split('/').filter(|name| !name.is_empty()).collect();
     // From the deepest upwards: mostly all of it is there.

@@ -6,6 +6,7 @@ mod ending;
 mod input;
 mod log;
 mod publish;
+mod record;
 mod run;
 mod secrets;
 mod source;
@@ -20,8 +21,9 @@ pub use self::run::{Channel, Output};
 pub use self::source::{Progress, RegistryLogin};
 
 use self::log::LogFile;
+use self::record::Record;
 use self::secrets::SecretVolume;
-use self::spec::{Config, Spec};
+use self::spec::Spec;
 use crate::engine::images::must_exist;
 use crate::engine::stopped;
 use crate::error::{Error, ErrorKind, Result};
@@ -64,12 +66,16 @@ struct Open {
     told: Option<Instant>,
 }
 
-/// The image the step has come to.
+/// What the step has come to: files, as one image or two. Each is named by its id, or by a tag that no other image ever gets.
 struct Current {
-    /// What names it on the engine: its id, or a tag that no other image ever gets.
-    name: String,
-    /// The configuration that the result is to have: the base's own.
-    config: Config,
+    /// The one with the base's own record, where there is one: it can be the result.
+    whole: Option<String>,
+    /// The one that declares no volumes, where there is one: containers can be made of it. The same one mostly.
+    bare: Option<String>,
+    /// What the result is to have beside its files: what its base has.
+    base: Record,
+    /// Whether the directories of the declared volumes are there. An engine makes them with each container.
+    has_places: bool,
     layers: usize,
 }
 
@@ -155,7 +161,8 @@ impl Step {
     /// # Errors
     ///
     /// [`Conflict`](ErrorKind::Conflict) after a failure of this step, which is then aborted; else what went wrong. After an
-    /// error there is no result, and a further try may begin.
+    /// error there is no result, and a further try may begin; except for [`OutcomeUnknown`](ErrorKind::OutcomeUnknown), where the
+    /// engine was cut off in the very last call and does not answer when it is asked what came of it, or may still be at it.
     pub fn commit(mut self) -> Result<()> {
         self.finish(true)
     }
@@ -302,21 +309,24 @@ impl Open {
         let image = engine.inspect_image(reference, step.wait)?;
         let image = image.ok_or_else(|| must_exist(what))?;
         engine.tag_image(&image.id, &step.tag(), step.wait.whole())?;
+        let base = Record::of(image);
         self.image = Some(Current {
-            name: image.id,
-            config: image.config.unwrap_or_default(),
-            layers: image.root_fs.layers.len(),
+            whole: Some(base.image.id.clone()),
+            bare: (!base.declares_volumes()).then(|| base.image.id.clone()),
+            layers: base.image.root_fs.layers.len(),
+            has_places: !base.declares_volumes(),
+            base,
         });
         Ok(())
     }
 
-    /// The image the step has come to; without a base it begins with no files at all.
-    fn image(&mut self, step: &StepContext<'_>) -> Result<&Current> {
+    /// What the step has come to; without a base it begins with no files at all.
+    fn image(&mut self, step: &StepContext<'_>) -> Result<&mut Current> {
         if self.image.is_none() {
             self.begin_with_nothing(step)?;
         }
         self.image
-            .as_ref()
+            .as_mut()
             .ok_or_else(|| Error::new(ErrorKind::Internal, "a step without an image"))
     }
 

@@ -2,87 +2,201 @@
 //!
 //! Nothing is ever committed under the result's own name. A commit takes as long as its files; cut off from it, nobody could
 //! say whether the name would still appear. It goes to a tag of the step's own, and one short call gives the result its name.
-
-use serde_json::{Value, json};
+//!
+//! A base may declare volumes (`VOLUME`). The engine gives each container made of it volumes of their own in these places, and what is
+//! written there is in no commit. So containers are made of an image of the same files that declares none, and the
+//! result declares them again.
 
 use crate::engine::images::{Image, must_exist};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::step::{Open, StepContext, spec};
+use crate::store::step::spec::Config;
+use crate::store::step::{Current, Open, StepContext, spec};
 
 /// Images of more layers than this are flattened. An engine takes 125 (moby `daemon/internal/layer`), and a step may be given
 /// a base that somebody else has grown.
 const LAYERS_MAX: usize = 100;
 
+/// Which image the container's files go to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Into {
+    /// One that can be the result.
+    Whole,
+    /// One that containers can be made of.
+    Bare,
+}
+
 impl Open {
     /// Publishes what the step has come to as its result.
     pub(super) fn publish_result(&mut self, step: &StepContext<'_>) -> Result<()> {
         self.image(step)?;
-        self.take_in(step)?;
+        self.take_in(step, Into::Whole)?;
+        let name = self.whole(step)?;
         step.go_on("publishing the result")?;
-        let name = &self.image(step)?.name;
-        step.site
-            .engine
-            .tag_image(name, &step.site.names.image(step.id), step.wait.whole())?;
+        let result = step.site.names.image(step.id);
+        let engine = &step.site.engine;
+        let tagged = engine.tag_image(&name, &result, step.wait.whole());
+        if let Err(e) = tagged {
+            self.look_again(step, &name, e)?;
+        }
         step.site.counters.results_committed.add(1);
         Ok(())
     }
 
+    /// Finds out whether the result was published although its last call failed.
+    ///
+    /// An engine that has answered is done with it, whatever it said. One that has not may still be at it.
+    fn look_again(&self, step: &StepContext<'_>, name: &str, failure: Error) -> Result<()> {
+        if failure.kind() == ErrorKind::InvalidArgument || failure.kind() == ErrorKind::NotFound {
+            return Err(failure);
+        }
+        let engine = &step.site.engine;
+        let result = step.site.names.image(step.id);
+        let look = || {
+            let found = engine.inspect_image(&result, step.wait.clean_up())?;
+            let ours = engine.inspect_image(name, step.wait.clean_up())?;
+            Ok::<_, Error>(found.zip(ours).is_some_and(|(a, b)| a.id == b.id))
+        };
+        let why = match (look(), failure.http_status()) {
+            (Ok(true), _) => {
+                ::log::info!("{failure}; the result is there all the same");
+                return Ok(());
+            }
+            // Nothing was sent, or a "no" that is true.
+            (Ok(false), Some(_)) => return Err(failure),
+            (_, None) if failure.kind() == ErrorKind::Unreachable => return Err(failure),
+            (Ok(false), None) => String::from("it is not there now, and may come yet"),
+            (Err(e), _) => e.message().to_owned(),
+        };
+        let why = format!("whether the result is recorded cannot be known: {failure}; {why}");
+        let unknown = Error::new(ErrorKind::OutcomeUnknown, why);
+        Err(match failure.http_status() {
+            Some(status) => unknown.with_http_status(status),
+            None => unknown,
+        })
+    }
+
     /// Takes what the container changed into the step's image, so that another container can follow.
     pub(super) fn settle(&mut self, step: &StepContext<'_>) -> Result<()> {
-        self.take_in(step)?;
+        self.take_in(step, Into::Bare)?;
         self.remove_container(step.site, step.wait)
     }
 
+    /// The image that containers of the step are made of.
+    pub(super) fn bare(&mut self, step: &StepContext<'_>) -> Result<String> {
+        let current = self.image(step)?;
+        if let Some(bare) = &current.bare {
+            return Ok(bare.clone());
+        }
+        // Only that of the base is ever there alone, and as the engine showed it when the step began.
+        let config = current.base.bare_config();
+        let image = current.base.image.clone();
+        let bare = match self.rewrite(step, (&image.id, &image), &config)? {
+            Ok(bare) => bare,
+            Err(why) => {
+                ::log::info!("{why}; the base is flattened instead");
+                let idle = spec::idle(&image.id);
+                let made = self.make_container(step, idle, None)?;
+                let container = made.container.clone();
+                let bare = self.export(step, &container)?;
+                self.remove_container(step.site, step.wait)?;
+                self.image(step)?.layers = 1;
+                bare
+            }
+        };
+        self.image(step)?.bare = Some(bare.clone());
+        Ok(bare)
+    }
+
+    /// The image that can be the result.
+    fn whole(&mut self, step: &StepContext<'_>) -> Result<String> {
+        let Current {
+            whole, bare, base, ..
+        } = self.image(step)?;
+        if let Some(whole) = whole {
+            return Ok(whole.clone());
+        }
+        // The last command was settled already, and nothing was changed since.
+        let (bare, config) = (bare.clone().unwrap_or_default(), base.config.clone());
+        let image = inspected(step, &bare)?;
+        let whole = match self.rewrite(step, (&bare, &image), &config)? {
+            Ok(whole) => whole,
+            Err(why) => {
+                ::log::info!("{why}; an empty layer is committed instead");
+                self.remove_container(step.site, step.wait)?;
+                self.make_container(step, spec::idle(&bare), None)?.changed = true;
+                self.take_in(step, Into::Whole)?;
+                let whole = self.image(step)?.whole.clone();
+                whole.ok_or_else(|| Error::new(ErrorKind::Internal, "a commit without an image"))?
+            }
+        };
+        self.image(step)?.whole = Some(whole.clone());
+        Ok(whole)
+    }
+
     /// Makes the step's image what its container has become, if there is one that changed anything.
-    fn take_in(&mut self, step: &StepContext<'_>) -> Result<()> {
+    fn take_in(&mut self, step: &StepContext<'_>, into: Into) -> Result<()> {
         if !self.container.as_ref().is_some_and(|made| made.changed) {
             return Ok(());
         }
+        let mut loses = self.container.as_ref().is_some_and(|made| made.spec.leaks);
         if self
             .image
             .as_ref()
             .is_some_and(|image| image.layers + 1 > LAYERS_MAX)
         {
             self.flatten(step)?;
+            // What is imported is for this machine, and by nobody.
+            loses = true;
         }
         let name = self.new_tag(step)?;
         let (Some(made), Some(image)) = (&mut self.container, &mut self.image) else {
             return Ok(());
         };
-        let body = spec::commit_body(&image.config);
+        let config = match into {
+            Into::Whole => image.base.config.clone(),
+            Into::Bare => image.base.bare_config(),
+        };
+        let body = spec::commit_body(&config);
         let engine = &step.site.engine;
-        engine.commit(&made.container, &name, &body, step.wait)?;
-        image.name = name;
-        image.layers += 1;
+        let author = &image.base.image.author;
+        engine.commit(&made.container, &name, &body, author, step.wait)?;
         made.changed = false;
-        match made.spec.leaks {
-            true => self.rewrite(step),
-            false => Ok(()),
+        image.layers += 1;
+        image.become_one(name.clone(), into);
+        if loses {
+            let committed = inspected(step, &name)?;
+            match self.rewrite(step, (&name, &committed), &config)? {
+                Ok(exact) => self.image(step)?.become_one(exact, into),
+                Err(why) => ::log::warn!(
+                    "{why}; the result keeps the user and the new variables of its command"
+                ),
+            }
         }
+        Ok(())
     }
 
-    /// Replaces the step's image by one of the same layers whose configuration is exactly the base's.
+    /// Makes an image of the layers of `image` with the base's record, but for `config`. A refusal is the inner error.
     ///
     /// A commit can only add to a configuration. But an engine that loads an image whose layers it has takes the configuration
     /// as it is, and asks for no layer's bytes (moby `image/tarexport/load.go`).
-    fn rewrite(&mut self, step: &StepContext<'_>) -> Result<()> {
+    fn rewrite(
+        &mut self,
+        step: &StepContext<'_>,
+        (known_as, image): (&str, &Image),
+        config: &Config,
+    ) -> Result<Result<String>> {
         let engine = &step.site.engine;
+        let history = engine.image_history(known_as, step.wait)?;
         let name = self.new_tag(step)?;
-        let Some(current) = &mut self.image else {
-            return Ok(());
-        };
-        let committed = engine.inspect_image(&current.name, step.wait)?;
-        let committed = committed.ok_or_else(|| must_exist(&format!("image {}", current.name)))?;
-        let history = engine.image_history(&current.name, step.wait)?;
-        let tar = image_file(&name, &committed, &current.config, &history)?;
+        let base = &self.image(step)?.base;
+        let tar = base.image_file(&name, config, image, &history)?;
         match engine.load_image(&tar, &name, step.wait) {
-            Ok(()) => current.name = name,
+            Ok(()) => Ok(Ok(name)),
             Err(e) if matches!(e.kind(), ErrorKind::Engine | ErrorKind::InvalidArgument) => {
-                ::log::warn!("{e}; the result keeps the user and the new variables of its command");
+                Ok(Err(e))
             }
-            Err(e) => return Err(e),
+            Err(e) => Err(e),
         }
-        Ok(())
     }
 
     /// Makes the step's image one of one layer: the container's files as they are seen from inside.
@@ -90,78 +204,43 @@ impl Open {
         let Some(made) = &self.container else {
             return Ok(());
         };
+        let container = made.container.clone();
+        let name = self.export(step, &container)?;
+        self.remove_container(step.site, step.wait)?;
+        // An import takes its configuration as text; the commit of an untouched container, which follows, takes it as it is.
+        let made = self.make_container(step, spec::idle(&name), None)?;
+        made.changed = true;
+        let image = self.image(step)?;
+        image.layers = 1;
+        image.become_one(name, Into::Bare);
+        Ok(())
+    }
+
+    /// Makes an image of one layer and no configuration of a container's files.
+    fn export(&mut self, step: &StepContext<'_>, container: &str) -> Result<String> {
         let engine = &step.site.engine;
-        let mut files = engine.export_container(&made.container, step.wait)?;
+        let mut files = engine.export_container(container, step.wait)?;
         let name = self.new_tag(step)?;
         let imported = engine.import_image(&mut files, &name, None, step.wait, |_| Ok(()));
         // Of two errors the first is the cause: the export broke, and so the import.
         if let Some(why) = files.why() {
             return Err(why);
         }
-        imported?;
-        self.remove_container(step.site, step.wait)?;
-        // An import takes its configuration as text; the commit of an untouched container, which follows, takes it as it is.
-        let made = self.make_container(step, spec::idle(&name), None)?;
-        made.changed = true;
-        if let Some(image) = self.image.as_mut() {
-            image.name = name;
-            image.layers = 1;
-        }
-        Ok(())
+        imported.map(|()| name)
     }
 }
 
-/// A file as `docker save` writes it, of an image named `name`, tag included: the layers of `committed`, by digest alone, and `config`.
-fn image_file(
-    name: &str,
-    committed: &Image,
-    config: &spec::Config,
-    history: &[crate::engine::images::Step],
-) -> Result<Vec<u8>> {
-    let layers = &committed.root_fs.layers;
-    let file = json!({
-        "architecture": committed.architecture,
-        "os": committed.os,
-        "created": committed.created,
-        "config": config,
-        "rootfs": { "type": "layers", "diff_ids": layers },
-        "history": history_of(layers.len(), history),
-    })
-    .to_string();
-    let names: Vec<String> = (0..layers.len())
-        .map(|n| format!("{n}/layer.tar"))
-        .collect();
-    let manifest = json!([{
-        "Config": "config.json",
-        "RepoTags": [name],
-        "Layers": names,
-    }])
-    .to_string();
-    let packing = |e| Error::io("packing an image's configuration", &e);
-    let mut tar = tar::Builder::new(Vec::new());
-    for (path, text) in [("manifest.json", manifest), ("config.json", file)] {
-        let mut header = tar::Header::new_ustar();
-        header.set_size(text.len() as u64);
-        header.set_mode(0o644);
-        tar.append_data(&mut header, path, text.as_bytes())
-            .map_err(packing)?;
+impl Current {
+    /// The files have become those of the image `name`.
+    fn become_one(&mut self, name: String, into: Into) {
+        let both = !self.base.declares_volumes();
+        self.whole = (both || into == Into::Whole).then(|| name.clone());
+        self.bare = (both || into == Into::Bare).then_some(name);
+        self.has_places = true;
     }
-    tar.into_inner().map_err(packing)
 }
 
-/// The history as an image's configuration has it: oldest first, with as many lines that made a layer as there are layers.
-/// The engine lists which lines made none only by their size.
-fn history_of(layers: usize, listed: &[crate::engine::images::Step]) -> Vec<Value> {
-    let mut empty = listed.len().saturating_sub(layers);
-    let lines = listed.iter().rev().map(|line| {
-        let made_none = empty > 0 && line.size == 0;
-        empty -= usize::from(made_none);
-        json!({
-            "created": crate::store::clock::rfc3339(line.created),
-            "created_by": line.created_by,
-            "comment": line.comment,
-            "empty_layer": made_none,
-        })
-    });
-    lines.collect()
+fn inspected(step: &StepContext<'_>, name: &str) -> Result<Image> {
+    let found = step.site.engine.inspect_image(name, step.wait)?;
+    found.ok_or_else(|| must_exist(&format!("image {name}")))
 }

@@ -7,6 +7,7 @@ use crate::engine::containers::Attached;
 use crate::engine::frames::{self, Frames, UnknownKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::step::command::{self, Command, Stdin};
+use crate::store::step::copy::make_path;
 use crate::store::step::ending::{self, Exit, Span};
 use crate::store::step::input::InputFile;
 use crate::store::step::log::LogFile;
@@ -86,16 +87,17 @@ impl Open {
         let input = Reader::open(&command.stdin)?;
         volumes_exist(step, command)?;
         self.settle(step)?;
-        self.image(step)?;
+        let image = self.bare(step)?;
         let secrets = SecretVolume::create(step.site, &command.secrets, step.wait)?;
         let binds = secrets
             .as_ref()
             .map(|s| s.binds.as_slice())
             .unwrap_or_default();
-        let image = self.image(step)?;
-        let spec = spec::of(command, &image.name, &image.config, binds)?;
+        let config = &self.image(step)?.base.config;
+        let spec = spec::of(command, &image, config, binds)?;
         let program = spec.program();
         let made = self.make_container(step, spec, secrets).map(drop);
+        let made = made.and_then(|()| self.make_places(step));
         let wait = match command.timeout {
             Some(limit) => step.wait.at_most(limit),
             None => step.wait,
@@ -117,6 +119,18 @@ impl Open {
             }
             ran => ran,
         }
+    }
+
+    /// Makes the directories that the engine would have made for declared volumes.
+    pub(super) fn make_places(&mut self, step: &StepContext<'_>) -> Result<()> {
+        let (Some(made), Some(image)) = (&self.container, &self.image) else {
+            return Ok(());
+        };
+        if image.has_places {
+            return Ok(());
+        }
+        let mut places = image.base.places().into_iter();
+        places.try_for_each(|place| make_path(step, &made.container, &place))
     }
 
     /// Creates the step's container. Whatever has its name already was left by a process that died.

@@ -87,7 +87,7 @@ pub(crate) fn of(
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     let input = !matches!(command.stdin, Stdin::Nothing);
-    let body = json!({
+    let mut body = json!({
         "Image": image,
         // All words here and none in Cmd: a commit merges Cmd into an image that has none.
         "Entrypoint": argv,
@@ -102,6 +102,10 @@ pub(crate) fn of(
         "StdinOnce": input,
         "HostConfig": host,
     });
+    if is_checked(config) {
+        // What a check writes would be in the result. A commit takes the base's check back.
+        body["Healthcheck"] = json!({ "Test": ["NONE"] });
+    }
     Ok(Spec {
         body,
         leaks: leaks(command, config),
@@ -118,24 +122,24 @@ fn bind_mount(path: &str, target: &str, read_only: bool) -> Value {
     json!({ "Type": "bind", "Source": path, "Target": target, "ReadOnly": read_only })
 }
 
+/// Whether an engine would look after the health of a container with this configuration.
+fn is_checked(config: &Config) -> bool {
+    let test = config
+        .get("Healthcheck")
+        .and_then(|check| check.get("Test"));
+    let words = test.and_then(Value::as_array);
+    words.is_some_and(|words| words.first().is_some_and(|word| word != "NONE"))
+}
+
 /// Whether a commit would keep something of the command that its base does not have. A commit's configuration is merged
-/// over the container's: it can give a variable its old value back, but cannot take a new one away, nor set a user to none.
+/// over the container's: it can give a variable its old value back, but cannot take a new one away, nor set a user to none. And
+/// beside it, an image keeps the container's own configuration, variables and all.
 fn leaks(command: &Command, base: &Config) -> bool {
-    let known = |name: &str| {
-        let set = base
-            .get("Env")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str);
-        set.into_iter()
-            .any(|line| line.split('=').next() == Some(name))
-    };
     let has_user = base
         .get("User")
         .and_then(Value::as_str)
         .is_some_and(|user| !user.is_empty());
-    command.env.iter().any(|(name, _)| !known(name)) || command.user.is_some() && !has_user
+    !command.env.is_empty() || command.user.is_some() && !has_user
 }
 
 /// The base's configuration as the body of a commit, so that the merge gives the base's back.
@@ -226,8 +230,10 @@ mod tests {
     fn a_commit_is_known_to_leak_exactly_what_the_merge_cannot_undo() {
         let base = config(json!({ "Env": ["PATH=/bin", "A=1"], "User": "" }));
         let mut same = Command::new(["x"]);
-        same.env("A", "2").cwd("/w").hostname("h");
+        same.cwd("/w").hostname("h");
         assert!(!leaks(&same, &base));
+        // It takes its old value back; but the record of the container would keep the new one.
+        assert!(leaks(same.env("A", "2"), &base));
         let mut new = Command::new(["x"]);
         new.env("B", "2");
         assert!(leaks(&new, &base));
