@@ -687,3 +687,92 @@ fn a_command_that_somebody_else_ended_has_not_failed() {
     step.abort().expect("aborted");
     assert_eq!(root.leftovers(), Vec::<String>::new());
 }
+
+#[test]
+fn a_base_is_imported_whole_or_not_at_all() {
+    let root = Root::new("whole");
+    let store = root.open();
+    let step_on_nothing = |id: &str| match store.begin(None, id, &Limits::none()).expect("begun") {
+        Begun::Step(step) => step,
+        Begun::Present => panic!("{id} is there already"),
+    };
+    let first = tar_of("a", &[7; 5000]);
+    let whole = [&first[..first.len() - 1024], &tar_of("b", b"second")].concat();
+    let end = whole.len() - 1024;
+    let pack = |program: &str, bytes: &[u8]| {
+        let file = root.path.join("pack");
+        std::fs::write(&file, bytes).expect("written");
+        let packed = std::process::Command::new(program)
+            .arg("-c")
+            .arg(&file)
+            .output();
+        packed.ok().filter(|packed| packed.status.success())
+    };
+    let gzip = |bytes: &[u8]| pack("gzip", bytes).expect("gzip").stdout;
+    let cut = [
+        Vec::new(),
+        whole[..first.len() - 1024].to_vec(),
+        whole[..3000].to_vec(),
+        whole[..end].to_vec(),
+        gzip(&whole[..end]),
+        gzip(&whole)[..60].to_vec(),
+        gzip(b""),
+    ];
+    for (n, tar) in cut.iter().enumerate() {
+        let id = format!("cut{n}");
+        let mut step = step_on_nothing(&id);
+        let error = step
+            .import(&mut tar.as_slice(), &mut |_| Ok(()))
+            .expect_err("cut short");
+        assert_eq!(error.kind(), ErrorKind::CutShort, "{n}: {error}");
+        step.commit().expect_err("spoiled");
+        assert!(!store.result(&id).expect("a look"));
+        // Both agree.
+        let mut step = step_on_nothing(&format!("copied{n}"));
+        let error = step
+            .copy_in("/", &mut tar.as_slice())
+            .expect_err("cut short");
+        assert_eq!(error.kind(), ErrorKind::CutShort, "{n}: {error}");
+        step.abort().expect("aborted");
+    }
+    let mut good = vec![
+        whole.clone(),
+        whole[..end + 512].to_vec(),
+        [&whole[..], b"and more"].concat(),
+        gzip(&whole),
+    ];
+    good.extend(
+        ["bzip2", "xz"]
+            .iter()
+            .filter_map(|program| Some(pack(program, &whole)?.stdout)),
+    );
+    for (n, tar) in good.iter().enumerate() {
+        let mut step = step_on_nothing(&format!("good{n}"));
+        step.import(&mut tar.as_slice(), &mut |_| Ok(()))
+            .unwrap_or_else(|e| panic!("{n}: {e}"));
+        step.copy_in("/", &mut tar.as_slice())
+            .unwrap_or_else(|e| panic!("{n}: {e}"));
+        let mut out = Vec::new();
+        step.copy_out("/b", &mut out).expect("copied out");
+        assert_eq!(untar(&out), vec![("b".to_owned(), b"second".to_vec())]);
+        step.abort().expect("aborted");
+    }
+    // An image as `docker save` writes it is refused by name, and the step goes on.
+    let saved = root.path.join("saved.tar");
+    let empty = format!("{}-to-save", root.prefix());
+    std::fs::write(&saved, &whole).expect("written");
+    docker(&["import", saved.to_str().expect("a path"), &empty]);
+    docker(&["save", "-o", saved.to_str().expect("a path"), &empty]);
+    let saved = std::fs::read(&saved).expect("read");
+    let mut step = step_on_nothing("saved");
+    let error = step
+        .import(&mut saved.as_slice(), &mut |_| Ok(()))
+        .expect_err("an image");
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    assert!(error.message().contains("docker save"), "{error}");
+    step.import(&mut whole.as_slice(), &mut |_| Ok(()))
+        .expect("an import");
+    step.commit().expect("a commit");
+    store.complete_deletes(&Limits::none()).expect("done");
+    assert_eq!(root.leftovers(), Vec::<String>::new());
+}

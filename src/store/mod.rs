@@ -23,6 +23,7 @@ mod session;
 mod site;
 mod stats;
 pub(crate) mod step;
+mod tar_end;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

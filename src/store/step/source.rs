@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::helper::make_empty_image;
 use crate::store::step::{Open, Step, StepContext, input};
+use crate::store::tar_end::Watched;
 
 /// How far a long call has come.
 #[derive(Clone, Copy, Debug)]
@@ -47,16 +48,19 @@ impl std::fmt::Debug for RegistryLogin {
 type Report<'a> = &'a mut dyn FnMut(Progress<'_>) -> Result<()>;
 
 impl Step {
-    /// Begins with the files in the tar stream `tar`: a base that needs no registry. Only for a step without a base.
+    /// Begins with the files in the tar stream `tar`: a base that needs no registry. Only for a step without a base. It may be packed
+    /// as for [`copy_in`](Self::copy_in).
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](ErrorKind::InvalidArgument) where the step has begun with something; else what the engine answered.
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) where the step has begun with something, and for an image as `docker save`
+    /// writes it; [`CutShort`](ErrorKind::CutShort) for a stream that does not come to its end; else what the engine answered.
     pub fn import(&mut self, tar: &mut dyn Read, report: Report<'_>) -> Result<()> {
         self.working("importing a base", |open, step| {
             open.only_first("importing a base")?;
+            let mut watched = Watched::new(tar, true);
             let mut tar = Counted {
-                source: tar,
+                source: &mut watched,
                 bytes: 0,
                 report,
                 stopped: None,
@@ -67,7 +71,7 @@ impl Step {
             if let Some(stopped) = tar.stopped.take() {
                 return Err(stopped);
             }
-            done?;
+            watched.check().and(done)?;
             open.begin_with(step, &name, "what was imported")
         })
     }

@@ -1,0 +1,510 @@
+//! Watches a tar stream pass: does it come to its end? Engines take one that stops between two entries for whole, though its
+//! end is missing, and one of no bytes at all.
+//!
+//! Its end is a block of zeros where an entry would begin. (There should be two; one is taken, as by every tar. What follows is
+//! nobody's concern.) A compressed stream has an end of its own, which the engine misses where it is not there; and one that was made of
+//! half a tar looks whole to it. So what gzip packs is unpacked for the look; bzip2, xz and zstd are left to the engine.
+
+use std::io::{self, Read};
+
+use miniz_oxide::inflate::TINFLStatus;
+use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
+
+use crate::error::{Error, ErrorKind, Result};
+
+const BLOCK: usize = 512;
+
+/// As far back as a compressed stream may point.
+const WINDOW: usize = 32 << 10;
+
+/// What is wrong with a stream that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    Empty,
+    CutShort,
+    /// `docker save` made it: an image, and no root file system.
+    SavedImage,
+}
+
+/// A tar stream, watched. At a flawed end it fails instead of ending, so that the engine does not take it for whole.
+pub(crate) struct Watched<'a> {
+    source: &'a mut dyn Read,
+    stream: Stream,
+    /// Whether it is to be a root file system, and not just any files.
+    is_root: bool,
+    bytes: u64,
+    flaw: Option<Flaw>,
+}
+
+enum Stream {
+    /// Its first bytes, too few to tell.
+    Unknown(Vec<u8>),
+    Plain(Entries),
+    Gzip(Box<Gzip>),
+    Other,
+}
+
+impl<'a> Watched<'a> {
+    pub(crate) fn new(source: &'a mut dyn Read, is_root: bool) -> Self {
+        Watched {
+            source,
+            stream: Stream::Unknown(Vec::new()),
+            is_root,
+            bytes: 0,
+            flaw: None,
+        }
+    }
+
+    /// The error that the stream ended with, if it did.
+    pub(crate) fn check(&self) -> Result<()> {
+        match &self.flaw {
+            None => Ok(()),
+            Some(Flaw::Empty) => Err(Error::new(
+                ErrorKind::CutShort,
+                "the tar stream has no bytes at all",
+            )),
+            Some(Flaw::CutShort) => Err(Error::new(
+                ErrorKind::CutShort,
+                format!(
+                    "the tar stream is cut short: it has {} bytes, and no end mark",
+                    self.bytes
+                ),
+            )),
+            Some(Flaw::SavedImage) => Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "this is an image as `docker save` writes it (it has a manifest.json or an oci-layout), and no root file \
+                 system: have the engine load it, and begin with the image",
+            )),
+        }
+    }
+
+    fn look(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        match &mut self.stream {
+            Stream::Unknown(first) => {
+                first.extend_from_slice(bytes);
+                if first.len() >= 6 {
+                    self.settle();
+                }
+            }
+            Stream::Plain(entries) => entries.take(bytes),
+            Stream::Gzip(gzip) => gzip.take(bytes),
+            Stream::Other => {}
+        }
+    }
+
+    fn settle(&mut self) {
+        let Stream::Unknown(first) = &mut self.stream else {
+            return;
+        };
+        let first = std::mem::take(first);
+        let others: [&[u8]; 3] = [b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"];
+        self.stream = if first.starts_with(&[0x1f, 0x8b]) {
+            let mut gzip = Box::<Gzip>::default();
+            gzip.take(&first);
+            Stream::Gzip(gzip)
+        } else if others.iter().any(|magic| first.starts_with(magic)) {
+            Stream::Other
+        } else {
+            let mut entries = Entries::default();
+            entries.take(&first);
+            Stream::Plain(entries)
+        };
+    }
+
+    fn flaw_at_end(&mut self) -> Option<Flaw> {
+        if self.bytes == 0 {
+            return Some(Flaw::Empty);
+        }
+        self.settle();
+        let entries = match &self.stream {
+            Stream::Plain(entries) => entries,
+            Stream::Gzip(gzip) => &gzip.entries,
+            _ => return None,
+        };
+        if self.is_root && entries.is_saved_image() {
+            return Some(Flaw::SavedImage);
+        }
+        (!entries.ended).then_some(Flaw::CutShort)
+    }
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.source.read(buffer)?;
+        if n > 0 {
+            self.look(&buffer[..n]);
+            return Ok(n);
+        }
+        if !buffer.is_empty() {
+            self.flaw = self.flaw_at_end();
+        }
+        match self.flaw {
+            None => Ok(0),
+            Some(_) => Err(io::Error::other("the tar stream is not whole")),
+        }
+    }
+}
+
+/// Passes from one entry of a tar to the next.
+#[derive(Default)]
+struct Entries {
+    block: Vec<u8>,
+    /// How many bytes of an entry are still to come, padding included.
+    skip: u64,
+    /// Those of them that are the records of a pax header.
+    records: Option<Vec<u8>>,
+    /// What such records say of the next entry's size.
+    size: Option<u64>,
+    /// More blocks of a map of holes follow (the old GNU form).
+    more_map: bool,
+    ended: bool,
+    manifest: bool,
+    layout: bool,
+    index: bool,
+    layers: bool,
+}
+
+/// A pax header longer than this is none.
+const RECORDS_MAX: u64 = 1 << 20;
+
+impl Entries {
+    fn take(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() && !self.ended {
+            if self.skip > 0 {
+                let n = self.skip.min(bytes.len() as u64) as usize;
+                if let Some(records) = &mut self.records {
+                    records.extend_from_slice(&bytes[..n]);
+                }
+                self.skip -= n as u64;
+                bytes = &bytes[n..];
+                if self.skip == 0 {
+                    let records = self.records.take();
+                    self.size = records.map_or(self.size, |records| size_in(&records));
+                }
+                continue;
+            }
+            let n = (BLOCK - self.block.len()).min(bytes.len());
+            self.block.extend_from_slice(&bytes[..n]);
+            bytes = &bytes[n..];
+            if self.block.len() == BLOCK {
+                let block = std::mem::take(&mut self.block);
+                self.header(&block);
+            }
+        }
+    }
+
+    fn header(&mut self, block: &[u8]) {
+        if self.more_map {
+            self.more_map = block[504] != 0;
+            return;
+        }
+        if block.iter().all(|byte| *byte == 0) {
+            self.ended = true;
+            return;
+        }
+        let kind = block[156];
+        let written = number(&block[124..136]);
+        let size = match kind {
+            b'x' | b'g' | b'L' | b'K' => written,
+            // Of these there are no bytes, whatever they say.
+            b'1'..=b'6' => {
+                self.size = None;
+                0
+            }
+            _ => self.size.take().unwrap_or(written),
+        };
+        if kind == b'x' && size <= RECORDS_MAX {
+            self.records = Some(Vec::new());
+        }
+        self.more_map = kind == b'S' && block[482] != 0;
+        // A size that no stream can have: whatever comes, the end does not.
+        self.skip = size
+            .checked_next_multiple_of(BLOCK as u64)
+            .unwrap_or(u64::MAX);
+        if self.skip == 0 {
+            self.records = None;
+        }
+        self.note(&block[..100]);
+    }
+
+    fn note(&mut self, name: &[u8]) {
+        let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+        let name = name.strip_prefix(b"./").unwrap_or(name);
+        self.manifest |= name == b"manifest.json";
+        self.layout |= name == b"oci-layout";
+        self.index |= name == b"index.json";
+        self.layers |= name.ends_with(b"/layer.tar") || name.starts_with(b"blobs/sha256/");
+    }
+
+    fn is_saved_image(&self) -> bool {
+        self.layers && self.manifest || self.layout && self.index
+    }
+}
+
+/// A number of a header: octal digits, or bytes with the highest bit set in front.
+fn number(field: &[u8]) -> u64 {
+    if field[0] & 0x80 != 0 {
+        let bytes = field.iter().skip(1);
+        return bytes.fold(u64::from(field[0] & 0x7f), |sum, byte| {
+            sum.checked_mul(256)
+                .map_or(u64::MAX, |sum| sum | u64::from(*byte))
+        });
+    }
+    let digits = field
+        .iter()
+        .skip_while(|byte| **byte == b' ')
+        .take_while(|byte| matches!(byte, b'0'..=b'7'));
+    digits.fold(0, |sum: u64, digit| {
+        sum.saturating_mul(8)
+            .saturating_add(u64::from(digit - b'0'))
+    })
+}
+
+/// The size in the records of a pax header: `LENGTH size=NUMBER\n`.
+fn size_in(records: &[u8]) -> Option<u64> {
+    let lines = records.split(|byte| *byte == b'\n');
+    let mut sizes = lines.filter_map(|line| {
+        let record = line.splitn(2, |byte| *byte == b' ').nth(1)?;
+        std::str::from_utf8(record.strip_prefix(b"size=")?).ok()
+    });
+    sizes.next_back().and_then(|size| size.parse().ok())
+}
+
+/// Unpacks what gzip has packed, member by member, for the entries alone.
+struct Gzip {
+    state: State,
+    inflate: Box<DecompressorOxide>,
+    window: Vec<u8>,
+    at: usize,
+    /// What has not been taken yet.
+    input: Vec<u8>,
+    entries: Entries,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Header,
+    Body,
+    Trailer,
+    /// It makes no sense: the engine says so.
+    Broken,
+}
+
+impl Default for Gzip {
+    fn default() -> Self {
+        Gzip {
+            state: State::Header,
+            inflate: Box::default(),
+            window: vec![0; WINDOW],
+            at: 0,
+            input: Vec::new(),
+            entries: Entries::default(),
+        }
+    }
+}
+
+impl Gzip {
+    fn take(&mut self, bytes: &[u8]) {
+        if self.entries.ended || self.state == State::Broken {
+            return;
+        }
+        self.input.extend_from_slice(bytes);
+        loop {
+            let took = match self.state {
+                State::Header => header_length(&self.input).inspect(|_| {
+                    self.state = State::Body;
+                    self.inflate.init();
+                    self.at = 0;
+                }),
+                State::Body => self.body(),
+                State::Trailer => (self.input.len() >= 8).then(|| {
+                    self.state = State::Header;
+                    8
+                }),
+                State::Broken => None,
+            };
+            match took {
+                Some(took) => drop(self.input.drain(..took)),
+                None => return,
+            }
+        }
+    }
+
+    /// Unpacks some; `None` where more is to come first.
+    fn body(&mut self) -> Option<usize> {
+        let mut took = 0;
+        loop {
+            let flags = inflate_flags::TINFL_FLAG_HAS_MORE_INPUT;
+            let (status, read, made) = decompress(
+                &mut self.inflate,
+                &self.input[took..],
+                &mut self.window,
+                self.at,
+                flags,
+            );
+            took += read;
+            self.entries.take(&self.window[self.at..self.at + made]);
+            self.at = (self.at + made) % WINDOW;
+            match status {
+                TINFLStatus::HasMoreOutput => {}
+                TINFLStatus::Done => {
+                    self.state = State::Trailer;
+                    return Some(took);
+                }
+                TINFLStatus::NeedsMoreInput | TINFLStatus::FailedCannotMakeProgress => {
+                    self.input.drain(..took);
+                    return None;
+                }
+                _ => {
+                    self.state = State::Broken;
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// The length of a gzip member's header (RFC 1952), once all of it is there.
+fn header_length(input: &[u8]) -> Option<usize> {
+    let flags = *input.get(3)?;
+    let mut at = 10;
+    if flags & 4 != 0 {
+        let length = [*input.get(at)?, *input.get(at + 1)?];
+        at += 2 + usize::from(u16::from_le_bytes(length));
+    }
+    for text in [8, 16] {
+        if flags & text != 0 {
+            at += input.get(at..)?.iter().position(|byte| *byte == 0)? + 1;
+        }
+    }
+    at += if flags & 2 != 0 { 2 } else { 0 };
+    (input.len() >= at).then_some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(tar: &mut tar::Builder<Vec<u8>>, name: &str, content: &[u8]) {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        tar.append_data(&mut header, name, content)
+            .expect("in memory");
+    }
+
+    fn sample() -> Vec<u8> {
+        let mut tar = tar::Builder::new(Vec::new());
+        entry(&mut tar, "a", b"hello");
+        entry(&mut tar, "zeros", &[0; 3000]);
+        entry(&mut tar, &"long/".repeat(40), b"");
+        // Its header says nothing of its size; the records before it do.
+        tar.append_pax_extensions([("size", &b"700"[..]), ("mtime", b"1.5")])
+            .expect("in memory");
+        let mut header = tar::Header::new_ustar();
+        header.set_path("pax").expect("a name");
+        header.set_size(0);
+        header.set_cksum();
+        tar.get_mut().extend_from_slice(header.as_bytes());
+        tar.get_mut().extend_from_slice(&[7; 1024]);
+        entry(&mut tar, "b", &[1; 512]);
+        tar.into_inner().expect("in memory")
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut packed = vec![0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3, b'n', 0];
+        packed.extend(miniz_oxide::deflate::compress_to_vec(bytes, 6));
+        // Nobody checks the sum here; the engine does.
+        packed.extend([0; 8]);
+        packed
+    }
+
+    fn flaw(bytes: &[u8], step: usize, is_root: bool) -> Option<Flaw> {
+        let mut source = bytes;
+        let mut watched = Watched::new(&mut source, is_root);
+        let mut buffer = vec![0; step];
+        loop {
+            match watched.read(&mut buffer) {
+                Ok(0) => return None,
+                Ok(_) => {}
+                Err(_) => return watched.flaw.clone(),
+            }
+        }
+    }
+
+    #[test]
+    fn a_stream_is_whole_if_it_comes_to_a_block_of_zeros_where_an_entry_would_begin() {
+        let whole = sample();
+        let end = whole.len() - 1024;
+        for step in [1, 7, 512, 100_000] {
+            assert_eq!(flaw(&whole, step, true), None);
+            assert_eq!(flaw(&gzip(&whole), step, true), None);
+            // One block is an end; what follows it does not matter.
+            assert_eq!(flaw(&whole[..end + 512], step, true), None);
+            let after = [&whole[..], b"whatever"].concat();
+            assert_eq!(flaw(&after, step, true), None);
+            assert_eq!(flaw(b"", step, true), Some(Flaw::Empty));
+        }
+        for cut in (1..end + 512).step_by(37).chain([end, end + 511]) {
+            assert_eq!(
+                flaw(&whole[..cut], 1000, false),
+                Some(Flaw::CutShort),
+                "{cut}"
+            );
+            let packed = gzip(&whole[..cut]);
+            assert_eq!(flaw(&packed, 1000, false), Some(Flaw::CutShort), "{cut}");
+        }
+        let packed = gzip(&whole);
+        for cut in 1..packed.len() / 2 {
+            assert_eq!(
+                flaw(&packed[..cut], 10, false),
+                Some(Flaw::CutShort),
+                "{cut}"
+            );
+        }
+        // Two members are one stream.
+        let two = [gzip(&whole[..700]), gzip(&whole[700..])].concat();
+        assert_eq!(flaw(&two, 100, true), None);
+    }
+
+    #[test]
+    fn a_size_that_no_stream_can_have_is_no_panic() {
+        let mut header = [0; 1536];
+        header[0] = b'x';
+        for size in [&[0xff; 12][..], b"777777777777", b"\x80zzzzzzzzzzz"] {
+            header[124..136].copy_from_slice(size);
+            assert_eq!(flaw(&header, 512, true), Some(Flaw::CutShort));
+        }
+    }
+
+    #[test]
+    fn an_image_as_docker_saves_it_is_no_root_file_system() {
+        let named = |names: &[&str]| {
+            let mut tar = tar::Builder::new(Vec::new());
+            names.iter().for_each(|name| entry(&mut tar, name, b"{}"));
+            tar.into_inner().expect("in memory")
+        };
+        for image in [
+            &["0123/layer.tar", "0123.json", "manifest.json"][..],
+            &[
+                "blobs/sha256/01",
+                "index.json",
+                "oci-layout",
+                "manifest.json",
+            ],
+            &["oci-layout", "index.json"],
+        ] {
+            let tar = named(image);
+            assert_eq!(flaw(&tar, 100, true), Some(Flaw::SavedImage), "{image:?}");
+            assert_eq!(flaw(&gzip(&tar), 100, true), Some(Flaw::SavedImage));
+            assert_eq!(flaw(&tar, 100, false), None, "{image:?}");
+        }
+        for files in [
+            &["manifest.json", "bin/sh"][..],
+            &["index.json"],
+            &["srv/layer.tar"],
+        ] {
+            assert_eq!(flaw(&named(files), 100, true), None, "{files:?}");
+        }
+    }
+}
