@@ -328,6 +328,166 @@ fn a_moved_root_works_on_and_a_new_one_at_its_old_path_leaves_it_alone() {
     });
 }
 
+/// Each pair of commands leaves one directory that is the root and one that is its copy, and says which is opened first.
+#[test]
+fn however_a_root_is_copied_and_renamed_the_copy_takes_nothing_from_the_original() {
+    let way = Way::ALL[1];
+    for (script, copy, original, copy_first) in [
+        ("cp -a root b; mv root c", "b", "c", true),
+        ("cp -a root b; mv root c", "b", "c", false),
+        ("mv root b; cp -a b c", "c", "b", true),
+        ("cp -a root b; mv root c; mv b root", "root", "c", true),
+        ("cp -al root b; mv root c", "b", "c", true),
+    ] {
+        let folder = Folder::new("renamed");
+        let store = folder.open("root", &way.options());
+        let prefix = store.prefix().to_owned();
+        import_base(&store, "base");
+        three_generations(&store);
+        drop(store);
+        folder.shell(script);
+        let first = copy_first.then(|| folder.open(copy, &way.options()));
+        let kept = folder.open(original, &way.options());
+        let copied = first.unwrap_or_else(|| folder.open(copy, &way.options()));
+        assert_eq!(kept.prefix(), prefix, "{script}");
+        assert_ne!(copied.prefix(), prefix, "{script}");
+        assert!(!copied.delete("base").expect("a look"));
+        assert!(!copied.delete_cache("a").expect("a look"));
+        copied.purge().expect("a purge");
+        assert_eq!(newest(&kept, "a"), three_files(), "{script}");
+        assert!(kept.result("base").expect("a look"));
+    }
+}
+
+/// A block image of a file system, mounted twice: its directories have the same numbers and times.
+#[test]
+fn a_snapshot_of_a_roots_disk_is_a_copy() {
+    let folder = Folder::new("snapshot");
+    let mount = |image: &str, at: &str| {
+        let script = format!("mkdir -p {at} && mount -o loop {image} {at}");
+        let mut shell = Process::new("sh");
+        let done = shell
+            .args(["-ec", &script])
+            .current_dir(&folder.path)
+            .status();
+        done.expect("sh runs")
+            .success()
+            .then(|| Mount(folder.path.join(at)))
+    };
+    folder.shell("truncate -s 16M one && mkfs.ext4 -q one");
+    let Some(_first) = mount("one", "first") else {
+        println!("there are no loop devices: not tried");
+        return;
+    };
+    let store = folder.open("first/root", &Way::ALL[1].options());
+    three_generations(&store);
+    let held = lease(&store, "a");
+    View::of(&held).write("4", "4");
+    folder.shell("sync && cp one two");
+    let _second = mount("two", "second").expect("a second mount");
+    let copy = folder.open("second/root", &Way::ALL[1].options());
+    assert_ne!(copy.prefix(), store.prefix());
+    copy.purge().expect("a purge");
+    assert!(!copy.delete_cache("a").expect("a look"));
+    assert_eq!(held.release().expect("released"), Released::Won(4));
+    assert_eq!(newest(&store, "a").len(), 4);
+}
+
+/// A mount that ends with the test, though a worker may still have a file there open.
+struct Mount(PathBuf);
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Process::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_prefix_whose_claim_was_pruned_is_not_taken_by_another_root() {
+    let folder = Folder::new("pruned");
+    let store = folder.open("root", &Options::new());
+    let prefix = store.prefix().to_owned();
+    import_base(&store, "base");
+    drop(store);
+    folder.shell("mv root elsewhere");
+    let claim = format!("{prefix}-store");
+    docker(&["volume", "rm", &claim]);
+    // There is not one volume under the prefix now.
+    let new = folder.open("root", &Options::new());
+    assert_ne!(new.prefix(), prefix);
+    assert!(!new.delete("base").expect("a look"));
+    let moved = folder.open("elsewhere", &Options::new());
+    assert_eq!(moved.prefix(), prefix);
+    assert!(moved.result("base").expect("a look"));
+    // Somebody else made a volume of that name: another prefix then, for good, and no error for ever.
+    drop(moved);
+    docker(&["volume", "rm", &claim]);
+    docker(&["volume", "create", &claim]);
+    let other = folder
+        .open("elsewhere", &Options::new())
+        .prefix()
+        .to_owned();
+    assert_ne!(other, prefix);
+    assert_eq!(folder.open("elsewhere", &Options::new()).prefix(), other);
+    assert_eq!(
+        docker(&["volume", "ls", "-q", "--filter", &format!("name=^{claim}$")]),
+        [claim]
+    );
+}
+
+#[test]
+fn a_handle_whose_root_has_become_another_store_says_so_and_takes_nothing_from_that() {
+    let way = Way::ALL[1];
+    for script in [
+        "rm -r root",
+        "mv root old; cp -a old root",
+        "rm -r root/.store",
+    ] {
+        let folder = Folder::new("replaced");
+        let old = folder.open("root", &way.options());
+        import_base(&old, "base");
+        three_generations(&old);
+        let held = lease(&old, "a");
+        View::of(&held).write("4", "4");
+        folder.shell(script);
+        let new = folder.open("root", &way.options());
+        three_generations(&new);
+        let is_refused = |error: docker_store::Error| {
+            assert_eq!(error.kind(), ErrorKind::Conflict, "{script}: {error}");
+        };
+        is_refused(
+            old.cache("a", &CacheRequest::new())
+                .expect_err("another store"),
+        );
+        is_refused(old.delete_cache("a").expect_err("another store"));
+        is_refused(old.purge().expect_err("another store"));
+        is_refused(held.release().expect_err("another store"));
+        is_refused(
+            old.begin(Some("base"), "one", &docker_store::Limits::none())
+                .expect_err("another store"),
+        );
+        assert_eq!(newest(&new, "a"), three_files(), "{script}");
+    }
+}
+
+#[test]
+fn a_live_step_whose_lock_file_was_cleaned_up_is_spared_and_a_lease_whose_record_was_is_released() {
+    let folder = Folder::new("locks");
+    let store = folder.open("root", &Options::new());
+    import_base(&store, "base");
+    let mut step = begin(&store, "base", "one");
+    step.run(&sh("echo made > /made")).expect("a run");
+    let held = lease(&store, "a");
+    View::of(&held).write("1", "1");
+    folder.shell("rm root/.store/builds/* root/.store/listed root/.store/caches/*/leases/*");
+    let other = folder.open("root", &Options::new());
+    other.purge().expect("a purge");
+    step.commit().expect("a commit");
+    assert_eq!(output_in(&other, "one", "cat /made"), "made\n");
+    assert_eq!(held.release().expect("released"), Released::Won(1));
+    assert_eq!(newest(&other, "a"), files(&[("1", "1")]));
+}
+
 #[test]
 fn a_root_that_was_moved_to_another_file_system_works_on() {
     let other = Path::new("/dev/shm");

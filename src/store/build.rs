@@ -48,6 +48,7 @@ pub(crate) fn begin(
     if is_there()? {
         return Ok(Begun::Present);
     }
+    site.check_root("beginning a step")?;
     site.session.keep();
     let path = site.paths.build_lock(id.as_str());
     let lock = match FileLock::try_take(&path)? {

@@ -2,6 +2,8 @@
 //! the one that is there, with its labels; so one call both claims a prefix and says who has it, and no two roots ever share a
 //! name.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::engine::Engine;
@@ -9,31 +11,48 @@ use crate::engine::volumes::Volume;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::identity::{EngineEntry, Identity, random};
 use crate::store::names::{self, Names};
-use crate::store::ownership::{LABEL_CLAIM, LABEL_KIND, LABEL_ROOT, LABEL_STORE};
+use crate::store::ownership::{LABEL_CLAIM, LABEL_KIND, LABEL_PLACE, LABEL_ROOT, LABEL_STORE};
 use crate::wait::Wait;
 
 /// How often another prefix is tried. Two roots choose the same of 2^28 about never.
 const TRIES: u32 = 20;
 
+/// What came of a claim.
+pub(crate) enum Claimed {
+    /// The root's entry for the engine, and whether it is new or changed.
+    Entry(EngineEntry, bool),
+    /// Another directory has claimed the prefix with this root's identity: one is a copy of the other, and this one comes second.
+    ByTwin,
+}
+
 /// Claims a prefix for `identity` on `engine`, or finds it claimed. `first` is the one to try where the root has not been used
-/// with the engine before. Gives the root's entry for this engine, and whether it is new or changed.
+/// with the engine before.
 pub(crate) fn claim(
     engine: &Engine,
     identity: &Identity,
     word: &str,
     first: &str,
     wait: Wait<'_>,
-) -> Result<(EngineEntry, bool)> {
+) -> Result<Claimed> {
     let of_word = || identity.engines.iter().filter(|entry| entry.word == word);
     let last = of_word()
         .find(|entry| entry.address == engine.address())
         .or_else(|| of_word().next());
     let mut prefix = last.map_or(first, |entry| &entry.prefix).to_owned();
+    let mut taken = BTreeSet::new();
     for _ in 0..TRIES {
-        let mark = random();
-        let volume = ask(engine, identity, &prefix, &mark, wait)?;
-        let found = volume.label(LABEL_CLAIM).unwrap_or_default();
-        let is_ours = volume.label(LABEL_ROOT) == Some(&identity.id);
+        let volume = ask(engine, identity, &prefix, wait)?;
+        let label = |name| volume.label(name).unwrap_or_default();
+        let (found, place) = (label(LABEL_CLAIM), label(LABEL_PLACE));
+        let is_ours = label(LABEL_ROOT) == identity.id;
+        if is_ours && identity.before.iter().any(|mark| mark == place) {
+            // From before the root was moved. Made anew, it says to a copy that it is one.
+            engine.remove_volume(&volume.name, wait)?;
+            continue;
+        }
+        if is_ours && place != identity.mark() {
+            return Ok(Claimed::ByTwin);
+        }
         let known = of_word().find(|entry| entry.prefix == prefix && entry.claim == found);
         if let (true, Some(entry)) = (is_ours, known) {
             let entry = EngineEntry {
@@ -41,16 +60,15 @@ pub(crate) fn claim(
                 ..entry.clone()
             };
             let changed = !identity.engines.contains(&entry);
-            return Ok((entry, changed));
+            return Ok(Claimed::Entry(entry, changed));
         }
         // Seldom: the first open with this engine, or somebody removed the claim, or another root has the prefix here.
         let id = name_of(engine, wait)?;
         let entry = of_word().find(|entry| entry.engine == id);
         if is_ours {
-            let fits = match entry {
-                Some(entry) => entry.prefix == prefix,
-                None => identity.legacy || !has_strangers(engine, &prefix, wait)?,
-            };
+            let before = entry.filter(|entry| !taken.contains(&entry.prefix));
+            let fits = before.is_none_or(|before| before.prefix == prefix)
+                && !has_strangers(engine, identity, &prefix, wait)?;
             if fits {
                 let entry = EngineEntry {
                     engine: id.clone(),
@@ -60,14 +78,16 @@ pub(crate) fn claim(
                     address: engine.address().to_owned(),
                     prefix,
                 };
-                return Ok((entry, true));
+                return Ok(Claimed::Entry(entry, true));
             }
-            if found == mark {
-                engine.remove_volume(&Names::new(&prefix).claim(), wait)?;
-            }
+            // Made by this call, or by one that did not get any further.
+            engine.remove_volume(&volume.name, wait)?;
+        }
+        if !is_ours || entry.is_none_or(|entry| entry.prefix == prefix) {
+            taken.insert(prefix.clone());
         }
         prefix = match entry {
-            Some(entry) if entry.prefix != prefix => entry.prefix.clone(),
+            Some(entry) if !taken.contains(&entry.prefix) => entry.prefix.clone(),
             _ => {
                 let other = names::prefix_of(word, &random());
                 log::warn!(
@@ -92,20 +112,23 @@ pub(crate) fn are_one(a: &EngineEntry, b: &EngineEntry) -> bool {
     (&a.engine, &a.word) == (&b.engine, &b.word)
 }
 
-/// Whether the engine is still the one of `entry`, and the prefix still claimed: somebody may have put another engine behind
-/// the same address.
+/// Whether the engine is still the one of `entry`, and the prefix still claimed by this directory: somebody may have put another
+/// engine behind the same address, or another root may have taken the prefix after a prune.
 pub(crate) fn holds(
     engine: &Engine,
     root: &str,
+    mark: &str,
     entry: &EngineEntry,
     wait: Wait<'_>,
 ) -> Result<bool> {
-    let volume = engine.inspect_volume(&Names::new(&entry.prefix).claim(), wait)?;
-    let claimed = volume.is_some_and(|volume| {
-        volume.label(LABEL_ROOT) == Some(root) && volume.label(LABEL_CLAIM) == Some(&entry.claim)
-    });
-    // A prune of volumes takes the claim along.
-    Ok(claimed || name_of(engine, wait)? == entry.engine)
+    match engine.inspect_volume(&Names::new(&entry.prefix).claim(), wait)? {
+        Some(volume) => Ok(volume.label(LABEL_ROOT) == Some(root)
+            && volume.label(LABEL_PLACE) == Some(mark)
+            && (volume.label(LABEL_CLAIM) == Some(&entry.claim)
+                || name_of(engine, wait)? == entry.engine)),
+        // A prune of volumes takes the claim along.
+        None => Ok(name_of(engine, wait)? == entry.engine),
+    }
 }
 
 /// What tells an engine from others while its claim is not there. Not its id alone: before version 23 all engines of a machine
@@ -115,28 +138,40 @@ fn name_of(engine: &Engine, wait: Wait<'_>) -> Result<String> {
     Ok(format!("{} {}", info.id, info.docker_root_dir))
 }
 
-fn ask(
-    engine: &Engine,
-    identity: &Identity,
-    prefix: &str,
-    mark: &str,
-    wait: Wait<'_>,
-) -> Result<Volume> {
+fn ask(engine: &Engine, identity: &Identity, prefix: &str, wait: Wait<'_>) -> Result<Volume> {
     let labels = json!({
         LABEL_STORE: prefix,
         LABEL_ROOT: identity.id,
         LABEL_KIND: "store",
-        LABEL_CLAIM: mark,
+        LABEL_CLAIM: random(),
+        LABEL_PLACE: identity.mark(),
     });
     engine.create_or_find_volume(&Names::new(prefix).claim(), &labels, &Value::Null, wait)
 }
 
-/// Whether a store of version 0.1, which claims nothing, has objects under the prefix.
-fn has_strangers(engine: &Engine, prefix: &str, wait: Wait<'_>) -> Result<bool> {
+/// Whether others have objects under the prefix: a root whose claim was pruned, or one of version 0.1, which claims nothing. What
+/// carries no label is an OBuilder store's, whose prefix is shared. Volumes and images are pruned by different commands, so both
+/// tell.
+fn has_strangers(
+    engine: &Engine,
+    identity: &Identity,
+    prefix: &str,
+    wait: Wait<'_>,
+) -> Result<bool> {
     let volumes = engine.list_volumes(&format!("{prefix}-"), wait)?;
-    Ok(volumes.iter().any(|volume| {
-        volume.label(LABEL_STORE) == Some(prefix) && volume.label(LABEL_ROOT).is_none()
-    }))
+    let is_strange = |volume: &Volume| match volume.label(LABEL_ROOT) {
+        Some(root) => root != identity.id,
+        None => !identity.legacy,
+    };
+    let of_prefix = |volume: &&Volume| volume.label(LABEL_STORE) == Some(prefix);
+    if volumes.iter().filter(of_prefix).any(is_strange) {
+        return Ok(true);
+    }
+    let empty = engine.inspect_image(&Names::new(prefix).empty_image(), wait)?;
+    let config = empty.and_then(|image| image.config).unwrap_or_default();
+    let labels = config.get("Labels");
+    let root = labels.and_then(|labels| labels.get(LABEL_ROOT)?.as_str());
+    Ok(root.is_some_and(|root| root != identity.id))
 }
 
 /// The folder for a new entry.

@@ -7,53 +7,18 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
 use crate::store::access;
+use crate::store::place::{Ancestry, Place};
 
 /// The version of the file's format.
 const FORMAT: u32 = 1;
 
 /// How many hex digits of an identity begin the id of each of its sessions: a name on the engine then says whose it is.
 pub(crate) const SHORT: usize = 8;
-
-/// A directory as the file system knows it, whatever its path is. A rename keeps this; a copy does not.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct Place {
-    inode: u64,
-    /// When the directory was made: seconds since 1970, and nanoseconds. Not every file system tells.
-    born: Option<(i64, u32)>,
-    /// Says something only where `born` is not known: devices are numbered anew at each boot.
-    device: u64,
-}
-
-impl Place {
-    fn of(path: &Path) -> io::Result<Self> {
-        let found = statx(
-            CWD,
-            path,
-            AtFlags::empty(),
-            StatxFlags::INO | StatxFlags::BTIME,
-        )?;
-        let knows_birth = found.stx_mask & StatxFlags::BTIME.bits() != 0;
-        Ok(Place {
-            inode: found.stx_ino,
-            born: knows_birth.then_some((found.stx_btime.tv_sec, found.stx_btime.tv_nsec)),
-            device: (u64::from(found.stx_dev_major) << 32) | u64::from(found.stx_dev_minor),
-        })
-    }
-
-    fn is(&self, other: &Place) -> bool {
-        let same = match (self.born, other.born) {
-            (Some(ours), Some(theirs)) => ours == theirs,
-            _ => self.device == other.device,
-        };
-        self.inode == other.inode && same
-    }
-}
 
 /// One engine that the root has been used with. Each has results, caches and names of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,9 +44,11 @@ pub(crate) struct Identity {
     /// 128 random bits as hex.
     pub(crate) id: String,
     place: Place,
-    /// The real path of the root, and the directory above it, when it was looked at last.
-    path: PathBuf,
-    parent: Option<Place>,
+    /// The marks of the places where it was before.
+    #[serde(default)]
+    pub(crate) before: Vec<String>,
+    /// The real path of the root when it was looked at last.
+    at: Ancestry,
     /// The root was made by version 0.1, whose objects carry the prefix and no identity.
     #[serde(default)]
     pub(crate) legacy: bool,
@@ -91,93 +58,128 @@ pub(crate) struct Identity {
 /// What became of a root since it was used last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
+    /// It is where it was, or was renamed.
     Same,
+    /// It was copied to another file system, and the original removed.
     Moved,
     Copied,
 }
 
 impl Identity {
     /// Reads who the root at `root` is, or decides it. `file` is where that is kept; the caller holds a lock on it. `legacy`: the
-    /// root has what version 0.1 leaves in one. `forget` removes what a copied root knows of the original's objects.
+    /// root has what version 0.1 leaves in one. `forget` removes what the root knows of objects on engines, or (`false`) only which
+    /// of them are in use.
     pub(crate) fn of(
         root: &Path,
         file: &Path,
         legacy: bool,
-        forget: impl FnOnce() -> Result<()>,
+        forget: impl FnOnce(bool) -> Result<()>,
     ) -> Result<Self> {
         let doing = |e: io::Error| Error::io(format!("looking at the root {}", root.display()), &e);
         let place = Place::of(root).map_err(doing)?;
-        let parent = root.parent().and_then(|parent| Place::of(parent).ok());
-        let made = |legacy| Identity {
-            format: FORMAT,
-            id: random(),
-            place,
-            path: root.to_owned(),
-            parent,
-            legacy,
-            engines: Vec::new(),
-        };
-        let Some(known) = Identity::read(file)? else {
-            let new = made(legacy);
+        let at = Ancestry::of(root);
+        let Some(known) = Identity::read_either(file)? else {
+            let new = Identity::new(place, at, legacy);
             new.write(file)?;
             return Ok(new);
         };
-        let fate = known.fate(root, &place, file);
-        let identity = match fate {
-            Fate::Same => return Ok(known),
-            Fate::Moved => Identity {
-                place,
-                path: root.to_owned(),
-                parent,
-                ..known
-            },
-            Fate::Copied => {
-                log::warn!(
-                    "the root {} is a copy of {}: it becomes a store of its own, without the other's results and caches",
-                    root.display(),
-                    known.path.display()
-                );
-                // The old identity stays until this is done: killed in between, it is done again.
-                forget()?;
-                made(false)
+        let identity = match known.fate(root, &place, file) {
+            Fate::Same if known.place == place && known.at.path() == root => return Ok(known),
+            Fate::Same => Identity { place, at, ..known },
+            Fate::Moved => {
+                // Whoever used it before used the original.
+                forget(false)?;
+                let mut before = known.before;
+                before.push(known.place.mark(&known.id));
+                Identity {
+                    place,
+                    at,
+                    before,
+                    ..known
+                }
             }
+            Fate::Copied => return known.copied(root, file, forget),
         };
         identity.write(file)?;
         Ok(identity)
     }
 
+    fn new(place: Place, at: Ancestry, legacy: bool) -> Self {
+        Identity {
+            format: FORMAT,
+            id: random(),
+            place,
+            before: Vec::new(),
+            at,
+            legacy,
+            engines: Vec::new(),
+        }
+    }
+
+    /// Another identity for the root, which is a copy of the one that this is of.
+    pub(crate) fn copied(
+        &self,
+        root: &Path,
+        file: &Path,
+        forget: impl FnOnce(bool) -> Result<()>,
+    ) -> Result<Self> {
+        log::warn!(
+            "the root {} is a copy of one that was at {}: it becomes a store of its own, without the other's results and caches",
+            root.display(),
+            self.at.path().display()
+        );
+        let doing = |e: io::Error| Error::io(format!("looking at the root {}", root.display()), &e);
+        let place = Place::of(root).map_err(doing)?;
+        // The old identity stays until this is done: killed in between, it is done again.
+        forget(true)?;
+        let new = Identity::new(place, Ancestry::of(root), false);
+        new.write(file)?;
+        Ok(new)
+    }
+
     fn fate(&self, root: &Path, place: &Place, file: &Path) -> Fate {
         let same_place = self.place.is(place);
-        if self.path == root {
+        let old = self.at.path();
+        if old == root {
             // Otherwise put back from a backup, or copied to where another container sees the same path: either way the
             // original may live.
             return if same_place { Fate::Same } else { Fate::Copied };
         }
         let below = file.strip_prefix(root).unwrap_or(file);
-        let there = Identity::read(&self.path.join(below));
+        let there = Identity::read(&old.join(below));
         let has_ours = matches!(there, Ok(Some(there)) if there.id == self.id);
-        if has_ours && is_one_directory(&self.path, root) {
+        if has_ours && is_one_directory(old, root) {
             return Fate::Same; // mounted at two places
         }
         if same_place {
             // A snapshot of a file system has the same places once more.
-            let twice = Place::of(&self.path).is_ok_and(|there| there.is(place));
+            let twice = Place::of(old).is_ok_and(|there| there.is(place));
             return match has_ours && twice {
                 true => Fate::Copied,
-                false => Fate::Moved,
+                false => Fate::Same,
             };
         }
-        if has_ours {
-            return Fate::Copied;
-        }
-        // To another file system, which is a copy whose original was removed; if this process would see it there.
-        let parent = self.path.parent().map(Place::of);
-        let sees_parent =
-            matches!((&self.parent, parent), (Some(then), Some(Ok(now))) if then.is(&now));
-        let is_gone = matches!(fs::symlink_metadata(&self.path), Err(e) if e.kind() == io::ErrorKind::NotFound);
-        match sees_parent && is_gone {
+        match !has_ours && self.at.has_gone_to(place) {
             true => Fate::Moved,
             false => Fate::Copied,
+        }
+    }
+
+    /// What tells this root's directory from its copies, on an engine.
+    pub(crate) fn mark(&self) -> String {
+        self.place.mark(&self.id)
+    }
+
+    /// Whether the root of `file` still has the identity `id`.
+    pub(crate) fn is_still(file: &Path, id: &str) -> Result<bool> {
+        Ok(Identity::read_either(file)?.is_some_and(|there| there.id == id))
+    }
+
+    /// What is kept in `file`, or in the copy beside it where somebody removed that.
+    fn read_either(file: &Path) -> Result<Option<Self>> {
+        match Identity::read(file)? {
+            None => Identity::read(&spare(file)),
+            there => Ok(there),
         }
     }
 
@@ -203,8 +205,14 @@ impl Identity {
         }
     }
 
-    /// Written beside, synced, renamed over, and the directory synced: a root must never forget who it is.
+    /// A root must never forget who it is: so there are two files.
     pub(crate) fn write(&self, file: &Path) -> Result<()> {
+        self.write_one(file)?;
+        self.write_one(&spare(file))
+    }
+
+    /// Written beside, synced, renamed over, and the directory synced.
+    fn write_one(&self, file: &Path) -> Result<()> {
         let doing =
             |e: io::Error| Error::io(format!("writing the identity {}", file.display()), &e);
         let text = serde_json::to_vec_pretty(self).map_err(|e| doing(e.into()))?;
@@ -227,6 +235,11 @@ impl Identity {
     pub(crate) fn short(&self) -> &str {
         &self.id[..SHORT.min(self.id.len())]
     }
+}
+
+/// The second file.
+pub(crate) fn spare(file: &Path) -> PathBuf {
+    file.with_extension("spare")
 }
 
 fn is_one_directory(a: &Path, b: &Path) -> bool {
@@ -270,8 +283,8 @@ mod tests {
         fn look(&self, name: &str) -> (Identity, bool) {
             let root = self.0.join(name);
             let mut forgot = false;
-            let identity = Identity::of(&root, &root.join("identity"), false, || {
-                forgot = true;
+            let identity = Identity::of(&root, &root.join("identity"), false, |all| {
+                forgot = all;
                 Ok(())
             });
             (identity.expect("an identity"), forgot)
@@ -307,11 +320,44 @@ mod tests {
     }
 
     #[test]
-    fn a_root_that_was_copied_and_then_removed_has_been_moved() {
-        let folder = Folder::new("filesystems");
+    fn a_copy_whose_original_was_renamed_or_removed_is_a_copy() {
+        let folder = Folder::new("renamed");
         let (first, _) = folder.look("root");
-        folder.run("cp -a root other && rm -r root");
-        assert_eq!(folder.look("other").0.id, first.id);
+        folder.run("cp -a root copy && mv root elsewhere");
+        assert_ne!(folder.look("copy").0.id, first.id);
+        assert_eq!(folder.look("elsewhere").0.id, first.id);
+        folder.run("cp -a elsewhere one && cp -a elsewhere two && rm -r elsewhere");
+        let (one, two) = (folder.look("one").0.id, folder.look("two").0.id);
+        assert!(one != two && one != first.id && two != first.id);
+    }
+
+    #[test]
+    fn a_root_that_is_moved_to_another_file_system_with_what_is_above_it_stays_who_it_was() {
+        let other = Path::new("/dev/shm");
+        if !other.is_dir() {
+            println!("there is no /dev/shm to move to: not tried");
+            return;
+        }
+        let folder = Folder::new("filesystems");
+        folder.run("mkdir project && mv root project");
+        let (first, _) = folder.look("project/root");
+        let there = other.join(format!("docker-store-identity-{}", std::process::id()));
+        folder.run(&format!("mv project {}", there.display()));
+        let root = there.join("root");
+        let moved = Identity::of(&root, &root.join("identity"), false, |_| Ok(()));
+        std::fs::remove_dir_all(&there).expect("removed");
+        let moved = moved.expect("an identity");
+        assert_eq!(moved.id, first.id);
+        assert_eq!(moved.before, [first.mark()]);
+        assert_ne!(moved.mark(), first.mark());
+    }
+
+    #[test]
+    fn an_identity_whose_file_was_removed_is_found_in_the_other() {
+        let folder = Folder::new("spare");
+        let (first, _) = folder.look("root");
+        folder.run("rm root/identity");
+        assert_eq!(folder.look("root").0.id, first.id);
     }
 
     #[test]
@@ -329,7 +375,7 @@ mod tests {
         for text in ["", "{}", "{\"format\":2}"] {
             let file = folder.0.join("root/identity");
             fs::write(&file, text).expect("written");
-            let error = Identity::of(&folder.0.join("root"), &file, false, || Ok(()))
+            let error = Identity::of(&folder.0.join("root"), &file, false, |_| Ok(()))
                 .expect_err("no identity");
             assert_eq!(error.kind(), ErrorKind::Corrupt);
             assert_eq!(fs::read_to_string(&file).expect("the file"), text);

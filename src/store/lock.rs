@@ -29,6 +29,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 /// What the name of a lock's file begins with until it is locked. No id and no session is called so.
 const UNFINISHED: &str = ".new-";
 
+/// The most that a lock's file holds of use.
+const MOST_KEPT: usize = 4096;
+
 /// A locked file. Dropping it unlocks and leaves the file.
 #[derive(Debug)]
 pub(crate) struct FileLock {
@@ -127,6 +130,26 @@ impl FileLock {
     /// Whether the file was there before, unlocked: its holder was killed, or had a reason to leave it.
     pub(crate) fn was_left(&self) -> bool {
         !self.new
+    }
+
+    /// Whether the file is where it was made: whoever removes it lets others take the lock.
+    pub(crate) fn is_in_place(&self) -> bool {
+        is_still(&self.file, &self.path).unwrap_or(true)
+    }
+
+    /// Makes the file again if somebody removed it. `false`: another has the lock by now.
+    pub(crate) fn keep(&mut self) -> Result<bool> {
+        if self.is_in_place() {
+            return Ok(true);
+        }
+        let Some(again) = FileLock::try_take(&self.path)? else {
+            return Ok(false);
+        };
+        again.replace_content(&self.content(MOST_KEPT)?)?;
+        let new = self.new;
+        *self = again;
+        self.new = new;
+        Ok(true)
     }
 
     /// What is in the file, or the first `most` bytes of it.

@@ -17,6 +17,7 @@ mod opening;
 mod options;
 mod ownership;
 mod paths;
+mod place;
 mod purge;
 mod results;
 mod session;

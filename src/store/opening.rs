@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::engine::address::{DockerEnv, connector};
-use crate::error::Result;
-use crate::store::claim;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::claim::{self, Claimed};
 use crate::store::identity::Identity;
 use crate::store::lock::FileLock;
 use crate::store::names;
@@ -29,18 +29,30 @@ pub(crate) fn site(root: &Path, options: &Options, limits: &Limits) -> Result<Ar
     let paths = Paths::create(root, options.group)?;
     paths.make_own()?;
     let lock = FileLock::take(&paths.identity_lock(), wait)?;
-    let mut identity = Identity::of(paths.root(), &paths.identity(), paths.is_legacy(), || {
-        paths.forget_objects()
-    })?;
+    let file = paths.identity();
+    let forget = |all| paths.forget_objects(all);
+    let mut identity = Identity::of(paths.root(), &file, paths.is_legacy(), forget)?;
     let first = names::prefix_of_path(&options.word, paths.root());
-    let (entry, changed) = claim::claim(&engine, &identity, &options.word, &first, wait)?;
+    let claim = |identity: &Identity| claim::claim(&engine, identity, &options.word, &first, wait);
+    let mut claimed = claim(&identity)?;
+    if matches!(claimed, Claimed::ByTwin) {
+        identity = identity.copied(paths.root(), &file, forget)?;
+        claimed = claim(&identity)?;
+    }
+    let Claimed::Entry(entry, changed) = claimed else {
+        let why = format!(
+            "opening {}: its identity is in use elsewhere",
+            root.display()
+        );
+        return Err(Error::new(ErrorKind::Conflict, why));
+    };
     if changed {
         let same = |known: &&mut _| claim::are_one(known, &entry);
         match identity.engines.iter_mut().find(same) {
             Some(known) => known.clone_from(&entry),
             None => identity.engines.push(entry.clone()),
         }
-        identity.write(&paths.identity())?;
+        identity.write(&file)?;
     }
     drop(lock);
 
@@ -48,6 +60,7 @@ pub(crate) fn site(root: &Path, options: &Options, limits: &Limits) -> Result<Ar
     paths.make_folders()?;
     let session = Session::begin(&paths.sessions(), identity.short())?;
     let owner = Owner {
+        mark: identity.mark(),
         root: identity.id,
         prefix: entry.prefix.clone(),
         legacy: identity.legacy,

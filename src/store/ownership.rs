@@ -17,11 +17,16 @@ pub(crate) const LABEL_CACHE: &str = "docker-store.cache";
 /// The label that tells one claim of a prefix from every other.
 pub(crate) const LABEL_CLAIM: &str = "docker-store.claim";
 
+/// The label of a claim that tells the root's directory from its copies.
+pub(crate) const LABEL_PLACE: &str = "docker-store.place";
+
 /// What tells this root's objects from others'.
 #[derive(Clone, Debug)]
 pub(crate) struct Owner {
     /// The root's identity.
     pub(crate) root: String,
+    /// What tells its directory from copies.
+    pub(crate) mark: String,
     /// What its names on this engine begin with.
     pub(crate) prefix: String,
     /// Version 0.1 made the root: what that left carries the prefix alone.
@@ -70,6 +75,7 @@ mod tests {
         };
         let owner = |legacy| Owner {
             root: String::from("r"),
+            mark: String::new(),
             prefix: String::from("obuilder-1234567"),
             legacy,
         };

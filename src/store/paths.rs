@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
-use crate::store::access;
 use crate::store::names::Id;
+use crate::store::{access, identity};
 
 /// The paths of one root, as it is used with one engine.
 #[derive(Clone, Debug)]
@@ -72,10 +72,18 @@ impl Paths {
         }
     }
 
-    /// Removes what the root knows of objects on engines: they are another root's.
-    pub(crate) fn forget_objects(&self) -> Result<()> {
-        for name in ["sessions", "builds", "caches", ENGINES, "listed", "probed"] {
-            let path = self.own().join(name);
+    /// Removes what the root knows of objects on engines, which are another root's; or (not `all`) only which sessions and builds
+    /// there were.
+    pub(crate) fn forget_objects(&self, all: bool) -> Result<()> {
+        let own = self.own();
+        let mut paths = vec![own.join("sessions"), own.join("builds")];
+        if all {
+            let more = ["caches", ENGINES, "listed", "probed"];
+            paths.extend(more.iter().map(|name| own.join(name)));
+        } else if let Ok(engines) = fs::read_dir(own.join(ENGINES)) {
+            paths.extend(engines.flatten().map(|engine| engine.path().join("builds")));
+        }
+        for path in paths {
             let removed = match fs::symlink_metadata(&path) {
                 Ok(found) if found.is_dir() => fs::remove_dir_all(&path),
                 Ok(_) => fs::remove_file(&path),
@@ -93,7 +101,8 @@ impl Paths {
 
     /// Whether version 0.1 has used this root: it left caches or sessions, and no identity.
     pub(crate) fn is_legacy(&self) -> bool {
-        self.own().join("sessions").exists() && !self.identity().exists()
+        let known = self.identity().exists() || identity::spare(&self.identity()).exists();
+        self.own().join("sessions").exists() && !known
     }
 
     pub(crate) fn root(&self) -> &Path {

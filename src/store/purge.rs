@@ -18,6 +18,7 @@ use crate::local as fs;
 use crate::store::access;
 use crate::store::cache::Caches;
 use crate::store::deletes::Lane;
+use crate::store::helper::make_empty_image;
 use crate::store::lock::{self, FileLock};
 use crate::store::note::Note;
 use crate::store::ownership::{LABEL_ROOT, LABEL_SESSION, LABEL_STORE};
@@ -62,6 +63,10 @@ pub(crate) enum Scope {
 pub(crate) fn at_open(site: &Arc<Site>, caches: &Caches, limits: &Limits) -> Result<()> {
     let listed = site.paths.listed();
     if !listed.exists() {
+        // By its label, too, others see that the prefix is this root's: a prune of volumes takes the claim along.
+        if let Err(e) = make_empty_image(site, limits.wait()) {
+            log::debug!("{e}; made when it is needed");
+        }
         run(site, caches, Scope::Everything, limits)?;
         access::create(&listed)
             .map_err(|e| Error::io(format!("writing {}", listed.display()), &e))?;
@@ -88,13 +93,16 @@ fn run(site: &Arc<Site>, caches: &Caches, scope: Scope, limits: &Limits) -> Resu
     let wait = limits.wait();
     let mut steps = BTreeMap::new();
     build_locks(&site.paths.builds(), &mut steps)?;
+    // Whoever removes the lock of a step that is under way must not make it nobody's.
+    let others = session::any_other(&site.paths.sessions(), site.session.id())?;
+    let noted: BTreeSet<String> = steps.keys().cloned().collect();
     // Containers before all else: they hold on to the images and volumes.
     let mut spared = BTreeSet::new();
     let helpers = containers(site, scope, &mut steps, &mut spared, wait)?;
     if scope == Scope::Everything {
         step_tags(site, &mut steps, wait)?;
     }
-    steps.retain(|id, _| !spared.contains(id));
+    steps.retain(|id, _| noted.contains(id) || !others && !spared.contains(id));
     let (containers, images) = remove_steps(site, steps, limits);
     if scope == Scope::Everything {
         remove_empty_images(site, wait)?;

@@ -86,7 +86,7 @@ impl Session {
     pub(crate) fn keep(&self) {
         let mut touched = self.touched.lock();
         let now = Instant::now();
-        let is_there = self.path.exists();
+        let is_there = self.lock.lock().as_ref().is_none_or(FileLock::is_in_place);
         if is_there && now.duration_since(*touched) < TOUCH {
             return;
         }
@@ -163,6 +163,16 @@ pub(crate) fn life(folder: &Path, id: &str) -> Result<Life> {
 pub(crate) fn any_dead(folder: &Path) -> Result<bool> {
     for path in files(folder)? {
         if !FileLock::is_held(&path)? && path.exists() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether any session but `own` is alive.
+pub(crate) fn any_other(folder: &Path, own: &str) -> Result<bool> {
+    for path in files(folder)? {
+        if path.file_name().is_some_and(|name| name != own) && FileLock::is_held(&path)? {
             return Ok(true);
         }
     }

@@ -1,16 +1,19 @@
 //! The ground that every part of a store stands on: the engine, the names and files, the session, the counters. Parts know
 //! the site, not each other, and not `Store`.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::claim;
 use crate::store::deletes::{Deletes, Job, Lane};
-use crate::store::identity::EngineEntry;
+use crate::store::identity::{EngineEntry, Identity};
 use crate::store::names::Names;
 use crate::store::options::{CacheOptions, LogOptions};
 use crate::store::ownership::Owner;
@@ -33,6 +36,8 @@ pub(crate) struct Site {
     pub(crate) owner: Owner,
     /// The engine, as this root knows it.
     entry: EngineEntry,
+    /// Which file the identity was found in last: inode and time.
+    identity_seen: Mutex<Option<(u64, i64, i64)>>,
     closed: AtomicBool,
     /// For what is left to the worker.
     me: Weak<Site>,
@@ -60,6 +65,7 @@ impl Site {
             deletes: Deletes::default(),
             cache_options,
             log_options,
+            identity_seen: Mutex::new(None),
             closed: AtomicBool::new(false),
         })
     }
@@ -136,19 +142,42 @@ impl Site {
         !self.closed.swap(true, Ordering::SeqCst)
     }
 
-    /// Refuses to go on where another engine answers at the same address than when the store was opened. Asked before anything
-    /// is given up because it was not found: what this engine does not have, the other one may.
+    /// Refuses to go on where another engine answers at the same address than when the store was opened, or where another store has
+    /// taken its names or its directory. Asked before anything is given up because it was not found: what this engine or this
+    /// directory does not have, the other one may.
     pub(crate) fn check_engine(&self, doing: &str, wait: Wait<'_>) -> Result<()> {
-        if claim::holds(&self.engine, &self.owner.root, &self.entry, wait)? {
+        self.check_root(doing)?;
+        let owner = &self.owner;
+        if claim::holds(&self.engine, &owner.root, &owner.mark, &self.entry, wait)? {
             return Ok(());
         }
         Err(Error::new(
             ErrorKind::Conflict,
             format!(
-                "{doing}: another engine answers at {} than when the store was opened; open it anew",
+                "{doing}: another engine answers at {} than when the store was opened, or another store has taken its names; open it anew",
                 self.engine.address()
             ),
         ))
+    }
+
+    /// Refuses to go on in a directory that has become another store's: removed and made again, say, or replaced.
+    pub(crate) fn check_root(&self, doing: &str) -> Result<()> {
+        let file = self.paths.identity();
+        let stamp =
+            fs::metadata(&file).map(|found| (found.ino(), found.mtime(), found.mtime_nsec()));
+        let mut seen = self.identity_seen.lock();
+        if matches!((&*seen, &stamp), (Some(seen), Ok(stamp)) if seen == stamp) {
+            return Ok(());
+        }
+        if !Identity::is_still(&file, &self.owner.root)? {
+            let why = format!(
+                "{doing}: {} is another store now than when it was opened; open it anew",
+                self.paths.root().display()
+            );
+            return Err(Error::new(ErrorKind::Conflict, why));
+        }
+        *seen = stamp.ok();
+        Ok(())
     }
 
     /// The labels of an object that this session makes. Never on a step's own container: a commit would write them into

@@ -53,6 +53,7 @@ impl Caches {
     ) -> Result<Lease> {
         site.check_open("leasing a cache")?;
         let escaped = CacheName::new(name)?;
+        site.check_root("leasing a cache")?;
         site.session.keep();
         let wait = request.wait();
         let folder = self.folder(site, &escaped);

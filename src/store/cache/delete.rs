@@ -26,6 +26,7 @@ impl Caches {
     ) -> Result<bool> {
         site.check_open("deleting a cache")?;
         let escaped = CacheName::new(name)?;
+        site.check_root("deleting a cache")?;
         let folder = self.folder(site, &escaped);
         let mut looked_at: Vec<String> = Vec::new();
         for round in 0.. {

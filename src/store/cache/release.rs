@@ -23,6 +23,7 @@ impl Caches {
         wait: Wait<'_>,
     ) -> Result<Released> {
         let began = Instant::now();
+        site.check_root("releasing a lease")?;
         site.session.keep();
         let released =
             if held.record.shared.is_some() && !self.last_of_shared(site, held, true, wait)? {
@@ -159,7 +160,8 @@ impl Caches {
         };
 
         let guard = folder.lock(wait)?;
-        if guard.record(&record.id)?.is_none() {
+        // A private one is its handle's, whoever removed the record.
+        if record.shared.is_some() && guard.record(&record.id)?.is_none() {
             return Err(closed("releasing", &folder.escaped));
         }
         let mut given_up: Vec<String> = record.names().map(str::to_owned).collect();

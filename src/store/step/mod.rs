@@ -252,6 +252,12 @@ impl Step {
         let Some(open) = self.open.as_mut() else {
             return Err(ended(&id, doing));
         };
+        if !open.lock.keep()? {
+            ::log::warn!(
+                "somebody removed the lock of {:?}, and another build of it has begun",
+                id.as_str()
+            );
+        }
         if open.failed {
             let why = format!(
                 "{doing}: the step {:?} has failed and can only be aborted",

@@ -1,0 +1,99 @@
+//! A directory as the file system knows it, whatever its path is: a rename keeps it, a copy does not.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+use serde::{Deserialize, Serialize};
+
+use crate::store::clock::boot;
+use crate::store::names;
+
+/// Where a directory is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    inode: u64,
+    /// When the directory was made: seconds since 1970, and nanoseconds. Not every file system tells.
+    born: Option<(i64, u32)>,
+    /// The device, and the boot in which it had that number: they are numbered anew at each.
+    device: (u32, u32),
+    boot: String,
+}
+
+impl Place {
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        let found = statx(
+            CWD,
+            path,
+            AtFlags::empty(),
+            StatxFlags::INO | StatxFlags::BTIME,
+        )?;
+        let knows_birth = found.stx_mask & StatxFlags::BTIME.bits() != 0;
+        Ok(Place {
+            inode: found.stx_ino,
+            born: knows_birth.then_some((found.stx_btime.tv_sec, found.stx_btime.tv_nsec)),
+            device: (found.stx_dev_major, found.stx_dev_minor),
+            boot: boot(),
+        })
+    }
+
+    /// Whether this is the same directory, as far as its file system knows.
+    pub(crate) fn is(&self, other: &Place) -> bool {
+        let same = match (self.born, other.born) {
+            (Some(ours), Some(theirs)) => ours == theirs,
+            _ => self.device == other.device,
+        };
+        self.inode == other.inode && same && !self.is_on_another_disk(other)
+    }
+
+    /// Whether the two are on disks that are there at the same time: a snapshot of a disk has the same directories once more. File
+    /// systems without a disk have numbers that say nothing.
+    fn is_on_another_disk(&self, other: &Place) -> bool {
+        let on_disks = self.device.0 != 0 && other.device.0 != 0;
+        self.boot == other.boot && on_disks && self.device != other.device
+    }
+
+    /// What tells this directory from its copies, on an engine.
+    pub(crate) fn mark(&self, identity: &str) -> String {
+        let born = match self.born {
+            Some((seconds, nanos)) => format!("{seconds}.{nanos}"),
+            None => format!("{:?}", self.device),
+        };
+        let digest = names::digest(&format!("{identity} {} {born}", self.inode));
+        digest[..32].to_owned()
+    }
+}
+
+/// A path and the directories above it, nearest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ancestry {
+    path: PathBuf,
+    above: Vec<Place>,
+}
+
+impl Ancestry {
+    pub(crate) fn of(path: &Path) -> Self {
+        let above = path.ancestors().skip(1);
+        Ancestry {
+            path: path.to_owned(),
+            above: above.map_while(|above| Place::of(above).ok()).collect(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether what was at the path has gone from there to the file system of `place`, as far as this process sees: the nearest
+    /// directory above it that is there still is the one that it was, and on another file system.
+    pub(crate) fn has_gone_to(&self, place: &Place) -> bool {
+        let mut above = self.path.ancestors().skip(1).zip(&self.above);
+        let is_gone = |path: &Path| matches!(fs::symlink_metadata(path), Err(e) if e.kind() == io::ErrorKind::NotFound);
+        is_gone(&self.path)
+            && above
+                .find(|(path, _)| !is_gone(path))
+                .and_then(|(path, then)| Some((Place::of(path).ok()?, then)))
+                .is_some_and(|(now, then)| now.is(then) && now.device != place.device)
+    }
+}
