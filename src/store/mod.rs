@@ -15,6 +15,7 @@ mod names;
 mod note;
 mod opening;
 mod options;
+mod orphans;
 mod ownership;
 mod paths;
 mod place;

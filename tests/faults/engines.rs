@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::proxy::{Act, Proxy, fake, read_head};
 use crate::common::{Root, begin, build, import_base, sh};
-use docker_store::{Begun, Error, ErrorKind, Limits, Options, Store};
+use docker_store::{Begun, CacheRequest, Error, ErrorKind, Limits, Options, Released, Store};
 
 fn open_at(root: &Root, address: &str) -> Result<Store, Error> {
     let mut options = Options::new();
@@ -374,6 +374,43 @@ fn a_commit_whose_last_answer_is_lost_says_what_is_true() {
         }
         assert_eq!(root.leftovers(), Vec::<String>::new());
     }
+}
+
+#[test]
+fn a_lease_is_released_although_its_step_could_not_be_removed() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let root = Root::new("orphan");
+    import_base(&root.open(), "base");
+    let broken = Arc::new(AtomicBool::new(false));
+    let proxy = Proxy::new(&root.path, {
+        let broken = Arc::clone(&broken);
+        move |_, line| match broken.load(Ordering::SeqCst) && line.starts_with("DELETE") {
+            true => Act::CutBefore,
+            false => Act::Pass,
+        }
+    });
+    let store = open_at(&root, &proxy.address).expect("a store");
+    let lease = |store: &Store| store.cache("kept", &CacheRequest::new()).expect("a lease");
+    let first = lease(&store);
+    let mut step = begin(&store, "base", "one");
+    step.run(sh("echo work >/cache/work").lease(&first, "/cache"))
+        .expect("a run");
+    broken.store(true, Ordering::SeqCst);
+    // It is there still, so "OK" would be a lie.
+    step.abort().expect_err("the container is there still");
+    broken.store(false, Ordering::SeqCst);
+    assert!(!root.leftovers().is_empty());
+    assert!(matches!(first.release(), Ok(Released::Won(1))));
+    let second = lease(&store);
+    let mut step = begin(&store, "base", "one");
+    step.run(sh("cat /cache/work").lease(&second, "/cache"))
+        .expect("a run");
+    // One that is under way keeps what it has.
+    let error = second.release().expect_err("in use");
+    assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+    step.commit().expect("a commit");
+    second.release().expect("released");
 }
 
 #[test]

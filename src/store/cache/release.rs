@@ -11,6 +11,7 @@ use crate::store::cache::lease::Held;
 use crate::store::cache::request::Released;
 use crate::store::cache::state::folder::{Folder, closed};
 use crate::store::cache::state::record::Record;
+use crate::store::orphans;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
@@ -151,7 +152,15 @@ impl Caches {
         let (folder, record) = (&held.folder, &held.record);
         let facts = self.facts(site, wait)?;
         let cloning = clone::cloning_of(&facts, record);
-        cloning.detach(site, &record.volumes, wait)?;
+        match cloning.detach(site, &record.volumes, wait) {
+            Err(e)
+                if e.kind() == ErrorKind::Busy
+                    && orphans::remove_users(site, &record.volumes, wait)? =>
+            {
+                cloning.detach(site, &record.volumes, wait)?;
+            }
+            detached => detached?,
+        }
         let seal = match folder.read_head()? {
             // Nobody needs to know what it looks like.
             Some(head) if head.generation != record.base => None,
