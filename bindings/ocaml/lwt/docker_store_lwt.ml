@@ -81,17 +81,16 @@ end
 
 type t = Blocking.t
 
-let simple f = Call.run (fun _ -> f ())
-
 (* For calls with a cancel, which the promise turns on. *)
 let cancelled_by_promise f =
   let cancel = Cancel.create () in
   Call.run ~cancel (fun call -> f call cancel)
 
-let open_store ?engine ?name ?strategy ?direct ?sync ?group ?log_limit ?connect_timeout root =
-  simple (fun () -> open_store ?engine ?name ?strategy ?direct ?sync ?group ?log_limit ?connect_timeout root)
+let open_store ?engine ?name ?strategy ?direct ?sync ?group ?log_limit ?connect_timeout ?timeout root =
+  cancelled_by_promise (fun _ cancel ->
+      open_store ?engine ?name ?strategy ?direct ?sync ?group ?log_limit ?connect_timeout ?timeout ~cancel root)
 
-let close t = simple (fun () -> close t)
+let close ?timeout t = cancelled_by_promise (fun _ cancel -> close ?timeout ~cancel t)
 
 (* [f ()], and on its way out: [failed] if it came to an error or an exception. *)
 let bind_or ~failed f next =
@@ -118,9 +117,9 @@ let with_step ?base ?timeout t ~id f =
     let failed () = Step.abort step in
     bind_or ~failed (fun () -> f step) @@ fun () -> Lwt_result.map (fun () -> Built) (Step.commit step)
 
-let result t id = simple (fun () -> result t id)
-let results t = simple (fun () -> results t)
-let delete t id = simple (fun () -> delete t id)
+let result ?timeout t id = cancelled_by_promise (fun _ cancel -> result ?timeout ~cancel t id)
+let results ?timeout t = cancelled_by_promise (fun _ cancel -> results ?timeout ~cancel t)
+let delete ?timeout t id = cancelled_by_promise (fun _ cancel -> delete ?timeout ~cancel t id)
 
 let copy_out ?timeout t ~id path write =
   cancelled_by_promise (fun call cancel -> copy_out ?timeout ~cancel t ~id path (heard call write))
@@ -137,11 +136,11 @@ let with_lease ?owner ?mode ?timeout t name f =
   bind_or ~failed (fun () -> f lease) @@ fun value ->
   bind_or ~failed (fun () -> Lease.release lease) @@ fun _ -> Lwt_result.return value
 
-let caches t = simple (fun () -> caches t)
-let strategy t = simple (fun () -> strategy t)
-let delete_cache t name = simple (fun () -> delete_cache t name)
-let df t = simple (fun () -> df t)
-let purge t = simple (fun () -> purge t)
+let caches ?timeout t = cancelled_by_promise (fun _ cancel -> caches ?timeout ~cancel t)
+let strategy ?timeout t = cancelled_by_promise (fun _ cancel -> strategy ?timeout ~cancel t)
+let delete_cache ?timeout t name = cancelled_by_promise (fun _ cancel -> delete_cache ?timeout ~cancel t name)
+let df ?timeout t = cancelled_by_promise (fun _ cancel -> df ?timeout ~cancel t)
+let purge ?timeout t = cancelled_by_promise (fun _ cancel -> purge ?timeout ~cancel t)
 let complete_deletes ?timeout t = cancelled_by_promise (fun _ cancel -> complete_deletes ?timeout ~cancel t)
 
 module Obuilder = Obuilder

@@ -4,8 +4,7 @@
     Each blocks a thread of this library's own while it lasts. There is no limit on how many, for calls may wait for
     each other; limit how many builds run at once by your own means.
 
-    {b Cancelling} the promise of a call that may take long ([begin_step], [lease], everything on a step but its end,
-    ...) ends the call. The promise is resolved when the call has returned, and not before: with [Lwt.Canceled] where
+    {b Cancelling} the promise of a call that asks the engine something (all but the end of a step) ends the call. The promise is resolved when the call has returned, and not before: with [Lwt.Canceled] where
     the call was cut off, else with what it had done by then.
 
     {b Callbacks} run in the thread of the event loop, one at a time and in order, before the promise is resolved. The
@@ -75,10 +74,11 @@ val open_store :
   ?group:int ->
   ?log_limit:int * [ `Fail | `Drop ] ->
   ?connect_timeout:float ->
+  ?timeout:float ->
   string ->
   t answer
 
-val close : t -> unit answer
+val close : ?timeout:float -> t -> unit answer
 
 val with_store :
   ?engine:string ->
@@ -95,18 +95,18 @@ val with_store :
 
 val with_step : ?base:string -> ?timeout:float -> t -> id:string -> (Step.t -> unit answer) -> outcome answer
 val begin_step : ?base:string -> ?timeout:float -> t -> id:string -> Step.t option answer
-val result : t -> string -> bool answer
-val results : t -> result_info list answer
-val delete : t -> string -> bool answer
+val result : ?timeout:float -> t -> string -> bool answer
+val results : ?timeout:float -> t -> result_info list answer
+val delete : ?timeout:float -> t -> string -> bool answer
 val copy_out : ?timeout:float -> t -> id:string -> string -> (string -> unit Lwt.t) -> int answer
 val copy_out_file : ?timeout:float -> t -> id:string -> string -> string -> int answer
 val lease : ?owner:int * int -> ?mode:mode -> ?timeout:float -> t -> string -> Lease.t answer
 val with_lease : ?owner:int * int -> ?mode:mode -> ?timeout:float -> t -> string -> (Lease.t -> 'a answer) -> 'a answer
-val caches : t -> cache_info list answer
-val strategy : t -> (strategy * string) answer
-val delete_cache : t -> string -> bool answer
-val df : t -> free answer
-val purge : t -> purged answer
+val caches : ?timeout:float -> t -> cache_info list answer
+val strategy : ?timeout:float -> t -> (strategy * string) answer
+val delete_cache : ?timeout:float -> t -> string -> bool answer
+val df : ?timeout:float -> t -> free answer
+val purge : ?timeout:float -> t -> purged answer
 val complete_deletes : ?timeout:float -> t -> unit answer
 
 (** What does not block is in {!Docker_store}: {!Docker_store.root}, {!Docker_store.log_file},

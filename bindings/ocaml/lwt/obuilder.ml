@@ -38,7 +38,7 @@ module Make (User : USER) = struct
     | Error error -> Lwt.fail (Error.E error)
 
   let call t f = or_fail (Call.run (fun _ -> f t.store))
-  let df t = call t Docker_store.df >|= fun free -> free.percent
+  let df t = call t (fun store -> Docker_store.df store) >|= fun free -> free.percent
   let delete t id = call t (fun store -> Docker_store.delete store id) >|= fun (_ : bool) -> ()
 
   let result t id =

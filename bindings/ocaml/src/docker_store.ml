@@ -38,15 +38,16 @@ let strategy_of_code = function
   | 2 -> Some Copy
   | _ -> None
 
-let open_store ?engine ?name ?strategy ?(direct = true) ?(sync = false) ?group ?log_limit ?connect_timeout root =
+let open_store ?engine ?name ?strategy ?(direct = true) ?(sync = false) ?group ?log_limit ?connect_timeout ?timeout ?cancel root =
   let strategy = strategy_code strategy and connect_timeout_ms = Limits.milliseconds connect_timeout in
   let log_drop = match log_limit with Some (_, `Drop) -> true | _ -> false in
   let log_limit = Option.map fst log_limit in
-  let+ raw = Raw.open_store root { engine; name; strategy; direct; sync; connect_timeout_ms; group; log_limit; log_drop } in
+  let settings = { Raw.engine; name; strategy; direct; sync; connect_timeout_ms; group; log_limit; log_drop } in
+  let+ raw = Raw.open_store root settings (Limits.make ?timeout ?cancel ()) in
   { raw; names = Raw.names raw }
 
-let close t =
-  match Error.check (Raw.close t.raw) with
+let close ?timeout ?cancel t =
+  match Error.check (Raw.close t.raw (Limits.make ?timeout ?cancel ())) with
   | Error { status = Closed; _ } -> Ok ()
   | closed -> closed
 
@@ -90,14 +91,14 @@ let building t id = Error.check (Raw.building t.raw id)
 
 type result_info = { id : string; created : float; size : int }
 
-let result t id = Error.check (Raw.result t.raw id)
+let result ?timeout ?cancel t id = Error.check (Raw.result t.raw id (Limits.make ?timeout ?cancel ()))
 
-let results t =
+let results ?timeout ?cancel t =
   let info { Raw.id; created; size } = { id; created = float_of_int created; size } in
-  let+ results = Raw.results t.raw in
+  let+ results = Raw.results t.raw (Limits.make ?timeout ?cancel ()) in
   List.map info (Array.to_list results)
 
-let delete t id = Error.check (Raw.delete t.raw id)
+let delete ?timeout ?cancel t id = Error.check (Raw.delete t.raw id (Limits.make ?timeout ?cancel ()))
 
 let copy_out ?timeout ?cancel t ~id path write =
   Guard.call (Guard.write write) (Raw.copy_out t.raw id path (Limits.make ?timeout ?cancel ()))
@@ -161,25 +162,25 @@ let cache_info { Raw.cache; generation; cloned_by; layers; bytes; made; last_use
     leases;
   }
 
-let caches t =
-  let+ caches = Raw.caches t.raw in
+let caches ?timeout ?cancel t =
+  let+ caches = Raw.caches t.raw (Limits.make ?timeout ?cancel ()) in
   List.map cache_info (Array.to_list caches)
 
-let strategy t =
-  let+ code, reason = Raw.strategy t.raw in
+let strategy ?timeout ?cancel t =
+  let+ code, reason = Raw.strategy t.raw (Limits.make ?timeout ?cancel ()) in
   ( (match strategy_of_code code with
     | Some strategy -> strategy
     | None -> Copy),
     reason )
 
-let delete_cache t name = Error.check (Raw.delete_cache t.raw name)
+let delete_cache ?timeout ?cancel t name = Error.check (Raw.delete_cache t.raw name (Limits.make ?timeout ?cancel ()))
 
 (* ---------------------------------------------------------------- upkeep *)
 
 type free = { percent : float; root_percent : float; engine_percent : float option }
 
-let df t =
-  let+ free = Raw.df t.raw in
+let df ?timeout ?cancel t =
+  let+ free = Raw.df t.raw (Limits.make ?timeout ?cancel ()) in
   { percent = free.(0); root_percent = free.(1); engine_percent = (if free.(2) < 0. then None else Some free.(2)) }
 
 type stats = {
@@ -227,8 +228,8 @@ let stats t =
 
 type purged = { containers : int; images : int; volumes : int }
 
-let purge t =
-  let+ { Raw.containers; images; volumes } = Raw.purge t.raw in
+let purge ?timeout ?cancel t =
+  let+ { Raw.containers; images; volumes } = Raw.purge t.raw (Limits.make ?timeout ?cancel ()) in
   { containers; images; volumes }
 
 let complete_deletes ?timeout ?cancel t = Error.check (Raw.complete_deletes t.raw (Limits.make ?timeout ?cancel ()))

@@ -31,7 +31,8 @@
     which then raises the same, backtrace and all. They may make other calls, but not on the step that they are in.
 
     {b Blocking} calls let other OCaml threads run meanwhile. No signal ends them: OCaml's signal handlers run when the
-    call has returned. To end one, give it a timeout or a {!Cancel.t}. With Lwt, use [docker-store-lwt].
+    call has returned. To end one, give it a timeout (in seconds) or a {!Cancel.t}: it returns within two seconds of
+    that, whatever the engine does. With Lwt, use [docker-store-lwt].
 
     {b Closing} a store, ending a step or releasing a lease while another thread is in a call on it is safe: that call
     ends, or fails with [Closed]. What is left to the GC is given up in the background, which never blocks the GC.
@@ -71,6 +72,8 @@ val open_store :
   ?group:int ->
   ?log_limit:int * [ `Fail | `Drop ] ->
   ?connect_timeout:float ->
+  ?timeout:float ->
+  ?cancel:Cancel.t ->
   string ->
   (t, Error.t) result
 (** [open_store root] opens the store at the directory [root], which is made if its parent exists, and removes what dead
@@ -94,9 +97,10 @@ val open_store :
     @param log_limit
       The most bytes that the log of a step may have, and what then: the step fails, or the rest is counted and dropped,
       and the log's last line says how much that was. By default as many as the disk has.
-    @param connect_timeout How many seconds opening may take to reach the engine; 30 by default. *)
+    @param connect_timeout How many seconds opening may take to reach the engine; 30 by default.
+    @param timeout How many seconds all of it may take. *)
 
-val close : t -> (unit, Error.t) result
+val close : ?timeout:float -> ?cancel:Cancel.t -> t -> (unit, Error.t) result
 (** Waits for removals under way, and ends the session: calls of the engine, by the store, its steps and its leases,
     give [Closed] from then on. What steps and leases still hold is given up as they end; {!complete_deletes} waits for
     that even then. To close once more does nothing. *)
@@ -164,7 +168,7 @@ val building : t -> string -> (bool, Error.t) result
 
 (** {1 Results} *)
 
-val result : t -> string -> (bool, Error.t) result
+val result : ?timeout:float -> ?cancel:Cancel.t -> t -> string -> (bool, Error.t) result
 (** Whether an id has been built: one round trip to the engine. A broken connection is an error, never [false]. *)
 
 type result_info = {
@@ -173,10 +177,10 @@ type result_info = {
   size : int;  (** In bytes, counting layers that it shares with others. *)
 }
 
-val results : t -> (result_info list, Error.t) result
+val results : ?timeout:float -> ?cancel:Cancel.t -> t -> (result_info list, Error.t) result
 (** All results, by id. *)
 
-val delete : t -> string -> (bool, Error.t) result
+val delete : ?timeout:float -> ?cancel:Cancel.t -> t -> string -> (bool, Error.t) result
 (** Removes a result and its log; [false] where there was none. [Busy] while it is being built, or where a container of
     somebody else's is made of it. *)
 
@@ -230,13 +234,13 @@ type cache_info = {
   leases : int;  (** How many are out, in all processes. *)
 }
 
-val caches : t -> (cache_info list, Error.t) result
+val caches : ?timeout:float -> ?cancel:Cancel.t -> t -> (cache_info list, Error.t) result
 (** All caches, by name. *)
 
-val strategy : t -> (strategy * string, Error.t) result
+val strategy : ?timeout:float -> ?cancel:Cancel.t -> t -> (strategy * string, Error.t) result
 (** How caches are cloned, and why so, for people. Found out on this engine if nobody has yet. *)
 
-val delete_cache : t -> string -> (bool, Error.t) result
+val delete_cache : ?timeout:float -> ?cancel:Cancel.t -> t -> string -> (bool, Error.t) result
 (** Removes a cache; [false] where there was none. Leases in flight go on, and their releases are discarded. [Busy]
     where a container that is not of this store mounts it. *)
 
@@ -248,7 +252,7 @@ type free = {
   engine_percent : float option;  (** Of that of the engine's data, where it is on this machine. *)
 }
 
-val df : t -> (free, Error.t) result
+val df : ?timeout:float -> ?cancel:Cancel.t -> t -> (free, Error.t) result
 (** How much space is free, in percent. *)
 
 type stats = {
@@ -273,7 +277,7 @@ val stats : t -> (stats, Error.t) result
 
 type purged = { containers : int; images : int; volumes : int }
 
-val purge : t -> (purged, Error.t) result
+val purge : ?timeout:float -> ?cancel:Cancel.t -> t -> (purged, Error.t) result
 (** Removes what dead processes left, as opening does. What a live process holds stays. *)
 
 val complete_deletes : ?timeout:float -> ?cancel:Cancel.t -> t -> (unit, Error.t) result

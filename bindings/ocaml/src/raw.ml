@@ -62,13 +62,13 @@ type names = {
 
 type purged = { containers : int; images : int; volumes : int }
 
-external open_store : string -> settings -> store answer = "ocaml_dstore_open"
-external close : store -> unit answer = "ocaml_dstore_close"
+external open_store : string -> settings -> limits -> store answer = "ocaml_dstore_open"
+external close : store -> limits -> unit answer = "ocaml_dstore_close"
 external names : store -> names = "ocaml_dstore_names"
 external log_file : store -> string -> string answer = "ocaml_dstore_log_file"
-external df : store -> float array answer = "ocaml_dstore_df"
+external df : store -> limits -> float array answer = "ocaml_dstore_df"
 external count : store -> int -> int answer = "ocaml_dstore_count"
-external purge : store -> purged answer = "ocaml_dstore_purge"
+external purge : store -> limits -> purged answer = "ocaml_dstore_purge"
 external complete_deletes : store -> limits -> unit answer = "ocaml_dstore_complete_deletes"
 
 (* Results. *)
@@ -76,9 +76,9 @@ external complete_deletes : store -> limits -> unit answer = "ocaml_dstore_compl
 type result_info = { id : string; created : int; size : int }
 
 external building : store -> string -> bool answer = "ocaml_dstore_building"
-external result : store -> string -> bool answer = "ocaml_dstore_result"
-external delete : store -> string -> bool answer = "ocaml_dstore_delete"
-external results : store -> result_info array answer = "ocaml_dstore_results"
+external result : store -> string -> limits -> bool answer = "ocaml_dstore_result"
+external delete : store -> string -> limits -> bool answer = "ocaml_dstore_delete"
+external results : store -> limits -> result_info array answer = "ocaml_dstore_results"
 external copy_out : store -> string -> string -> limits -> hear -> int answer = "ocaml_dstore_copy_out"
 external copy_out_file : store -> string -> string -> limits -> string -> int answer = "ocaml_dstore_copy_out_file"
 
@@ -89,6 +89,7 @@ type login = { user : string; password : string; server : string option }
 external begin_step : store -> string option -> string -> limits -> step option answer = "ocaml_dstore_begin"
 external step_write_log : step -> string -> unit answer = "ocaml_dstore_step_write_log"
 external step_run : step -> command -> hear option -> int answer = "ocaml_dstore_step_run"
+external step_limit : step -> limits -> unit answer = "ocaml_dstore_step_limit"
 external step_commit : step -> unit answer = "ocaml_dstore_step_commit"
 external step_abort : step -> unit answer = "ocaml_dstore_step_abort"
 external step_import : step -> hear -> hear option -> unit answer = "ocaml_dstore_step_import"
@@ -142,9 +143,9 @@ external lease_volume : lease -> string = "ocaml_dstore_lease_volume"
 external lease_generation : lease -> int = "ocaml_dstore_lease_generation"
 external lease_release : lease -> limits -> int answer = "ocaml_dstore_lease_release"
 external lease_discard : lease -> unit answer = "ocaml_dstore_lease_discard"
-external strategy : store -> (int * string) answer = "ocaml_dstore_strategy"
-external delete_cache : store -> string -> bool answer = "ocaml_dstore_delete_cache"
-external caches : store -> cache_info array answer = "ocaml_dstore_caches"
+external strategy : store -> limits -> (int * string) answer = "ocaml_dstore_strategy"
+external delete_cache : store -> string -> limits -> bool answer = "ocaml_dstore_delete_cache"
+external caches : store -> limits -> cache_info array answer = "ocaml_dstore_caches"
 
 (* The log. *)
 

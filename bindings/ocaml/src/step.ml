@@ -25,6 +25,7 @@ let run ?output t command =
   Command.with_raw command (fun raw -> Raw.step_run t.raw raw hear)
 
 let write_log t text = Error.check (Raw.step_write_log t.raw text)
+let limit ?timeout ?cancel t = Error.check (Raw.step_limit t.raw (Limits.make ?timeout ?cancel ()))
 let commit t = Error.check (Raw.step_commit t.raw)
 let abort t = Error.check (Raw.step_abort t.raw)
 

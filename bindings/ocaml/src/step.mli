@@ -26,6 +26,9 @@ val run : ?output:(channel -> string -> unit) -> t -> Command.t -> (int, Error.t
 val write_log : t -> string -> (unit, Error.t) result
 (** Writes to the step's log, between what its commands write. *)
 
+val limit : ?timeout:float -> ?cancel:Cancel.t -> t -> (unit, Error.t) result
+(** From now on these hold for the step, in place of those given to [begin_step]. Does not block. *)
+
 (** {1 The end} *)
 
 val commit : t -> (unit, Error.t) result

@@ -98,21 +98,23 @@ CAMLprim value ocaml_dstore_lease_discard(value v_lease)
 /* ---------------------------------------------------------------- the caches themselves */
 
 /* A pair: how caches are cloned, and why so. */
-CAMLprim value ocaml_dstore_strategy(value v_store)
+CAMLprim value ocaml_dstore_strategy(value v_store, value v_limits)
 {
-    CAMLparam1(v_store);
+    CAMLparam2(v_store, v_limits);
     CAMLlocal3(v_call, v_reason, v_pair);
     struct call *call;
     struct cell *store;
+    struct limits limits;
     dstore_strategy strategy = DSTORE_STRATEGY_AUTOMATIC;
     char *reason = NULL;
 
     v_call = call_begin();
     call = call_of(v_call);
     store = call_enter(call, v_store);
+    limits = call_limits(call, v_limits);
     if (call_ready(call)) {
         caml_release_runtime_system();
-        call->status = dstore_store_strategy(store->object.store, &strategy, &reason, &call->error);
+        call->status = dstore_store_strategy_within(store->object.store, limits.timeout_ms, limits.cancel, &strategy, &reason, &call->error);
         call_keep_text(call, reason);
         caml_acquire_runtime_system();
     }
@@ -123,12 +125,13 @@ CAMLprim value ocaml_dstore_strategy(value v_store)
     CAMLreturn(call_end(v_call, v_pair));
 }
 
-CAMLprim value ocaml_dstore_delete_cache(value v_store, value v_name)
+CAMLprim value ocaml_dstore_delete_cache(value v_store, value v_name, value v_limits)
 {
-    CAMLparam2(v_store, v_name);
+    CAMLparam3(v_store, v_name, v_limits);
     CAMLlocal1(v_call);
     struct call *call;
     struct cell *store;
+    struct limits limits;
     const char *name;
     bool deleted = false;
 
@@ -136,9 +139,10 @@ CAMLprim value ocaml_dstore_delete_cache(value v_store, value v_name)
     call = call_of(v_call);
     store = call_enter(call, v_store);
     name = call_text(call, "name", v_name);
+    limits = call_limits(call, v_limits);
     if (call_ready(call)) {
         caml_release_runtime_system();
-        call->status = dstore_store_delete_cache(store->object.store, name, &deleted, &call->error);
+        call->status = dstore_store_delete_cache_within(store->object.store, name, limits.timeout_ms, limits.cancel, &deleted, &call->error);
         caml_acquire_runtime_system();
     }
     CAMLreturn(call_end(v_call, Val_bool(deleted)));
@@ -170,21 +174,23 @@ static value array_of(const dstore_caches *caches)
     CAMLreturn(array);
 }
 
-CAMLprim value ocaml_dstore_caches(value v_store)
+CAMLprim value ocaml_dstore_caches(value v_store, value v_limits)
 {
-    CAMLparam1(v_store);
+    CAMLparam2(v_store, v_limits);
     CAMLlocal3(v_call, v_caches, v_array);
     struct call *call;
     struct cell *store, *caches;
+    struct limits limits;
 
     v_call = call_begin();
     v_caches = handle_alloc(&caches_kind, NULL);
     call = call_of(v_call);
     caches = handle_cell(v_caches);
     store = call_enter(call, v_store);
+    limits = call_limits(call, v_limits);
     if (call_ready(call)) {
         caml_release_runtime_system();
-        call->status = dstore_store_caches(store->object.store, &caches->object.caches, &call->error);
+        call->status = dstore_store_caches_within(store->object.store, limits.timeout_ms, limits.cancel, &caches->object.caches, &call->error);
         caml_acquire_runtime_system();
     }
     v_array = array_of(handle_cell(v_caches)->object.caches);

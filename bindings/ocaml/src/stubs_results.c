@@ -2,12 +2,13 @@
 
 #include "stubs.h"
 
-CAMLprim value ocaml_dstore_result(value v_store, value v_id)
+CAMLprim value ocaml_dstore_result(value v_store, value v_id, value v_limits)
 {
-    CAMLparam2(v_store, v_id);
+    CAMLparam3(v_store, v_id, v_limits);
     CAMLlocal1(v_call);
     struct call *call;
     struct cell *store;
+    struct limits limits;
     const char *id;
     bool present = false;
 
@@ -15,9 +16,10 @@ CAMLprim value ocaml_dstore_result(value v_store, value v_id)
     call = call_of(v_call);
     store = call_enter(call, v_store);
     id = call_text(call, "id", v_id);
+    limits = call_limits(call, v_limits);
     if (call_ready(call)) {
         caml_release_runtime_system();
-        call->status = dstore_store_result(store->object.store, id, &present, &call->error);
+        call->status = dstore_store_result_within(store->object.store, id, limits.timeout_ms, limits.cancel, &present, &call->error);
         caml_acquire_runtime_system();
     }
     CAMLreturn(call_end(v_call, Val_bool(present)));
@@ -42,12 +44,13 @@ CAMLprim value ocaml_dstore_building(value v_store, value v_id)
     CAMLreturn(call_end(v_call, Val_bool(building)));
 }
 
-CAMLprim value ocaml_dstore_delete(value v_store, value v_id)
+CAMLprim value ocaml_dstore_delete(value v_store, value v_id, value v_limits)
 {
-    CAMLparam2(v_store, v_id);
+    CAMLparam3(v_store, v_id, v_limits);
     CAMLlocal1(v_call);
     struct call *call;
     struct cell *store;
+    struct limits limits;
     const char *id;
     bool deleted = false;
 
@@ -55,9 +58,10 @@ CAMLprim value ocaml_dstore_delete(value v_store, value v_id)
     call = call_of(v_call);
     store = call_enter(call, v_store);
     id = call_text(call, "id", v_id);
+    limits = call_limits(call, v_limits);
     if (call_ready(call)) {
         caml_release_runtime_system();
-        call->status = dstore_store_delete(store->object.store, id, &deleted, &call->error);
+        call->status = dstore_store_delete_within(store->object.store, id, limits.timeout_ms, limits.cancel, &deleted, &call->error);
         caml_acquire_runtime_system();
     }
     CAMLreturn(call_end(v_call, Val_bool(deleted)));
@@ -82,21 +86,23 @@ static value array_of(const dstore_results *results)
     CAMLreturn(array);
 }
 
-CAMLprim value ocaml_dstore_results(value v_store)
+CAMLprim value ocaml_dstore_results(value v_store, value v_limits)
 {
-    CAMLparam1(v_store);
+    CAMLparam2(v_store, v_limits);
     CAMLlocal3(v_call, v_results, v_array);
     struct call *call;
     struct cell *store, *results;
+    struct limits limits;
 
     v_call = call_begin();
     v_results = handle_alloc(&results_kind, NULL);
     call = call_of(v_call);
     results = handle_cell(v_results);
     store = call_enter(call, v_store);
+    limits = call_limits(call, v_limits);
     if (call_ready(call)) {
         caml_release_runtime_system();
-        call->status = dstore_store_results(store->object.store, &results->object.results, &call->error);
+        call->status = dstore_store_results_within(store->object.store, limits.timeout_ms, limits.cancel, &results->object.results, &call->error);
         caml_acquire_runtime_system();
     }
     v_array = array_of(handle_cell(v_results)->object.results);

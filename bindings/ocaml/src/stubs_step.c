@@ -83,6 +83,23 @@ CAMLprim value ocaml_dstore_step_run(value v_step, value v_command, value v_outp
     CAMLreturn(call_end_heard(v_call, Val_long(exit_code), &output, NULL));
 }
 
+CAMLprim value ocaml_dstore_step_limit(value v_step, value v_limits)
+{
+    CAMLparam2(v_step, v_limits);
+    CAMLlocal1(v_call);
+    struct call *call;
+    struct cell *step;
+    struct limits limits;
+
+    v_call = call_begin();
+    call = call_of(v_call);
+    step = call_enter(call, v_step);
+    limits = call_limits(call, v_limits);
+    if (call_ready(call))
+        call->status = dstore_step_limit(step->object.step, limits.timeout_ms, limits.cancel, &call->error);
+    CAMLreturn(call_end_unit(v_call));
+}
+
 /* Ends a step by `end`; only one that another thread is in goes on. */
 static value end_step(value v_step, dstore_status (*end)(dstore_step *step, dstore_error **error))
 {

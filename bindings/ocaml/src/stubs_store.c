@@ -46,14 +46,15 @@ static void set_options(struct call *call, dstore_options *options, value settin
                                  Bool_val(Field(settings, 8)), NULL);
 }
 
-CAMLprim value ocaml_dstore_open(value v_root, value v_settings)
+CAMLprim value ocaml_dstore_open(value v_root, value v_settings, value v_limits)
 {
-    CAMLparam2(v_root, v_settings);
+    CAMLparam3(v_root, v_settings, v_limits);
     CAMLlocal3(v_call, v_options, v_store);
     struct call *call;
     const char *root;
     const dstore_options *options;
     struct cell *store;
+    struct limits limits;
 
     v_call = call_begin();
     v_options = handle_alloc(&options_kind, NULL);
@@ -64,9 +65,10 @@ CAMLprim value ocaml_dstore_open(value v_root, value v_settings)
     options = handle_cell(v_options)->object.options;
     root = call_text(call, "root", v_root);
     set_options(call, handle_cell(v_options)->object.options, v_settings);
+    limits = call_limits(call, v_limits);
     if (call_ready(call)) {
         caml_release_runtime_system();
-        call->status = dstore_store_open(root, options, &store->object.store, &call->error);
+        call->status = dstore_store_open_within(root, options, limits.timeout_ms, limits.cancel, &store->object.store, &call->error);
         caml_acquire_runtime_system();
     }
     cell_end(handle_cell(v_options));
@@ -74,19 +76,21 @@ CAMLprim value ocaml_dstore_open(value v_root, value v_settings)
 }
 
 /* The handle stays: what was left open may still be waited for. */
-CAMLprim value ocaml_dstore_close(value v_store)
+CAMLprim value ocaml_dstore_close(value v_store, value v_limits)
 {
-    CAMLparam1(v_store);
+    CAMLparam2(v_store, v_limits);
     CAMLlocal1(v_call);
     struct call *call;
     struct cell *store;
+    struct limits limits;
 
     v_call = call_begin();
     call = call_of(v_call);
     store = call_enter(call, v_store);
+    limits = call_limits(call, v_limits);
     if (call_ready(call)) {
         caml_release_runtime_system();
-        call->status = dstore_store_close(store->object.store, &call->error);
+        call->status = dstore_store_close_within(store->object.store, limits.timeout_ms, limits.cancel, &call->error);
         caml_acquire_runtime_system();
     }
     CAMLreturn(call_end_unit(v_call));
@@ -138,21 +142,23 @@ CAMLprim value ocaml_dstore_log_file(value v_store, value v_id)
 
 /* ---------------------------------------------------------------- upkeep */
 
-CAMLprim value ocaml_dstore_df(value v_store)
+CAMLprim value ocaml_dstore_df(value v_store, value v_limits)
 {
-    CAMLparam1(v_store);
+    CAMLparam2(v_store, v_limits);
     CAMLlocal2(v_call, v_free);
     struct call *call;
     struct cell *store;
+    struct limits limits;
     double free[3] = {-1, -1, -1};
     size_t n;
 
     v_call = call_begin();
     call = call_of(v_call);
     store = call_enter(call, v_store);
+    limits = call_limits(call, v_limits);
     if (call_ready(call)) {
         caml_release_runtime_system();
-        call->status = dstore_store_df(store->object.store, &free[0], &free[1], &free[2], &call->error);
+        call->status = dstore_store_df_within(store->object.store, limits.timeout_ms, limits.cancel, &free[0], &free[1], &free[2], &call->error);
         caml_acquire_runtime_system();
     }
     v_free = caml_alloc_float_array(3);
@@ -177,20 +183,22 @@ CAMLprim value ocaml_dstore_count(value v_store, value v_counter)
     CAMLreturn(call_end(v_call, Val_long(count)));
 }
 
-CAMLprim value ocaml_dstore_purge(value v_store)
+CAMLprim value ocaml_dstore_purge(value v_store, value v_limits)
 {
-    CAMLparam1(v_store);
+    CAMLparam2(v_store, v_limits);
     CAMLlocal2(v_call, v_purged);
     struct call *call;
     struct cell *store;
+    struct limits limits;
     uint64_t containers = 0, images = 0, volumes = 0;
 
     v_call = call_begin();
     call = call_of(v_call);
     store = call_enter(call, v_store);
+    limits = call_limits(call, v_limits);
     if (call_ready(call)) {
         caml_release_runtime_system();
-        call->status = dstore_store_purge(store->object.store, &containers, &images, &volumes, &call->error);
+        call->status = dstore_store_purge_within(store->object.store, limits.timeout_ms, limits.cancel, &containers, &images, &volumes, &call->error);
         caml_acquire_runtime_system();
     }
     v_purged = caml_alloc_small(3, 0);
