@@ -152,6 +152,8 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn none() -> DockerEnv {
@@ -276,5 +278,18 @@ mod tests {
         std::fs::create_dir(&file).expect("a folder in its place");
         assert_eq!(around.address(None).expect("an address"), USUAL);
         std::fs::remove_dir_all(&folder).expect("removed");
+    }
+
+    proptest! {
+        #[test]
+        fn any_address_is_one_path_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..60), is_unix: bool) {
+            let bytes = if is_unix { [b"unix://".as_slice(), &bytes].concat() } else { bytes };
+            let around = DockerEnv { host: Some(OsStr::from_bytes(&bytes).to_owned()), ..none() };
+            let address = around.address(None).expect("that which was named");
+            prop_assert!(address == USUAL || bytes.trim_ascii() == address.as_bytes());
+            if let Ok(connector) = connector(&address) {
+                prop_assert!(address.as_bytes().starts_with(b"unix:///") && connector.address().starts_with("unix:///"));
+            }
+        }
     }
 }

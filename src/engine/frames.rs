@@ -77,6 +77,8 @@ impl Frames {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn frame(kind: u8, body: &[u8]) -> Vec<u8> {
@@ -130,5 +132,48 @@ mod tests {
         let mut frames = Frames::default();
         let got = frames.feed::<UnknownKind>(&frame(7, b"x"), |_, _| Ok(()));
         assert_eq!(got, Err(UnknownKind(7)));
+    }
+
+    /// What comes of a stream: the pieces of each channel, joined, and whether it was one of frames and is whole.
+    fn essence<'a>(
+        pieces: impl IntoIterator<Item = &'a [u8]>,
+    ) -> (Vec<u8>, Vec<u8>, Vec<u8>, Option<bool>) {
+        let (mut frames, mut seen) = (Frames::default(), [Vec::new(), Vec::new(), Vec::new()]);
+        let mut whole = Ok(());
+        for piece in pieces {
+            whole = frames.feed(piece, |channel, bytes| {
+                seen[channel as usize].extend_from_slice(bytes);
+                Ok::<(), UnknownKind>(())
+            });
+            if whole.is_err() {
+                break;
+            }
+        }
+        let [out, err, daemon] = seen;
+        (out, err, daemon, whole.ok().map(|()| frames.is_whole()))
+    }
+
+    proptest! {
+        #[test]
+        fn frames_come_out_as_they_went_in_wherever_the_stream_is_cut(
+            sent in prop::collection::vec((0..4u8, prop::collection::vec(any::<u8>(), 0..40)), 0..8),
+            cut in 1..30usize,
+        ) {
+            let wire: Vec<u8> = sent.iter().flat_map(|(kind, body)| frame(*kind, body)).collect();
+            let joined = |kinds: [u8; 2]| -> Vec<u8> {
+                let of = sent.iter().filter(|(kind, _)| kinds.contains(kind));
+                of.flat_map(|(_, body)| body.clone()).collect()
+            };
+            let want = (joined([0, 1]), joined([2, 2]), joined([3, 3]), Some(true));
+            prop_assert_eq!(essence(wire.chunks(cut)), want);
+        }
+
+        #[test]
+        fn any_bytes_give_one_answer_however_they_are_cut(
+            wire in prop::collection::vec(prop_oneof![0..5u8, any::<u8>()], 0..200),
+            cut in 1..30usize,
+        ) {
+            prop_assert_eq!(essence(wire.chunks(cut)), essence([&wire[..]]));
+        }
     }
 }

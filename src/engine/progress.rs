@@ -140,6 +140,8 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn all(pieces: &[&[u8]]) -> std::result::Result<Vec<(String, Option<String>)>, String> {
@@ -194,5 +196,20 @@ mod tests {
         let text = format!("{{\"status\":\"{}\"}}\r\n", "x".repeat(200_000));
         let pieces: Vec<&[u8]> = text.as_bytes().chunks(16 << 10).collect();
         assert_eq!(all(&pieces).map(|m| m[0].0.len()), Ok(200_000));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_one_answer_however_they_are_cut(
+            words in prop::collection::vec(
+                prop::sample::select(vec!["{", "}", "\"status\"", ":", "\"a\"", "\r\n", ",", "{\"error\":\"no\"}", "null", "1e999", "\u{0}"]),
+                0..30,
+            ),
+            cut in 1..20usize,
+        ) {
+            let wire = words.concat().into_bytes();
+            let pieces: Vec<&[u8]> = wire.chunks(cut).collect();
+            prop_assert_eq!(all(&pieces), all(&[&wire]));
+        }
     }
 }

@@ -227,6 +227,8 @@ fn bad(why: &str) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const SHIFT: Owners = Owners {
@@ -393,5 +395,21 @@ mod tests {
         assert_eq!(shift(&[(0, 100_000), (1000, 300_000)]), None);
         assert_eq!(shift(&[(0, 0), (1000, 0)]), None);
         assert_eq!(shift(&[]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_stream_is_passed_on_or_refused(
+            size in prop_oneof![0..2000u64, any::<u64>()],
+            kind in prop::sample::select(b"xgL05".to_vec()),
+            text in prop::collection::vec(prop_oneof![Just(b' '), Just(b'='), Just(b'\n'), b'0'..=b'9', any::<u8>()], 0..1200),
+        ) {
+            let mut header = Header::new_ustar();
+            header.set_entry_type(EntryType::new(kind));
+            header.set_size(size);
+            header.set_cksum();
+            let wire = [header.as_bytes(), &text[..]].concat();
+            let _ = io::copy(&mut Owners { users: 100_000, groups: 100_000 }.of_containers(&wire[..]), &mut io::sink());
+        }
     }
 }

@@ -12,6 +12,9 @@ pub(crate) const BLOCK: usize = 512;
 /// How many zero bytes end an archive.
 pub(crate) const END: usize = 2 * BLOCK;
 
+/// The longest extended header.
+const EXTENDED_MAX: u64 = 1 << 20;
+
 /// How many zeros a stream may hold in whole pieces. An archive knows no holes: what is one in a file of the source would be
 /// written out, and a sparse file may be larger than any disk.
 pub(crate) const MOST_ZEROS: u64 = 4 << 30;
@@ -48,10 +51,14 @@ pub(crate) fn root_entry(stream: &mut impl Read) -> io::Result<((u32, u32), Root
         match header.entry_type() {
             // Numbers that the header itself has no room for.
             tar::EntryType::XHeader | tar::EntryType::XGlobalHeader => {
+                // Up to 2^64 - 1, as its writer likes.
                 let size = header.entry_size()?;
+                if size > EXTENDED_MAX {
+                    return Err(bad("an extended header of it is too long"));
+                }
                 let mut text = Vec::new();
                 stream
-                    .take(size.next_multiple_of(BLOCK as u64).min(1 << 20))
+                    .take(size.next_multiple_of(BLOCK as u64))
                     .read_to_end(&mut text)?;
                 text.truncate(usize::try_from(size).unwrap_or_default());
                 for record in tar::PaxExtensions::new(&text) {
@@ -183,6 +190,8 @@ fn bad(why: &str) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// A stream with a file of zeros and as much that is none.
@@ -209,5 +218,58 @@ mod tests {
         };
         assert_eq!(whole(60 << 10), (true, false));
         assert_eq!(whole(128 << 10), (false, true));
+    }
+
+    /// An extended header that says it has so many bytes, and a directory after it.
+    fn extended(size: u64, text: &[u8]) -> Vec<u8> {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(tar::EntryType::XHeader);
+        header.set_size(size);
+        header.set_cksum();
+        let mut wire = header.as_bytes().to_vec();
+        wire.extend_from_slice(text);
+        wire.resize(wire.len().next_multiple_of(BLOCK), 0);
+        let look = RootLook {
+            mode: 0o755,
+            mtime: (1, 0),
+        };
+        wire.extend(folder("c/", (1, 2), look));
+        wire
+    }
+
+    #[test]
+    fn an_extended_header_of_any_size_is_read_or_refused() {
+        let text = b"14 uid=123456\n";
+        let (owner, _) = root_entry(&mut &extended(text.len() as u64, text)[..]).expect("a root");
+        assert_eq!(owner, (123_456, 2));
+        for size in [
+            EXTENDED_MAX + 1,
+            1 << 33,
+            u64::MAX - 600,
+            u64::MAX - 1,
+            u64::MAX,
+        ] {
+            assert!(
+                root_entry(&mut &extended(size, text)[..]).is_err(),
+                "{size}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_root_or_refused(
+            size in prop_oneof![0..2000u64, any::<u64>()],
+            text in prop::collection::vec(any::<u8>(), 0..600),
+            at in 0..600usize,
+            byte: u8,
+        ) {
+            let mut wire = extended(size, &text);
+            let at = at % wire.len();
+            wire[at] = byte;
+            let _ = root_entry(&mut &wire[..]);
+            let mut watched = Watched::new(&wire[..], Some((1, 1)));
+            let _ = watched.finish();
+        }
     }
 }

@@ -17,6 +17,9 @@ use crate::store::names;
 /// The version of the file's format.
 const FORMAT: u32 = 1;
 
+/// No generation and no time is larger.
+const LARGEST: u64 = 1 << 53;
+
 /// What a volume of a generation holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -122,6 +125,10 @@ impl Head {
         };
         let head: Head = serde_json::from_slice(&text).map_err(|e| corrupt(e.to_string()))?;
         match head.format {
+            // Both are counted with: beyond this they are no numbers that this library wrote.
+            FORMAT if head.generation.max(head.created) > LARGEST => {
+                Err(corrupt(String::from("a number in it is too large")))
+            }
             FORMAT => Ok(Some(head)),
             other => Err(corrupt(format!(
                 "it has format {other}, and this library knows {FORMAT}"
@@ -156,6 +163,8 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -195,5 +204,31 @@ mod tests {
             );
         }
         fs::remove_dir_all(&folder).expect("removed");
+    }
+
+    proptest! {
+        #[test]
+        fn any_head_is_one_that_can_be_counted_with_or_refused(
+            generation in prop_oneof![0..9u64, any::<u64>()],
+            created in prop_oneof![0..9u64, any::<u64>()],
+            name in "[0-9a-fäx]{0,9}",
+            spoilt in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
+        ) {
+            let folder = std::env::temp_dir().join(format!("docker-store-any-head-{}", std::process::id()));
+            fs::create_dir_all(&folder).expect("a folder");
+            let path = folder.join("head");
+            let mut text = serde_json::to_vec(&Head { generation, created, name, ..Head::new(b"") }).expect("text");
+            if let Some((at, byte)) = spoilt {
+                let at = at.index(text.len());
+                text[at] = byte;
+            }
+            std::fs::write(&path, text).expect("written");
+            if let Ok(Some(mut head)) = Head::read(&path) {
+                let (_, _) = (head.created(), head.name());
+                head.empty();
+                prop_assert!(head.generation > 0);
+            }
+            std::fs::remove_dir_all(&folder).expect("removed");
+        }
     }
 }
