@@ -24,6 +24,16 @@ pub(crate) struct Container {
     /// By the engine's clock; see [`moment`](crate::engine::moment).
     #[serde(default)]
     pub(crate) created: String,
+    #[serde(default)]
+    pub(crate) graph_driver: Option<GraphDriver>,
+}
+
+/// Where the engine keeps the files of a container.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct GraphDriver {
+    #[serde(default)]
+    pub(crate) data: Option<HashMap<String, Value>>,
 }
 
 /// How a container stands.

@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::claim;
 use crate::store::deletes::{Deletes, Job, Lane};
 use crate::store::identity::{EngineEntry, Identity};
+use crate::store::lent::Lent;
 use crate::store::names::Names;
 use crate::store::options::{CacheOptions, LogOptions};
 use crate::store::ownership::Owner;
@@ -38,6 +39,7 @@ pub(crate) struct Site {
     entry: EngineEntry,
     /// Which file the identity was found in last: inode and time.
     identity_seen: Mutex<Option<(u64, i64, i64)>>,
+    pub(crate) lent: Lent,
     closed: AtomicBool,
     /// For what is left to the worker.
     me: Weak<Site>,
@@ -66,6 +68,7 @@ impl Site {
             cache_options,
             log_options,
             identity_seen: Mutex::new(None),
+            lent: Lent::default(),
             closed: AtomicBool::new(false),
         })
     }

@@ -104,6 +104,9 @@ impl Caches {
         record: &Record,
         wait: Wait<'_>,
     ) -> Result<()> {
+        if let Some(volume) = record.volumes.first() {
+            site.lent.forget(volume);
+        }
         let guard = folder.lock(wait)?;
         guard.remove_record(&record.id)?;
         let unneeded = guard.unneeded(site, record.names().map(str::to_owned))?;
@@ -161,6 +164,7 @@ impl Caches {
             }
             detached => detached?,
         }
+        site.lent.uncover(&record.volumes[0]);
         let seal = match folder.read_head()? {
             // Nobody needs to know what it looks like.
             Some(head) if head.generation != record.base => None,
@@ -198,6 +202,7 @@ impl Caches {
         guard.remove_record(&record.id)?;
         let unneeded = guard.unneeded(site, given_up)?;
         drop(guard);
+        site.lent.forget(&record.volumes[0]);
         self.remove_later(site, unneeded);
         self.compact_later(site, folder, &grown);
         Ok(released)

@@ -209,8 +209,8 @@ impl Command {
     /// Gives the command a read-only file at `target`, an absolute path, with `content`. `owner` is its user and group.
     ///
     /// The content is never in the result, the log, the environment or what the engine shows of the container; while the
-    /// step's container exists it is a file in a volume that only the engine's root can reach. An empty file stays in
-    /// the result where the secret was, as under any mount.
+    /// step's container exists it is a file in a volume that only the engine's root can reach. What is made in the result or in a
+    /// lease to mount it on is taken away again where this process reaches the engine's files; else an empty file stays.
     pub fn secret(
         &mut self,
         target: impl Into<String>,

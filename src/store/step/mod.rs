@@ -30,6 +30,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::lock::FileLock;
 use crate::store::names::Id;
 use crate::store::note::Note;
+use crate::store::points::Layers;
 use crate::store::site::Site;
 use crate::wait::{Limits, Wait};
 
@@ -84,6 +85,8 @@ struct Made {
     container: String,
     spec: Spec,
     secrets: Option<SecretVolume>,
+    /// Where its files are, as far as this process reaches them: once it has ended.
+    layers: Option<Layers>,
     /// Whether its files may differ from its image's.
     changed: bool,
     create_sent: SystemTime,

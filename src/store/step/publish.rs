@@ -138,6 +138,12 @@ impl Open {
         if !self.container.as_ref().is_some_and(|made| made.changed) {
             return Ok(());
         }
+        // As late as this: the engine makes them anew whenever it reaches into the container.
+        if let Some(made) = &self.container {
+            if let Some(layers) = &made.layers {
+                layers.uncover(&made.spec.targets);
+            }
+        }
         let mut loses = self.container.as_ref().is_some_and(|made| made.spec.leaks);
         if self
             .image

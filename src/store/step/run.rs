@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::engine::containers::Attached;
 use crate::engine::frames::{self, Frames, UnknownKind};
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::points::Layers;
 use crate::store::step::command::{self, Command, Stdin};
 use crate::store::step::copy::make_path;
 use crate::store::step::ending::{self, Exit, Span};
@@ -98,6 +99,9 @@ impl Open {
         let program = spec.program();
         let made = self.make_container(step, spec, secrets).map(drop);
         let made = made.and_then(|()| self.make_places(step));
+        for (volume, path) in spec::targets_in_volumes(command) {
+            step.site.lent.cover(volume, path);
+        }
         let wait = match command.timeout {
             Some(limit) => step.wait.at_most(limit),
             None => step.wait,
@@ -171,6 +175,7 @@ impl Open {
                 container,
                 spec,
                 secrets,
+                layers: None,
                 changed: false,
                 create_sent,
             })),
@@ -214,6 +219,10 @@ impl Open {
             output_ended: SystemTime::now(),
         };
         let found = ending::confirm(step, container, exit, &span, wait)?;
+        if !made.spec.targets.is_empty() {
+            let driver = found.graph_driver.as_ref();
+            made.layers = driver.and_then(Layers::of_container);
+        }
         ending::judge(step, container, command, &span, &found)
     }
 }

@@ -1,10 +1,12 @@
 //! From a [`Command`] to what the engine is asked to create, and the checks before anything is sent.
 
+use std::path::Path;
+
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::helper::volume_mount;
-use crate::store::step::command::{Command, Entrypoint, Source, Stdin};
+use crate::store::step::command::{Command, Entrypoint, Mount, Source, Stdin};
 
 /// The configuration of an image, as the engine wrote it.
 pub(crate) type Config = Map<String, Value>;
@@ -15,6 +17,8 @@ pub(crate) struct Spec {
     pub(crate) body: Value,
     /// What the command has that its image does not, and a commit cannot take back.
     pub(crate) leaks: bool,
+    /// Where something is mounted: what is made only for that is no part of the result.
+    pub(crate) targets: Vec<String>,
 }
 
 impl Spec {
@@ -30,6 +34,7 @@ pub(crate) fn idle(image: &str) -> Spec {
     Spec {
         body: json!({ "Image": image, "Entrypoint": ["-"], "HostConfig": host_config() }),
         leaks: false,
+        targets: Vec::new(),
     }
 }
 
@@ -109,6 +114,7 @@ pub(crate) fn of(
     Ok(Spec {
         body,
         leaks: leaks(command, config),
+        targets: targets(command).map(str::to_owned).collect(),
     })
 }
 
@@ -163,6 +169,31 @@ pub(crate) fn commit_body(base: &Config) -> Value {
 /// The longest name that Linux takes (`__NEW_UTS_LEN`).
 const HOST_NAME_MAX: usize = 64;
 
+fn targets(command: &Command) -> impl Iterator<Item = &str> {
+    let mounts = command.mounts.iter().map(|mount| mount.target.as_str());
+    mounts.chain(command.secrets.iter().map(|secret| secret.target.as_str()))
+}
+
+/// Where something is mounted in a volume that is mounted, too: the volume, and the path in it.
+pub(crate) fn targets_in_volumes(command: &Command) -> Vec<(&str, &Path)> {
+    let inner = targets(command).filter_map(|target| {
+        let target = Path::new(target);
+        let within = |mount: &&Mount| {
+            let path = target.strip_prefix(&mount.target);
+            path.is_ok_and(|path| !path.as_os_str().is_empty())
+        };
+        let outer = command.mounts.iter().filter(within);
+        let outer = outer.max_by_key(|mount| Path::new(&mount.target).components().count())?;
+        match &outer.source {
+            Source::Volume(name) | Source::Leased(name) => {
+                Some((name.as_str(), target.strip_prefix(&outer.target).ok()?))
+            }
+            Source::Bind(_) => None,
+        }
+    });
+    inner.collect()
+}
+
 fn check(command: &Command) -> Result<()> {
     let refuse = |why: String| {
         Err(Error::new(
@@ -194,12 +225,7 @@ fn check(command: &Command) -> Result<()> {
     if command.hostname.as_deref().unwrap_or_default().len() > HOST_NAME_MAX {
         return refuse(format!("a host name has at most {HOST_NAME_MAX} bytes"));
     }
-    let targets = command
-        .mounts
-        .iter()
-        .map(|m| &m.target)
-        .chain(command.secrets.iter().map(|s| &s.target));
-    for path in targets.chain(&command.cwd) {
+    for path in targets(command).chain(command.cwd.as_deref()) {
         if !path.starts_with('/') {
             return refuse(format!("{path:?} is not an absolute path"));
         }

@@ -1,7 +1,7 @@
 //! The copy strategy: a generation is one whole volume. The lease is a copy of it, and becomes the next generation as it is:
 //! nothing is copied on release, and nothing is deleted before the head has moved.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -20,6 +20,7 @@ use crate::store::cache::state::head::{Kind, Part};
 use crate::store::cache::state::record::Looks;
 use crate::store::helper::Helper;
 use crate::store::options::Strategy;
+use crate::store::points::Layers;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
@@ -45,6 +46,13 @@ impl Cloning for Copy<'_> {
         wait: Wait<'_>,
     ) -> Made<Looks> {
         let lease = volumes::create(site, KIND, &names[0], source.cache, &json!({}), wait)?;
+        if self.0.reach {
+            let layers = Layers {
+                upper: PathBuf::from(&lease.mountpoint),
+                lowers: Vec::new(),
+            };
+            site.lent.lend(&names[0], layers);
+        }
         match source.parts {
             [] if self.0.reach => {
                 let place = Path::new(&lease.mountpoint);
@@ -97,7 +105,9 @@ impl Cloning for Copy<'_> {
                 (Some(Looks::Tar(digest)), None, Some(root))
             }
             Looks::Tree(_) if self.0.reach => {
-                let look = walk::look(Path::new(&lease.mountpoint), wait)?;
+                let restored = site.lent.restored(&names[0]);
+                let place = Path::new(&lease.mountpoint);
+                let look = walk::look_as_before(place, &restored, wait)?;
                 (
                     Some(Looks::Tree(look.digest)),
                     Some(look.size),

@@ -1,7 +1,7 @@
 //! The overlay strategy: a generation is a list of layers, and a lease is one fresh layer over them, which the engine mounts
 //! when a container starts. No byte is copied, neither on clone nor on release.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -13,6 +13,7 @@ use crate::store::cache::facts::{Facts, OPTIONS_MAX};
 use crate::store::cache::state::head::{Kind, Part};
 use crate::store::cache::state::record::Looks;
 use crate::store::options::Strategy;
+use crate::store::points::Layers;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
@@ -125,6 +126,13 @@ impl Overlay<'_> {
         let looks = layer::prepare(site, self.0, &volume, source, top.as_deref(), wait)?;
         let options = json!({ "type": "overlay", "device": "overlay", "o": options });
         volumes::create(site, "lease", &names[0], source.cache, &options, wait)?;
+        if self.0.reach && grows {
+            let layers = Layers {
+                upper: upper.into(),
+                lowers: lowers.into_iter().map(PathBuf::from).collect(),
+            };
+            site.lent.lend(&names[0], layers);
+        }
         Ok(looks)
     }
 

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::local::{aside, openat};
 use crate::store::cache::files::look::{RootLook, Size};
 use crate::store::names::hex;
+use crate::store::points::Restored;
 use crate::wait::{Stop, Wait};
 
 /// How a directory in a tree is opened.
@@ -161,6 +162,15 @@ pub(crate) struct Look {
 
 /// Looks at every file of the tree at `path`, without reading any.
 pub(crate) fn look(path: &Path, wait: Wait<'_>) -> Result<Look, Error> {
+    look_as_before(path, &[], wait)
+}
+
+/// The same, with the `restored` directories as they were.
+pub(crate) fn look_as_before(
+    path: &Path,
+    restored: &[Restored],
+    wait: Wait<'_>,
+) -> Result<Look, Error> {
     let mut digest = Sha256::new();
     let mut size = Size::default();
     let mut root = RootLook {
@@ -169,6 +179,13 @@ pub(crate) fn look(path: &Path, wait: Wait<'_>) -> Result<Look, Error> {
     };
     let mut take = |stat: &Stat, name: Option<&CStr>| {
         let folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        let before = restored
+            .iter()
+            .find(|before| folder && before.inode == stat.st_ino);
+        let changed = before.map_or(
+            (i128::from(stat.st_ctime), i128::from(stat.st_ctime_nsec)),
+            |before| (before.changed.0.into(), before.changed.1.into()),
+        );
         digest.update(name.map_or(&b""[..], CStr::to_bytes));
         digest.update([0]);
         // The change time says what the others do not: new contents of the same length, put back to the old time.
@@ -182,8 +199,8 @@ pub(crate) fn look(path: &Path, wait: Wait<'_>) -> Result<Look, Error> {
             if folder { 0 } else { i128::from(stat.st_size) },
             i128::from(stat.st_mtime),
             i128::from(stat.st_mtime_nsec),
-            i128::from(stat.st_ctime),
-            i128::from(stat.st_ctime_nsec),
+            changed.0,
+            changed.1,
         ];
         numbers.iter().for_each(|n| digest.update(n.to_le_bytes()));
     };

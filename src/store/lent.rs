@@ -1,0 +1,74 @@
+//! Where leases keep what is written to them, as far as this process reaches it: what was made in one only to mount something on is
+//! taken away before anybody looks whether the lease was changed.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use parking_lot::Mutex;
+
+use crate::store::points::{Layers, Point, Restored};
+
+/// The leases of one store that are out, by the volume that is mounted.
+#[derive(Debug, Default)]
+pub(crate) struct Lent(Mutex<HashMap<String, Lease>>);
+
+#[derive(Debug)]
+struct Lease {
+    layers: Layers,
+    points: Vec<Point>,
+    restored: Vec<Restored>,
+}
+
+impl Lent {
+    /// Notes a new lease.
+    pub(crate) fn lend(&self, volume: &str, layers: Layers) {
+        let lease = Lease {
+            layers,
+            points: Vec::new(),
+            restored: Vec::new(),
+        };
+        self.0.lock().insert(volume.to_owned(), lease);
+    }
+
+    /// Notes that something is about to be mounted at `path` in a lease. What is no lease of this process is left as it will be.
+    pub(crate) fn cover(&self, volume: &str, path: &Path) {
+        let mut leases = self.0.lock();
+        let Some(lease) = leases.get_mut(volume) else {
+            return;
+        };
+        match lease.layers.point(path) {
+            Ok(point) => lease.points.extend(point),
+            Err(e) => {
+                let path = path.display();
+                log::debug!(
+                    "what a mount at {path} needs in the lease {volume} will stay there: {e}"
+                );
+            }
+        }
+    }
+
+    /// Takes away what was made for mounts in a lease that no container has any more.
+    pub(crate) fn uncover(&self, volume: &str) {
+        let mut leases = self.0.lock();
+        let Some(lease) = leases.get_mut(volume) else {
+            return;
+        };
+        let points = std::mem::take(&mut lease.points);
+        match lease.layers.remove(&points) {
+            Ok(restored) => lease.restored.extend(restored),
+            Err(e) => log::debug!("what mounts needed in the lease {volume} stays there: {e}"),
+        }
+    }
+
+    /// The directories of a lease that are as they were before something was mounted in them.
+    pub(crate) fn restored(&self, volume: &str) -> Vec<Restored> {
+        let leases = self.0.lock();
+        let lease = leases.get(volume);
+        lease.map_or_else(Vec::new, |lease| lease.restored.clone())
+    }
+
+    /// Forgets a lease that is no more.
+    pub(crate) fn forget(&self, volume: &str) {
+        self.0.lock().remove(volume);
+    }
+}
