@@ -41,8 +41,8 @@
  * out, which ends the process. It installs no signal handler, raises no SIGPIPE, changes nothing
  * that is the whole process's (short of dstore_log_collect()), and starts no threads but to remove
  * what is no longer needed. Its descriptors are 3 or higher, also where the host has closed its own
- * streams, and none outlives an exec. A child that is forked without exec must use none of its objects, nor
- * free them.
+ * streams, and none outlives an exec. In a child that is forked without exec every call of a store, a step or
+ * a lease of its parent's answers DSTORE_CLOSED, and a free does nothing.
  */
 
 
@@ -495,7 +495,7 @@ typedef struct dstore_step dstore_step;
 /**
  * An open store. All its calls may be made from any number of threads at once, short of a free;
  * and any number of processes may have the same root open. A child process that is forked without
- * `exec` must not use it.
+ * `exec` is answered DSTORE_CLOSED, and may open a store of its own.
  */
 typedef struct dstore_store dstore_store;
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crate::local::aside;
+use crate::process::Process;
 
 /// A switch that ends the calls it was given to. Clones share the switch, and it stays on for good.
 ///
@@ -21,8 +22,16 @@ struct Inner {
     on: AtomicBool,
     /// When it was turned on.
     since: OnceLock<Instant>,
-    /// Made by the first call that waits: a byte written to `.0` makes `.1` readable for every waiter.
-    wake: OnceLock<Option<(UnixStream, UnixStream)>>,
+    /// Made by the first call that waits.
+    wake: OnceLock<Option<Wake>>,
+}
+
+/// A byte written to `tx` makes `rx` readable for every waiter.
+struct Wake {
+    tx: UnixStream,
+    rx: UnixStream,
+    /// Whose waiters: a forked child wakes none of its parent's.
+    process: Process,
 }
 
 impl Cancel {
@@ -40,7 +49,7 @@ impl Cancel {
         }
         // With its twin in `wake`: either the descriptors are seen here, or the switch is seen on there.
         fence(Ordering::SeqCst);
-        if let Some(Some((tx, _))) = self.0.wake.get() {
+        if let Some(Wake { tx, .. }) = self.0.wake.get().and_then(Wake::own) {
             // One byte, never read: the other end stays readable for all who wait now or later.
             while (&*tx)
                 .write(&[1])
@@ -62,14 +71,25 @@ impl Cancel {
         }
     }
 
-    /// A descriptor that becomes readable when the switch is turned on; `None` where the system has none left.
+    /// A descriptor that becomes readable when the switch is turned on; `None` where the system has none left, and in a forked child.
     ///
     /// Ask [`is_cancelled`](Self::is_cancelled) *after* this and before waiting: a switch turned on in
     /// between has not written.
     pub(crate) fn wake(&self) -> Option<&UnixStream> {
-        let wake = self.0.wake.get_or_init(|| aside(UnixStream::pair).ok());
+        let make = || {
+            let (tx, rx) = aside(UnixStream::pair).ok()?;
+            let process = Process::this();
+            Some(Wake { tx, rx, process })
+        };
+        let wake = self.0.wake.get_or_init(make);
         fence(Ordering::SeqCst);
-        wake.as_ref().map(|(_, rx)| rx)
+        Wake::own(wake).map(|wake| &wake.rx)
+    }
+}
+
+impl Wake {
+    fn own(wake: &Option<Wake>) -> Option<&Wake> {
+        wake.as_ref().filter(|wake| wake.process.is_this())
     }
 }
 

@@ -120,6 +120,13 @@ impl Error {
         self
     }
 
+    /// Whether there was no room for it on a disk of this machine.
+    pub(crate) fn is_disk_full(&self) -> bool {
+        use rustix::io::Errno;
+        let full = [Errno::NOSPC, Errno::DQUOT].map(Errno::raw_os_error);
+        self.os_errno().is_some_and(|errno| full.contains(&errno))
+    }
+
     /// Whether what was asked may have been done, or may come yet: nobody said "no". An engine that failed in the middle (5xx) may
     /// have got that far, too.
     pub(crate) fn may_go_on(&self) -> bool {

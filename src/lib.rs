@@ -40,6 +40,7 @@ mod engine;
 mod error;
 mod http;
 mod local;
+mod process;
 mod store;
 mod transport;
 mod wait;

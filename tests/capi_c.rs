@@ -54,6 +54,11 @@ fn a_life_of_a_store() {
 }
 
 #[test]
+fn a_forked_child_takes_nothing_from_its_parent() {
+    program("fork");
+}
+
+#[test]
 fn bad_input_gets_a_clear_error_and_loses_nothing() {
     program("errors");
 }

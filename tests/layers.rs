@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 
 /// The folders of `src`, each with all that it may use besides itself.
 const MAY_USE: [(&str, &[&str]); 10] = [
-    ("transport", &["cancel", "error", "wait"]),
-    ("http", &["transport", "cancel", "error", "wait"]),
+    ("transport", &["cancel", "error", "process", "wait"]),
+    ("http", &["transport", "cancel", "error", "process", "wait"]),
     ("engine", &["http", "transport", "cancel", "error", "wait"]),
-    ("store", &["engine", "cancel", "error", "wait"]),
+    ("store", &["engine", "cancel", "error", "process", "wait"]),
     (
         "capi",
-        &["store", "engine", "cancel", "error", "wait", "crate"],
+        &[
+            "store", "engine", "cancel", "error", "process", "wait", "crate",
+        ],
     ),
     ("store::cache::files", &["engine", "error", "wait", "store"]),
     (

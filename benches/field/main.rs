@@ -44,6 +44,9 @@ mod http;
 #[path = "../../src/local.rs"]
 #[allow(unused, unreachable_pub)]
 mod local;
+#[path = "../../src/process.rs"]
+#[allow(unused, unreachable_pub)]
+mod process;
 #[path = "../../src/transport/mod.rs"]
 #[allow(unused, unreachable_pub)]
 mod transport;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::process::{FORKED, Process};
 
 /// An object that C has a pointer to. Only [`give`] makes such pointers.
 pub(super) trait Handle {}
@@ -82,6 +83,7 @@ pub(super) struct Exclusive<T> {
     value: RwLock<T>,
     poison: Poison,
     what: &'static str,
+    process: Process,
 }
 
 impl<T> Exclusive<T> {
@@ -90,6 +92,7 @@ impl<T> Exclusive<T> {
             value: RwLock::new(value),
             poison: Poison::default(),
             what,
+            process: Process::this(),
         }
     }
 
@@ -103,6 +106,10 @@ impl<T> Exclusive<T> {
 
     fn within<G>(&self, guard: Option<G>) -> Result<Within<'_, G>> {
         let Some(guard) = guard else {
+            if !self.process.is_this() {
+                let why = format!("using the {}: {FORKED}", self.what);
+                return Err(Error::new(ErrorKind::Closed, why));
+            }
             let why = format!(
                 "the {} is in use, by another thread or by the call whose callback this is",
                 self.what

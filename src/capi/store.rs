@@ -22,7 +22,7 @@ use crate::wait::Limits;
 
 /// An open store. All its calls may be made from any number of threads at once, short of a free;
 /// and any number of processes may have the same root open. A child process that is forked without
-/// `exec` must not use it.
+/// `exec` is answered DSTORE_CLOSED, and may open a store of its own.
 #[derive(Debug)]
 pub struct dstore_store {
     store: Store,

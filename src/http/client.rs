@@ -8,6 +8,7 @@ use super::head::Head;
 use super::pool::Pool;
 use super::sending::Outgoing;
 use super::{Failure, Method, Request, Response};
+use crate::process::Process;
 use crate::transport::{Connect, Fault};
 use crate::wait::Wait;
 
@@ -15,6 +16,8 @@ use crate::wait::Wait;
 pub(crate) struct Client {
     connector: Box<dyn Connect>,
     pool: Arc<Pool>,
+    /// A child that it forks asks the engine for nothing: what it is to clean up is its parent's.
+    process: Process,
 }
 
 impl Client {
@@ -23,6 +26,7 @@ impl Client {
         Client {
             connector,
             pool: Arc::default(),
+            process: Process::this(),
         }
     }
 
@@ -41,6 +45,7 @@ impl Client {
     /// An engine may close a kept connection at any moment, so that the request on it dies unheard. It may also have
     /// been carried out, so only a [repeatable](Request::repeatable) one is sent once more, on a new connection.
     pub(crate) fn send(&self, request: Request<'_>, wait: Wait<'_>) -> Result<Response, Failure> {
+        self.process.check().map_err(Failure::Connect)?;
         let pace = Pace {
             wait,
             stall: request.stall,

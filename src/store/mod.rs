@@ -55,7 +55,7 @@ const CLOSING: Duration = Duration::from_secs(10);
 /// the same root open.
 ///
 /// Dropping it ends the session; [`close`](Self::close) does so too, and waits for what is still being removed. A child process
-/// that is forked without `exec` must not use it, and keeps the session alive for as long as it runs.
+/// that is forked without `exec` is answered [`Closed`](crate::ErrorKind::Closed) by all of it, and may open a store of its own.
 pub struct Store {
     site: Arc<Site>,
     caches: Arc<Caches>,
@@ -329,6 +329,7 @@ impl Store {
     ///
     /// [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled), as `limits` says.
     pub fn complete_deletes(&self, limits: &Limits) -> Result<()> {
+        self.site.check_process("completing deletes")?;
         // Also after closing: what steps and leases hold is given up later still.
         self.site.deletes.retry(&self.site);
         self.site
@@ -409,6 +410,9 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
+        if self.site.abandon() {
+            return;
+        }
         self.site.close();
         self.caches.give_up_work();
     }

@@ -9,11 +9,12 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT, fgetxattr,
-    flistxattr, fstat, openat, readlinkat, statat, unlinkat, utimensat,
+    flistxattr, fstat, readlinkat, statat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 
 use crate::engine::containers::GraphDriver;
+use crate::local::openat;
 
 /// The most links that are followed on the way to a target, as in the kernel.
 const LINKS_MAX: usize = 40;

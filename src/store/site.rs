@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
+use crate::process::{FORKED, Process};
 use crate::store::claim;
 use crate::store::deletes::{Deletes, Job, Lane};
 use crate::store::identity::{EngineEntry, Identity};
@@ -41,6 +42,7 @@ pub(crate) struct Site {
     identity_seen: Mutex<Option<(u64, i64, i64)>>,
     pub(crate) lent: Lent,
     closed: AtomicBool,
+    process: Process,
     /// For what is left to the worker.
     me: Weak<Site>,
 }
@@ -70,6 +72,7 @@ impl Site {
             identity_seen: Mutex::new(None),
             lent: Lent::default(),
             closed: AtomicBool::new(false),
+            process: Process::this(),
         })
     }
 
@@ -127,6 +130,7 @@ impl Site {
 
     /// Every call of a store, step or lease asks this first.
     pub(crate) fn check_open(&self, doing: &str) -> Result<()> {
+        self.check_process(doing)?;
         if self.is_closed() {
             return Err(Error::new(
                 ErrorKind::Closed,
@@ -134,6 +138,24 @@ impl Site {
             ));
         }
         Ok(())
+    }
+
+    /// A forked child has copies of the parent's locks, connections and objects, and does nothing with them.
+    pub(crate) fn check_process(&self, doing: &str) -> Result<()> {
+        match self.process.is_this() {
+            true => Ok(()),
+            false => Err(Error::new(ErrorKind::Closed, format!("{doing}: {FORKED}"))),
+        }
+    }
+
+    /// Whether what is dropped is a forked child's copy. Then nothing is done with it, and the site itself stays for good: to drop
+    /// that would be to wait for threads which the child does not have.
+    pub(crate) fn abandon(self: &Arc<Self>) -> bool {
+        let forked = !self.process.is_this();
+        if forked {
+            std::mem::forget(Arc::clone(self));
+        }
+        forked
     }
 
     pub(crate) fn is_closed(&self) -> bool {

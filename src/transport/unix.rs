@@ -17,6 +17,7 @@ use rustix::net::{
 
 use super::{Connect, Fault, Moved, Stream};
 use crate::local::opened;
+use crate::process::Process;
 use crate::wait::Wait;
 
 /// Between tries to connect to a socket whose queue is full: Linux has no event for "there is room again".
@@ -54,6 +55,7 @@ impl Connect for UnixConnector {
                 Ok(()) | Err(Errno::ISCONN) => {
                     return Ok(Box::new(UnixSocket {
                         socket,
+                        process: Process::this(),
                         eager: false,
                     }));
                 }
@@ -92,6 +94,8 @@ fn open() -> rustix::io::Result<OwnedFd> {
 /// A connection to the socket of an engine.
 struct UnixSocket {
     socket: OwnedFd,
+    /// Whose it is: what a forked child read would be missing to its parent.
+    process: Process,
     /// The last receive filled its buffer, so more has most likely arrived: the next one asks without a poll.
     eager: bool,
 }
@@ -99,6 +103,7 @@ struct UnixSocket {
 impl UnixSocket {
     /// Sends what goes without waiting; `None` when nothing does.
     fn try_send(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
+        self.process.check()?;
         loop {
             match net::send(&self.socket, bytes, SEND) {
                 Ok(sent) => return Ok(Some(sent)),
@@ -112,6 +117,7 @@ impl UnixSocket {
     /// Reads what has arrived; `None` when nothing has, `Some(0)` at the end of the stream.
     fn try_receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         debug_assert!(!buffer.is_empty(), "an empty buffer looks like the end");
+        self.process.check()?;
         loop {
             match net::recv(&self.socket, &mut *buffer, RecvFlags::empty()) {
                 Ok((received, _)) => {
@@ -217,6 +223,7 @@ impl Stream for UnixSocket {
     }
 
     fn close_write(&mut self) -> Result<(), Fault> {
+        self.process.check()?;
         match net::shutdown(&self.socket, Shutdown::Write) {
             // Nobody is left to be told.
             Ok(()) | Err(Errno::NOTCONN) => Ok(()),

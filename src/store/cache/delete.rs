@@ -54,19 +54,20 @@ impl Caches {
             let now = heal(&folder, name, guard.head())?;
             let existed = left.is_some() || now.as_ref().is_some_and(|head| !head.deleted);
             let mut head = now.unwrap_or_else(|| Head::new(name));
-            let parts: Vec<Part> = head.parts.drain(..).chain(left).collect();
+            head.parts.extend(left);
             let unseen = |part: &Part| !looked_at.contains(&part.volume);
             // A release came in between, with a volume that has not been looked at. One that is always faster is not waited for.
-            if round < ROUNDS && parts.iter().any(unseen) {
+            if round < ROUNDS && head.parts.iter().any(unseen) {
                 continue;
             }
-            head.empty();
-            head.deleted = true;
-            let (adopted, own): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(|p| p.adopted);
-            // Who deletes the cache deletes OBuilder's, too, or it would come back. If this cannot be done now, a purge does it.
-            let retired = adopted.into_iter().map(|part| part.volume);
-            head.retired.extend(retired.chain(head.adopted_from.take()));
-            guard.write_head(&head)?;
+            let own = head.bury();
+            match guard.write_head(&head) {
+                // To delete is what makes room.
+                Err(e) if e.is_disk_full() && matches!(guard.head(), Ok(Some(_))) => {
+                    guard.bury_head()?;
+                }
+                written => written?,
+            }
             let unneeded = guard.unneeded(site, own.into_iter().map(|part| part.volume))?;
             drop(guard);
             self.remove_later(site, unneeded);

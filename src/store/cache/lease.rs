@@ -83,6 +83,8 @@ impl Lease {
     /// Those of `release`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled), after
     /// which the lease is open still.
     pub fn release_within(&self, limits: &Limits) -> Result<Released> {
+        // First: a forked child may have the lock as another thread held it.
+        self.site.check_process("releasing a lease")?;
         let wait = limits.wait();
         // Another thread may be releasing it, for as long as its own limits allow.
         let mut open = loop {
@@ -109,6 +111,7 @@ impl Lease {
     ///
     /// [`Closed`](crate::ErrorKind::Closed) where it was released or discarded before.
     pub fn discard(&self) -> Result<()> {
+        self.site.check_process("discarding a lease")?;
         let mut open = self.open.lock();
         if !*open {
             return Err(closed("discarding", &self.held.folder.escaped));
@@ -121,7 +124,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if *self.open.get_mut() {
+        if !self.site.abandon() && *self.open.get_mut() {
             self.caches.discard(&self.site, &self.held);
         }
     }

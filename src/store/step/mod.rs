@@ -124,7 +124,10 @@ impl Step {
                 open.tags = 0;
             }
         }
-        Note::write(&open.lock, open.tags)?;
+        if let Err(e) = Note::write(&open.lock, open.tags) {
+            open.lock.give_back();
+            return Err(e);
+        }
         let mut step = Step {
             site: Arc::clone(site),
             id,
@@ -216,6 +219,12 @@ impl Step {
 
     /// The same as a part of a call that began at `began`.
     pub(crate) fn finish_since(&mut self, began: Instant, commit: bool) -> Result<()> {
+        let doing = if commit {
+            "committing"
+        } else {
+            "aborting a step"
+        };
+        self.site.check_process(doing)?;
         let committed = match commit {
             true => self.working("committing", |open, step| open.publish_result(step)),
             false => self
@@ -277,6 +286,10 @@ impl Step {
         open.failed = true;
         let done = work(open, &context);
         open.failed = matches!(&done, Err(e) if e.kind() != ErrorKind::InvalidArgument);
+        // A callback may have forked, and returned in the child, too.
+        if done.is_err() {
+            self.site.check_process(doing)?;
+        }
         open.cut_off |= matches!(&done, Err(e) if e.may_go_on());
         done.map_err(|e| e.context(format_args!("step {:?}", id.as_str())))
     }
@@ -431,6 +444,9 @@ impl Open {
 impl Drop for Step {
     fn drop(&mut self) {
         let Some(open) = self.open.take() else { return };
+        if self.site.abandon() {
+            return std::mem::forget(open);
+        }
         let id = self.id.clone();
         // Not done again where it fails: the id is free then, and whoever builds it next, purges or opens finds the rest by
         // the lock's file.

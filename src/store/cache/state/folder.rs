@@ -56,6 +56,11 @@ impl Folder {
         self.path.join("head")
     }
 
+    /// What was the head of a cache that was deleted when there was no room to say so.
+    fn grave(&self) -> PathBuf {
+        self.path.join("dead")
+    }
+
     fn leases(&self) -> PathBuf {
         self.path.join("leases")
     }
@@ -123,7 +128,12 @@ impl Folder {
 
     /// The head as it is now. Without the lock it is good for a guess only.
     pub(crate) fn read_head(&self) -> Result<Option<Head>> {
-        Head::read(&self.head())
+        if let Some(head) = Head::read(&self.head())? {
+            return Ok(Some(head));
+        }
+        let mut dead = Head::read(&self.grave())?;
+        dead.iter_mut().for_each(|dead| drop(dead.bury()));
+        Ok(dead)
     }
 
     /// The ids of all lease records, dead or alive.
@@ -164,7 +174,21 @@ impl Guard<'_> {
 
     /// From here on, this is the cache.
     pub(crate) fn write_head(&self, head: &Head) -> Result<()> {
-        head.write(&self.folder.head())
+        head.write(&self.folder.head())?;
+        match fs::remove_file(self.folder.grave()) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                log::debug!("{}: {e}", self.folder.grave().display());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Deletes the cache on a disk that has no room for another head: the one that is there gets a name that says it.
+    pub(crate) fn bury_head(&self) -> Result<()> {
+        let (head, grave) = (self.folder.head(), self.folder.grave());
+        let buried = fs::rename(&head, grave).and_then(|()| sync_folder(&self.folder.path));
+        buried.map_err(|e| Error::io(format!("putting away the head {}", head.display()), &e))
     }
 
     pub(crate) fn write_record(&self, record: &Record) -> Result<()> {

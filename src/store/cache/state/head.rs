@@ -111,6 +111,18 @@ impl Head {
         self.root = None;
     }
 
+    /// Makes it that of a deleted cache, and gives the parts that were its own. What OBuilder made goes with it, or the cache would
+    /// come back.
+    pub(crate) fn bury(&mut self) -> Vec<Part> {
+        let parts: Vec<Part> = self.parts.drain(..).collect();
+        let (adopted, own): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(|p| p.adopted);
+        self.empty();
+        self.deleted = true;
+        let retired = adopted.into_iter().map(|part| part.volume);
+        self.retired.extend(retired.chain(self.adopted_from.take()));
+        own
+    }
+
     /// Reads the head at `path`; `None` where there is none.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>> {
         let doing = || format!("reading the head {}", path.display());
@@ -143,10 +155,13 @@ impl Head {
         // One name is enough: the cache's lock is held. A killed writer's leftover is written over.
         let beside = path.with_extension("new");
         let mut file = access::create(&beside).map_err(|e| doing(&e))?;
-        fs::room(0, text.len())
+        let written = fs::room(0, text.len())
             .and_then(|()| file.write_all(&text))
-            .and_then(|()| file.sync_all())
-            .map_err(|e| doing(&e))?;
+            .and_then(|()| file.sync_all());
+        if let Err(e) = written {
+            let _ = fs::remove_file(&beside);
+            return Err(doing(&e));
+        }
         fs::rename(&beside, path).map_err(|e| doing(&e))?;
         // A folder whose sync fails has the new head all the same, and may only forget it in a power failure.
         match path.parent() {

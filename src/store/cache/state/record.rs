@@ -90,7 +90,12 @@ impl Record {
                     .and_then(|()| access::write(&beside, &text))
                     .map_err(|e| doing(&e))?;
             }
-            written => written.map_err(|e| doing(&e))?,
+            // What a full disk has left of it is in nobody's way, but takes room.
+            Err(e) => {
+                let _ = fs::remove_file(&beside);
+                return Err(doing(&e));
+            }
+            Ok(()) => {}
         }
         fs::rename(&beside, &path).map_err(|e| doing(&e))
     }
