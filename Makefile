@@ -51,7 +51,7 @@ help:
 	@echo 'make msrv        check that the oldest Rust we promise builds it (root, Debian)'
 	@echo 'make header      write include/docker_store.h and docs/c-api.md anew'
 	@echo 'make bench       docker-store beside other clients: docs/benchmarks.md and plots (half an hour)'
-	@echo 'make bench-quick a two-minute version of it; make bench-caches: its table of caches (ten minutes)'
+	@echo 'make bench-quick a two-minute version of it; make bench-caches: its tables of caches (ten minutes)'
 	@echo 'make install     into PREFIX=$(PREFIX), under DESTDIR if set; make uninstall takes it away'
 	@echo 'make clean       remove what was built (not what is in the engine)'
 	@echo
@@ -136,7 +136,7 @@ bench-quick: toolchain
 	$(BENCH) --quick
 
 bench-caches: toolchain
-	$(BENCH) --only caches
+	$(BENCH) --only caches,depth
 
 # ---------------------------------------------------------------- installing
 

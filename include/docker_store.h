@@ -715,9 +715,12 @@ dstore_status dstore_options_direct(dstore_options *options,
 
 /**
  * Whether the files of a released lease are synced to disk before it becomes the cache's next
- * generation; false by default. Without it a killed process loses nothing, but a power failure may
- * leave files of the newest generation empty or torn. Only where this process reaches the engine's
- * volumes as files.
+ * generation; false by default. A killed process loses nothing either way, and after a power failure
+ * a cache is whole either way. With it, the cache is then what was released last. Without it, it is
+ * the newest generation that was certainly on disk: what was released in the last five seconds, and
+ * for as long as the disk was still busy with it, is dropped, with a warning in the log.
+ *
+ * Only where this process reaches the engine's volumes as files: docs/conventions.md has the rest.
  *
  * Does not block.
  */
@@ -793,7 +796,8 @@ dstore_status dstore_store_open_within(const char *root,
                                        dstore_error **error);
 
 /**
- * Closes the store, and waits for removals under way. Calls on it, its steps and its leases that are
+ * Closes the store, and waits for removals under way, and for at most two seconds for layers of caches
+ * that are being merged and for released files to reach the disk. Calls on it, its steps and its leases that are
  * under way go on. Those that come after this return DSTORE_CLOSED, short of those that ask the
  * engine nothing. What steps and leases hold is removed when they are freed, and
  * dstore_store_complete_deletes() waits for that. The handle itself is still to be freed.

@@ -14,6 +14,7 @@ mod caches {
     mod containers;
     mod contract;
     mod crowd;
+    mod cuts;
     mod depth;
     mod faults;
     mod files;
@@ -25,6 +26,7 @@ mod caches {
     mod listing;
     mod model;
     mod outside;
+    mod power;
     mod remapped;
     mod snapshot;
     mod workloads;

@@ -11,6 +11,7 @@ mod bare_step;
 mod caches;
 mod calls;
 mod copies;
+mod depth;
 mod docker;
 mod footprint;
 mod images;
@@ -63,12 +64,13 @@ use world::World;
 type Measure = fn(&World, &mut Report);
 
 /// In the order of the report.
-const ALL: [(&str, Measure); 9] = [
+const ALL: [(&str, Measure); 10] = [
     ("calls", calls::measure),
     ("threads", threads::measure),
     ("rebuild", rebuild::measure),
     ("steps", steps::measure),
     ("caches", caches::measure),
+    ("depth", depth::measure),
     ("output", output::measure),
     ("copies", copies::measure),
     ("footprint", footprint::measure),

@@ -137,9 +137,12 @@ pub unsafe extern "C" fn dstore_options_direct(
 }
 
 /// Whether the files of a released lease are synced to disk before it becomes the cache's next
-/// generation; false by default. Without it a killed process loses nothing, but a power failure may
-/// leave files of the newest generation empty or torn. Only where this process reaches the engine's
-/// volumes as files.
+/// generation; false by default. A killed process loses nothing either way, and after a power failure
+/// a cache is whole either way. With it, the cache is then what was released last. Without it, it is
+/// the newest generation that was certainly on disk: what was released in the last five seconds, and
+/// for as long as the disk was still busy with it, is dropped, with a warning in the log.
+///
+/// Only where this process reaches the engine's volumes as files: docs/conventions.md has the rest.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]

@@ -127,7 +127,8 @@ pub unsafe extern "C" fn dstore_store_open_within(
     })
 }
 
-/// Closes the store, and waits for removals under way. Calls on it, its steps and its leases that are
+/// Closes the store, and waits for removals under way, and for at most two seconds for layers of caches
+/// that are being merged and for released files to reach the disk. Calls on it, its steps and its leases that are
 /// under way go on. Those that come after this return DSTORE_CLOSED, short of those that ask the
 /// engine nothing. What steps and leases hold is removed when they are freed, and
 /// dstore_store_complete_deletes() waits for that. The handle itself is still to be freed.

@@ -87,6 +87,7 @@ impl Store {
             caches: Arc::new(Caches::default()),
         };
         purge::at_open(&store.site, &store.caches, limits)?;
+        store.caches.keep_found(&store.site);
         Ok(store)
     }
 
@@ -323,7 +324,8 @@ impl Store {
         self.caches.strategy(&self.site, limits.wait())
     }
 
-    /// Waits until everything that was given up has left the engine. Also once the store is closed.
+    /// Waits until everything that was given up has left the engine. Also once the store is closed. The generation of a cache
+    /// that was on disk last is not given up until a newer one is; see [`Options::sync`].
     ///
     /// # Errors
     ///
@@ -332,6 +334,7 @@ impl Store {
         self.site.check_process("completing deletes")?;
         // Also after closing: what steps and leases hold is given up later still.
         self.site.deletes.retry(&self.site);
+        self.caches.hurry(limits.wait())?;
         self.site
             .deletes
             .wait_idle(None, limits.wait())
@@ -361,8 +364,8 @@ impl Store {
         purge::purge(&self.site, &self.caches, limits)
     }
 
-    /// Closes the store: waits for removals under way, and for at most a second for layers of caches that are being merged, and
-    /// ends the session. Steps and leases that are still open answer
+    /// Closes the store: waits for removals under way, and for at most two seconds for caches: for layers that are being
+    /// merged, and for released files to reach the disk. Then it ends the session. Steps and leases that are still open answer
     /// [`Closed`](crate::ErrorKind::Closed) from now on; what they hold is removed when they are dropped.
     ///
     /// Removals are waited for ten seconds at most: an engine that takes longer goes on with them, and the next open of this
@@ -414,7 +417,7 @@ impl Drop for Store {
             return;
         }
         self.site.close();
-        self.caches.give_up_work();
+        self.caches.give_up_work(&self.site);
     }
 }
 

@@ -118,8 +118,14 @@ impl Options {
     }
 
     /// Whether the files of a released lease are synced to disk before it becomes the cache's next generation; `false` by
-    /// default. Without it a killed process loses nothing, but a power failure may leave files of the newest
-    /// generation empty or torn. Only where this process reaches the engine's volumes as files.
+    /// default. A killed process loses nothing either way, and after a power failure a cache is whole either way. With it, the
+    /// cache is then what was released last. Without it, it is the newest generation that was certainly on disk: what was
+    /// released in the last five seconds, and for as long as the disk was still busy with it, is dropped, with a warning. Closing the
+    /// store waits for that for two seconds; what no open store has seen reach the disk before the machine goes down, in
+    /// whatever way, is dropped too.
+    ///
+    /// Only where this process reaches the engine's volumes as files. Otherwise nobody tells what is on disk: a power failure may
+    /// leave files of what was released in the last minute empty or torn, with this option or without it.
     pub fn sync(&mut self, sync: bool) -> &mut Self {
         self.cache.sync = sync;
         self

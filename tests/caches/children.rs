@@ -17,16 +17,22 @@ const ENGINE: &str = "DOCKER_STORE_TEST_CHILD_ENGINE";
 
 /// Starts the test `test` of this program in a process of its own.
 pub fn start(test: &str, root: &Path, way: Way, number: usize, engine: Option<&str>) -> Child {
+    let mut command = command(test, root, way, number);
+    if let Some(engine) = engine {
+        command.env(ENGINE, engine);
+    }
+    command.stdout(Stdio::null()).spawn().expect("a child")
+}
+
+/// What starts it.
+pub fn command(test: &str, root: &Path, way: Way, number: usize) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
     command
         .env(ROOT, root)
         .env(WAY, way.number().to_string())
         .env(NUMBER, number.to_string());
-    if let Some(engine) = engine {
-        command.env(ENGINE, engine);
-    }
-    command.stdout(Stdio::null()).spawn().expect("a child")
+    command
 }
 
 /// What this process is told to do, if it is a child.

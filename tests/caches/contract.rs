@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::common::{begin, import_base, sh};
 
-use super::ground::{Root, View, change, get, in_all_ways, lease, newest, request, settle};
+use super::ground::{Root, View, Way, change, get, in_all_ways, lease, newest, request, settle};
 
 #[test]
 fn a_new_cache_belongs_to_who_asked_and_what_is_released_is_in_the_next_lease() {
@@ -336,6 +336,42 @@ fn shared_leases_are_one_and_the_last_release_publishes_it() {
         View::of(&d).write("y", "y");
         assert_eq!(d.release().expect("released"), Released::Won(2));
     });
+}
+
+#[test]
+fn leases_are_taken_and_given_back_without_a_look_at_the_others_that_are_out() {
+    let way = Way::ALL[1];
+    let root = Root::new("crowded");
+    let store = root.open(way);
+    let shared = || {
+        let mut request = CacheRequest::new();
+        request.mode(CacheMode::Shared);
+        store.cache("a", &request).expect("a shared lease")
+    };
+    let first = shared();
+    View::of(&first).write("x", "x");
+    // A record of a living session that can only be read with an error: whoever reads all of them fails.
+    let session = std::fs::read_dir(root.path.join(".store/sessions"))
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name())
+        .find(|name| name.len() == 20)
+        .expect("a session");
+    let other = format!("{}-999", session.to_str().expect("text"));
+    let other = root.path.join(".store/caches/c-a/leases").join(other);
+    std::fs::write(&other, "torn").expect("written");
+    let (second, third) = (shared(), shared());
+    assert_eq!(first.volume(), second.volume());
+    assert_eq!(second.release().expect("left"), Released::Shared);
+    third.discard().expect("left");
+    settle(&store);
+    assert_eq!(first.release().expect("published"), Released::Won(1));
+    assert_eq!(
+        change(&store, "a", |view| view.write("y", "y")),
+        Released::Won(2)
+    );
+    std::fs::remove_file(&other).expect("removed");
+    assert_eq!(newest(&store, "a").len(), 2);
+    assert!(!root.path.join(".store/caches/c-a/shared").exists());
 }
 
 #[test]

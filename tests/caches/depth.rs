@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::children::place_to_write;
 use super::contract::container_with;
-use super::ground::{Root, Way, amount, lease, request, settle};
+use super::ground::{Root, Way, amount, heads, lease, request, settle};
 
 /// How long closing may wait for merges, as its documentation says, and something for a busy machine.
 const CLOSING: Duration = Duration::from_secs(10);
@@ -54,7 +54,7 @@ fn with_a_process_for_each_lease_the_chain_stays_short_and_nobody_waits_for_it()
         let began = Instant::now();
         store.close().expect("closed");
         closes.push(began.elapsed());
-        let lowest = head(&root)["parts"][0]["volume"].clone();
+        let lowest = heads(&root.path)[0]["parts"][0]["volume"].clone();
         let first = base.get_or_insert_with(|| lowest.clone());
         assert_eq!(*first, lowest, "the base was written anew");
     }
@@ -79,13 +79,6 @@ fn with_a_process_for_each_lease_the_chain_stays_short_and_nobody_waits_for_it()
     }
 }
 
-/// The head of the only cache.
-fn head(root: &Root) -> serde_json::Value {
-    let caches = fs::read_dir(root.path.join(".store/caches")).expect("a folder");
-    let folder = caches.last().expect("a cache").expect("an entry").path();
-    serde_json::from_slice(&fs::read(folder.join("head")).expect("a head")).expect("JSON")
-}
-
 #[test]
 fn a_listing_counts_files_once_for_all_processes() {
     let way = Way::ALL[1];
@@ -97,7 +90,7 @@ fn a_listing_counts_files_once_for_all_processes() {
     let bytes = store.caches().expect("a listing")[0].bytes;
     assert!(bytes.is_some_and(|bytes| bytes >= 3 * 512), "{bytes:?}");
     settle(&store);
-    let sizes: Vec<_> = head(&root)["parts"]
+    let sizes: Vec<_> = heads(&root.path)[0]["parts"]
         .as_array()
         .expect("parts")
         .iter()
@@ -106,7 +99,7 @@ fn a_listing_counts_files_once_for_all_processes() {
     assert_eq!(sizes, [Some(1); 3]);
     store.close().expect("closed");
     // Another process believes the head, and looks at no file.
-    let mut changed = head(&root);
+    let mut changed = heads(&root.path).remove(0);
     changed["parts"][0]["size"]["bytes"] = json!(1_000_000);
     let file = fs::read_dir(root.path.join(".store/caches")).expect("a folder");
     let file = file.last().expect("one").expect("one").path().join("head");

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use docker_store::{CacheRequest, Lease, Limits, Options, Released, Store, Strategy};
 use serde_json::Value;
@@ -197,11 +198,52 @@ pub fn newest(store: &Store, name: &str) -> BTreeMap<String, String> {
     files
 }
 
-/// Waits until everything given up is gone.
+/// Waits until everything given up is gone, and what is kept until its successor is on disk, too.
 pub fn settle(store: &Store) {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        store
+            .complete_deletes(&Limits::none())
+            .expect("all deletes done");
+        let kept = |head: &Value| {
+            let names = |parts: &Value| -> Vec<Value> {
+                let parts = parts.as_array().into_iter().flatten();
+                parts.map(|part| part["volume"].clone()).collect()
+            };
+            let newest = names(&head["parts"]);
+            let durable = names(&head["unsure"]["durable"]["parts"]);
+            durable.iter().any(|volume| !newest.contains(volume))
+        };
+        if !heads(store.root()).iter().any(kept) {
+            break;
+        }
+        assert!(
+            Instant::now() < until,
+            "a generation does not get to the disk"
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
     store
         .complete_deletes(&Limits::none())
         .expect("all deletes done");
+}
+
+/// The heads of all caches of a root, as they are on disk.
+pub fn heads(root: &Path) -> Vec<Value> {
+    let mut found = Vec::new();
+    let mut folders = vec![root.join(".store")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if entry.file_name() == "head" {
+                let text = fs::read(&path).unwrap_or_default();
+                found.extend(serde_json::from_slice::<Value>(&text));
+            }
+        }
+    }
+    found
 }
 
 /// A lease, or any volume, as a directory of this machine: mounted as the engine would, for as long as this lives.

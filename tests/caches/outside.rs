@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use docker_store::{Released, Strategy};
 
-use super::ground::{Root, View, Way, change, in_all_ways, lease, newest, request, settle};
+use super::ground::{Root, View, Way, change, heads, in_all_ways, lease, newest, request, settle};
 
 /// Removes all volumes of a root that no container has.
 fn prune(root: &Root) {
@@ -42,7 +42,7 @@ fn a_cache_whose_volumes_were_pruned_is_empty_with_a_warning_and_no_error_stays(
 }
 
 #[test]
-fn one_missing_layer_empties_the_cache_and_the_other_layers_go() {
+fn below_a_missing_layer_the_cache_is_what_it_was_and_what_lay_above_goes() {
     for way in [Way::ALL[1], Way::ALL[3]] {
         let root = Root::new("layer");
         let store = root.open(way);
@@ -50,19 +50,34 @@ fn one_missing_layer_empties_the_cache_and_the_other_layers_go() {
             change(&store, "a", |view| view.write(name, name));
         }
         settle(&store);
-        let parts = root.volumes();
         let during = lease(&store, "a");
         View::of(&during).write("4", "4");
-        let layer = parts
-            .iter()
-            .find(|name| name.contains("-layer-"))
-            .expect("a layer");
-        request("DELETE", &format!("/volumes/{layer}"), None);
-        assert!(newest(&store, "a").is_empty());
+        for (missing, files) in [(2, 2), (1, 1), (0, 0)] {
+            let layer = heads(&root.path)[0]["parts"][missing]["volume"].clone();
+            let layer = layer.as_str().expect("a layer");
+            request("DELETE", &format!("/volumes/{layer}"), None);
+            let warned = warnings_of(|| assert_eq!(newest(&store, "a").len(), files));
+            assert_eq!(warned.len(), 1, "{warned:?}");
+            assert!(warned[0].contains("from now on"), "{warned:?}");
+        }
         // It was cloned from what is no more.
         assert_eq!(during.release().expect("released"), Released::Lost);
         settle(&store);
         assert_eq!(root.left(), Vec::<String>::new());
+        // And the middle one of three takes one along.
+        for name in ["5", "6", "7"] {
+            change(&store, "a", |view| view.write(name, name));
+        }
+        let layer = heads(&root.path)[0]["parts"][1]["volume"].clone();
+        request(
+            "DELETE",
+            &format!("/volumes/{}", layer.as_str().expect("a layer")),
+            None,
+        );
+        let left = newest(&store, "a");
+        assert_eq!(left.keys().map(String::as_str).collect::<Vec<_>>(), ["5"]);
+        settle(&store);
+        assert_eq!(root.left().len(), 1);
     }
 }
 
@@ -112,7 +127,7 @@ fn with_the_engines_own_prune_too() {
 }
 
 /// What the library warns of while `what` runs. One test at a time: there is one logger for all.
-fn warnings_of(what: impl FnOnce()) -> Vec<String> {
+pub(super) fn warnings_of(what: impl FnOnce()) -> Vec<String> {
     static ONE: Mutex<()> = Mutex::new(());
     static LINES: Mutex<Vec<(std::thread::ThreadId, String)>> = Mutex::new(Vec::new());
     struct Keeper;

@@ -90,7 +90,8 @@ val open_store :
       may. Otherwise all goes through the engine's archive calls, which are slower and keep less of each file.
     @param sync
       Whether the files of a released lease are synced to disk before it becomes the next generation; by default not.
-      Without it a killed process loses nothing, but a power failure may tear files of the newest generation.
+      A killed process loses nothing either way. After a power failure a cache is what was released last with it, and
+      without it the newest generation that was certainly on disk, about five seconds before; see the conventions.
     @param group
       A group whose members may use the root as its owner may; by default nobody else may. Asked for once, by the root's
       owner, who must be in the group; members open it with the same.
@@ -101,7 +102,8 @@ val open_store :
     @param timeout How many seconds all of it may take. *)
 
 val close : ?timeout:float -> ?cancel:Cancel.t -> t -> (unit, Error.t) result
-(** Waits for removals under way, and ends the session: calls of the engine, by the store, its steps and its leases,
+(** Waits for removals under way, and for at most two seconds for caches (merges, and released files on their way to
+    the disk), and ends the session: calls of the engine, by the store, its steps and its leases,
     give [Closed] from then on. What steps and leases still hold is given up as they end; {!complete_deletes} waits for
     that even then. To close once more does nothing. *)
 

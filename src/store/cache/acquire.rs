@@ -13,8 +13,9 @@ use crate::store::cache::files::look::RootLook;
 use crate::store::cache::lease::{Held, Lease};
 use crate::store::cache::request::{CacheMode, CacheRequest};
 use crate::store::cache::state::folder::{Folder, Guard};
+use crate::store::cache::state::group::Group;
 use crate::store::cache::state::head::{Head, Part};
-use crate::store::cache::state::record::{Record, Shared};
+use crate::store::cache::state::record::Record;
 use crate::store::lock::FileLock;
 use crate::store::names::CacheName;
 use crate::store::options::Strategy;
@@ -145,9 +146,9 @@ impl Caches {
     /// Writes the record of a new lease, under the lock.
     #[allow(clippy::too_many_arguments)]
     fn claim(
-        &self,
+        self: &Arc<Self>,
         site: &Arc<Site>,
-        folder: &Folder,
+        folder: &Arc<Folder>,
         name: &[u8],
         escaped: &CacheName,
         request: &CacheRequest,
@@ -155,43 +156,50 @@ impl Caches {
         wait: Wait<'_>,
     ) -> Result<Claim> {
         let guard = folder.lock(wait)?;
-        let head = match guard.head()? {
+        let mut head = match guard.head()? {
             Some(head) => head,
             None => first_head(site, &guard, name, escaped, wait)?,
         };
+        if head.unsure.is_some() {
+            let dropped = self.go_back(folder, &guard, &mut head)?;
+            if !dropped.is_empty() {
+                self.remove_later(site, guard.unneeded(site, dropped)?);
+            }
+            self.keep_found(site);
+        }
         if head.parts.iter().any(|part| part.adopted) {
             return Ok(Claim::Adopt);
         }
         folder.touch();
         let id = site.session.unique();
         if request.mode == CacheMode::Shared {
-            // The one that made it died, or it is being published: both end soon.
-            let mut others = guard.live_records(site)?.into_iter();
-            if let Some(other) = others.find(|record| record.shared.is_some()) {
-                let joinable = other.looks.is_some()
-                    && other.shared.as_ref().is_some_and(|shared| !shared.closing);
-                if !joinable {
+            if let Some(mut group) = guard.group(site)? {
+                // It is being made, or being published: both end soon.
+                if group.lease.looks.is_none() || group.closing {
                     return Ok(Claim::Later);
                 }
-                let record = Record { id, ..other };
+                let record = Record {
+                    id,
+                    ..group.lease.clone()
+                };
                 guard.write_record(&record)?;
+                group.holders.push(record.id.clone());
+                guard.write_group(&group)?;
                 return Ok(Claim::Joined(record));
             }
         }
-        let shared = (request.mode == CacheMode::Shared).then(|| Shared {
-            group: id.clone(),
-            keep: false,
-            closing: false,
-        });
         let record = Record {
-            id,
             base: head.generation,
             parts: head.parts.iter().map(|part| part.volume.clone()).collect(),
             volumes: cloning.volumes(site, &folder.escaped, head.generation),
-            shared,
+            group: (request.mode == CacheMode::Shared).then(|| id.clone()),
             looks: None,
+            id,
         };
         guard.write_record(&record)?;
+        if request.mode == CacheMode::Shared {
+            guard.write_group(&Group::new(&record))?;
+        }
         Ok(Claim::Clone {
             record,
             parts: head.parts,
@@ -213,9 +221,9 @@ impl Caches {
             .make(site, source, &record.volumes, wait)
             .and_then(|looks| {
                 record.looks = Some(looks);
-                // Only those who may join it read the record again.
-                if record.shared.is_some() {
-                    folder.lock(wait)?.write_record(&record)?;
+                if record.group.is_some() {
+                    // From now on others may join it.
+                    folder.lock(wait)?.write_group(&Group::new(&record))?;
                 }
                 Ok(())
             });
@@ -226,30 +234,6 @@ impl Caches {
                 Err(failed)
             }
         }
-    }
-
-    /// Makes a cache empty that cannot be read any more, unless it has moved on since.
-    fn lose(
-        self: &Arc<Self>,
-        site: &Arc<Site>,
-        folder: &Arc<Folder>,
-        parts: &[Part],
-        why: &str,
-        wait: Wait<'_>,
-    ) -> Result<()> {
-        site.check_engine("leasing a cache", wait)?;
-        let guard = folder.lock(wait)?;
-        let Some(mut head) = guard.head()?.filter(|head| head.parts == parts) else {
-            return Ok(());
-        };
-        log::warn!("the cache {} is empty from now on: {why}", folder.escaped);
-        // The missing volume's name goes, too: the engine may have made one up for it.
-        head.empty();
-        guard.write_head(&head)?;
-        let rest = guard.unneeded(site, parts.iter().map(|part| part.volume.clone()))?;
-        drop(guard);
-        self.remove_later(site, rest);
-        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::cache::Caches;
 use crate::store::cache::clone::{copy, volumes};
 use crate::store::cache::facts::Facts;
-use crate::store::cache::files::copy_direct;
+use crate::store::cache::files::{copy_direct, walk};
 use crate::store::cache::state::folder::Folder;
 use crate::store::cache::state::head::{Kind, Part};
 use crate::store::cache::state::record::{COMPACTION, Record};
@@ -45,13 +45,14 @@ impl Caches {
             base: generation,
             parts: Vec::new(),
             volumes: vec![copy::whole_name(site, &folder.escaped, generation)],
-            shared: None,
+            group: None,
             looks: None,
         };
         guard.write_record(&record)?;
         drop(guard);
         let copied = copy_part(site, &facts, folder, part, &record.volumes[0], wait);
-        let replaced = copied.and_then(|copied| replace(folder, part, copied, wait));
+        let replaced = copied
+            .and_then(|copied| self.replace_adopted(site, folder, &facts, part, copied, wait));
         self.give_up(site, folder, &record, wait);
         replaced.map_err(|e| {
             e.context(format_args!(
@@ -60,24 +61,49 @@ impl Caches {
             ))
         })
     }
-}
 
-/// Puts the copy in the place of OBuilder's volume. Without one, because that is gone, the cache goes on without it.
-fn replace(folder: &Folder, part: &Part, copied: Option<Part>, wait: Wait<'_>) -> Result<()> {
-    let guard = folder.lock(wait.whole())?;
-    let Some(mut head) = guard.head()? else {
-        return Ok(());
-    };
-    let Some(at) = head.parts.iter().position(|p| p == part) else {
-        return Ok(());
-    };
-    match copied {
-        Some(copied) => head.parts[at] = copied,
-        // What was written over it says nothing without it.
-        None => head.empty(),
+    /// Puts the copy in the place of OBuilder's volume. Without one, because that is gone, the cache goes on without it.
+    fn replace_adopted(
+        self: &Arc<Self>,
+        site: &Arc<Site>,
+        folder: &Arc<Folder>,
+        facts: &Facts,
+        part: &Part,
+        copied: Option<Part>,
+        wait: Wait<'_>,
+    ) -> Result<()> {
+        if let Some(copied) = copied
+            .iter()
+            .find(|_| facts.reach && site.cache_options.sync)
+        {
+            walk::sync(Path::new(&copied.mountpoint))?;
+        }
+        let guard = folder.lock(wait.whole())?;
+        let Some(mut head) = guard.head()? else {
+            return Ok(());
+        };
+        let Some(at) = head.parts.iter().position(|p| p == part) else {
+            return Ok(());
+        };
+        match copied {
+            Some(copied) => {
+                // Until the copy is on disk, OBuilder's is what to go back to, and to copy again.
+                let before = head.state();
+                head.parts[at] = Part {
+                    generation: part.generation,
+                    ..copied
+                };
+                head.note(self.written(site, facts), before);
+            }
+            // What was written over it says nothing without it.
+            None => head.empty(),
+        }
+        head.adopted_from = Some(part.volume.clone());
+        guard.write_head(&head)?;
+        drop(guard);
+        self.keep_later(site, folder, &head);
+        Ok(())
     }
-    head.adopted_from = Some(part.volume.clone());
-    guard.write_head(&head)
 }
 
 fn copy_part(
@@ -137,6 +163,7 @@ pub(super) fn left_by_obuilder(
         volume: found.name,
         kind: Kind::Whole,
         mountpoint: found.mountpoint,
+        generation: 1,
         adopted: true,
         size: None,
     }))

@@ -18,7 +18,7 @@ use crate::store::cache::files::look::RootLook;
 use crate::store::cache::files::{merge, walk};
 use crate::store::cache::sizes::Sizes;
 use crate::store::cache::state::folder::Folder;
-use crate::store::cache::state::head::{Head, Kind, Part};
+use crate::store::cache::state::head::{Kind, Part};
 use crate::store::cache::state::record::{COMPACTION, Record};
 use crate::store::lock::FileLock;
 use crate::store::site::Site;
@@ -125,12 +125,14 @@ impl Caches {
             let fits = |from: usize| options_length(&head.parts[..=from]) <= LONG;
             let from = choose(&entries, fits);
             let name = site.names.volume("layer", &site.session.unique());
-            let record = pin(site, &head, name);
+            let mut record = Record::pin(format!("{}{COMPACTION}", site.session.unique()), &head);
+            record.volumes.push(name);
             guard.write_record(&record)?;
             drop(guard);
             let merged = self.merge(site, folder, &head.parts, from, &record.volumes[0], wait);
-            let replaced =
-                merged.and_then(|part| replace(folder, &head.parts[from..], part, &sizes, wait));
+            let replaced = merged.and_then(|part| {
+                self.replace(site, folder, &head.parts[from..], part, &sizes, wait)
+            });
             self.give_up(site, folder, &record, wait);
             replaced?;
         }
@@ -175,6 +177,7 @@ impl Caches {
             volume: volume.name,
             kind,
             mountpoint: volume.mountpoint,
+            generation: newest(&parts[from..]),
             adopted: false,
             size: Some(size),
         })
@@ -192,7 +195,8 @@ impl Caches {
             return Ok(());
         };
         let name = copy::whole_name(site, &folder.escaped, head.generation);
-        let record = pin(site, &head, name);
+        let mut record = Record::pin(format!("{}{COMPACTION}", site.session.unique()), &head);
+        record.volumes.push(name);
         guard.write_record(&record)?;
         drop(guard);
         let source = Source {
@@ -203,7 +207,8 @@ impl Caches {
         };
         let flat = self.flatten(site, &source, &record.volumes[0], wait);
         let sizes = Sizes::default();
-        let replaced = flat.and_then(|part| replace(folder, &head.parts, part, &sizes, wait));
+        let replaced =
+            flat.and_then(|part| self.replace(site, folder, &head.parts, part, &sizes, wait));
         self.give_up(site, folder, &record, wait);
         replaced
     }
@@ -225,42 +230,49 @@ impl Caches {
         for part in source.parts {
             volumes::find_part(site, part, wait).map_err(not_there)?;
         }
-        Ok(copy::whole(volume, None))
+        let mut part = copy::whole(volume, None);
+        part.generation = newest(source.parts);
+        Ok(part)
+    }
+
+    /// Puts `part` in the place of `parts`, in whatever generation they are now.
+    fn replace(
+        self: &Arc<Self>,
+        site: &Arc<Site>,
+        folder: &Arc<Folder>,
+        parts: &[Part],
+        part: Part,
+        sizes: &Sizes,
+        wait: Wait<'_>,
+    ) -> Result<()> {
+        let facts = self.facts(site, wait.whole())?;
+        let guard = folder.lock(wait.whole())?;
+        let Some(mut head) = guard.head()? else {
+            return Ok(());
+        };
+        let same = |window: &[Part]| window.iter().zip(parts).all(|(a, b)| a.volume == b.volume);
+        // The cache may have been deleted, or emptied, or have grown.
+        let Some(at) = head.parts.windows(parts.len()).position(same) else {
+            return Ok(());
+        };
+        let before = head.state();
+        head.parts.splice(at..at + parts.len(), [part]);
+        head.note(self.written(site, &facts), before);
+        sizes.note(&mut head);
+        guard.write_head(&head)?;
+        drop(guard);
+        self.keep_later(site, folder, &head);
+        Ok(())
     }
 }
 
-/// Puts `part` in the place of `parts`, in whatever generation they are now.
-fn replace(
-    folder: &Folder,
-    parts: &[Part],
-    part: Part,
-    sizes: &Sizes,
-    wait: Wait<'_>,
-) -> Result<()> {
-    let guard = folder.lock(wait.whole())?;
-    let Some(mut head) = guard.head()? else {
-        return Ok(());
-    };
-    let same = |window: &[Part]| window.iter().zip(parts).all(|(a, b)| a.volume == b.volume);
-    // The cache may have been deleted, or emptied, or have grown.
-    let Some(at) = head.parts.windows(parts.len()).position(same) else {
-        return Ok(());
-    };
-    head.parts.splice(at..at + parts.len(), [part]);
-    sizes.note(&mut head);
-    guard.write_head(&head)
-}
-
-/// A record that keeps what is merged from being removed, and names what it is merged into.
-fn pin(site: &Site, head: &Head, into: String) -> Record {
-    Record {
-        id: format!("{}{COMPACTION}", site.session.unique()),
-        base: head.generation,
-        parts: head.parts.iter().map(|part| part.volume.clone()).collect(),
-        volumes: vec![into],
-        shared: None,
-        looks: None,
-    }
+/// The newest generation that any of them brought.
+fn newest(parts: &[Part]) -> u64 {
+    parts
+        .iter()
+        .map(|part| part.generation)
+        .max()
+        .unwrap_or_default()
 }
 
 fn is_long(parts: &[Part], merges: bool) -> bool {

@@ -38,7 +38,7 @@ impl Caches {
             if seen.is_none() && left.is_none() && !folder.exists() {
                 break;
             }
-            let parts = seen.iter().flat_map(|head| &head.parts).chain(&left);
+            let parts = seen.iter().flat_map(Head::all_parts).chain(&left);
             looked_at.extend(parts.map(|part| part.volume.clone()));
             looked_at.extend(seen.iter().filter_map(|head| head.adopted_from.clone()));
             let names: Vec<&str> = looked_at.iter().map(String::as_str).collect();
@@ -57,7 +57,7 @@ impl Caches {
             head.parts.extend(left);
             let unseen = |part: &Part| !looked_at.contains(&part.volume);
             // A release came in between, with a volume that has not been looked at. One that is always faster is not waited for.
-            if round < ROUNDS && head.parts.iter().any(unseen) {
+            if round < ROUNDS && head.all_parts().any(unseen) {
                 continue;
             }
             let own = head.bury();

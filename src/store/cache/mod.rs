@@ -8,10 +8,13 @@ mod adopt;
 mod clone;
 mod compact;
 mod delete;
+mod durable;
 mod facts;
 mod files;
+mod keeper;
 mod lease;
 mod listing;
+mod lose;
 mod probe;
 mod purge;
 mod reach;
@@ -21,8 +24,8 @@ mod sizes;
 mod state;
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -31,6 +34,7 @@ pub use self::request::{CacheInfo, CacheMode, CacheRequest, Released};
 
 use self::clone::volumes;
 use self::facts::Facts;
+use self::keeper::Keeper;
 use self::state::folder::Folder;
 use crate::cancel::Cancel;
 use crate::engine::stopped;
@@ -44,9 +48,10 @@ use crate::wait::Wait;
 /// How long a thread waits for another's probe between looks at its own cancel.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long closing a store waits for merges. A tool that opens a store, takes a lease, releases it and closes has no other time
-/// for them; it suffices to merge some 50,000 files, and is less than a person who waits for a build notices.
-const CLOSING: Duration = Duration::from_secs(1);
+/// How long closing a store waits for the disk, and for half of it for merges. A tool that opens a store, takes a lease, releases it
+/// and closes has no other time for either. It suffices to merge some 50,000 files, and for some hundred megabytes on their way
+/// to a disk; what is not done then is done by whoever opens the root next.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// What one open store knows of its caches, beyond what is on disk.
 #[derive(Default)]
@@ -56,6 +61,9 @@ pub(crate) struct Caches {
     facts: Mutex<Option<Arc<Facts>>>,
     /// Turned on when the store closes.
     closing: Cancel,
+    keeper: Keeper,
+    /// What this boot of the machine is called.
+    boot: OnceLock<String>,
 }
 
 impl Caches {
@@ -113,15 +121,32 @@ impl Caches {
         }
     }
 
-    /// Ends compactions, those that are not done in some time: the store closes.
+    /// Ends what goes on in the background, in a bounded time: the store closes.
     pub(crate) fn close(&self, site: &Site, wait: Wait<'_>) {
-        let a_while = wait.at_most(CLOSING);
-        let _ = site.deletes.wait_idle(Some(Lane::Long), a_while);
+        let until = Instant::now() + CLOSING;
+        let merges = wait.at_most(CLOSING / 2);
+        let _ = site.deletes.wait_idle(Some(Lane::Long), merges);
         self.closing.cancel();
+        // What is merged is sent to the disk, too.
+        let left = until.saturating_duration_since(Instant::now());
+        let _ = site.deletes.wait_idle(Some(Lane::Long), wait.at_most(left));
+        if !self.keeper.finish(wait.at_most(left)) {
+            // The next open looks.
+            site.session.owe();
+        }
     }
 
-    /// Ends compactions: nobody waits for them.
-    pub(crate) fn give_up_work(&self) {
+    /// Ends what goes on in the background: nobody waits for it.
+    pub(crate) fn give_up_work(&self, site: &Site) {
         self.closing.cancel();
+        if !self.keeper.end() {
+            site.session.owe();
+        }
+    }
+
+    /// Has what is released sent to the disk now, so that what there was to go back to can be removed. Does not wait for it.
+    pub(crate) fn hurry(&self, wait: Wait<'_>) -> Result<()> {
+        let hurried = self.keeper.hurry(wait);
+        hurried.map_err(|stop| stopped(&"completing deletes", stop))
     }
 }

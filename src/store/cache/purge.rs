@@ -1,14 +1,18 @@
 //! Removing what dead sessions left of their leases, and what an OBuilder store left of its own.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::local as fs;
 use crate::store::cache::Caches;
 use crate::store::cache::clone::volumes;
 use crate::store::cache::state::folder::{self, Folder};
+use crate::store::cache::state::head::Head;
 use crate::store::cache::state::record::Record;
+use crate::store::deletes::Lane;
 use crate::store::ownership::{LABEL_CACHE, LABEL_SESSION};
 use crate::store::session::{self, Life};
 use crate::store::site::Site;
@@ -20,8 +24,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A purge of volumes under way.
 struct Purge<'a> {
     wait: Wait<'a>,
-    site: &'a Site,
+    caches: &'a Caches,
+    site: &'a Arc<Site>,
     lives: HashMap<String, Life>,
+    /// Volumes that are to go.
+    left: Vec<String>,
     removed: u64,
     /// Nothing failed: what dead sessions left is gone.
     clean: bool,
@@ -32,7 +39,7 @@ impl Caches {
     /// OBuilder store has lent and left. Gives how many volumes went, and whether nothing stayed that should have gone.
     pub(crate) fn purge(
         &self,
-        site: &Site,
+        site: &Arc<Site>,
         everything: bool,
         wait: Wait<'_>,
     ) -> Result<(u64, bool)> {
@@ -40,9 +47,11 @@ impl Caches {
         // Listed before anybody is found dead: what a session makes after this is not in the list.
         let found = site.engine.list_volumes(&prefix, wait)?;
         let mut purge = Purge {
+            caches: self,
             site,
             wait,
             lives: HashMap::new(),
+            left: Vec::new(),
             removed: 0,
             clean: true,
         };
@@ -89,6 +98,7 @@ impl Caches {
                 purge.clean = false;
             }
         }
+        purge.remove_all();
         remove_folders(site);
         Ok((purge.removed, purge.clean))
     }
@@ -104,22 +114,39 @@ impl Purge<'_> {
         Ok(life)
     }
 
-    /// Removes one volume; one that a container has stays for the next purge.
+    /// Notes a volume that nobody needs.
     fn remove(&mut self, volume: &str) {
-        match volumes::remove(self.site, volume, self.wait) {
-            Ok(removed) => self.removed += u64::from(removed),
-            Err(e) => {
-                self.clean = false;
-                match e.kind() {
-                    ErrorKind::Conflict => log::info!("purging: {e}"),
-                    _ => log::warn!("purging: {e}; left for the next purge"),
-                }
-            }
+        self.left.push(volume.to_owned());
+    }
+
+    /// Removes what was noted, side by side: the engine takes its time for each. What a container has is tried again while this
+    /// session lives, and stays for the next purge.
+    fn remove_all(&mut self) {
+        let (removed, failed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        for volume in self.left.drain(..) {
+            let (removed, failed) = (Arc::clone(&removed), Arc::clone(&failed));
+            let job =
+                move |site: &Arc<Site>| match volumes::remove(site, &volume, Wait::unbounded()) {
+                    Ok(gone) => {
+                        removed.fetch_add(u64::from(gone), Ordering::Relaxed);
+                        Ok(())
+                    }
+                    Err(e) => {
+                        failed.fetch_add(1, Ordering::Relaxed);
+                        Err(e.context("purging"))
+                    }
+                };
+            let deletes = &self.site.deletes;
+            deletes.push(self.site, Lane::Short, Box::new(job));
         }
+        let deletes = &self.site.deletes;
+        let all = deletes.wait_idle(Some(Lane::Short), self.wait);
+        self.removed += removed.load(Ordering::Relaxed);
+        self.clean &= all.is_ok() && failed.load(Ordering::Relaxed) == 0;
     }
 
     /// Buries the dead of one cache, and removes the volumes that nobody needs any more.
-    fn cache(&mut self, folder: &Folder, candidates: Vec<(String, Life)>) -> Result<()> {
+    fn cache(&mut self, folder: &Arc<Folder>, candidates: Vec<(String, Life)>) -> Result<()> {
         let site = self.site;
         if !folder.exists() {
             // No head names them, and no lease of a live session can: each has a record in the folder. But where nobody knows
@@ -134,22 +161,26 @@ impl Purge<'_> {
         // Most caches have nothing to purge, and are not locked to see that.
         let head = folder.read_head()?;
         let named = |(name, _): &(String, Life)| {
-            let mut parts = head.iter().flat_map(|head| &head.parts);
-            parts.any(|part| part.volume == *name)
+            let mut volumes = head.iter().flat_map(Head::volumes);
+            volumes.any(|volume| volume == name)
         };
         let mut dead = false;
         for id in folder.record_ids()? {
             dead |= self.life(Record::session_of(&id))? == Life::Dead;
         }
+        let unsure = head.as_ref().is_some_and(|head| head.unsure.is_some());
         let idle = head.as_ref().is_none_or(|head| head.deleted)
             || head.iter().any(|head| !head.retired.is_empty());
-        if !dead && !idle && candidates.iter().all(named) {
+        if !dead && !idle && !unsure && candidates.iter().all(named) {
             return Ok(());
         }
 
         let guard = folder.lock(self.wait.at_most(PATIENCE))?;
         guard.sweep()?;
         let mut candidates: Vec<String> = candidates.into_iter().map(|(name, _)| name).collect();
+        if let Some(head) = &mut guard.head()? {
+            candidates.extend(self.caches.go_back(folder, &guard, head)?);
+        }
         candidates.extend(guard.bury_records(site)?);
         candidates.sort();
         candidates.dedup();

@@ -9,11 +9,21 @@ use crate::store::cache::clone;
 use crate::store::cache::clone::strategy::{Cloning, Seal};
 use crate::store::cache::lease::Held;
 use crate::store::cache::request::Released;
-use crate::store::cache::state::folder::{Folder, closed};
+use crate::store::cache::state::folder::{Folder, Guard, closed};
+use crate::store::cache::state::group::Group;
+use crate::store::cache::state::head::{Head, Part};
 use crate::store::cache::state::record::Record;
 use crate::store::orphans;
 use crate::store::site::Site;
 use crate::wait::Wait;
+
+/// How a shared lease was left.
+enum Left {
+    /// Others have it still.
+    Others,
+    /// Nobody has. `keep`: it is to be published.
+    Last { keep: bool },
+}
 
 impl Caches {
     /// Releases a lease. After an error it can be released again.
@@ -26,13 +36,16 @@ impl Caches {
         let began = Instant::now();
         site.check_root("releasing a lease")?;
         site.session.keep();
-        let released =
-            if held.record.shared.is_some() && !self.last_of_shared(site, held, true, wait)? {
-                Released::Shared
-            } else {
-                self.publish(site, held, wait)
-                    .inspect_err(|e| reopen(held, e, wait))?
-            };
+        let left = match &held.record.group {
+            Some(group) => self.leave(site, held, group, true, wait)?,
+            None => Left::Last { keep: true },
+        };
+        let released = match left {
+            Left::Others => Released::Shared,
+            Left::Last { .. } => self
+                .publish(site, held, wait)
+                .inspect_err(|e| reopen(site, held, e, wait))?,
+        };
         held.turn.lock().take();
         held.folder.touch();
         let counters = &site.counters;
@@ -61,21 +74,19 @@ impl Caches {
 
     fn discard_now(self: &Arc<Self>, site: &Arc<Site>, held: &Held) -> Result<()> {
         let wait = Wait::unbounded();
-        if held.record.shared.is_some() {
+        if let Some(group) = &held.record.group {
             // An earlier try may have come so far.
             if held.folder.lock(wait)?.record(&held.record.id)?.is_none() {
                 return Ok(());
             }
-            if !self.last_of_shared(site, held, false, wait)? {
-                return Ok(());
-            }
-            let own = held.folder.lock(wait)?.record(&held.record.id)?;
-            // Somebody who released it before counts on it.
-            if own.as_ref().is_some_and(kept) {
-                match self.publish(site, held, wait) {
+            match self.leave(site, held, group, false, wait)? {
+                Left::Others => return Ok(()),
+                // Somebody who released it before counts on it.
+                Left::Last { keep: true } => match self.publish(site, held, wait) {
                     Ok(_) => return Ok(()),
                     Err(e) => log::warn!("{e}; what others released of it is lost"),
-                }
+                },
+                Left::Last { keep: false } => {}
             }
         }
         self.give_up_now(site, &held.folder, &held.record, wait)
@@ -108,41 +119,37 @@ impl Caches {
             site.lent.forget(volume);
         }
         let guard = folder.lock(wait)?;
-        guard.remove_record(&record.id)?;
-        let unneeded = guard.unneeded(site, record.names().map(str::to_owned))?;
+        end(&guard, record)?;
+        let left = guard.left_of(site, record, [])?;
         drop(guard);
-        self.remove_later(site, unneeded);
+        self.remove_later(site, left);
         Ok(())
     }
 
-    /// Leaves a shared lease. `true`: nobody else has it, and nobody can join any more.
-    fn last_of_shared(&self, site: &Site, held: &Held, keep: bool, wait: Wait<'_>) -> Result<bool> {
-        let guard = held.folder.lock(wait)?;
-        let gone = || closed("releasing", &held.folder.escaped);
-        let mut own = guard.record(&held.record.id)?.ok_or_else(gone)?;
-        let group = |record: &Record| record.shared.as_ref().map(|shared| shared.group.clone());
-        let others = guard
-            .live_records(site)?
-            .into_iter()
-            .filter(|r| r.id != own.id && group(r) == group(&own));
-        let mut alone = true;
-        for mut other in others {
-            alone = false;
-            match &mut other.shared {
-                Some(shared) if keep && !shared.keep => shared.keep = true,
-                _ => continue,
-            }
-            guard.write_record(&other)?;
+    /// Leaves a shared lease. Where nobody else has it, nobody can join it any more either.
+    fn leave(
+        &self,
+        site: &Site,
+        held: &Held,
+        group: &str,
+        keep: bool,
+        wait: Wait<'_>,
+    ) -> Result<Left> {
+        let (own, guard) = (&held.record.id, held.folder.lock(wait)?);
+        if guard.record(own)?.is_none() {
+            return Err(closed("releasing", &held.folder.escaped));
         }
-        if alone {
-            own.shared
-                .iter_mut()
-                .for_each(|shared| shared.closing = true);
-            guard.write_record(&own)?;
-        } else {
-            guard.remove_record(&own.id)?;
+        if let Some(mut others) = guard.leave_group(site, group, own)? {
+            others.keep |= keep;
+            guard.write_group(&others)?;
+            guard.remove_record(own)?;
+            return Ok(Left::Others);
         }
-        Ok(alone)
+        let found = guard.group(site)?.filter(|found| found.id() == group);
+        let mut last = found.unwrap_or_else(|| Group::new(&held.record));
+        last.closing = true;
+        guard.write_group(&last)?;
+        Ok(Left::Last { keep: last.keep })
     }
 
     /// Makes the lease the next generation, if it may be.
@@ -174,37 +181,39 @@ impl Caches {
 
         let guard = folder.lock(wait)?;
         // A private one is its handle's, whoever removed the record.
-        if record.shared.is_some() && guard.record(&record.id)?.is_none() {
+        if record.group.is_some() && guard.record(&record.id)?.is_none() {
             return Err(closed("releasing", &folder.escaped));
         }
-        let mut given_up: Vec<String> = record.names().map(str::to_owned).collect();
-        let mut grown = Vec::new();
+        let mut given_up = Vec::new();
+        let mut grown = None;
         let released = match (seal, guard.head()?) {
             (Some(Seal::Unchanged), _) => Released::Unchanged,
-            (Some(Seal::Changed(sealed)), Some(mut head)) if head.generation == record.base => {
+            (Some(Seal::Changed(mut sealed)), Some(mut head)) if head.generation == record.base => {
+                let (before, parts) = (head.state(), head.all_parts().cloned().collect::<Vec<_>>());
+                sealed.part.generation = head.generation + 1;
                 // Those of the head, not those that were cloned: they may have been compacted since, into the same tree.
-                let parts = cloning.follow(&head.parts, sealed.part);
-                for part in &head.parts {
-                    if !parts.iter().any(|p| p.volume == part.volume) {
-                        given_up.push(part.volume.clone());
-                    }
-                }
-                head.parts = parts;
+                head.parts = cloning.follow(&head.parts, sealed.part);
                 head.root = sealed.root.or(head.root);
                 head.generation += 1;
                 head.deleted = false;
+                head.note(self.written(site, &facts), before);
+                given_up = replaced(parts, &head);
                 guard.write_head(&head)?;
-                grown = head.parts;
-                Released::Won(head.generation)
+                let generation = head.generation;
+                grown = Some(head);
+                Released::Won(generation)
             }
             _ => Released::Lost,
         };
-        guard.remove_record(&record.id)?;
-        let unneeded = guard.unneeded(site, given_up)?;
+        end(&guard, record)?;
+        let left = guard.left_of(site, record, given_up)?;
         drop(guard);
         site.lent.forget(&record.volumes[0]);
-        self.remove_later(site, unneeded);
-        self.compact_later(site, folder, &grown);
+        self.remove_later(site, left);
+        if let Some(head) = grown {
+            self.compact_later(site, folder, &head.parts);
+            self.keep_later(site, folder, &head);
+        }
         Ok(released)
     }
 
@@ -230,26 +239,44 @@ impl Caches {
     }
 }
 
+/// The volumes of those of `parts` that the head does not name any more. Not of those that are not this store's.
+pub(super) fn replaced(parts: Vec<Part>, head: &Head) -> Vec<String> {
+    let is_kept = |part: &Part| head.volumes().any(|kept| kept == part.volume);
+    parts
+        .into_iter()
+        .filter(|part| !part.adopted && !is_kept(part))
+        .map(|part| part.volume)
+        .collect()
+}
+
 /// Lets others join a shared lease again that could not be released because a container has it. After any other failure it
 /// may be gone already, and waits to be released once more.
-fn reopen(held: &Held, error: &Error, wait: Wait<'_>) {
-    if held.record.shared.is_none() || error.kind() != ErrorKind::Busy {
+fn reopen(site: &Site, held: &Held, error: &Error, wait: Wait<'_>) {
+    let Some(id) = held.record.group.as_ref() else {
+        return;
+    };
+    if error.kind() != ErrorKind::Busy {
         return;
     }
     let reopened = held.folder.lock(wait.clean_up()).and_then(|guard| {
-        let Some(mut own) = guard.record(&held.record.id)? else {
-            return Ok(());
-        };
-        own.shared
-            .iter_mut()
-            .for_each(|shared| shared.closing = false);
-        guard.write_record(&own)
+        match guard.group(site)?.filter(|group| group.id() == id) {
+            Some(mut group) => {
+                group.closing = false;
+                guard.write_group(&group)
+            }
+            None => Ok(()),
+        }
     });
     if let Err(e) = reopened {
         log::warn!("{e}");
     }
 }
 
-fn kept(record: &Record) -> bool {
-    record.shared.as_ref().is_some_and(|shared| shared.keep)
+/// Removes the record of a lease, and the group of one that was shared: nobody else has it.
+fn end(guard: &Guard<'_>, record: &Record) -> Result<()> {
+    if let Some(group) = &record.group {
+        guard.end_group(group)?;
+    }
+    guard.remove_record(&record.id)?;
+    Ok(())
 }

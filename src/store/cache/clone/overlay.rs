@@ -72,6 +72,7 @@ impl Cloning for Overlay<'_> {
             volume: names[1].clone(),
             kind: Kind::Layer,
             mountpoint: mountpoint.clone(),
+            generation: 0,
             adopted: false,
             size: None,
         };

@@ -1,7 +1,7 @@
 //! The folder of one cache, and its lock: a mutex orders the threads of this process, `flock` orders processes. Neither is held
 //! while a caller's code runs or while bytes are copied for a lease.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use crate::engine::stopped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
 use crate::store::access;
+use crate::store::cache::state::group::Group;
 use crate::store::cache::state::head::{Head, sync_folder};
 use crate::store::cache::state::record::Record;
 use crate::store::lock::{self, FileLock};
@@ -67,6 +68,10 @@ impl Folder {
 
     fn lock_file(&self) -> PathBuf {
         self.path.join("lock")
+    }
+
+    fn group_file(&self) -> PathBuf {
+        self.path.join("shared")
     }
 
     /// Held by the holders of locked and shared leases for as long as they have them.
@@ -204,12 +209,75 @@ impl Guard<'_> {
         Record::remove(&self.folder.leases(), id)
     }
 
+    /// The shared lease that is out, if anybody has it still.
+    pub(crate) fn group(&self, site: &Site) -> Result<Option<Group>> {
+        let Some(mut group) = Group::read(&self.folder.group_file())? else {
+            return Ok(None);
+        };
+        // From behind, up to the first who lives: whoever came last mostly does.
+        while let Some(id) = group.holders.last() {
+            if self.holds(site, id)? {
+                return Ok(Some(group));
+            }
+            group.holders.pop();
+        }
+        Ok(None)
+    }
+
+    /// Whether somebody alive has the record `id`.
+    fn holds(&self, site: &Site, id: &str) -> Result<bool> {
+        Ok(self.folder.leases().join(id).exists() && life(site, id)? != Life::Dead)
+    }
+
+    pub(crate) fn write_group(&self, group: &Group) -> Result<()> {
+        group.write(&self.folder.group_file())
+    }
+
+    /// Takes the holder `id` out of the shared lease `group`, and gives what that is if others have it still.
+    pub(crate) fn leave_group(&self, site: &Site, group: &str, id: &str) -> Result<Option<Group>> {
+        let Some(mut found) = Group::read(&self.folder.group_file())? else {
+            return Ok(None);
+        };
+        if found.id() != group {
+            return Ok(None);
+        }
+        found.holders.retain(|holder| holder != id);
+        while let Some(other) = found.holders.last() {
+            if self.holds(site, other)? {
+                return Ok(Some(found));
+            }
+            found.holders.pop();
+        }
+        Ok(None)
+    }
+
+    /// Forgets the shared lease `group`: nobody has it.
+    pub(crate) fn end_group(&self, group: &str) -> Result<()> {
+        match Group::read(&self.folder.group_file())? {
+            Some(found) if found.id() == group => Group::remove(&self.folder.group_file()),
+            _ => Ok(()),
+        }
+    }
+
     /// The records of all leases whose session is not dead.
-    pub(crate) fn live_records(&self, site: &Site) -> Result<Vec<Record>> {
+    fn live_records(&self, site: &Site) -> Result<Vec<Record>> {
+        let mut lives: HashMap<String, bool> = HashMap::new();
         let mut live = Vec::new();
         for id in self.folder.record_ids()? {
+            if id.ends_with(".new") {
+                continue;
+            }
             // One whose session nobody knows may live, too.
-            if !id.ends_with(".new") && life(site, &id)? != Life::Dead {
+            let session = Record::session_of(&id);
+            let lives = match lives.get(session) {
+                Some(known) => *known,
+                None => {
+                    let found = life(site, &id)? != Life::Dead;
+                    lives.insert(session.to_owned(), found);
+                    found
+                }
+            };
+            if lives {
                 live.extend(self.record(&id)?);
             }
         }
@@ -222,17 +290,36 @@ impl Guard<'_> {
         site: &Site,
         candidates: impl IntoIterator<Item = String>,
     ) -> Result<Vec<String>> {
+        let mut left = self.not_in_head(candidates)?;
+        // Most releases leave nothing over, and read no record to see that.
+        if !left.is_empty() {
+            let records = self.live_records(site)?;
+            let needed: HashSet<&str> = records.iter().flat_map(Record::names).collect();
+            left.retain(|name| !needed.contains(name.as_str()));
+        }
+        Ok(left)
+    }
+
+    /// What nobody needs once the lease of `record`, which is no more, has gone, of its volumes and of `others`. Those that were
+    /// made for it nobody else names.
+    pub(crate) fn left_of(
+        &self,
+        site: &Site,
+        record: &Record,
+        others: impl IntoIterator<Item = String>,
+    ) -> Result<Vec<String>> {
+        let mut left = self.not_in_head(record.volumes.iter().cloned())?;
+        let is_own = |name: &String| record.volumes.contains(name);
+        let others = record.parts.iter().cloned().chain(others);
+        left.extend(self.unneeded(site, others.filter(|name| !is_own(name)))?);
+        Ok(left)
+    }
+
+    fn not_in_head(&self, names: impl IntoIterator<Item = String>) -> Result<Vec<String>> {
         let head = self.head()?;
-        let records = self.live_records(site)?;
-        let parts = head
-            .iter()
-            .flat_map(|head| &head.parts)
-            .map(|part| part.volume.as_str());
-        let needed: HashSet<&str> = parts
-            .chain(records.iter().flat_map(Record::names))
-            .collect();
-        Ok(candidates
-            .into_iter()
+        let needed: HashSet<&str> = head.iter().flat_map(Head::volumes).collect();
+        let names = names.into_iter();
+        Ok(names
             .filter(|name| !needed.contains(name.as_str()))
             .collect())
     }

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
 use crate::store::access;
-use crate::store::cache::files::look::{RootLook, Size, since_1970};
+use crate::store::cache::files::look::{RootLook, since_1970};
+pub(crate) use crate::store::cache::state::part::{Durable, Kind, Part, Unsure};
 use crate::store::names;
 
 /// The version of the file's format.
@@ -19,31 +20,6 @@ const FORMAT: u32 = 1;
 
 /// No generation and no time is larger.
 const LARGEST: u64 = 1 << 53;
-
-/// What a volume of a generation holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
-    /// The cache's whole tree.
-    Whole,
-    /// What one release changed, in `upper/`, in the form that the kernel's overlay gives it.
-    Layer,
-}
-
-/// One volume of a generation. Nothing ever writes to it again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Part {
-    pub(crate) volume: String,
-    pub(crate) kind: Kind,
-    /// Where its files were on the engine's machine when it was made. Looked up anew where nothing is found there.
-    pub(crate) mountpoint: String,
-    /// An OBuilder store made it: it carries no labels of ours, and is copied before it is read.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) adopted: bool,
-    /// How many files it has and what they take on disk, if anybody counted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) size: Option<Size>,
-}
 
 /// The state of one cache.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +34,10 @@ pub(crate) struct Head {
     /// Lowest first; none is an empty cache.
     pub(crate) parts: Vec<Part>,
     pub(crate) root: Option<RootLook>,
+    /// There while the files of the newest parts are perhaps not on disk. Absent too where nobody can say: in what 0.1.0 wrote,
+    /// and where this process cannot reach the engine's volumes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unsure: Option<Unsure>,
     /// Volumes without this store's labels (an OBuilder store made them) that the cache once was and that are still to be
     /// removed.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -67,6 +47,17 @@ pub(crate) struct Head {
     pub(crate) adopted_from: Option<String>,
     /// Seconds since 1970.
     created: u64,
+}
+
+/// How the newest parts were written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Written<'a> {
+    /// To the disk.
+    Synced,
+    /// In this boot of the machine, to where it may still be on its way to the disk.
+    InBoot(&'a str),
+    /// On the engine's machine, where this process sees nothing.
+    OutOfReach,
 }
 
 impl Head {
@@ -79,6 +70,7 @@ impl Head {
             deleted: false,
             parts: Vec::new(),
             root: None,
+            unsure: None,
             retired: BTreeSet::new(),
             adopted_from: None,
             created: since_1970().as_secs(),
@@ -109,12 +101,82 @@ impl Head {
         self.generation += 1;
         self.parts.clear();
         self.root = None;
+        self.unsure = None;
+    }
+
+    /// What the cache is now, to go back to.
+    pub(crate) fn state(&self) -> Durable {
+        Durable {
+            generation: self.generation,
+            parts: self.parts.clone(),
+            root: self.root,
+        }
+    }
+
+    /// All parts that must not be removed: those of the newest generation, and those to go back to.
+    pub(crate) fn all_parts(&self) -> impl Iterator<Item = &Part> {
+        let durable = self.unsure.iter().flat_map(|unsure| &unsure.durable.parts);
+        let known = |part: &&Part| !self.parts.iter().any(|p| p.volume == part.volume);
+        self.parts.iter().chain(durable.filter(known))
+    }
+
+    /// The volumes of [`all_parts`](Self::all_parts).
+    pub(crate) fn volumes(&self) -> impl Iterator<Item = &str> {
+        self.all_parts().map(|part| part.volume.as_str())
+    }
+
+    /// Notes what became of the parts: all is on disk, or nobody can tell, or what was there `before` is what to go back to.
+    pub(crate) fn note(&mut self, written: Written<'_>, before: Durable) {
+        self.unsure = match written {
+            Written::Synced | Written::OutOfReach => None,
+            Written::InBoot(boot) => Some(Unsure {
+                boot: boot.to_owned(),
+                durable: self.unsure.take().map_or(before, |unsure| unsure.durable),
+            }),
+        };
+    }
+
+    /// Notes that `synced`, which the cache was some time ago and all volumes of which are there still, is on disk. `false`: that is not news, or of no use any more.
+    pub(crate) fn mark(&mut self, synced: &Durable) -> bool {
+        let Some(unsure) = &mut self.unsure else {
+            return false;
+        };
+        let same = |parts: &[Part]| {
+            parts.len() == synced.parts.len()
+                && parts
+                    .iter()
+                    .zip(&synced.parts)
+                    .all(|(a, b)| a.volume == b.volume)
+        };
+        if same(&self.parts) {
+            self.unsure = None;
+            return true;
+        }
+        if same(&unsure.durable.parts) || synced.generation < unsure.durable.generation {
+            return false;
+        }
+        unsure.durable = synced.clone();
+        true
+    }
+
+    /// Goes back to what was certainly on disk when the power failed, if this is another boot. Gives the generation that is.
+    ///
+    /// The number of the generation goes on: no lease that is out, of whomever, may take what comes now for what it was cloned from.
+    pub(crate) fn go_back(&mut self, boot: &str) -> Option<u64> {
+        let unsure = self.unsure.take_if(|unsure| unsure.boot != boot)?;
+        let durable = unsure.durable;
+        if durable.generation != self.generation {
+            self.generation += 1;
+        }
+        self.parts = durable.parts;
+        self.root = durable.root;
+        Some(durable.generation)
     }
 
     /// Makes it that of a deleted cache, and gives the parts that were its own. What OBuilder made goes with it, or the cache would
     /// come back.
     pub(crate) fn bury(&mut self) -> Vec<Part> {
-        let parts: Vec<Part> = self.parts.drain(..).collect();
+        let parts: Vec<Part> = self.all_parts().cloned().collect();
         let (adopted, own): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(|p| p.adopted);
         self.empty();
         self.deleted = true;
@@ -181,6 +243,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::store::cache::files::look::Size;
 
     #[test]
     fn a_head_comes_back_as_it_was_written_and_a_foreign_one_is_refused() {
@@ -193,6 +256,7 @@ mod tests {
             volume: String::from("v"),
             kind: Kind::Layer,
             mountpoint: String::from("/v/_data"),
+            generation: 0,
             adopted: false,
             size: Some(Size {
                 entries: 1,
@@ -245,5 +309,107 @@ mod tests {
             }
             std::fs::remove_dir_all(&folder).expect("removed");
         }
+    }
+
+    fn part(name: &str, generation: u64) -> Part {
+        Part {
+            volume: name.to_owned(),
+            kind: Kind::Layer,
+            mountpoint: format!("/{name}/_data"),
+            generation,
+            adopted: false,
+            size: None,
+        }
+    }
+
+    fn names<'a>(parts: impl IntoIterator<Item = &'a Part>) -> Vec<&'a str> {
+        parts.into_iter().map(|part| part.volume.as_str()).collect()
+    }
+
+    /// A release, as far as a head sees it.
+    fn release(head: &mut Head, name: &str, written: Written<'_>) {
+        let before = head.state();
+        head.generation += 1;
+        head.parts.push(part(name, head.generation));
+        head.note(written, before);
+    }
+
+    #[test]
+    fn in_another_boot_a_cache_is_what_was_certainly_on_disk() {
+        let one = Written::InBoot("one");
+        let mut head = Head::new(b"a");
+        release(&mut head, "a", one);
+        release(&mut head, "b", one);
+        let synced = head.state();
+        release(&mut head, "c", one);
+        assert!(head.mark(&synced) && !head.mark(&synced), "news but once");
+        // A merge, after which `c` is nowhere: what was a layer is one to go back to.
+        let before = head.state();
+        head.parts.splice(1..3, [part("bc", 3)]);
+        head.note(one, before);
+        assert_eq!(names(head.all_parts()), ["a", "bc", "b"]);
+
+        let mut same = head.clone();
+        assert_eq!((same.go_back("one"), &same), (None, &head));
+        let mut other = head.clone();
+        assert_eq!(other.go_back("two"), Some(2));
+        assert_eq!((names(&other.parts), other.generation), (vec!["a", "b"], 4));
+        assert_eq!(
+            (other.go_back("three"), other.unsure.as_ref()),
+            (None, None)
+        );
+
+        let all = head.state();
+        assert!(head.mark(&all));
+        assert_eq!((head.go_back("two"), head.unsure.as_ref()), (None, None));
+        assert_eq!(names(head.all_parts()), ["a", "bc"]);
+    }
+
+    #[test]
+    fn what_is_marked_is_never_older_than_what_was_marked_before() {
+        let one = Written::InBoot("one");
+        let mut head = Head::new(b"a");
+        release(&mut head, "a", one);
+        let early = head.state();
+        release(&mut head, "c", one);
+        let newest = head.state();
+        release(&mut head, "d", one);
+        assert!(head.mark(&newest) && !head.mark(&early));
+        // What goes to the disk at once takes what is below along; where nobody can tell nothing is claimed.
+        release(&mut head, "e", Written::Synced);
+        assert_eq!(head.unsure, None);
+        release(&mut head, "f", one);
+        release(&mut head, "g", Written::OutOfReach);
+        assert_eq!(head.unsure, None);
+    }
+
+    #[test]
+    fn a_head_that_0_1_0_wrote_is_read_and_what_is_written_now_is_read_by_it() {
+        let folder =
+            std::env::temp_dir().join(format!("docker-store-0.1.0-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder");
+        let path = folder.join("head");
+        let old = r#"{"format":1,"name":"61","generation":3,"deleted":false,"parts":[{"volume":"v","kind":"layer",
+            "mountpoint":"/v/_data"}],"root":{"mode":493,"mtime":[5,0]},"created":7}"#;
+        fs::write(&path, old).expect("written");
+        let mut head = Head::read(&path).expect("a head").expect("there");
+        // Nobody knows when it was written: it is left what it is.
+        assert_eq!((head.clone().go_back("two"), head.parts.len()), (None, 1));
+        release(&mut head, "w", Written::InBoot("one"));
+        head.write(&path).expect("written");
+        let text: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path).expect("read")).expect("JSON");
+        // All that 0.1.0 asks for, as it asks for it; what it does not know it passes over.
+        for (field, is) in [
+            ("format", serde_json::json!(1)),
+            ("generation", serde_json::json!(4)),
+            ("deleted", serde_json::json!(false)),
+            ("created", serde_json::json!(7)),
+        ] {
+            assert_eq!(text[field], is, "{field}");
+        }
+        assert_eq!(text["parts"][1]["kind"], "layer");
+        assert_eq!(head.clone().go_back("two"), Some(3));
+        fs::remove_dir_all(&folder).expect("removed");
     }
 }

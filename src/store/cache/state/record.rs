@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
 use crate::store::access;
 use crate::store::cache::files::look::RootLook;
+use crate::store::cache::state::head::Head;
 
 /// How the id of a record ends that is not of a lease: a compaction has one, too, so that nobody removes what it merges.
 pub(crate) const COMPACTION: &str = ".compaction";
@@ -25,23 +26,12 @@ pub(crate) struct Record {
     pub(crate) parts: Vec<String>,
     /// The volumes made for it; the first is the one to mount.
     pub(crate) volumes: Vec<String>,
-    /// The id of the shared lease this is a hold on.
+    /// The shared lease that this is a hold on: the id of the record of who made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) shared: Option<Shared>,
+    pub(crate) group: Option<String>,
     /// How the clone looked, to tell later whether it was changed. `None` while it is being made.
     #[serde(default)]
     pub(crate) looks: Option<Looks>,
-}
-
-/// What holders of one shared lease need to know of each other.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Shared {
-    /// The record id of the one that made it.
-    pub(crate) group: String,
-    /// One of those who held it has released it: it is to be published, even if the last one discards.
-    pub(crate) keep: bool,
-    /// The last holder is publishing it: nobody may join any more.
-    pub(crate) closing: bool,
 }
 
 /// How a clone looked when it was made.
@@ -68,6 +58,18 @@ impl Record {
     /// The session that a record's id names.
     pub(crate) fn session_of(id: &str) -> &str {
         id.split_once('-').map_or(id, |(session, _)| session)
+    }
+
+    /// A record that does nothing but keep what the cache is now from being removed.
+    pub(crate) fn pin(id: String, head: &Head) -> Self {
+        Record {
+            id,
+            base: head.generation,
+            parts: head.parts.iter().map(|part| part.volume.clone()).collect(),
+            volumes: Vec::new(),
+            group: None,
+            looks: None,
+        }
     }
 
     /// All volumes that this record keeps from being removed.

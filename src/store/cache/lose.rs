@@ -1,0 +1,116 @@
+//! What is left of a cache of which somebody outside the store took a part away: all that lies below the part, as that is what the
+//! cache was before the part came.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::fstat;
+
+use crate::error::Result;
+use crate::store::cache::Caches;
+use crate::store::cache::clone::strategy::Failed;
+use crate::store::cache::clone::{layer, volumes};
+use crate::store::cache::files::look::RootLook;
+use crate::store::cache::files::walk;
+use crate::store::cache::state::folder::Folder;
+use crate::store::cache::state::head::{Durable, Head, Kind, Part};
+use crate::store::site::Site;
+use crate::wait::Wait;
+
+impl Caches {
+    /// Makes a cache that cannot be read any more what it was when it could, unless it has moved on since.
+    pub(super) fn lose(
+        self: &Arc<Self>,
+        site: &Arc<Site>,
+        folder: &Arc<Folder>,
+        parts: &[Part],
+        why: &str,
+        wait: Wait<'_>,
+    ) -> Result<()> {
+        // What this engine does not have, another one may that answered before at the same address.
+        site.check_engine("leasing a cache", wait)?;
+        let is_same = |head: &Head| head.parts == parts;
+        let Some(head) = folder.read_head()?.filter(is_same) else {
+            return Ok(());
+        };
+        // With no lock held, as the engine is asked for each: nothing but what is outside the store takes one away.
+        let mut left = self.left_of(site, head.state(), wait)?;
+        if let Some(unsure) = &head.unsure {
+            let other = self.left_of(site, unsure.durable.clone(), wait)?;
+            if other.generation > left.generation {
+                left = other;
+            }
+        }
+        if left.parts.len() == parts.len() {
+            // All are there, and cannot be mounted: a whole tree at the bottom can still be copied.
+            let whole = parts.len() > 1 && parts[0].kind == Kind::Whole;
+            left.parts.truncate(usize::from(whole));
+        }
+
+        let guard = folder.lock(Wait::unbounded())?;
+        let Some(mut head) = guard.head()?.filter(is_same) else {
+            return Ok(());
+        };
+        let before: Vec<Part> = head.all_parts().cloned().collect();
+        let unsure = head.unsure.take();
+        // The missing volume's name goes, too: the engine may have made one up for it.
+        head.empty();
+        head.root = top_look(&left.parts)
+            .or(left.root)
+            .filter(|_| !left.parts.is_empty());
+        head.parts = left.parts;
+        // What is left may still be on its way to the disk.
+        head.unsure = unsure.filter(|unsure| {
+            let durable =
+                |part: &Part| unsure.durable.parts.iter().any(|p| p.volume == part.volume);
+            !head.parts.iter().all(durable)
+        });
+        match head.parts.last() {
+            None => log::warn!("the cache {} is empty from now on: {why}", folder.escaped),
+            Some(_) => log::warn!(
+                "the cache {} is what its lowest {} of {} layers hold from now on: {why}",
+                folder.escaped,
+                head.parts.len(),
+                parts.len()
+            ),
+        }
+        guard.write_head(&head)?;
+        let own = before.into_iter().filter(|part| !part.adopted);
+        let rest = guard.unneeded(site, own.map(|part| part.volume))?;
+        drop(guard);
+        self.remove_later(site, rest);
+        Ok(())
+    }
+
+    /// A generation without the parts that are missing, and those that lie over one that is.
+    fn left_of(&self, site: &Site, mut state: Durable, wait: Wait<'_>) -> Result<Durable> {
+        let reach = self.facts(site, wait)?.reach;
+        let mut intact = 0;
+        for part in &state.parts {
+            match volumes::find_part(site, part, wait) {
+                Ok(volume) => {
+                    let place = layer::place(part.kind, &volume.mountpoint);
+                    if reach && !Path::new(&place).is_dir() {
+                        break;
+                    }
+                }
+                Err(Failed::Error(e)) => return Err(e),
+                Err(_) => break,
+            }
+            intact += 1;
+        }
+        if intact < state.parts.len() {
+            state.parts.truncate(intact);
+            state.generation = state.parts.last().map_or(0, |part| part.generation);
+        }
+        Ok(state)
+    }
+}
+
+/// What the root of a cache looked like when its topmost layer was released, if that can be seen.
+fn top_look(parts: &[Part]) -> Option<RootLook> {
+    let top = parts.last()?;
+    let place = layer::place(top.kind, &top.mountpoint);
+    let root = walk::open_root(Path::new(&place)).ok()?;
+    Some(walk::root_look(&fstat(&root).ok()?))
+}

@@ -1,0 +1,75 @@
+//! The one shared lease that a cache may have out: who holds it, and what it is. One small file, so that joining and leaving cost the
+//! same however many hold it, or have leases of the same cache for themselves.
+
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::local as fs;
+use crate::store::access;
+use crate::store::cache::state::record::Record;
+
+/// What the file says. Only ever read and written under the cache's lock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Group {
+    /// The record of the one that made the lease, as it was made; it is a clone once `looks` is there. Each holder has a copy under
+    /// an id of its own, which keeps the volumes from being removed.
+    pub(crate) lease: Record,
+    /// The ids of the records of those who hold it, as far as they have not said that they left.
+    pub(crate) holders: Vec<String>,
+    /// One of those who held it has released it: it is to be published, even if the last one discards.
+    pub(crate) keep: bool,
+    /// The last holder is publishing it: nobody may join any more.
+    pub(crate) closing: bool,
+}
+
+impl Group {
+    pub(crate) fn new(lease: &Record) -> Self {
+        Group {
+            lease: lease.clone(),
+            holders: vec![lease.id.clone()],
+            keep: false,
+            closing: false,
+        }
+    }
+
+    /// What names it.
+    pub(crate) fn id(&self) -> &str {
+        &self.lease.id
+    }
+
+    pub(crate) fn read(path: &Path) -> Result<Option<Self>> {
+        let doing = || format!("reading the shared lease {}", path.display());
+        match fs::read(path) {
+            // Torn by a power failure, which also ended every session that could hold it.
+            Ok(text) => Ok(serde_json::from_slice(&text)
+                .inspect_err(|e| log::debug!("{}: {e}", doing()))
+                .ok()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io(doing(), &e)),
+        }
+    }
+
+    /// Replaces the file as a whole. Not synced: a power failure ends every session.
+    pub(crate) fn write(&self, path: &Path) -> Result<()> {
+        let doing =
+            |e: &io::Error| Error::io(format!("writing the shared lease {}", path.display()), e);
+        let text = serde_json::to_vec(self).map_err(|e| doing(&e.into()))?;
+        let beside = path.with_extension("new");
+        access::write(&beside, &text)
+            .and_then(|()| fs::rename(&beside, path))
+            .map_err(|e| doing(&e))
+    }
+
+    pub(crate) fn remove(path: &Path) -> Result<()> {
+        match fs::remove_file(path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                let doing = format!("removing the shared lease {}", path.display());
+                Err(Error::io(doing, &e))
+            }
+            _ => Ok(()),
+        }
+    }
+}
