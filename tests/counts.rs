@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use std::{env, fs};
 
 use abi::{Folder, run};
-use common::proxy::{fake, read_head};
+use common::proxy::{fake, opened, read_request};
 
 /// How many looks the smaller run makes.
 const N: u64 = 200;
@@ -248,11 +248,13 @@ fn newest(folder: &Path) -> std::time::SystemTime {
 
 /// An engine that has nothing but one image.
 fn serve(mut client: UnixStream) -> std::io::Result<()> {
-    while let Some(line) = read_head(&mut client) {
+    while let Some((line, sent)) = read_request(&mut client) {
         let image = format!(r#"{{"Id":"sha256:{}","Size":1}}"#, "0".repeat(3000));
         let (status, body) = match line.split(' ').nth(1).unwrap_or_default() {
             "/_ping" => ("200 OK", String::new()),
-            path if path.contains("/volumes") => ("200 OK", String::from(r#"{"Volumes":[]}"#)),
+            _ if opened(&line, &sent).is_some() => {
+                ("200 OK", opened(&line, &sent).unwrap_or_default())
+            }
             path if path.contains("-image-hit/json") => ("200 OK", image),
             path if path.contains("-image-miss/json") => (
                 "404 Not Found",

@@ -169,7 +169,10 @@ fn the_lock_of_a_killed_step_is_swept_whatever_the_clock_said_and_is_no_number_w
 fn the_first_open_of_a_root_removes_what_an_obuilder_store_left() {
     let (other, root) = (Root::new("killed-other"), Root::new("killed-first"));
     drop(other.open_with_base());
+    // As an OBuilder store has them: no files of this library's, and no claim on the engine.
     std::fs::remove_dir_all(root.path.join(".store")).expect("removed");
+    docker(&["volume", "rm", &format!("{}-store", root.prefix())]);
+    docker(&["rmi", &format!("{}-empty", root.prefix())]);
     let tmp = format!("{}-image-tmp-abc", root.prefix());
     docker(&["tag", &other.image("base"), &tmp]);
     assert_eq!(root.leftovers().len(), 1);

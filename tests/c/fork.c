@@ -191,6 +191,10 @@ int main(int argc, char **argv)
     step = begin(store, "base", "again");
     OK(dstore_step_abort(step, &error));
     dstore_step_free(step);
+    bool there;
+    OK(dstore_store_delete_cache(store, "c", &there, &error));
+    CHECK(there);
+    OK(dstore_store_complete_deletes(store, 20000, NULL, &error));
     OK(dstore_store_close(store, &error));
     dstore_store_free(store);
     for (int n = 0; n < count; n++) {

@@ -1,6 +1,7 @@
 /* An engine that goes away while it is written to is an error, and not the end of the process: a C program has the default
  * disposition of SIGPIPE, which kills. The engine here is a thread that answers what a store asks on opening, and hangs up in the
  * middle of an upload. */
+#define _GNU_SOURCE /* strcasestr */
 #include "test.h"
 
 #include <errno.h>
@@ -21,7 +22,7 @@ static void say(int connection, const char *text)
 
 static void answer(int connection, const char *status, const char *body)
 {
-    char text[500];
+    char text[1000];
     snprintf(text, sizeof text,
              "HTTP/1.1 %s\r\nApi-Version: 1.41\r\nServer: Docker\r\nContent-Type: application/json\r\n"
              "Content-Length: %zu\r\n\r\n%s",
@@ -41,6 +42,16 @@ static bool request(int connection, char *text, size_t capacity)
     return false;
 }
 
+/* Reads the body of a request that was read. */
+static void body(int connection, const char *text, char *into, size_t capacity)
+{
+    const char *length = strcasestr(text, "content-length:");
+    size_t left = length ? strtoul(length + strlen("content-length:"), NULL, 10) : 0, done = 0;
+    while (done < left && done + 1 < capacity && recv(connection, into + done, 1, 0) == 1)
+        done++;
+    into[done] = '\0';
+}
+
 static void *converse(void *user_data)
 {
     int connection = *(int *)user_data;
@@ -54,6 +65,14 @@ static void *converse(void *user_data)
         else if (strstr(text, "/images/create")) {
             __atomic_add_fetch(&uploads, 1, __ATOMIC_SEQ_CST);
             break; /* in the middle of what it was sent */
+        } else if (strstr(text, "/volumes/create")) {
+            char volume[400];
+            body(connection, text, volume, sizeof volume);
+            answer(connection, "200 OK", volume); /* what was asked for */
+        } else if (strstr(text, "/info")) {
+            answer(connection, "200 OK", "{\"ID\":\"fake\",\"DockerRootDir\":\"/fake\"}");
+        } else if (strstr(text, "-empty/json")) {
+            answer(connection, "200 OK", "{\"Id\":\"sha256:0\",\"Size\":0}");
         } else if (strstr(text, "/volumes?") || strstr(text, "/volumes "))
             answer(connection, "200 OK", "{\"Volumes\":[]}");
         else if (strstr(text, "/containers/json") || strstr(text, "/images/json"))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use docker_store::{CacheMode, CacheRequest, Lease, Limits, Released, Store};
+use docker_store::{CacheMode, CacheRequest, Lease, Released, Store};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -276,7 +276,7 @@ fn run(root: &Root, way: Way, steps: &[Step]) {
         assert_eq!(View::of(&lease).files(), world.caches[cache].files);
         drop(lease);
     }
-    store.complete_deletes(&Limits::none()).expect("done");
+    settle(&store);
     let layers: usize = store
         .caches()
         .expect("a listing")

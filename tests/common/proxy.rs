@@ -336,6 +336,42 @@ pub fn read_head(client: &mut UnixStream) -> Option<String> {
     first_line(&head).map(str::to_owned)
 }
 
+/// Reads one request: its first line, and its body where that has a length.
+pub fn read_request(client: &mut UnixStream) -> Option<(String, Vec<u8>)> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        if client.read(&mut byte).ok()? == 0 {
+            return None;
+        }
+        head.push(byte[0]);
+    }
+    let text = String::from_utf8_lossy(&head).to_ascii_lowercase();
+    let length = text
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    client.read_exact(&mut body).ok()?;
+    Some((first_line(&head)?.to_owned(), body))
+}
+
+/// What a fake engine answers to what an open asks it; `None` for every other request. A volume that is created is the one that
+/// was asked for.
+pub fn opened(line: &str, body: &[u8]) -> Option<String> {
+    if line.contains("/volumes/create") {
+        return Some(String::from_utf8_lossy(body).into_owned());
+    }
+    let answers = [
+        ("/info", r#"{"ID":"fake","DockerRootDir":"/fake"}"#),
+        ("-empty/json", r#"{"Id":"sha256:0","Size":0}"#),
+        ("/volumes", r#"{"Volumes":[]}"#),
+        ("/containers/json", "[]"),
+        ("/images/json", "[]"),
+    ];
+    let found = answers.iter().find(|(path, _)| line.contains(path));
+    found.map(|(_, answer)| (*answer).to_owned())
+}
+
 fn fresh(folder: &Path, kind: &str) -> PathBuf {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     folder.join(format!(

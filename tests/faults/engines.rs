@@ -2,9 +2,11 @@
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::common::proxy::{Act, Proxy, fake, read_head};
+use crate::common::proxy::{Act, Proxy, fake, opened, read_head, read_request};
 use crate::common::{Root, begin, build, import_base, sh};
 use docker_store::{Begun, CacheRequest, Error, ErrorKind, Limits, Options, Released, Store};
 
@@ -169,6 +171,13 @@ fn a_delete_whose_answer_is_lost_says_what_it_did() {
     assert!(!store.delete("one").expect("nothing to delete"));
 }
 
+fn with_length(body: String) -> String {
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
 #[test]
 fn answers_that_make_no_sense_are_not_taken_for_a_lost_connection() {
     let root = Root::new("nonsense");
@@ -188,14 +197,17 @@ fn answers_that_make_no_sense_are_not_taken_for_a_lost_connection() {
         ),
     ];
     for (answer, kind) in cases {
+        let is_open = Arc::new(AtomicBool::new(false));
+        let opens = Arc::clone(&is_open);
         let address = fake(&root.path, move |mut client: UnixStream| {
-            while let Some(line) = read_head(&mut client) {
+            while let Some((line, sent)) = read_request(&mut client) {
+                let known = opened(&line, &sent).map(with_length);
                 let bytes: &[u8] = if line.contains("/_ping") {
                     b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 0\r\n\r\n"
-                } else if line.contains("/images/json") {
+                } else if opens.load(Ordering::SeqCst) && line.contains("/images/json") {
                     answer
-                } else if line.contains("/volumes") {
-                    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+                } else if let Some(known) = &known {
+                    known.as_bytes()
                 } else {
                     b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
                 };
@@ -206,6 +218,7 @@ fn answers_that_make_no_sense_are_not_taken_for_a_lost_connection() {
             }
         });
         let store = open_at(&root, &address).expect("a store");
+        is_open.store(true, Ordering::SeqCst);
         let error = store.results().expect_err("nonsense");
         assert_eq!(error.kind(), kind, "{error}");
     }
@@ -418,13 +431,14 @@ fn an_error_in_the_middle_of_a_stream_is_an_error() {
     let root = Root::new("inband");
     let inband: &[u8] = b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nTransfer-Encoding: chunked\r\n\r\n2e\r\n{\"errorDetail\":{\"message\":\"no space left, x\"}}\r\n0\r\n\r\n";
     let address = fake(&root.path, move |mut client: UnixStream| {
-        while let Some(line) = read_head(&mut client) {
+        while let Some((line, sent)) = read_request(&mut client) {
+            let known = opened(&line, &sent).map(with_length);
             let answer: &[u8] = if line.contains("/images/create") {
                 inband
             } else if line.contains("/_ping") {
                 b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 0\r\n\r\n"
-            } else if line.contains("/volumes") {
-                b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+            } else if let Some(known) = &known {
+                known.as_bytes()
             } else if line.contains("-image-")
                 && line.starts_with("GET")
                 && !line.contains("filters")

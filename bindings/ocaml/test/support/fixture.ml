@@ -42,16 +42,20 @@ let empty store =
 (* An image without files, of which a store makes its helpers; it stays for the next time. *)
 let helper prefix = prefix ^ "-empty"
 
+(* The root's claim on the prefix, which stays. *)
+let claim prefix = prefix ^ "-store"
+
 let leaves_nothing prefix =
   if List.mem (helper prefix) (Engine.images prefix) then ignore (Engine.docker [ "image"; "rm"; helper prefix ]);
-  match Engine.all prefix with
+  match List.filter (( <> ) (claim prefix)) (Engine.all prefix) with
   | [] -> ()
   | left -> failwith ("left on the engine: " ^ String.concat ", " left)
 
 (* Whether the result "base" is all that there is. *)
 let only_base store =
   let prefix = prefix store in
-  List.filter (( <> ) (helper prefix)) (Engine.all prefix) = [ prefix ^ "-image-base" ]
+  let stays name = name = helper prefix || name = claim prefix in
+  List.filter (fun name -> not (stays name)) (Engine.all prefix) = [ prefix ^ "-image-base" ]
 
 (* [f] gets a store with the result "base". *)
 let with_base f =
