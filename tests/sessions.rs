@@ -13,7 +13,9 @@ use common::{
     Root, base_tar, begin, build, child_of, docker, import_base, nameless, output_in, role, sh,
     spawn, until,
 };
-use docker_store::{Begun, ErrorKind, Limits, Options, Outcome, Store};
+use docker_store::{
+    Begun, CacheMode, CacheRequest, ErrorKind, Limits, Options, Outcome, Released, Store,
+};
 
 fn touch(path: impl AsRef<Path>) {
     std::fs::write(path, "").expect("written");
@@ -121,6 +123,51 @@ fn what_a_killed_process_left_is_purged_by_the_next_open() {
     );
     assert!(!store.result("one").expect("a look"));
     build(&store, "base", "one", "true");
+}
+
+#[test]
+fn what_one_holder_of_a_shared_lease_released_is_kept_although_the_last_one_is_killed() {
+    const TEST: &str =
+        "what_one_holder_of_a_shared_lease_released_is_kept_although_the_last_one_is_killed";
+    let mut shared = CacheRequest::new();
+    shared.mode(CacheMode::Shared);
+    if let Some(root) = child_of(TEST) {
+        let store = Store::open(&root, &Options::new()).expect("a store");
+        let _lease = store.cache("c", &shared).expect("a lease");
+        touch(root.join(role()));
+        std::thread::sleep(Duration::from_secs(60));
+        return;
+    }
+    // The next open publishes it, and so does the next shared lease of a store that was open all the time.
+    for reopen in [true, false] {
+        let root = Root::new("kept");
+        let store = root.open_with_base();
+        let child = spawn(TEST, &root, "holds");
+        until("the child has the lease", || {
+            root.path.join("holds").exists()
+        });
+        let lease = store.cache("c", &shared).expect("a lease");
+        let mut step = begin(&store, "base", "one");
+        step.run(sh("echo released > /cache/x").lease(&lease, "/cache"))
+            .expect("a run");
+        step.commit().expect("a commit");
+        assert_eq!(lease.release().expect("released"), Released::Shared);
+        child.kill();
+        let store = match reopen {
+            true => {
+                store.close().expect("closed");
+                root.open()
+            }
+            false => store,
+        };
+        let lease = store.cache("c", &shared).expect("a lease");
+        assert_eq!(lease.generation(), 1);
+        let mut step = begin(&store, "base", "two");
+        step.run(sh("cat /cache/x").lease(&lease, "/cache"))
+            .expect("what was released");
+        step.abort().expect("aborted");
+        lease.discard().expect("discarded");
+    }
 }
 
 #[test]

@@ -60,7 +60,7 @@ pub(crate) enum Scope {
 
 /// Purges for an open. Whoever used the root before may have left anything; so the first open looks at everything. Later ones ask the
 /// engine only if a session or a build has ended without cleaning up.
-pub(crate) fn at_open(site: &Arc<Site>, caches: &Caches, limits: &Limits) -> Result<()> {
+pub(crate) fn at_open(site: &Arc<Site>, caches: &Arc<Caches>, limits: &Limits) -> Result<()> {
     let listed = site.paths.listed();
     if !listed.exists() {
         // By its label, too, others see that the prefix is this root's: a prune of volumes takes the claim along.
@@ -78,7 +78,7 @@ pub(crate) fn at_open(site: &Arc<Site>, caches: &Caches, limits: &Limits) -> Res
 
 /// Purges all that can be found. What cannot be removed now is left for the next purge, with a warning; only what cannot be
 /// listed is an error.
-pub(crate) fn purge(site: &Arc<Site>, caches: &Caches, limits: &Limits) -> Result<Purged> {
+pub(crate) fn purge(site: &Arc<Site>, caches: &Arc<Caches>, limits: &Limits) -> Result<Purged> {
     site.check_open("purging")?;
     site.check_engine("purging", limits.wait())?;
     // What this session could not remove before is its own: by its labels it would be spared.
@@ -89,7 +89,7 @@ pub(crate) fn purge(site: &Arc<Site>, caches: &Caches, limits: &Limits) -> Resul
     Ok(purged)
 }
 
-fn run(site: &Arc<Site>, caches: &Caches, scope: Scope, limits: &Limits) -> Result<Purged> {
+fn run(site: &Arc<Site>, caches: &Arc<Caches>, scope: Scope, limits: &Limits) -> Result<Purged> {
     let wait = limits.wait();
     let mut steps = BTreeMap::new();
     build_locks(&site.paths.builds(), &mut steps)?;

@@ -40,6 +40,8 @@ enum Claim {
     Joined(Record),
     /// Another is making a shared lease, or publishing it.
     Later,
+    /// Somebody released a shared lease, and the last who had it was killed: that comes first.
+    Publish,
     /// An OBuilder store made a part of it, which is copied first.
     Adopt,
 }
@@ -73,6 +75,7 @@ impl Caches {
             match self.claim(site, &folder, name, &escaped, request, &*cloning, wait)? {
                 Claim::Joined(record) => break (record, None),
                 Claim::Adopt => self.adopt(site, &folder, wait)?,
+                Claim::Publish => self.publish_kept(site, &folder, wait)?,
                 Claim::Later => {
                     let doing = format!(
                         "waiting for another's shared lease of the cache {}",
@@ -173,6 +176,9 @@ impl Caches {
         folder.touch();
         let id = site.session.unique();
         if request.mode == CacheMode::Shared {
+            if guard.kept(site)?.is_some() {
+                return Ok(Claim::Publish);
+            }
             if let Some(mut group) = guard.group(site)? {
                 // It is being made, or being published: both end soon.
                 if group.lease.looks.is_none() || group.closing {

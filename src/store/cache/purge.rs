@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A purge of volumes under way.
 struct Purge<'a> {
     wait: Wait<'a>,
-    caches: &'a Caches,
+    caches: &'a Arc<Caches>,
     site: &'a Arc<Site>,
     lives: HashMap<String, Life>,
     /// Volumes that are to go.
@@ -38,7 +38,7 @@ impl Caches {
     /// Removes volumes that no cache and no live session needs, and records of dead sessions; with `everything`, also what an
     /// OBuilder store has lent and left. Gives how many volumes went, and whether nothing stayed that should have gone.
     pub(crate) fn purge(
-        &self,
+        self: &Arc<Self>,
         site: &Arc<Site>,
         everything: bool,
         wait: Wait<'_>,
@@ -175,6 +175,7 @@ impl Purge<'_> {
             return Ok(());
         }
 
+        self.caches.publish_kept(site, folder, self.wait)?;
         let guard = folder.lock(self.wait.at_most(PATIENCE))?;
         guard.sweep()?;
         let mut candidates: Vec<String> = candidates.into_iter().map(|(name, _)| name).collect();

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::Mutex;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::cache::Caches;
 use crate::store::cache::clone;
@@ -90,6 +92,23 @@ impl Caches {
             }
         }
         self.give_up_now(site, &held.folder, &held.record, wait)
+    }
+
+    /// Publishes the shared lease that one of its holders has released where the last of them was killed.
+    pub(super) fn publish_kept(
+        self: &Arc<Self>,
+        site: &Arc<Site>,
+        folder: &Arc<Folder>,
+        wait: Wait<'_>,
+    ) -> Result<()> {
+        let kept = folder.lock(wait)?.kept(site)?;
+        let Some(record) = kept else { return Ok(()) };
+        let held = Held {
+            folder: Arc::clone(folder),
+            record,
+            turn: Mutex::new(None),
+        };
+        self.publish(site, &held, wait).map(drop)
     }
 
     /// Removes the record of a lease and what only that one needed; later, where that cannot be done now.

@@ -224,6 +224,24 @@ impl Guard<'_> {
         Ok(None)
     }
 
+    /// A hold on the shared lease that one of its holders has released, and that nobody alive has: the last of them was killed.
+    pub(crate) fn kept(&self, site: &Site) -> Result<Option<Record>> {
+        let Some(group) = Group::read(&self.folder.group_file())?.filter(|group| group.keep) else {
+            return Ok(None);
+        };
+        if self.group(site)?.is_some() {
+            return Ok(None);
+        }
+        for id in &group.holders {
+            if self.folder.leases().join(id).exists() {
+                // As it was made: the maker's own record was written before that.
+                let id = id.clone();
+                return Ok(Some(Record { id, ..group.lease }));
+            }
+        }
+        Ok(None)
+    }
+
     /// Whether somebody alive has the record `id`.
     fn holds(&self, site: &Site, id: &str) -> Result<bool> {
         Ok(self.folder.leases().join(id).exists() && life(site, id)? != Life::Dead)
