@@ -24,8 +24,8 @@ use crate::store::lock::FileLock;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// How many layers a chain has at most once it was shortened. Every user of a lease pays for each: at 6 layers a look for a file
-/// that is not there costs about twice what it costs in a plain directory, at 12 three times (docs/benchmarks.md). Fewer would
+/// How many layers a chain has at most once it was shortened. Every user of a lease pays for each: at 6 layers a look for a name
+/// that is not there costs nearly four times what it costs in a plain directory, at 12 seven times (docs/benchmarks.md). Fewer would
 /// be merged more often than they are read.
 const DEPTH: usize = 6;
 
