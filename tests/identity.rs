@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use common::own_engine::OwnEngine;
 use common::{begin, build, child_of, docker, import_base, output_in, role, sh, until};
 use docker_store::{CacheRequest, ErrorKind, Options, Released, Store};
 use ground::{View, Way, change, lease, newest, settle};
@@ -560,47 +561,6 @@ impl Switch {
     }
 }
 
-/// A second engine, started as `scripts/engine` starts one; stopped when it is dropped.
-struct Second {
-    folder: PathBuf,
-    address: String,
-}
-
-impl Second {
-    fn start() -> Option<Self> {
-        let folder = PathBuf::from(format!(
-            "/var/lib/docker-store-second-{}",
-            std::process::id()
-        ));
-        let output = Second::engine(&folder, "up");
-        if !output.status.success() {
-            println!(
-                "no second engine can be started here: not tried ({})",
-                String::from_utf8_lossy(&output.stderr)
-            );
-            return None;
-        }
-        let address = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        Some(Second { folder, address })
-    }
-
-    fn engine(folder: &Path, verb: &str) -> std::process::Output {
-        Process::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/engine"))
-            .arg(verb)
-            .env("DOCKER_STORE_ENGINE", "private")
-            .env("DOCKER_STORE_ENGINE_DIR", folder)
-            .output()
-            .expect("scripts/engine runs")
-    }
-}
-
-impl Drop for Second {
-    fn drop(&mut self) {
-        Second::engine(&self.folder, "down");
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
 /// What a cache holds on the engine at `address`, which is not the tests' own. `write`: one more file.
 fn newest_at(
     address: &str,
@@ -652,7 +612,7 @@ fn newest_at(
 
 #[test]
 fn a_root_that_is_used_with_a_second_engine_keeps_what_it_has_on_the_first() {
-    let Some(second) = Second::start() else {
+    let Some(second) = OwnEngine::start() else {
         return;
     };
     let folder = Folder::new("engines");
@@ -671,9 +631,9 @@ fn a_root_that_is_used_with_a_second_engine_keeps_what_it_has_on_the_first() {
         drop(store);
 
         // By another address.
-        let other = folder.open(&name, &options(&second.address));
+        let other = folder.open(&name, &options(&second.address()));
         assert_eq!(
-            newest_at(&second.address, &other, Some(("x", "of the second"))),
+            newest_at(&second.address(), &other, Some(("x", "of the second"))),
             files(&[])
         );
         settle(&other);
@@ -682,9 +642,9 @@ fn a_root_that_is_used_with_a_second_engine_keeps_what_it_has_on_the_first() {
         assert_eq!(parts(&store), before);
         assert_eq!(newest(&store, "a"), three_files());
         drop(store);
-        let other = folder.open(&name, &options(&second.address));
+        let other = folder.open(&name, &options(&second.address()));
         assert_eq!(
-            newest_at(&second.address, &other, None),
+            newest_at(&second.address(), &other, None),
             files(&[("x", "of the second")])
         );
         drop(other);
@@ -696,7 +656,7 @@ fn a_root_that_is_used_with_a_second_engine_keeps_what_it_has_on_the_first() {
         assert_eq!(newest(&store, "a"), three_files());
         let held = lease(&store, "a");
         View::of(&held).write("4", "4");
-        switch.to(&second.address);
+        switch.to(&second.address());
         let error = store.purge().expect_err("another engine");
         assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
         let leased = store.cache("a", &CacheRequest::new());
@@ -708,7 +668,7 @@ fn a_root_that_is_used_with_a_second_engine_keeps_what_it_has_on_the_first() {
         assert!(released.is_err(), "{released:?}");
         let other = folder.open(&name, &options(&address));
         assert_eq!(
-            newest_at(&second.address, &other, None),
+            newest_at(&second.address(), &other, None),
             files(&[("x", "of the second")])
         );
         drop(other);

@@ -81,7 +81,14 @@ impl Engine {
         let call = Call::post(self.path("/volumes/create"))
             .sending(Send::Json(&body))
             .repeatable();
-        self.ask(&doing, call, wait.at_most(QUICK))
+        let made: Volume = self.ask(&doing, call, wait.at_most(QUICK))?;
+        // After a start of the engine, and until somebody inspects it, an older volume is answered without its labels (seen on
+        // Docker 20.10; moby's `volume/service/store.go` says "there could be some inconsistent details such as labels here").
+        if made.labels.as_ref().is_none_or(HashMap::is_empty) {
+            let known = self.inspect_volume(name, wait)?;
+            return Ok(known.unwrap_or(made));
+        }
+        Ok(made)
     }
 
     /// The volume, or `None` where there is none.

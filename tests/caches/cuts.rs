@@ -15,6 +15,7 @@ use docker_store::{CacheRequest, Released, Store};
 use super::children::{Journal, Orders, command, place_to_write};
 use super::ground::{View, Way, amount, heads, lease, settle};
 use super::outside::warnings_of;
+use crate::common::import_base;
 
 /// Names the folder of a series of cuts to its children: what they tell must survive the cut.
 const FOLDER: &str = "DOCKER_STORE_TEST_CUTS";
@@ -71,6 +72,11 @@ fn child_that_writes() {
     };
     let journal = Journal::append(Path::new(&folder));
     let mut store = open(&orders, orders.number == 1);
+    if !store.result("base").expect("a look") {
+        import_base(&store, "base");
+        run("sync", &[]);
+        journal.line(&format!("built under {}", store.prefix()));
+    }
     let mut versions = HashMap::new();
     for n in 1.. {
         let held = lease(&store, "a");
@@ -108,6 +114,8 @@ fn child_that_looks() {
     let journal = Journal::append(Path::new(&folder));
     let warned = warnings_of(|| {
         let store = open(&orders, false);
+        let is_there = store.result("base").expect("a look");
+        journal.line(&format!("result {is_there} under {}", store.prefix()));
         let held = lease(&store, "a");
         journal.line(&format!("found {}", version_of(&View::of(&held).path)));
         drop(held);
@@ -350,7 +358,11 @@ fn after_a_power_cut_a_lease_is_a_whole_generation_and_not_older_than_the_newest
                 let [newest, sure] = *won.last().expect("some were released");
                 machine.script("up");
                 let said = machine.look(way);
-                let found: u64 = said[0][1].parse().expect("a version");
+                let built = Journal::read(&machine.folder);
+                let built: Vec<_> = built.iter().filter(|line| line[0] == "built").collect();
+                assert_eq!(built.len(), 1, "what was built on this disk was not found");
+                assert_eq!(said[0], ["result", "true", "under", &built[0][2]]);
+                let found: u64 = said[1][1].parse().expect("a version");
                 let warned: Vec<String> = said
                     .iter()
                     .filter(|line| line[0] == "warned")

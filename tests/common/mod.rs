@@ -4,6 +4,7 @@
 //! The tests need a real engine: run them by `make test`, which makes sure of one.
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
 
+pub mod own_engine;
 pub mod proxy;
 
 use std::io::Read;

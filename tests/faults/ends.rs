@@ -10,6 +10,7 @@ use docker_store::{Begun, Cancel, Error, ErrorKind, Limits, Step, Store};
 use super::cells::{Cell, Fault, Told};
 use super::matrix::{calls, is_long, play, sample};
 use super::operations::ALL;
+use crate::common::own_engine::OwnEngine;
 use crate::common::{Root, begin, sh};
 
 #[test]
@@ -144,71 +145,19 @@ fn what_is_read_of_a_silent_pipe_ends_with_a_cancel_and_a_deadline() {
     assert_eq!(root.leftovers(), Vec::<String>::new());
 }
 
-/// An engine of the test's own, which can be stopped where it stands.
-struct Engine {
-    folder: PathBuf,
-}
-
-impl Engine {
-    /// `None` where only root could start one.
-    fn start() -> Option<Self> {
-        let folder = PathBuf::from(format!("/var/lib/docker-store-ends-{}", std::process::id()));
-        let engine = Engine { folder };
-        match engine.script("up") {
-            true => Some(engine),
-            false => None,
-        }
-    }
-
-    fn script(&self, what: &str) -> bool {
-        let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/engine");
-        let run = std::process::Command::new(script)
-            .arg(what)
-            .env("DOCKER_STORE_ENGINE", "private")
-            .env("DOCKER_STORE_ENGINE_DIR", &self.folder)
-            .env_remove("DOCKER_HOST")
-            .status();
-        run.is_ok_and(|status| status.success())
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.folder.join("docker.sock")
-    }
-
-    fn signal(&self, signal: &str) {
-        let pid = std::fs::read_to_string(self.folder.join("exec/dockerd.pid"));
-        let pid = pid.expect("its process id").trim().to_owned();
-        let sent = std::process::Command::new("kill")
-            .args([signal, &pid])
-            .status();
-        assert!(sent.expect("kill runs").success());
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        self.script("down");
-        let _ = std::process::Command::new("rm")
-            .arg("-rf")
-            .arg(&self.folder)
-            .status();
-    }
-}
-
 #[test]
 fn an_engine_that_is_stopped_in_the_middle_of_a_command_holds_up_neither_a_cancel_nor_a_deadline() {
     if !is_long() {
         eprintln!("skipped: set DOCKER_STORE_TEST_LONG=1");
         return;
     }
-    let Some(engine) = Engine::start() else {
-        eprintln!("skipped: no engine of its own could be started");
+    let Some(engine) = OwnEngine::start() else {
         return;
     };
     let root = std::env::temp_dir().join(format!("docker-store-stopped-{}", std::process::id()));
     std::fs::create_dir(&root).expect("a root");
     let mut options = docker_store::Options::new();
-    options.engine(format!("unix://{}", engine.socket().display()));
+    options.engine(engine.address());
     let store = Store::open(&root, &options).expect("a store");
     crate::common::import_base(&store, "base");
     for cancels in [true, false] {

@@ -1,0 +1,71 @@
+//! An engine of a test's own, which it may stop, kill and start again.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Started as `scripts/engine` starts one; stopped, and its folder removed, when it is dropped.
+pub struct OwnEngine {
+    pub folder: PathBuf,
+}
+
+impl OwnEngine {
+    /// `None` where none can be started: only root can.
+    pub fn start() -> Option<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("docker-store-own-{}-{number}", std::process::id());
+        // Must be on a disk: what is for temporary files may not be.
+        let engine = OwnEngine {
+            folder: Path::new("/var/lib").join(name),
+        };
+        let output = engine.script("up");
+        if !output.status.success() {
+            let why = String::from_utf8_lossy(&output.stderr).into_owned();
+            println!("skipped: no engine of its own can be started here ({why})");
+            return None;
+        }
+        Some(engine)
+    }
+
+    fn script(&self, verb: &str) -> Output {
+        Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/engine"))
+            .arg(verb)
+            .env("DOCKER_STORE_ENGINE", "private")
+            .env("DOCKER_STORE_ENGINE_DIR", &self.folder)
+            .env_remove("DOCKER_HOST")
+            .output()
+            .expect("scripts/engine runs")
+    }
+
+    pub fn address(&self) -> String {
+        format!("unix://{}", self.folder.join("docker.sock").display())
+    }
+
+    /// Ends it as a service is stopped: containers, too.
+    pub fn stop(&self) {
+        assert!(self.script("down").status.success());
+    }
+
+    /// Starts it again on the same data.
+    pub fn start_again(&self) {
+        let output = self.script("up");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+    }
+
+    /// Sends the daemon alone a signal (`-STOP`, `-KILL`).
+    pub fn signal(&self, signal: &str) {
+        let pid = std::fs::read_to_string(self.folder.join("exec/dockerd.pid"));
+        let pid = pid.expect("its process id").trim().to_owned();
+        let sent = Command::new("kill").args([signal, &pid]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+}
+
+impl Drop for OwnEngine {
+    fn drop(&mut self) {
+        self.script("down");
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
