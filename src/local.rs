@@ -161,11 +161,6 @@ pub(crate) fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
     aside(|| std::fs::read_to_string(path))
 }
 
-pub(crate) fn write(path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> io::Result<()> {
-    room(0, content.as_ref().len())?;
-    aside(|| std::fs::write(path, content))
-}
-
 pub(crate) fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
     aside(|| std::fs::read_dir(path))
 }

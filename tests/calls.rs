@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use common::proxy::{Act, Proxy};
 use common::{Root, begin, docker, import_base, sh};
-use docker_store::{Options, Store};
+use docker_store::{CacheRequest, Options, Released, Store, Strategy};
 
 /// The lines of the block in ARCHITECTURE.md that follows `<!-- calls: NAME -->`, without what they say after the path.
 fn listed(name: &str) -> Vec<String> {
@@ -148,4 +148,49 @@ fn an_open_that_finds_no_leftovers_makes_the_calls_that_architecture_lists() {
     let store = recorded.open();
     assert_eq!(recorded.taken(), listed("open"));
     drop(store);
+}
+
+/// What a cache's newest generation is made of: the kinds of its parts, the lowest first.
+fn kinds(root: &Root) -> Vec<String> {
+    let head = std::fs::read(root.path.join(".store/caches/c-a/head")).expect("a head");
+    let head: serde_json::Value = serde_json::from_slice(&head).expect("a head");
+    let parts = head["parts"].as_array().expect("parts");
+    let kind = |part: &serde_json::Value| part["kind"].as_str().expect("a kind").to_owned();
+    parts.iter().map(kind).collect()
+}
+
+#[test]
+fn a_lease_of_a_cache_asks_for_its_two_volumes_and_for_nothing_that_was_there_before() {
+    let recorded = Recorded::new("calls-lease");
+    let store = recorded.open();
+    let change = |n: usize| {
+        let lease = store.cache("a", &CacheRequest::new()).expect("a lease");
+        let mut step = begin(&store, "base", &format!("change-{n}"));
+        step.run(sh(&format!("echo {n} >/c/of-{n}")).lease(&lease, "/c"))
+            .expect("a run");
+        step.abort().expect("aborted");
+        assert!(matches!(lease.release(), Ok(Released::Won(_))));
+    };
+    change(0);
+    let (strategy, why) = store.strategy().expect("a strategy");
+    if strategy != Strategy::Overlay || !why.contains("as files") {
+        println!("skipped: caches are made otherwise here ({strategy:?}: {why})");
+        return;
+    }
+    // A chain that was merged down to the bottom has been looked at least often.
+    let mut changes = 1;
+    while kinds(&recorded.root)[0] != "whole" {
+        assert!(changes < 40, "never merged: {:?}", kinds(&recorded.root));
+        change(changes);
+        changes += 1;
+        let merged = store.complete_deletes(&docker_store::Limits::none());
+        merged.expect("no deletes left");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    recorded.taken();
+    let lease = store.cache("a", &CacheRequest::new()).expect("a lease");
+    assert_eq!(recorded.taken(), listed("lease"));
+    lease.discard().expect("discarded");
+    store.delete_cache("a").expect("deleted");
+    store.close().expect("closed");
 }

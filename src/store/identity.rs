@@ -374,7 +374,7 @@ mod tests {
         let folder = Folder::new("corrupt");
         for text in ["", "{}", "{\"format\":2}"] {
             let file = folder.0.join("root/identity");
-            fs::write(&file, text).expect("written");
+            std::fs::write(&file, text).expect("written");
             let error = Identity::of(&folder.0.join("root"), &file, false, |_| Ok(()))
                 .expect_err("no identity");
             assert_eq!(error.kind(), ErrorKind::Corrupt);

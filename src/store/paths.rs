@@ -239,7 +239,7 @@ mod tests {
             std::env::temp_dir().join(format!("docker-store-paths-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder");
         let file = folder.join("file");
-        fs::write(&file, "precious").expect("a file");
+        std::fs::write(&file, "precious").expect("a file");
         assert_eq!(
             Paths::create(&file, None).expect_err("a file").kind(),
             ErrorKind::InvalidArgument

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+use rustix::fs::{AtFlags, CWD, FileType, RawMode, StatxFlags, statx};
 use serde::{Deserialize, Serialize};
 
 use crate::store::clock::boot;
@@ -62,6 +62,29 @@ impl Place {
         };
         let digest = names::digest(&format!("{identity} {} {born}", self.inode));
         digest[..32].to_owned()
+    }
+}
+
+/// What tells a directory from any other that is ever at its path: one that was removed and made anew, or is another engine's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Birth {
+    inode: u64,
+    /// Seconds since 1970, and nanoseconds.
+    time: (i64, u32),
+}
+
+impl Birth {
+    /// `None` where there is no directory, or the file system does not tell.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        let wanted = StatxFlags::TYPE | StatxFlags::INO | StatxFlags::BTIME;
+        let found = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, wanted).ok()?;
+        let is_told = found.stx_mask & wanted.bits() == wanted.bits();
+        let is_directory =
+            FileType::from_raw_mode(RawMode::from(found.stx_mode)) == FileType::Directory;
+        (is_told && is_directory).then_some(Birth {
+            inode: found.stx_ino,
+            time: (found.stx_btime.tv_sec, found.stx_btime.tv_nsec),
+        })
     }
 }
 

@@ -448,7 +448,7 @@ mod tests {
     fn make(folder: &Path, path: &str) {
         let path = folder.join(path);
         fs::create_dir_all(path.parent().expect("a parent")).expect("made");
-        fs::write(path, "").expect("made");
+        std::fs::write(path, "").expect("made");
     }
 
     fn names(folder: &Path) -> Vec<String> {

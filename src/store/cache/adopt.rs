@@ -163,6 +163,7 @@ pub(super) fn left_by_obuilder(
         volume: found.name,
         kind: Kind::Whole,
         mountpoint: found.mountpoint,
+        birth: None,
         generation: 1,
         adopted: true,
         size: None,

@@ -21,6 +21,7 @@ use crate::store::cache::state::folder::Folder;
 use crate::store::cache::state::head::{Kind, Part};
 use crate::store::cache::state::record::{COMPACTION, Record};
 use crate::store::lock::FileLock;
+use crate::store::place::Birth;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
@@ -160,7 +161,6 @@ impl Caches {
         if kind == Kind::Layer {
             std::fs::create_dir(&to)
                 .map_err(|e| Error::io(format!("making {}", to.display()), &e))?;
-            layer::write_mark(site, &volume.mountpoint)?;
         }
         let sources: Vec<PathBuf> = places.drain(from..).rev().collect();
         places.reverse();
@@ -176,6 +176,7 @@ impl Caches {
         Ok(Part {
             volume: volume.name,
             kind,
+            birth: Birth::of(&to),
             mountpoint: volume.mountpoint,
             generation: newest(&parts[from..]),
             adopted: false,

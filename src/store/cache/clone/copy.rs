@@ -174,6 +174,7 @@ pub(crate) fn whole(volume: Volume, size: Option<Size>) -> Part {
         volume: volume.name,
         kind: Kind::Whole,
         mountpoint: volume.mountpoint,
+        birth: None,
         generation: 0,
         adopted: false,
         size,

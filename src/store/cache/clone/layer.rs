@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{Mode, fstat, mkdirat};
 use sha2::{Digest, Sha256};
@@ -31,24 +31,6 @@ pub(crate) fn upper(mountpoint: &str) -> String {
 
 pub(crate) fn work(mountpoint: &str) -> String {
     format!("{mountpoint}/work")
-}
-
-/// The file beside `upper` that says whose layer it is.
-fn mark(mountpoint: &str) -> PathBuf {
-    Path::new(mountpoint).join("root")
-}
-
-/// Notes in the layer at `mountpoint` that it is this root's.
-pub(crate) fn write_mark(site: &Site, mountpoint: &str) -> Result<()> {
-    let mark = mark(mountpoint);
-    fs::write(&mark, &site.owner.root)
-        .map_err(|e| Error::io(format!("writing {}", mark.display()), &e))
-}
-
-/// Whether what is at `mountpoint` says that it is a layer of this root's. A path alone does not: another engine may have had
-/// its volumes there.
-pub(crate) fn is_marked(site: &Site, mountpoint: &str) -> bool {
-    fs::read(mark(mountpoint)).is_ok_and(|root| root == site.owner.root.as_bytes())
 }
 
 /// An empty directory to mount the first layer of a cache over.
@@ -80,7 +62,6 @@ pub(crate) fn prepare(
         let made = make_folders(Path::new(&mountpoint), source, top, &facts.marks());
         attributes =
             made.map_err(|fault| fault.into_error("making a layer in", Path::new(&mountpoint)))?;
-        write_mark(site, &mountpoint)?;
     } else {
         // The engine's archives know whole seconds.
         root.mtime.1 = 0;

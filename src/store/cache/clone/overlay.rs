@@ -13,6 +13,7 @@ use crate::store::cache::facts::{Facts, OPTIONS_MAX};
 use crate::store::cache::state::head::{Kind, Part};
 use crate::store::cache::state::record::Looks;
 use crate::store::options::Strategy;
+use crate::store::place::Birth;
 use crate::store::points::Layers;
 use crate::store::site::Site;
 use crate::wait::Wait;
@@ -72,6 +73,7 @@ impl Cloning for Overlay<'_> {
             volume: names[1].clone(),
             kind: Kind::Layer,
             mountpoint: mountpoint.clone(),
+            birth: self.birth(Kind::Layer, mountpoint),
             generation: 0,
             adopted: false,
             size: None,
@@ -137,17 +139,16 @@ impl Overlay<'_> {
         Ok(looks)
     }
 
+    fn birth(&self, kind: Kind, mountpoint: &str) -> Option<Birth> {
+        let place = layer::place(kind, mountpoint);
+        self.0.reach.then(|| Birth::of(Path::new(&place))).flatten()
+    }
+
     /// The directory of a part that goes into a mount.
     fn place(&self, site: &Site, part: &Part, wait: Wait<'_>) -> Made<String> {
-        // Seen where the head says it is, with this root's mark: no need to ask the engine. Not so a whole volume, which looks
-        // like an empty one that the engine has made up for it.
-        let place = layer::place(part.kind, &part.mountpoint);
-        if self.0.reach
-            && part.kind == Kind::Layer
-            && layer::is_marked(site, &part.mountpoint)
-            && Path::new(&place).is_dir()
-        {
-            return Ok(place);
+        // A path alone says nothing: the engine may have made up an empty volume for one that is gone, or be another engine.
+        if part.birth.is_some() && self.birth(part.kind, &part.mountpoint) == part.birth {
+            return Ok(layer::place(part.kind, &part.mountpoint));
         }
         let volume = volumes::find_part(site, part, wait)?;
         let place = layer::place(part.kind, &volume.mountpoint);

@@ -256,6 +256,7 @@ mod tests {
             volume: String::from("v"),
             kind: Kind::Layer,
             mountpoint: String::from("/v/_data"),
+            birth: None,
             generation: 0,
             adopted: false,
             size: Some(Size {
@@ -276,7 +277,7 @@ mod tests {
             "{}",
             r#"{"format":2,"name":"","generation":0,"parts":[],"root":null,"created":0}"#,
         ] {
-            fs::write(&path, text).expect("written");
+            std::fs::write(&path, text).expect("written");
             assert_eq!(
                 Head::read(&path).expect_err(text).kind(),
                 ErrorKind::Corrupt
@@ -316,6 +317,7 @@ mod tests {
             volume: name.to_owned(),
             kind: Kind::Layer,
             mountpoint: format!("/{name}/_data"),
+            birth: None,
             generation,
             adopted: false,
             size: None,
@@ -391,7 +393,7 @@ mod tests {
         let path = folder.join("head");
         let old = r#"{"format":1,"name":"61","generation":3,"deleted":false,"parts":[{"volume":"v","kind":"layer",
             "mountpoint":"/v/_data"}],"root":{"mode":493,"mtime":[5,0]},"created":7}"#;
-        fs::write(&path, old).expect("written");
+        std::fs::write(&path, old).expect("written");
         let mut head = Head::read(&path).expect("a head").expect("there");
         // Nobody knows when it was written: it is left what it is.
         assert_eq!((head.clone().go_back("two"), head.parts.len()), (None, 1));

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::store::cache::files::look::{RootLook, Size};
+use crate::store::place::Birth;
 
 /// What a volume of a generation holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,9 @@ pub(crate) struct Part {
     pub(crate) kind: Kind,
     /// Where its files were on the engine's machine when it was made. Looked up anew where nothing is found there.
     pub(crate) mountpoint: String,
+    /// The directory that was there, where this process saw it: found again, it needs no look at the engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) birth: Option<Birth>,
     /// The generation that it brought, the newest of them where it was merged; 0 where that is not known.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) generation: u64,
