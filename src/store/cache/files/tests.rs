@@ -238,7 +238,14 @@ fn run(seed: u64) -> usize {
             said.push(format!("-- merged from {from}"));
         }
     }
-    let expected = snapshot::of(&plain);
+    let what = format!("seed {seed}\n{}", said.join("\n"));
+    every_merge(&place, &layers, &plain, &what)
+}
+
+/// Makes each merge that there could be of `layers`, and compares what is mounted then with a plain directory that saw the same.
+fn every_merge(place: &Place, layers: &[PathBuf], plain: &Path, what: &str) -> usize {
+    let (at, empty) = (place.0.join("at"), place.0.join("empty"));
+    let expected = snapshot::of(plain);
     let mut merges = 0;
     let shown = place.folder("below");
     for from in 0..layers.len() {
@@ -246,12 +253,8 @@ fn run(seed: u64) -> usize {
         for to in from + 1..=layers.len() {
             merges += 1;
             let into = place.folder(&format!("r{from}-{to}"));
-            merge_range(&layers, from, to, &into);
-            let what = format!(
-                "seed {seed}, {} layers, merged {from}..{to}\n{}",
-                layers.len(),
-                said.join("\n")
-            );
+            merge_range(layers, from, to, &into);
+            let what = format!("{} layers, merged {from}..{to}, {what}", layers.len());
             assert_tight(&into, Some(&below.0), &what);
             if (from, to) == (0, layers.len()) {
                 // With nothing below it is a plain tree, and copied as one.
@@ -262,13 +265,80 @@ fn run(seed: u64) -> usize {
                     .expect("copied");
                 snapshot::assert_same(&expected, &snapshot::of(&copy), &what);
             }
-            let mut stack = layers.clone();
+            let mut stack = layers.to_vec();
             stack.splice(from..to, [into]);
             let mount = Mount::new(&at, &stack, &empty, None);
             snapshot::assert_same(&expected, &snapshot::of(&mount.0), &what);
         }
     }
     merges
+}
+
+/// A layer that is merged by itself: marks that hide nothing go.
+const TIDIED: &str = "# tidied";
+
+/// Layers of these scripts, one for each, beside a plain directory in which they ran as well: every merge of them is tried.
+fn scripted(scripts: &[&str]) {
+    let place = Place::new(&std::env::temp_dir());
+    let (plain, at, empty) = (
+        place.folder("plain"),
+        place.folder("at"),
+        place.folder("empty"),
+    );
+    for name in ["a", "b"] {
+        fs::create_dir(empty.join(name)).expect("made");
+    }
+    let mut layers: Vec<PathBuf> = Vec::new();
+    for (n, script) in scripts.iter().enumerate() {
+        let (upper, work) = (
+            place.folder(&format!("u{n}")),
+            place.folder(&format!("w{n}")),
+        );
+        dress(layers.last().unwrap_or(&plain), &upper);
+        let mount = Mount::new(&at, &layers, &empty, Some((&upper, &work)));
+        for folder in [&at, &plain] {
+            let mut shell = Command::new("sh");
+            shell.args(["-ec", script]).current_dir(folder);
+            assert!(shell.status().expect("sh runs").success(), "{script}");
+            set_time(folder, (1, 1));
+        }
+        drop(mount);
+        layers.push(upper);
+        if script.ends_with(TIDIED) {
+            let into = place.folder(&format!("m{n}"));
+            merge_range(&layers, n, n + 1, &into);
+            layers[n] = into;
+        }
+    }
+    every_merge(&place, &layers, &plain, &scripts.join("\n"));
+}
+
+#[test]
+fn what_an_opaque_directory_below_hides_is_nothing_to_hide_again() {
+    if !may_mount() {
+        return;
+    }
+    // `p` is made anew in the second: of what the first has below it there is nothing any more.
+    scripted(&[
+        "mkdir -p p/d; touch -d @1 p/d/gone p/d p",
+        "rm -r p; mkdir -p p/d; touch -d @2 p/d/x p/d p",
+        "touch -d @3 p/d/gone p/d/kept p/d p",
+        "rm p/d/gone; touch -d @4 p/d p",
+    ]);
+    // `p/d` is only where the third made it, and a mark in it would be listed.
+    let mut again = [
+        "mkdir -p p/d/e; touch -d @1 p/d/e/gone p/d/gone p/d/e p/d p",
+        "rm -r p; mkdir p; touch -d @2 p",
+        "mkdir -p p/d/e; touch -d @3 p/d/e/gone p/d/gone p/d/e p/d p # tidied",
+        "rm -r p/d/gone p/d/e/gone; touch -d @4 p/d/e p/d p",
+    ];
+    scripted(&again);
+    // The same where not all of `p` is hidden: by a mark, and by a file.
+    again[1] = "rm -r p/d; touch -d @2 p";
+    scripted(&again);
+    again[1] = "rm -r p/d; touch -d @2 p/d p";
+    again[2] = "rm p/d; mkdir -p p/d/e; touch -d @3 p/d/e/gone p/d/gone p/d/e p/d p # tidied";
+    scripted(&again);
 }
 
 #[test]
