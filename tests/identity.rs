@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use common::own_engine::OwnEngine;
+use common::patience::{Watch, ended};
 use common::{begin, build, child_of, docker, import_base, output_in, role, sh, until};
 use docker_store::{CacheRequest, ErrorKind, Options, Released, Store};
 use ground::{View, Way, change, lease, newest, settle};
@@ -29,6 +30,7 @@ use sha2::{Digest, Sha256};
 struct Folder {
     path: PathBuf,
     prefixes: RefCell<BTreeSet<String>>,
+    _watch: Watch,
 }
 
 impl Folder {
@@ -44,6 +46,7 @@ impl Folder {
         Folder {
             path: fs::canonicalize(path).expect("the folder"),
             prefixes: RefCell::default(),
+            _watch: Watch::new(),
         }
     }
 
@@ -151,7 +154,8 @@ fn start_behind(test: &str, below: &Path, at: &Path, role: &str) -> Child {
 }
 
 fn passes(mut child: Child) {
-    assert!(child.wait().expect("its end").success(), "the child failed");
+    let status = ended(&mut child, "a child of the test");
+    assert!(status.success(), "the child failed");
 }
 
 fn prefix_told(folder: &Folder, name: &str) -> String {

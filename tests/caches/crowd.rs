@@ -8,6 +8,7 @@ use docker_store::Released;
 
 use super::children::{Journal, Orders, place_to_write, start, version_in, write_version};
 use super::ground::{Root, View, Way, amount, lease, settle};
+use crate::common::patience::ended;
 
 const PROCESSES: usize = 4;
 const THREADS: usize = 4;
@@ -75,7 +76,10 @@ fn whoever_leases_sees_one_whole_generation_that_somebody_released() {
             })
             .collect();
         for mut child in children {
-            assert!(child.wait().expect("ended").success(), "a child failed");
+            assert!(
+                ended(&mut child, "one of the crowd").success(),
+                "a child failed"
+            );
         }
         assert!(
             began.elapsed() < duration() + Duration::from_secs(60),

@@ -13,6 +13,9 @@ use docker_store::{CacheRequest, Lease, Limits, Options, Released, Store, Strate
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::common::patience::Watch;
+use crate::common::proxy::engine_socket;
+
 /// How a store clones caches and reaches the engine's volumes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Way {
@@ -75,6 +78,7 @@ pub fn amount(short: usize, long: usize) -> usize {
 /// A root that no other test has. Whatever is of it on the engine is removed when it is dropped.
 pub struct Root {
     pub path: PathBuf,
+    _watch: Watch,
 }
 
 impl Root {
@@ -85,7 +89,10 @@ impl Root {
         let name = format!("docker-store-{name}-{}-{number}", std::process::id());
         let path = std::env::temp_dir().join(name);
         fs::create_dir(&path).expect("a new folder for the root");
-        Root { path }
+        Root {
+            path,
+            _watch: Watch::new(),
+        }
     }
 
     pub fn open(&self, way: Way) -> Store {
@@ -351,7 +358,7 @@ pub fn address() -> String {
 }
 
 fn connect() -> std::io::Result<UnixStream> {
-    UnixStream::connect(address().trim_start_matches("unix://"))
+    UnixStream::connect(engine_socket())
 }
 
 /// Asks the engine past the library, and gives the status and the answer.

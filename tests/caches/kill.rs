@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::children::{Journal, Orders, place_to_write, start, version_in, write_version};
 use super::ground::{Root, View, Way, address, amount, lease, settle};
+use crate::common::patience::ended;
 use crate::common::proxy::{Act, Proxy};
 
 const CACHE: &str = "a";
@@ -171,7 +172,7 @@ fn kill_at(child_test: &str, root: &Root, way: Way, n: usize, act: Act) -> bool 
     let mut process = start(child_test, &root.path, way, n + 1, Some(&engine));
     *child.lock().expect("unpoisoned") =
         Pid::from_raw(i32::try_from(process.id()).expect("a number"));
-    let status = process.wait().expect("ended");
+    let status = ended(&mut process, "the child that is to be killed");
     let killed = killed.load(Ordering::SeqCst);
     assert!(killed || status.success(), "the child failed: {status}");
     killed
@@ -246,7 +247,9 @@ fn killed_at_random_times_nothing_is_lost_and_nothing_is_left() {
             kill + 1,
             Some(&engine),
         );
+        let until = Instant::now() + Duration::from_secs(60);
         while opened() == before && child.try_wait().expect("a state").is_none() {
+            assert!(Instant::now() < until, "the child opens no store");
             thread::sleep(Duration::from_millis(1));
         }
         random ^= random << 13;

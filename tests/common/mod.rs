@@ -2,9 +2,10 @@
 //! library.
 //!
 //! The tests need a real engine: run them by `make test`, which makes sure of one.
-#![allow(dead_code, unreachable_pub)] // each test file uses its part
+#![allow(dead_code, unreachable_pub, unused_imports)] // each test file uses its part
 
 pub mod own_engine;
+pub mod patience;
 pub mod proxy;
 
 use std::io::Read;
@@ -13,6 +14,8 @@ use std::process::Command as Process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use docker_store::{Begun, Command, Limits, Options, Step, Store};
+pub use patience::until;
+use patience::{Watch, ended};
 use sha2::{Digest, Sha256};
 
 /// A root of its own, and so a prefix of its own. Dropping it removes everything under that prefix from the engine, and
@@ -20,6 +23,7 @@ use sha2::{Digest, Sha256};
 pub struct Root {
     pub path: PathBuf,
     prefix: String,
+    _watch: Watch,
 }
 
 impl Root {
@@ -35,6 +39,7 @@ impl Root {
 
     /// One where the test wants it.
     pub fn at(path: PathBuf) -> Self {
+        let watch = Watch::new();
         std::fs::create_dir(&path).expect("a new directory");
         let prefix = match Store::open(&path, &Options::new()) {
             Ok(store) => store.prefix().to_owned(),
@@ -43,7 +48,11 @@ impl Root {
                 panic!("no engine to test with ({e}); run the tests by `make test`");
             }
         };
-        Root { path, prefix }
+        Root {
+            path,
+            prefix,
+            _watch: watch,
+        }
     }
 
     pub fn open(&self) -> Store {
@@ -284,7 +293,7 @@ impl Child {
 
     /// Waits for its end; gives whether it passed.
     pub fn wait(mut self) -> bool {
-        self.0.wait().expect("its end").success()
+        ended(&mut self.0, "a child of the test").success()
     }
 
     pub fn id(&self) -> i32 {
@@ -312,13 +321,4 @@ pub fn make_older(lock: &Path, seconds: i64) {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     std::fs::write(lock, format!("{said} sum={sum}\n")).expect("written");
-}
-
-/// Waits until `happened`, and fails the test if it does not within a minute.
-pub fn until(what: &str, mut happened: impl FnMut() -> bool) {
-    let began = std::time::Instant::now();
-    while !happened() {
-        assert!(began.elapsed().as_secs() < 60, "still waiting: {what}");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
 }

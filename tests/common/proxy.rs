@@ -301,7 +301,11 @@ fn first_line(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(&bytes[..end]).ok()
 }
 
-fn engine_socket() -> PathBuf {
+/// The engine's socket, to reach it past the library. An engine that is reached by TLS or ssh has one, too.
+pub fn engine_socket() -> PathBuf {
+    if let Some(path) = std::env::var_os("DOCKER_STORE_TEST_SOCKET") {
+        return path.into();
+    }
     let host =
         std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
     host.strip_prefix("unix://")
