@@ -23,7 +23,7 @@ USERLAND := target/base/userland.tar
 ZLIB := target/base/zlib
 ENGINE := scripts/engine run --
 
-.PHONY: build library help demo demo-real examples test test-ocaml test-quick miri test-real header msrv lint bench bench-quick bench-caches install uninstall clean toolchain
+.PHONY: build library help demo demo-real examples test test-ocaml test-quick test-engines miri test-real header msrv lint bench bench-quick bench-caches install uninstall clean toolchain
 
 build: library
 	@echo
@@ -44,6 +44,7 @@ help:
 	@echo 'make examples    compile examples/c, to start from, into $(TARGET)/c'
 	@echo 'make test        all tests; an engine is started if none answers'
 	@echo 'make test-ocaml  those of the OCaml bindings alone (installs OCaml where it can)'
+	@echo 'make test-engines  the tests on Docker 20.10 to 28.5 and Podman 4.3 to 5.8, as a table (root, Debian; an hour)'
 	@echo 'make test-quick  the tests that need no engine'
 	@echo 'make miri        the tests of the C boundary under miri (needs nightly Rust with miri)'
 	@echo 'make test-real   the test that compiles a real C project (some minutes)'
@@ -96,6 +97,10 @@ test: library $(BUSYBOX)
 # Installs OCaml from Debian's packages where it can.
 test-ocaml: library $(BUSYBOX)
 	DOCKER_STORE_TEST_BASE='$(abspath $(BUSYBOX))' $(ENGINE) scripts/ocaml $(TARGET)/release
+
+# ENGINES="…" and SUITES="…" choose; see scripts/test-engines.
+test-engines: toolchain
+	CARGO='$(CARGO)' CARGOFLAGS='$(CARGOFLAGS)' scripts/test-engines
 
 test-quick: toolchain
 	$(CARGO) test $(CARGOFLAGS) --lib
