@@ -1,6 +1,7 @@
 //! Containers: create, attach, start, wait, inspect, remove, list, export.
 
 use std::collections::HashMap;
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::engine::call::{Call, QUICK, REMOVAL, Send, stopped};
 use crate::engine::images::found;
 use crate::engine::{BodyReader, Engine};
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Response, Upgraded};
+use crate::http::{Failure, Response, Upgraded};
 use crate::transport::Moved;
 use crate::wait::Wait;
 
@@ -130,6 +131,10 @@ pub(crate) struct ExitWait {
 pub(crate) struct Attached<'a> {
     engine: &'a Engine,
     stream: Upgraded,
+    /// Whether anything was sent.
+    sent: bool,
+    /// Whether nobody takes input any more.
+    deaf: bool,
 }
 
 impl Attached<'_> {
@@ -142,18 +147,52 @@ impl Attached<'_> {
     ) -> Result<Moved> {
         let doing = "reading the output of the step";
         if input.is_empty() {
-            let received = self
-                .stream
-                .read(output, wait)
-                .map_err(|f| self.engine.failed(&doing, f))?;
+            let received = self.stream.read(output, wait);
             return Ok(Moved {
                 sent: 0,
-                received: Some(received),
+                received: Some(self.heard(received)?),
             });
         }
-        self.stream
-            .exchange(input, output, wait)
-            .map_err(|f| self.engine.failed(&doing, f))
+        match self.stream.exchange(input, output, wait) {
+            Ok(moved) => {
+                self.sent |= moved.sent > 0;
+                Ok(moved)
+            }
+            // A command need not read its input. Podman ends the connection with it (moby takes all, and drops it), and may have
+            // said something before.
+            Err(Failure::Send(e)) if is_gone(&e) => {
+                log::debug!("{doing}: nobody takes the input any more: {e}");
+                self.deaf = true;
+                Ok(Moved {
+                    sent: 0,
+                    received: None,
+                })
+            }
+            Err(f) => Ok(Moved {
+                sent: 0,
+                received: Some(self.heard(Err(f))?),
+            }),
+        }
+    }
+
+    /// Whether there is no use in sending more.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.deaf
+    }
+
+    /// A connection that is reset because nobody has read what was sent has ended: what came before the reset was read before it.
+    /// Whether that was all, the exit tells.
+    fn heard(&self, received: std::result::Result<usize, Failure>) -> Result<usize> {
+        let doing = "reading the output of the step";
+        match received {
+            Err(Failure::Receive(e)) if (self.sent || self.deaf) && is_gone(&e) => {
+                if !self.engine.address().starts_with("unix:") {
+                    log::warn!("{doing}: {e}: the last of it may be missing");
+                }
+                Ok(0)
+            }
+            other => other.map_err(|f| self.engine.failed(&doing, f)),
+        }
     }
 
     /// Waits for output, or until `other` can be read: `None`. 0 is the end.
@@ -163,18 +202,53 @@ impl Attached<'_> {
         other: BorrowedFd<'_>,
         wait: Wait<'_>,
     ) -> Result<Option<usize>> {
-        let doing = "reading the output of the step";
-        self.stream
-            .read_beside(output, other, wait)
-            .map_err(|f| self.engine.failed(&doing, f))
+        let received = self.stream.read_beside(output, other, wait);
+        match received {
+            Ok(None) => Ok(None),
+            Ok(Some(n)) => Ok(Some(n)),
+            Err(f) => self.heard(Err(f)).map(Some),
+        }
     }
 
     /// Ends the container's stdin.
     pub(crate) fn close_input(&mut self) -> Result<()> {
-        self.stream
-            .close_write()
-            .map_err(|f| self.engine.failed(&"ending the step's input", f))
+        match self.stream.close_write() {
+            Err(Failure::Send(e)) if is_gone(&e) => Ok(()),
+            done => done.map_err(|f| self.engine.failed(&"ending the step's input", f)),
+        }
     }
+}
+
+/// Whether the other side has closed the connection.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::NotConnected
+    )
+}
+
+/// The spec with its volumes as binds: of a mount Podman does not hear that nothing is to be copied into it (seen on 4.3 and 5.4).
+fn with_binds(spec: &Value) -> Value {
+    let mut spec = spec.clone();
+    let host = &mut spec["HostConfig"];
+    let text = |mount: &Value, field: &str| mount[field].as_str().unwrap_or_default().to_owned();
+    let (mut mounts, mut binds) = (Vec::new(), Vec::new());
+    for mount in host["Mounts"].as_array().into_iter().flatten() {
+        let (source, target) = (text(mount, "Source"), text(mount, "Target"));
+        // A bind is cut at its colons.
+        if text(mount, "Type") != "volume" || source.contains(':') || target.contains(':') {
+            mounts.push(mount.clone());
+            continue;
+        }
+        let read_only = mount["ReadOnly"].as_bool() == Some(true);
+        let options = if read_only { "nocopy,ro" } else { "nocopy" };
+        binds.push(json!(format!("{source}:{target}:{options}")));
+    }
+    if !binds.is_empty() {
+        host["Mounts"] = json!(mounts);
+        host["Binds"] = json!(binds);
+    }
+    spec
 }
 
 impl Engine {
@@ -186,6 +260,14 @@ impl Engine {
         wait: Wait<'_>,
     ) -> Result<String> {
         let doing = format!("creating container {name}");
+        let bound;
+        let spec = match self.is_podman() {
+            true => {
+                bound = with_binds(spec);
+                &bound
+            }
+            false => spec,
+        };
         let call = Call::post(self.path("/containers/create").query("name", name))
             .sending(Send::Json(spec));
         self.ask::<Created>(&doing, call, wait.at_most(QUICK))
@@ -212,6 +294,8 @@ impl Engine {
         Ok(Attached {
             engine: self,
             stream: response.upgrade(),
+            sent: false,
+            deaf: false,
         })
     }
 
@@ -359,5 +443,34 @@ impl Engine {
 
     pub(super) fn container(&self, container: &str, rest: &str) -> crate::http::Target {
         self.path("/containers").segment(container).fixed(rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn volumes_are_bound_without_a_copy_where_a_mount_would_not_hear_of_it() {
+        let mount = |kind: &str, target: &str, read_only| {
+            json!({ "Type": kind, "Source": "v", "Target": target, "ReadOnly": read_only,
+                    "VolumeOptions": { "NoCopy": true } })
+        };
+        let mounts = [
+            mount("volume", "/a", false),
+            mount("volume", "/b", true),
+            mount("bind", "/c", true),
+            mount("volume", "/d:e", false),
+        ];
+        let spec =
+            json!({ "Image": "i", "HostConfig": { "NetworkMode": "none", "Mounts": mounts } });
+        let wanted = json!({ "Image": "i", "HostConfig": {
+            "NetworkMode": "none",
+            "Mounts": mounts[2..],
+            "Binds": ["v:/a:nocopy", "v:/b:nocopy,ro"],
+        } });
+        assert_eq!(with_binds(&spec), wanted);
+        let none = json!({ "Image": "i", "HostConfig": { "NetworkMode": "none" } });
+        assert_eq!(with_binds(&none), none);
     }
 }

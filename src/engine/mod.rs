@@ -27,6 +27,8 @@ pub(crate) use crate::engine::reading::BodyReader;
 pub(crate) struct Engine {
     client: Client,
     version: ApiVersion,
+    /// Whether it is Podman: some calls mean another thing there.
+    podman: bool,
 }
 
 impl Engine {
@@ -38,6 +40,11 @@ impl Engine {
     /// The API version that every call names.
     pub(crate) fn version(&self) -> ApiVersion {
         self.version
+    }
+
+    /// Whether it is Podman's service, and not Docker.
+    pub(crate) fn is_podman(&self) -> bool {
+        self.podman
     }
 
     /// Closes the connections that wait for a next call.

@@ -33,6 +33,12 @@ pub(crate) struct Info {
 }
 
 impl Info {
+    /// Whether images are kept by containerd, and not by a graph driver of the engine's own.
+    pub(crate) fn is_of_containerd(&self) -> bool {
+        let mut status = self.driver_status.iter().flatten();
+        status.any(|(name, value)| name == "driver-type" && value == "io.containerd.snapshotter.v1")
+    }
+
     /// Whether the engine says that a directory on its disk does not tell the types of its entries.
     pub(crate) fn has_no_entry_types(&self) -> bool {
         let status = self.driver_status.iter().flatten();
@@ -51,6 +57,7 @@ impl Engine {
         let engine = Engine {
             client: Client::new(connector),
             version: ApiVersion::OLDEST,
+            podman: false,
         };
         let wait = wait.at_most(QUICK);
         let mut answer = engine.ping(Method::Head, wait)?;
@@ -86,8 +93,13 @@ impl Engine {
             )));
         }
         let version = offered.min(ApiVersion::NEWEST);
+        let podman = answer.header("libpod-api-version").is_some();
         drop(answer);
-        Ok(Engine { version, ..engine })
+        Ok(Engine {
+            version,
+            podman,
+            ..engine
+        })
     }
 
     fn ping(&self, method: Method, wait: Wait<'_>) -> Result<Response> {

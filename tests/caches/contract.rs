@@ -10,7 +10,9 @@ use serde_json::json;
 
 use crate::common::{begin, import_base, sh};
 
-use super::ground::{Root, View, Way, change, get, in_all_ways, lease, newest, request, settle};
+use super::ground::{
+    Root, View, Way, change, get, here, in_all_ways, lease, newest, request, settle,
+};
 
 #[test]
 fn a_new_cache_belongs_to_who_asked_and_what_is_released_is_in_the_next_lease() {
@@ -533,7 +535,7 @@ fn steps_change_a_cache_through_the_engines_own_mount() {
 fn one_strategy_goes_on_where_another_left_off() {
     let root = Root::new("mixed");
     let ways = [1, 0, 1, 2, 3, 0, 3, 1, 2].map(|n| super::ground::Way::ALL[n]);
-    for (n, way) in ways.into_iter().enumerate() {
+    for (n, way) in here(ways).enumerate() {
         let store = root.open(way);
         let lease = lease(&store, "a");
         {

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use docker_store::{CacheRequest, ErrorKind, Lease, Released, Result, Store};
 
 use super::children::{place_to_write, version_in, write_version};
-use super::ground::{Root, View, Way, address, amount, change, in_all_ways, lease, newest, settle};
+use super::ground::{
+    Root, View, Way, address, amount, change, here, in_all_ways, lease, newest, settle,
+};
 use crate::common::proxy::{Act, Proxy};
 
 /// Tries `what` until it works: only one call fails.
@@ -67,7 +69,7 @@ fn cut_at(root: &Root, way: Way, n: usize, act: Act) -> bool {
 
 #[test]
 fn a_connection_cut_at_any_call_is_an_error_that_loses_and_leaves_nothing() {
-    for way in [Way::ALL[1], Way::ALL[0], Way::ALL[3]] {
+    for way in here([Way::ALL[1], Way::ALL[0], Way::ALL[3]]) {
         let root = Root::new("cuts");
         // Found out once, or the calls of that would be cut over and over.
         let known = Store::open(&root.path, way.options().engine(root.engine(&address())))

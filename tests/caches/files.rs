@@ -11,7 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use docker_store::{CacheRequest, ErrorKind, Released};
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, lsetxattr, mkdirat, mknodat, openat};
 
-use super::ground::{Root, View, Way, amount, in_all_ways, lease, settle};
+use super::ground::{Root, View, Way, amount, here, in_all_ways, lease, settle};
 use super::snapshot::{self, Tree};
 
 /// Some of everything, in the directory `root`.
@@ -265,7 +265,7 @@ fn an_archive_way_refuses_gigabytes_of_holes_and_the_cache_stays_what_it_was() {
     if amount(0, 1) == 0 {
         return;
     }
-    for way in [Way::ALL[2], Way::ALL[3]] {
+    for way in here([Way::ALL[2], Way::ALL[3]]) {
         let root = Root::new("hollow");
         let store = root.open(way);
         super::ground::change(&store, "a", |view| view.write("x", "x"));

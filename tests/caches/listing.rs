@@ -9,12 +9,15 @@ use docker_store::Strategy;
 
 use super::beside::Beside;
 use super::changes::Numbers;
-use super::ground::{Root, View, Way, amount, in_all_ways, lease};
+use super::ground::{Root, View, Way, amount, here, in_all_ways, lease};
 use super::workloads;
 
 /// What real programs leave is listed as in a plain directory.
 fn real_programs(way: Way) {
     assert!(workloads::all().count() >= 28);
+    if here([way]).next().is_none() {
+        return;
+    }
     let began = Instant::now();
     let root = Root::new("workloads");
     let store = root.open(way);

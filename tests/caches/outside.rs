@@ -4,7 +4,9 @@ use std::sync::Mutex;
 
 use docker_store::{Released, Strategy};
 
-use super::ground::{Root, View, Way, change, heads, in_all_ways, lease, newest, request, settle};
+use super::ground::{
+    Root, View, Way, change, heads, here, in_all_ways, lease, newest, request, settle,
+};
 
 /// Removes all volumes of a root that no container has.
 fn prune(root: &Root) {
@@ -43,7 +45,7 @@ fn a_cache_whose_volumes_were_pruned_is_empty_with_a_warning_and_no_error_stays(
 
 #[test]
 fn below_a_missing_layer_the_cache_is_what_it_was_and_what_lay_above_goes() {
-    for way in [Way::ALL[1], Way::ALL[3]] {
+    for way in here([Way::ALL[1], Way::ALL[3]]) {
         let root = Root::new("layer");
         let store = root.open(way);
         for name in ["1", "2", "3"] {

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::cache::Caches;
-use crate::store::cache::clone::{copy, volumes};
+use crate::store::cache::clone::{archive, copy, volumes};
 use crate::store::cache::facts::Facts;
 use crate::store::cache::files::{copy_direct, walk};
 use crate::store::cache::state::folder::Folder;
@@ -128,7 +128,8 @@ fn copy_part(
             copy_direct::copy_tree(from, to, (0, 0), wait)
                 .map(|bytes| site.counters.bytes_copied.add(bytes))
         } else {
-            copy::clone_by_archive(site, facts, &part.volume, &volume, None, wait).map(drop)
+            let archives = facts.archives()?;
+            archive::copy(site, archives, &part.volume, &volume, None, wait).map(drop)
         };
         let after = site.engine.inspect_volume(&part.volume, wait)?;
         if after.is_some_and(|after| after.created_at == source.created_at) {

@@ -12,7 +12,7 @@ use crate::store::cache::Caches;
 use crate::store::cache::clone::overlay::options_length;
 use crate::store::cache::clone::strategy::{Failed, Source};
 use crate::store::cache::clone::view::View;
-use crate::store::cache::clone::{copy, layer, volumes};
+use crate::store::cache::clone::{archive, copy, layer, volumes};
 use crate::store::cache::facts::OPTIONS_MAX;
 use crate::store::cache::files::look::RootLook;
 use crate::store::cache::files::{merge, walk};
@@ -224,8 +224,9 @@ impl Caches {
     ) -> Result<Part> {
         let facts = self.facts(site, wait)?;
         let volume = volumes::create(site, "cache", name, source.cache, &json!({}), wait)?;
+        let archives = facts.archives()?;
         let view = View::of(site, &facts, source, wait).map_err(not_there)?;
-        let copied = copy::clone_by_archive(site, &facts, view.volume(), &volume, None, wait);
+        let copied = archive::copy(site, archives, view.volume(), &volume, None, wait);
         view.remove(site, wait);
         copied?;
         for part in source.parts {

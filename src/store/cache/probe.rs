@@ -3,6 +3,7 @@
 //! as files is read back through the engine.
 
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -13,11 +14,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
 use crate::store::access;
 use crate::store::cache::clone::overlay::mount_options;
-use crate::store::cache::clone::{layer, volumes};
-use crate::store::cache::facts::{EXTRAS, Facts, OPTIONS_MAX};
+use crate::store::cache::clone::{archive, layer, volumes};
+use crate::store::cache::facts::{
+    Archives, EXTRAS, Facts, NO_ARCHIVES, OPTIONS_MAX, Overlays, RootBy, marks,
+};
 use crate::store::cache::files::look::RootLook;
 use crate::store::cache::files::owners::Owners;
 use crate::store::cache::files::tar;
+use crate::store::cache::files::tree::{Root, Tree};
+use crate::store::cache::files::{walk, xattr};
 use crate::store::cache::reach::{self, Sample};
 use crate::store::clock::Uptime;
 use crate::store::helper::Helper;
@@ -32,7 +37,7 @@ const DOUBT: u64 = 3600;
 const KEPT: usize = 8;
 
 /// The format of what is remembered. Another one is not read.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// What is remembered, the newest first.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -47,8 +52,8 @@ struct Found {
     key: Key,
     reach: bool,
     /// `None`: archives come back with owners that nothing follows from.
-    owners: Option<Owners>,
-    overlay: Option<String>,
+    archives: Option<Archives>,
+    overlay: Option<Overlays>,
     /// Why there is no overlay.
     obstacle: String,
     /// Seconds since the machine was started.
@@ -116,12 +121,10 @@ pub(crate) fn facts(site: &Site, wait: Wait<'_>) -> Result<Facts> {
 /// What to do with what was found, and with what the options ask for.
 fn decide(found: Found, site: &Site) -> Result<Facts> {
     let reach = found.reach && site.cache_options.direct;
-    // Even where all else is done as files, some copies go through archives.
-    let Some(owners) = found.owners else {
-        let why = "caches cannot be kept on this engine: the owners in the archives that it gives are not those that it took, \
-                   and differ by more than one number";
+    if !reach && found.archives.is_none() {
+        let why = format!("caches cannot be kept on this engine: {NO_ARCHIVES}");
         return Err(Error::new(ErrorKind::Unsupported, why));
-    };
+    }
     let (strategy, why) = match (site.cache_options.strategy, &found.overlay) {
         (Strategy::Copy, _) => (Strategy::Copy, String::from("an option says so")),
         (Strategy::Overlay, Some(_)) => (Strategy::Overlay, String::from("an option says so")),
@@ -145,7 +148,7 @@ fn decide(found: Found, site: &Site) -> Result<Facts> {
     };
     Ok(Facts {
         reach,
-        owners,
+        archives: found.archives,
         overlay: found.overlay,
         strategy,
         why: format!("{why}; volumes are reached {place}"),
@@ -166,7 +169,7 @@ fn probe(site: &Site, key: Key, at: i64, info: &Info, wait: Wait<'_>) -> Result<
     let mut found = Found {
         key,
         reach: false,
-        owners: Some(Owners::default()),
+        archives: Some(Archives::default()),
         overlay: None,
         obstacle: String::from("the engine is not a Linux one"),
         at,
@@ -199,12 +202,15 @@ fn try_all(
     let token = site.session.unique();
     let lowers = lowers(mountpoint);
     let helper = volumes::helper(site, volume, wait)?;
-    helper.put("/", &mut stack(&lowers, &token).as_slice(), wait)?;
+    archive::fill(&helper, &stack(&lowers, &token), wait)?;
     let sample = put_sample(&helper, &token, wait)?;
-    found.owners = sample.owners(&entries(&helper, &token, wait)?);
+    found.archives = match sample.owners(&entries(&helper, &token, wait)?) {
+        Some(owners) => root_by(&helper, owners, wait)?.map(|root| Archives { owners, root }),
+        None => None,
+    };
     let place = Path::new(mountpoint).join(&token);
     found.reach = match sample.is_seen(&place).and_then(|()| sample.add(&place)) {
-        Ok(()) => sample.is_added(&entries(&helper, &token, wait)?),
+        Ok(()) => sample.is_added(&entries(&helper, &token, wait)?, found.archives.is_some()),
         Err(why) => {
             log::debug!(
                 "the engine's volumes are out of reach at {}: {why}",
@@ -222,10 +228,17 @@ fn try_all(
         );
         return Ok(());
     }
-    for extra in EXTRAS {
-        match try_overlay(site, mountpoint, &lowers, &token, extra, wait) {
+    let ways = EXTRAS.into_iter().flat_map(|extra| {
+        [false, true].map(|each| Overlays {
+            extra: extra.to_owned(),
+            each,
+        })
+    });
+    for overlays in ways {
+        let stack = (mountpoint, lowers.as_slice());
+        match try_overlay(site, stack, &overlays, found.reach, wait) {
             Ok(None) => {
-                found.overlay = Some(extra.to_owned());
+                found.overlay = Some(overlays);
                 return Ok(());
             }
             Ok(Some(obstacle)) => {
@@ -260,113 +273,156 @@ fn stack(lowers: &[String], token: &str) -> Vec<u8> {
         mode: 0o755,
         mtime: (1, 0),
     };
-    let mut stream = Vec::new();
-    let mut folder = |path: &str| stream.extend(tar::folder(path, (0, 0), look));
-    folder(&format!("c/{token}/"));
-    folder("c/upper/");
-    folder("c/work/");
+    let mut folders = Vec::new();
+    let mut folder = |path: &str| folders.push(tar::folder(path, (0, 0), look));
+    folder(&format!("{token}/"));
+    folder("upper/");
+    folder("work/");
     for (n, _) in lowers.iter().enumerate() {
-        folder(&format!("c/{n:03}/"));
+        folder(&format!("{n:03}/"));
     }
-    // Something at each end of the chain, and a directory to replace.
-    folder("c/000/top/");
+    // At each end of the chain a directory to replace.
+    folder("000/top/");
+    folder("000/top/old/");
     let last = lowers.len() - 1;
-    folder(&format!("c/{last:03}/bottom/"));
-    folder(&format!("c/{last:03}/replaced/"));
-    folder(&format!("c/{last:03}/replaced/old/"));
-    stream.resize(stream.len() + tar::END, 0);
-    stream
+    folder(&format!("{last:03}/bottom/"));
+    folder(&format!("{last:03}/bottom/old/"));
+    tar::archive(folders)
 }
 
 /// Mounts the stack as a lease would be, without starting anything: `None` if it is all as it should be.
+///
+/// Directories at both ends of the chain are replaced by files, and those by directories: what was in the first must not come
+/// back. It takes whiteouts and opaque directories, which not every file system can keep; and both ends must be in the mount.
 fn try_overlay(
     site: &Site,
-    mountpoint: &str,
-    lowers: &[String],
-    token: &str,
-    extra: &str,
+    (mountpoint, lowers): (&str, &[String]),
+    overlays: &Overlays,
+    reach: bool,
     wait: Wait<'_>,
 ) -> Result<Option<String>> {
     let name = site.names.volume("cache-tmp", &site.session.unique());
-    let options = mount_options(
-        lowers,
-        (&layer::upper(mountpoint), &layer::work(mountpoint)),
-        extra,
-    );
+    let upper = layer::upper(mountpoint);
+    let options = mount_options(lowers, (&upper, &layer::work(mountpoint)), overlays);
     let options = json!({ "type": "overlay", "device": "overlay", "o": options });
     volumes::create(site, "probe", &name, "", &options, wait)?;
     let look = || -> Result<Option<String>> {
         let helper = volumes::helper(site, &name, wait)?;
         let seen = paths(&helper, wait)?;
-        if !["c/top", "c/bottom", "c/replaced/old"]
-            .iter()
-            .all(|path| seen.contains(&PathBuf::from(path)))
-        {
+        let has = |seen: &[PathBuf], path: &str| seen.contains(&PathBuf::from(path));
+        let shown = ENDS.iter().all(|end| has(&seen, &format!("{end}/old")));
+        // Podman mounts a volume when something is unpacked in it, and not when it is read.
+        if !(shown || seen.is_empty() && reach) {
             return Ok(Some(format!(
                 "a mount of {} layers does not show them all",
                 lowers.len()
             )));
         }
-        // A directory is replaced by a link, and that by a directory: what was in the first must not come back. It takes
-        // whiteouts and opaque directories, which not every file system can keep.
         let look = RootLook {
             mode: 0o755,
             mtime: (1, 0),
         };
-        let mut stream = link("c/replaced", token);
-        stream.extend(tar::folder("c/replaced/", (0, 0), look));
-        stream.resize(stream.len() + tar::END, 0);
-        helper.put("/", &mut stream.as_slice(), wait)?;
+        let replacing = ENDS.iter().flat_map(|end| {
+            let folder = tar::folder(&format!("{end}/"), (0, 0), look);
+            [file(end), folder]
+        });
+        archive::fill(&helper, &tar::archive(replacing), wait)?;
         let seen = paths(&helper, wait)?;
         helper.remove();
-        let has = |path: &str| seen.contains(&PathBuf::from(path));
-        if has("c/replaced/old") || !has("c/replaced") {
+        let gone = |end: &&str| has(&seen, end) && !has(&seen, &format!("{end}/old"));
+        let hidden = match shown {
+            true => ENDS.iter().all(gone),
+            // The kernel hides what it sees below: so it saw both ends.
+            false => ENDS
+                .iter()
+                .all(|end| is_opaque(&Path::new(&upper).join(end), overlays)),
+        };
+        if !hidden {
             return Ok(Some(String::from("deleted files come back")));
         }
         Ok(None)
     };
     let looked = look();
     site.remove_volume(&name, wait);
+    // The next trial begins with an empty one.
+    if reach && !matches!(looked, Ok(None)) {
+        for end in ENDS {
+            let _ = fs::remove_dir_all(Path::new(&upper).join(end));
+        }
+    }
     looked
 }
 
-/// A tar entry for a symbolic link.
-fn link(path: &str, target: &str) -> Vec<u8> {
-    let mut header = ::tar::Header::new_gnu();
-    header.set_entry_type(::tar::EntryType::Symlink);
-    header.set_size(0);
-    header.set_mode(0o777);
-    // Both are a few letters long; a header takes a hundred.
-    let _ = header
-        .set_path(path)
-        .and_then(|()| header.set_link_name(target));
-    header.set_cksum();
-    header.as_bytes().to_vec()
+/// The directories at the ends of the stack.
+const ENDS: [&str; 2] = ["top", "bottom"];
+
+/// Whether an overlay has noted that the directory hides what is below.
+fn is_opaque(folder: &Path, overlays: &Overlays) -> bool {
+    let mark = marks(&overlays.extra).opaque;
+    let opened = walk::open_root(folder);
+    opened.is_ok_and(|folder| {
+        let value = xattr::get(folder.as_fd(), &mark);
+        value.is_ok_and(|value| value.is_some_and(|value| value == b"y"))
+    })
 }
 
-/// The paths of everything in the helper's volume.
+/// A tar header for an empty file.
+fn file(path: &str) -> [u8; tar::BLOCK] {
+    let look = RootLook {
+        mode: 0o644,
+        mtime: (1, 0),
+    };
+    let mut header = ::tar::Header::new_gnu();
+    header
+        .as_mut_bytes()
+        .copy_from_slice(&tar::folder(path, (0, 0), look));
+    header.set_entry_type(::tar::EntryType::Regular);
+    header.set_cksum();
+    *header.as_bytes()
+}
+
+/// The paths of everything in the helper's volume, below its root.
 fn paths(helper: &Helper<'_>, wait: Wait<'_>) -> Result<Vec<PathBuf>> {
     let bytes = read_all(helper, tar::PLACE, wait)?;
-    let mut archive = ::tar::Archive::new(bytes.as_slice());
-    // A slash at the end is no part of the name.
+    let tree = Tree::new(bytes.as_slice(), Owners::default(), None);
+    let mut archive = ::tar::Archive::new(tree);
+    // A slash at the end is no part of the name, and the root is none.
     let listed: io::Result<Vec<PathBuf>> = archive.entries().and_then(|entries| {
-        entries
-            .map(|e| Ok(e?.path()?.components().collect()))
-            .collect()
+        let paths = entries.map(|e| Ok(e?.path()?.components().collect()));
+        let paths = paths.filter(|path| !matches!(path, Ok(path) if path == Path::new(".")));
+        paths.collect()
     });
     listed.map_err(|e| Error::io("reading a trial of overlays", &e))
+}
+
+/// How the root of a volume is given its owner and look; `None` where it cannot be.
+fn root_by(helper: &Helper<'_>, owners: Owners, wait: Wait<'_>) -> Result<Option<RootBy>> {
+    let root = Root {
+        owner: (1, 2),
+        look: RootLook {
+            mode: 0o2750,
+            mtime: (1_000_000_007, 0),
+        },
+    };
+    for by in [RootBy::Parent, RootBy::Itself] {
+        archive::set_root(helper, by, root, wait)?;
+        if archive::root(helper, owners, wait)? == root {
+            return Ok(Some(by));
+        }
+    }
+    Ok(None)
 }
 
 /// Unpacks a sample with owners that are as different as the engine has them.
 fn put_sample(helper: &Helper<'_>, token: &str, wait: Wait<'_>) -> Result<Sample> {
     let all = Sample::of_all_owners(token);
-    match helper.put("/", &mut all.stream().as_slice(), wait) {
+    match archive::fill(helper, &all.stream(), wait) {
         Ok(()) => Ok(all),
         // A small user namespace may not have the highest numbers.
         Err(e) if e.kind() == ErrorKind::Engine => {
             log::debug!("{e}; tried with fewer owners");
             let few = Sample::of_few_owners(token);
-            helper.put("/", &mut few.stream().as_slice(), wait)?;
+            archive::fill(helper, &few.stream(), wait)?;
             Ok(few)
         }
         Err(e) => Err(e),

@@ -14,7 +14,7 @@ use tar::{EntryType, Header};
 use crate::local::openat;
 use crate::store::cache::files::look::RootLook;
 use crate::store::cache::files::owners::Owners;
-use crate::store::cache::files::tar::{END, folder};
+use crate::store::cache::files::tar::{archive, folder};
 use crate::store::cache::files::walk;
 
 /// Owners that are told apart: root, two that differ, one of a person, and the last that a user namespace mostly has.
@@ -60,18 +60,16 @@ impl Sample {
         }
     }
 
-    /// The tar stream that makes it in `c/`.
+    /// The tar stream that makes it in a volume.
     pub(crate) fn stream(&self) -> Vec<u8> {
         let plain = RootLook {
             mode: 0o755,
             ..LOOK
         };
-        let mut stream = folder(&format!("c/{}/", self.token), (0, 0), plain).to_vec();
-        for (n, owner) in self.owners.iter().enumerate() {
-            stream.extend(folder(&format!("c/{}/{n}/", self.token), *owner, LOOK));
-        }
-        stream.resize(stream.len() + END, 0);
-        stream
+        let first = folder(&format!("{}/", self.token), (0, 0), plain);
+        let owned = self.owners.iter().enumerate();
+        let owned = owned.map(|(n, owner)| folder(&format!("{}/{n}/", self.token), *owner, LOOK));
+        archive([first].into_iter().chain(owned))
     }
 
     /// What the engine makes of owners, by the archive in which it gives the sample back.
@@ -134,24 +132,25 @@ impl Sample {
         Ok(futimens(&file, &times)?)
     }
 
-    /// Whether the engine gives what was added as it was made.
-    pub(crate) fn is_added(&self, given: &[u8]) -> bool {
+    /// Whether the engine gives what was added as it was made; without a look at owners where it never says whose something is.
+    pub(crate) fn is_added(&self, given: &[u8], owned: bool) -> bool {
         let Ok(given) = self.read(given) else {
             return false;
         };
         let owner = (OWN.0.into(), OWN.1.into());
-        let file = Entry {
-            kind: EntryType::Regular,
-            owner,
-            mode: LOOK.mode,
-            mtime: LOOK.mtime.0.unsigned_abs(),
-            content: self.token.clone().into_bytes(),
-        };
         let is = |name: &str, kind, owner| {
             let entry = given.get(name);
-            entry.is_some_and(|entry| (entry.kind, entry.owner) == (kind, owner))
+            entry.is_some_and(|entry| entry.kind == kind && (!owned || entry.owner == owner))
         };
-        given.get("f") == Some(&file)
+        let file = given.get("f").is_some_and(|file| {
+            let look = (file.mode, file.mtime, file.content.as_slice());
+            look == (
+                LOOK.mode,
+                LOOK.mtime.0.unsigned_abs(),
+                self.token.as_bytes(),
+            )
+        });
+        file && is("f", EntryType::Regular, owner)
             && is("d", EntryType::Directory, owner)
             && is("w", EntryType::Char, (0, 0))
     }

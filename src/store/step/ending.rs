@@ -27,6 +27,10 @@ const AFTERWARDS: Duration = Duration::from_secs(30);
 /// container until both are done. Podman does.)
 const APART: Duration = Duration::from_secs(5);
 
+/// How often more Podman is asked for a container that it does not find, and with which pause.
+const LOOKS: u32 = 10;
+const LOOK: Duration = Duration::from_millis(50);
+
 /// Two clocks do not go at quite the same pace: this part of a stretch of time may be between them, and this much at any rate.
 const DRIFT: i128 = 2000;
 const LEAST_DRIFT: i128 = 5_000_000;
@@ -88,7 +92,17 @@ pub(super) fn confirm(
 
 fn look(step: &StepContext<'_>, container: &str) -> Result<Container> {
     let wait = step.wait.at_most(AFTERWARDS);
-    let found = step.site.engine.inspect_container(container, wait)?;
+    let engine = &step.site.engine;
+    let mut found = engine.inspect_container(container, wait);
+    for _ in 0..LOOKS {
+        // Podman moves a container that has ended from one of its tables to another, and finds it in neither for a moment.
+        if !(engine.is_podman() && matches!(&found, Err(e) if e.http_status() == Some(500))) {
+            break;
+        }
+        step.pause(LOOK, "looking at a container that has ended")?;
+        found = engine.inspect_container(container, wait);
+    }
+    let found = found?;
     found.ok_or_else(|| killed(format!("somebody else removed container {container}"), None))
 }
 

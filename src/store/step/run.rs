@@ -336,6 +336,9 @@ fn pump(
                 Next::Bytes(outgoing) => {
                     let moved = attached.exchange(outgoing, &mut buffer, wait)?;
                     reader.sent += moved.sent;
+                    if attached.is_deaf() {
+                        input = None;
+                    }
                     moved.received
                 }
                 // The command may end meanwhile, whatever its input does.

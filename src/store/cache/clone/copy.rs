@@ -6,19 +6,18 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::engine::volumes::Volume;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
+use crate::store::cache::clone::archive;
 use crate::store::cache::clone::strategy::{Cloning, Made, Seal, Sealed, Source};
 use crate::store::cache::clone::view::View;
 use crate::store::cache::clone::volumes;
 use crate::store::cache::facts::Facts;
 use crate::store::cache::files::look::{RootLook, Size};
-use crate::store::cache::files::owners::Owners;
-use crate::store::cache::files::tar::{END, MOST_ZEROS, PLACE, Watched, folder};
+use crate::store::cache::files::tree::Root;
 use crate::store::cache::files::walk::Fault;
 use crate::store::cache::files::{copy_direct, walk};
 use crate::store::cache::state::head::{Kind, Part};
 use crate::store::cache::state::record::Looks;
-use crate::store::helper::Helper;
 use crate::store::options::Strategy;
 use crate::store::points::Layers;
 use crate::store::site::Site;
@@ -59,7 +58,15 @@ impl Cloning for Copy<'_> {
                 set_root(place, source.owner, source.root)?;
                 Ok(Looks::Tree(walk::look(place, wait)?.digest))
             }
-            [] => empty_by_archive(site, &lease, source, wait),
+            [] => {
+                let root = Root {
+                    owner: source.owner,
+                    look: source.root,
+                };
+                let archives = self.0.archives()?;
+                let digest = archive::empty(site, archives, &lease, root, wait)?;
+                Ok(Looks::Tar(digest))
+            }
             [
                 whole @ Part {
                     kind: Kind::Whole, ..
@@ -67,21 +74,16 @@ impl Cloning for Copy<'_> {
             ] => self.clone_volume(site, whole, &lease, source.owner, wait),
             layers => {
                 // An overlay is mounted only where a container has it, so its files come through the archive API.
+                let archives = self.0.archives()?;
                 let view = View::of(site, self.0, source, wait)?;
-                let cloned = clone_by_archive(
-                    site,
-                    self.0,
-                    view.volume(),
-                    &lease,
-                    Some(source.owner),
-                    wait,
-                );
+                let owner = Some(source.owner);
+                let cloned = archive::copy(site, archives, view.volume(), &lease, owner, wait);
                 view.remove(site, wait);
                 // Layers that were taken away while the copy ran show as files that are not there.
                 for layer in layers {
                     volumes::find_part(site, layer, wait)?;
                 }
-                Ok(cloned?)
+                Ok(Looks::Tar(cloned?))
             }
         }
     }
@@ -100,9 +102,9 @@ impl Cloning for Copy<'_> {
         let (now, size, root) = match looks {
             Looks::Tar(_) => {
                 let helper = volumes::helper(site, &names[0], wait)?;
-                let (digest, _, root) = read_to_end(&helper, self.0.owners, wait)?;
+                let seen = archive::read(&helper, self.0.archives()?.owners, wait)?;
                 helper.remove();
-                (Some(Looks::Tar(digest)), None, Some(root))
+                (Some(Looks::Tar(seen.digest)), None, Some(seen.root.look))
             }
             Looks::Tree(_) if self.0.reach => {
                 let restored = site.lent.restored(&names[0]);
@@ -145,10 +147,11 @@ impl Copy<'_> {
     ) -> Made<Looks> {
         if !self.0.reach {
             volumes::find_part(site, from, wait)?;
-            let cloned = clone_by_archive(site, self.0, &from.volume, to, Some(owner), wait)?;
+            let archives = self.0.archives()?;
+            let cloned = archive::copy(site, archives, &from.volume, to, Some(owner), wait)?;
             // The engine makes up a volume that a container asks for and that is gone, but not its labels.
             volumes::find_part(site, from, wait)?;
-            return Ok(cloned);
+            return Ok(Looks::Tar(cloned));
         }
         let source = volumes::find_part(site, from, wait)?;
         let place = Path::new(&to.mountpoint);
@@ -186,86 +189,4 @@ fn set_root(place: &Path, owner: (u32, u32), look: RootLook) -> Result<()> {
         .map_err(Fault::from)
         .and_then(|root| copy_direct::set_look(&root, owner, look));
     set.map_err(|fault| fault.into_error("setting the owner of", place))
-}
-
-/// An empty lease where only the engine reaches the volume.
-fn empty_by_archive(
-    site: &Site,
-    lease: &Volume,
-    source: &Source<'_>,
-    wait: Wait<'_>,
-) -> Made<Looks> {
-    let mut stream = folder("c/", source.owner, source.root).to_vec();
-    stream.resize(stream.len() + END, 0);
-    let helper = volumes::helper(site, &lease.name, wait)?;
-    helper.put("/", &mut stream.as_slice(), wait)?;
-    helper.remove();
-    let look = Watched::new(stream.as_slice(), None).finish();
-    let (digest, _, _) = look.map_err(|e| Error::io("looking at a new lease", &e))?;
-    Ok(Looks::Tar(digest))
-}
-
-/// Streams one volume into another through two containers that are never started. Two, because a download and an upload on
-/// one deadlock the engine.
-pub(crate) fn clone_by_archive(
-    site: &Site,
-    facts: &Facts,
-    from: &str,
-    to: &Volume,
-    owner: Option<(u32, u32)>,
-    wait: Wait<'_>,
-) -> Result<Looks> {
-    let source = volumes::helper(site, from, wait)?;
-    let target = volumes::helper(site, &to.name, wait)?;
-    let mut stream = source.get(PLACE, wait)?;
-    let mut watched = Watched::new(facts.owners.of_containers(&mut stream), owner);
-    let put = target.put("/", &mut watched, wait);
-    // The engine may stop reading at the archive's end mark; what is behind it must be seen, too.
-    let done = put.and_then(|()| {
-        watched
-            .finish()
-            .map_err(|e| Error::io(format!("copying volume {from}"), &e))
-    });
-    if watched.is_too_hollow() {
-        return Err(too_hollow(&format!("copying volume {from}")));
-    }
-    // The download's own error explains the upload's.
-    let (digest, bytes, _) = done.map_err(|e| stream.why().unwrap_or(e))?;
-    drop(stream);
-    source.remove();
-    target.remove();
-    site.counters.bytes_copied.add(bytes);
-    Ok(Looks::Tar(digest))
-}
-
-/// The digest of the volume at [`PLACE`] in a helper.
-fn read_to_end(
-    helper: &Helper<'_>,
-    owners: Owners,
-    wait: Wait<'_>,
-) -> Result<(String, u64, RootLook)> {
-    let mut stream = helper.get(PLACE, wait)?;
-    let mut watched = Watched::new(owners.of_containers(&mut stream), None);
-    let looked = watched.finish();
-    if watched.is_too_hollow() {
-        // Nobody could lease what would come of it.
-        return Err(too_hollow("looking at the files of a lease"));
-    }
-    looked.map_err(|e| {
-        stream
-            .why()
-            .unwrap_or_else(|| Error::io("looking at the files of a lease", &e))
-    })
-}
-
-/// The error for a tree of holes, which an archive would write out: neither copied nor made a generation.
-fn too_hollow(doing: &str) -> Error {
-    let most = MOST_ZEROS >> 30;
-    Error::new(
-        ErrorKind::Unsupported,
-        format!(
-            "{doing}: there are more than {most} GiB of zeros in it, as in sparse files, and the engine's archive calls, through \
-             which it is reached, would write them all out; keep such files out of the cache, or delete it"
-        ),
-    )
 }

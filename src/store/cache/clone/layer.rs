@@ -1,7 +1,7 @@
 //! A layer: a plain volume with `upper/` and `work/`, which an overlay mount fills with what is changed.
 
 use std::ffi::CString;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -11,12 +11,14 @@ use sha2::{Digest, Sha256};
 use crate::engine::volumes::Volume;
 use crate::error::{Error, ErrorKind, Result};
 use crate::local::{self as fs, openat};
+use crate::store::cache::clone::archive;
 use crate::store::cache::clone::strategy::Source;
 use crate::store::cache::clone::volumes;
 use crate::store::cache::facts::Facts;
 use crate::store::cache::files::copy_direct::set_look;
 use crate::store::cache::files::look::RootLook;
 use crate::store::cache::files::merge::Marks;
+use crate::store::cache::files::tree::{Root, Tree};
 use crate::store::cache::files::walk::{self, FOLDER, Fault};
 use crate::store::cache::files::{tar, xattr};
 use crate::store::cache::state::head::Kind;
@@ -69,15 +71,14 @@ pub(crate) fn prepare(
             mode: 0o755,
             mtime: root.mtime,
         };
-        let mut stream = Vec::new();
-        stream.extend(tar::folder("c/upper/", owner, root));
-        stream.extend(tar::folder("c/work/", (0, 0), plain));
+        let mut folders = Vec::new();
+        folders.push(tar::folder("upper/", owner, root));
+        folders.push(tar::folder("work/", (0, 0), plain));
         if source.parts.is_empty() {
-            stream.extend(tar::folder("c/lower/", (0, 0), plain));
+            folders.push(tar::folder("lower/", (0, 0), plain));
         }
-        stream.resize(stream.len() + tar::END, 0);
         let helper = volumes::helper(site, &volume.name, wait)?;
-        helper.put("/", &mut stream.as_slice(), wait)?;
+        archive::fill(&helper, &tar::archive(folders), wait)?;
         helper.remove();
     }
     Ok(Looks::Upper {
@@ -86,6 +87,16 @@ pub(crate) fn prepare(
         attributes,
         mountpoint,
     })
+}
+
+/// Gives the root of a layer its owner and look again.
+pub(crate) fn dress(volume: &Volume, source: &Source<'_>) -> Result<()> {
+    let place = upper(&volume.mountpoint);
+    let place = Path::new(&place);
+    let dressed = walk::open_root(place)
+        .map_err(Fault::from)
+        .and_then(|upper| set_look(&upper, source.owner, source.root));
+    dressed.map_err(|fault| fault.into_error("setting the owner of", place))
 }
 
 fn make_folders(
@@ -209,13 +220,9 @@ fn changed_by_archive(
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Changed::Gone),
         stream => stream?,
     };
-    let mut owned = facts.owners.of_containers(&mut stream);
-    let beginning = tar::root_entry(&mut owned).and_then(|root| {
-        let mut next = [0; tar::BLOCK];
-        owned.read_exact(&mut next)?;
-        Ok((root, next.iter().all(|b| *b == 0)))
-    });
-    let ((owner, root), empty) = beginning.map_err(|e| {
+    let mut tree = Tree::new(&mut stream, facts.archives()?.owners, None);
+    let beginning = tree.root().and_then(|root| Ok((root, tree.is_empty()?)));
+    let (found, empty) = beginning.map_err(|e| {
         stream
             .why()
             .unwrap_or_else(|| Error::io(format_args!("looking at the layer {volume}"), &e))
@@ -226,17 +233,17 @@ fn changed_by_archive(
         Looks::Upper {
             owner: o, root: r, ..
         } if empty
-            && (owner, root)
-                == (
-                    *o,
-                    RootLook {
+            && found
+                == (Root {
+                    owner: *o,
+                    look: RootLook {
                         mtime: (r.mtime.0, 0),
                         ..*r
                     },
-                ) =>
+                }) =>
         {
             Ok(Changed::No)
         }
-        _ => Ok(Changed::Yes(root)),
+        _ => Ok(Changed::Yes(found.look)),
     }
 }

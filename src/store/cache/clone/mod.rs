@@ -1,5 +1,6 @@
 //! How the bytes of a cache are cloned: one [trait](strategy), two strategies, and the volumes that they use.
 
+pub(crate) mod archive;
 pub(crate) mod copy;
 pub(crate) mod layer;
 pub(crate) mod overlay;

@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::engine::volumes::Volume;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::cache::clone::layer;
 use crate::store::cache::clone::strategy::{Cloning, Failed, Made, Seal, Sealed, Source};
 use crate::store::cache::clone::volumes;
-use crate::store::cache::facts::{Facts, OPTIONS_MAX};
+use crate::store::cache::clone::{archive, layer};
+use crate::store::cache::facts::{Facts, OPTIONS_MAX, Overlays};
+use crate::store::cache::files::tar;
+use crate::store::cache::files::tree::Root;
 use crate::store::cache::state::head::{Kind, Part};
 use crate::store::cache::state::record::Looks;
 use crate::store::options::Strategy;
@@ -103,7 +106,7 @@ impl Overlay<'_> {
         grows: bool,
         wait: Wait<'_>,
     ) -> Made<Looks> {
-        let Some(extra) = &self.0.overlay else {
+        let Some(overlays) = &self.0.overlay else {
             return Err(Failed::Lost(String::from(UNMOUNTABLE)));
         };
         let mut lowers = Vec::new();
@@ -121,14 +124,23 @@ impl Overlay<'_> {
             layer::upper(&volume.mountpoint),
             layer::work(&volume.mountpoint),
         );
-        let options = mount_options(&lowers, (&upper, &work), extra);
+        let options = mount_options(&lowers, (&upper, &work), overlays);
         let room = if grows { escape(&upper).len() + 1 } else { 0 };
-        if options.len() + room > OPTIONS_MAX {
+        // Where each is an option of its own they do not share a page; but no chain needs to be longer for that.
+        let longer = if overlays.each {
+            lowers.len() * "lowerdir+=".len()
+        } else {
+            0
+        };
+        if options.len() - longer + room > OPTIONS_MAX {
             return Err(Failed::TooDeep);
         }
         let looks = layer::prepare(site, self.0, &volume, source, top.as_deref(), wait)?;
         let options = json!({ "type": "overlay", "device": "overlay", "o": options });
         volumes::create(site, "lease", &names[0], source.cache, &options, wait)?;
+        if site.engine.is_podman() {
+            self.settle(site, source, (&names[0], &volume), wait)?;
+        }
         if self.0.reach && grows {
             let layers = Layers {
                 upper: upper.into(),
@@ -142,6 +154,32 @@ impl Overlay<'_> {
     fn birth(&self, kind: Kind, mountpoint: &str) -> Option<Birth> {
         let place = layer::place(kind, mountpoint);
         self.0.reach.then(|| Birth::of(Path::new(&place))).flatten()
+    }
+
+    /// Takes back what Podman does when a volume is mounted for the first time: it gives the root to the user of the container. (A
+    /// volume of files can be told not to, a mount cannot.)
+    fn settle(
+        &self,
+        site: &Site,
+        source: &Source<'_>,
+        (lease, layer): (&str, &Volume),
+        wait: Wait<'_>,
+    ) -> Made<()> {
+        let helper = volumes::helper(site, lease, wait)?;
+        // Nothing is unpacked, but it is mounted for that.
+        archive::fill(&helper, &tar::archive([]), wait)?;
+        if !self.0.reach {
+            let root = Root {
+                owner: source.owner,
+                look: source.root,
+            };
+            archive::set_root(&helper, self.0.archives()?.root, root, wait)?;
+        }
+        helper.remove();
+        if self.0.reach {
+            layer::dress(layer, source)?;
+        }
+        Ok(())
     }
 
     /// The directory of a part that goes into a mount.
@@ -160,17 +198,31 @@ impl Overlay<'_> {
 }
 
 /// What a volume of a stack of layers is mounted with.
-pub(crate) fn mount_options(lowers: &[String], (upper, work): (&str, &str), extra: &str) -> String {
-    let lowers: Vec<String> = lowers.iter().map(|lower| escape(lower)).collect();
+pub(crate) fn mount_options(
+    lowers: &[String],
+    (upper, work): (&str, &str),
+    overlays: &Overlays,
+) -> String {
+    let lowers: Vec<String> = match overlays.each {
+        // The kernel takes such a one as it is.
+        true => lowers
+            .iter()
+            .map(|lower| format!("lowerdir+={lower}"))
+            .collect(),
+        false => {
+            let lowers: Vec<String> = lowers.iter().map(|lower| escape(lower)).collect();
+            vec![format!("lowerdir={}", lowers.join(":"))]
+        }
+    };
     let mut options = format!(
-        "lowerdir={},upperdir={},workdir={}",
-        lowers.join(":"),
+        "{},upperdir={},workdir={}",
+        lowers.join(","),
         escape(upper),
         escape(work)
     );
-    if !extra.is_empty() {
+    if !overlays.extra.is_empty() {
         options.push(',');
-        options.push_str(extra);
+        options.push_str(&overlays.extra);
     }
     options
 }
@@ -207,14 +259,20 @@ mod tests {
 
     #[test]
     fn what_separates_options_is_escaped_in_paths() {
-        let options = mount_options(
-            &["/a:b".into(), "/c,d".into()],
-            ("/e\\f", "/g"),
-            "index=off",
+        let options = |lowers: [&str; 2], each| {
+            let overlays = Overlays {
+                extra: "index=off".into(),
+                each,
+            };
+            mount_options(&lowers.map(str::to_owned), ("/e\\f", "/g"), &overlays)
+        };
+        assert_eq!(
+            options(["/a:b", "/c,d"], false),
+            r"lowerdir=/a\:b:/c\,d,upperdir=/e\\f,workdir=/g,index=off"
         );
         assert_eq!(
-            options,
-            r"lowerdir=/a\:b:/c\,d,upperdir=/e\\f,workdir=/g,index=off"
+            options(["/a:b", "/c"], true),
+            r"lowerdir+=/a:b,lowerdir+=/c,upperdir=/e\\f,workdir=/g,index=off"
         );
     }
 }

@@ -30,6 +30,15 @@ pub(crate) fn create(
     let mut labels = site.labels(kind);
     labels[LABEL_CACHE] = json!(cache);
     go_on(&format_args!("creating volume {name}"), wait)?;
+    // Podman gives the root of a new volume to the user of the first container that mounts it, unless it was told whose it is: root's,
+    // until the store sets it.
+    let owned = json!({ "o": "uid=0,gid=0" });
+    let plain = options.as_object().is_none_or(serde_json::Map::is_empty);
+    let options = if site.engine.is_podman() && plain {
+        &owned
+    } else {
+        options
+    };
     let create = || {
         site.engine
             .create_volume(name, &labels, options, wait.whole())

@@ -5,7 +5,9 @@ pub(crate) mod copy_direct;
 pub(crate) mod look;
 pub(crate) mod merge;
 pub(crate) mod owners;
+mod pax;
 pub(crate) mod tar;
+pub(crate) mod tree;
 pub(crate) mod walk;
 pub(crate) mod xattr;
 

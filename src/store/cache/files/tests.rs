@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::fs::{fstat, lgetxattr};
 
-use crate::store::cache::facts::{EXTRAS, Facts};
+use crate::store::cache::facts::{EXTRAS, Facts, Overlays};
 use crate::store::cache::files::copy_direct::{copy_tree, dress_folder};
 use crate::store::cache::files::merge::merge;
 use crate::store::cache::files::walk;
@@ -132,8 +132,11 @@ fn may_mount() -> bool {
 fn facts() -> Facts {
     Facts {
         reach: true,
-        owners: Default::default(),
-        overlay: Some(EXTRAS[0].to_owned()),
+        archives: None,
+        overlay: Some(Overlays {
+            extra: EXTRAS[0].to_owned(),
+            each: false,
+        }),
         strategy: Strategy::Overlay,
         why: String::new(),
     }

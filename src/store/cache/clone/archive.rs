@@ -1,0 +1,171 @@
+//! Volumes that are reached through the engine's archive calls alone: filled, read and copied as tar streams, by containers that are
+//! never started.
+//!
+//! An engine's "200" says that it has read a stream, and not where its files are. So what was copied is read back and compared.
+
+use crate::engine::volumes::Volume;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::cache::clone::volumes;
+use crate::store::cache::facts::{Archives, RootBy};
+use crate::store::cache::files::owners::Owners;
+use crate::store::cache::files::tar::{MOST_ZEROS, NAME, PLACE, ROOT, archive, folder};
+use crate::store::cache::files::tree::{Root, Seen, Tree};
+use crate::store::helper::Helper;
+use crate::store::site::Site;
+use crate::wait::Wait;
+
+/// Unpacks a stream, whose names are relative, in the volume of a helper.
+pub(crate) fn fill(helper: &Helper<'_>, stream: &[u8], wait: Wait<'_>) -> Result<()> {
+    helper.put(PLACE, &mut &stream[..], wait)
+}
+
+/// Gives the volume's root its owner and look. After it was filled: that changes its time.
+pub(crate) fn set_root(helper: &Helper<'_>, by: RootBy, root: Root, wait: Wait<'_>) -> Result<()> {
+    let (place, name) = match by {
+        RootBy::Itself => (PLACE, ROOT),
+        RootBy::Parent => ("/", NAME),
+    };
+    let stream = archive([folder(name, root.owner, root.look)]);
+    helper.put(place, &mut stream.as_slice(), wait)
+}
+
+/// What the volume's root is.
+pub(crate) fn root(helper: &Helper<'_>, owners: Owners, wait: Wait<'_>) -> Result<Root> {
+    let mut stream = helper.get(PLACE, wait)?;
+    let root = Tree::new(&mut stream, owners, None).root();
+    root.map_err(|e| {
+        let doing = "looking at the root of a volume";
+        stream.why().unwrap_or_else(|| Error::io(doing, &e))
+    })
+}
+
+/// Reads all of the volume.
+pub(crate) fn read(helper: &Helper<'_>, owners: Owners, wait: Wait<'_>) -> Result<Seen> {
+    let mut stream = helper.get(PLACE, wait)?;
+    let mut tree = Tree::new(&mut stream, owners, None);
+    let seen = tree.finish();
+    if tree.is_too_hollow() {
+        // Nobody could lease what would come of it.
+        return Err(too_hollow("looking at the files of a lease"));
+    }
+    seen.map_err(|e| {
+        let doing = "looking at the files of a lease";
+        stream.why().unwrap_or_else(|| Error::io(doing, &e))
+    })
+}
+
+/// Makes `to` an empty tree with this root, and gives its digest.
+pub(crate) fn empty(
+    site: &Site,
+    archives: Archives,
+    to: &Volume,
+    root: Root,
+    wait: Wait<'_>,
+) -> Result<String> {
+    let helper = volumes::helper(site, &to.name, wait)?;
+    set_root(&helper, archives.root, root, wait)?;
+    let arrived = read(&helper, archives.owners, wait)?;
+    helper.remove();
+    let stream = archive([folder(ROOT, root.owner, root.look)]);
+    let sent = Tree::new(stream.as_slice(), Owners::default(), None).finish();
+    let sent = sent.map_err(|e| Error::io("looking at a new lease", &e))?;
+    same(&to.name, &sent, &arrived)?;
+    Ok(arrived.digest)
+}
+
+/// Copies one volume into another through two containers, and gives the digest of it. Two, because a download and an upload on one
+/// deadlock the engine. It gives the root to `owner`, if there is one.
+pub(crate) fn copy(
+    site: &Site,
+    archives: Archives,
+    from: &str,
+    to: &Volume,
+    owner: Option<(u32, u32)>,
+    wait: Wait<'_>,
+) -> Result<String> {
+    let source = volumes::helper(site, from, wait)?;
+    let target = volumes::helper(site, &to.name, wait)?;
+    let mut stream = source.get(PLACE, wait)?;
+    let mut tree = Tree::new(&mut stream, archives.owners, owner);
+    let put = target.put(PLACE, &mut tree, wait);
+    // The engine may stop reading at the archive's end mark; what is behind it must be seen, too.
+    let done = put.and_then(|()| {
+        tree.finish()
+            .map_err(|e| Error::io(format!("copying volume {from}"), &e))
+    });
+    if tree.is_too_hollow() {
+        return Err(too_hollow(&format!("copying volume {from}")));
+    }
+    // The download's own error explains the upload's.
+    let sent = done.map_err(|e| stream.why().unwrap_or(e))?;
+    drop(stream);
+    source.remove();
+    set_root(&target, archives.root, sent.root, wait)?;
+    let arrived = read(&target, archives.owners, wait)?;
+    target.remove();
+    same(&to.name, &sent, &arrived)?;
+    site.counters.bytes_copied.add(sent.bytes);
+    Ok(arrived.digest)
+}
+
+/// Refuses a volume in which is not what was sent there.
+fn same(volume: &str, sent: &Seen, arrived: &Seen) -> Result<()> {
+    if sent.digest == arrived.digest {
+        return Ok(());
+    }
+    let why = match (sent.entries, arrived.entries) {
+        (sent, arrived) if sent != arrived => format!("{arrived} of {sent} entries are there"),
+        _ if sent.root != arrived.root => {
+            format!("its root is {:?} and not {:?}", arrived.root, sent.root)
+        }
+        _ => String::from("its files are not the same"),
+    };
+    Err(Error::new(
+        ErrorKind::Engine,
+        format!(
+            "copying files to volume {volume}: the engine took them all, and what it gives back is not what it took: {why}"
+        ),
+    ))
+}
+
+/// The error for a tree of holes, which an archive would write out: neither copied nor made a generation.
+fn too_hollow(doing: &str) -> Error {
+    let most = MOST_ZEROS >> 30;
+    Error::new(
+        ErrorKind::Unsupported,
+        format!(
+            "{doing}: there are more than {most} GiB of zeros in it, as in sparse files, and the engine's archive calls, through \
+             which it is reached, would write them all out; keep such files out of the cache, or delete it"
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::cache::files::look::RootLook;
+
+    #[test]
+    fn a_clone_that_is_not_what_was_sent_is_refused_and_says_what_is_missing() {
+        let look = RootLook {
+            mode: 0o755,
+            mtime: (1, 0),
+        };
+        let seen = |names: &[&str], owner| {
+            let entries = names.iter().map(|name| folder(name, owner, look));
+            let stream = archive(entries);
+            let mut tree = Tree::new(stream.as_slice(), Owners::default(), None);
+            tree.finish().expect("whole")
+        };
+        // What Podman made of a stream that began with the name of the folder: nothing.
+        let sent = seen(&["c/", "c/kept/"], (1, 2));
+        let missing = same("v", &sent, &seen(&["/"], (1, 2))).expect_err("refused");
+        assert!(missing.message().contains("1 of 2 entries"), "{missing}");
+        let other = same("v", &sent, &seen(&["c/", "c/other/"], (1, 2))).expect_err("refused");
+        assert!(other.message().contains("not the same"), "{other}");
+        let owner = same("v", &seen(&["c/"], (1, 2)), &seen(&["c/"], (0, 0)));
+        let owner = owner.expect_err("refused");
+        assert!(owner.message().contains("its root"), "{owner}");
+        assert!(same("v", &sent, &seen(&["/", "/kept"], (1, 2))).is_ok());
+    }
+}

@@ -1,0 +1,436 @@
+//! The tar stream of one tree, made into the one form that all engines take: names below the tree's own root, owners as containers
+//! have them. Docker names what is in it after the last part of the path that was asked for (`c/`, `c/kept`), Podman after what is
+//! mounted there (`/`, `/kept`). Either unpacks relative names at the place itself. What begins with `c/` and is unpacked at `/`
+//! Podman takes, too, and puts it below the mount, where nobody sees it again.
+//!
+//! What passes is watched: a digest over what is said of each entry tells whether two streams show the same tree.
+
+use std::io::{self, BufReader, Read};
+
+use sha2::{Digest, Sha256};
+use tar::{EntryType, Header};
+
+use crate::store::cache::files::look::RootLook;
+use crate::store::cache::files::owners::Owners;
+use crate::store::cache::files::pax;
+use crate::store::cache::files::tar::{BLOCK, END, MOST_ZEROS};
+use crate::store::names::hex;
+
+/// The longest extended header that is taken: names and attributes of one file.
+const EXTENDED_MAX: u64 = 4 << 20;
+
+/// The longest name, and the longest target of a link, that a header has room for.
+const NAME_MAX: usize = 100;
+
+/// Where a header has the names of a user and a group, and where the first part of a long name.
+const NAMES: std::ops::Range<usize> = 265..329;
+const PREFIX: std::ops::Range<usize> = 345..500;
+
+/// The unit that holes are made of.
+const PIECE: usize = 4096;
+
+/// What the first entry says of the root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Root {
+    pub(crate) owner: (u32, u32),
+    pub(crate) look: RootLook,
+}
+
+/// What a whole stream had in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) digest: String,
+    /// With the root.
+    pub(crate) entries: u64,
+    pub(crate) bytes: u64,
+    pub(crate) root: Root,
+}
+
+/// A stream of one tree as it must be to be written.
+pub(crate) struct Tree<R> {
+    stream: BufReader<R>,
+    owners: Owners,
+    /// Whose the root is to be.
+    owner: Option<(u32, u32)>,
+    /// The root, and its name in the stream.
+    root: Option<(Root, Vec<Vec<u8>>)>,
+    /// Headers that are to be handed out, up to `given` already.
+    ready: Vec<u8>,
+    given: usize,
+    /// How many bytes of contents come before the next header.
+    body: u64,
+    /// Whether all entries have come: the rest is what ends an archive.
+    ended: bool,
+    digest: Sha256,
+    entries: u64,
+    bytes: u64,
+    /// How many zero bytes the stream has ended with so far.
+    zeros: usize,
+    /// How many there were in whole pieces, and how many there may be.
+    hollow: u64,
+    most: u64,
+}
+
+/// What stands before a header because the header has no room for it.
+#[derive(Default)]
+struct Extended {
+    path: Option<Vec<u8>>,
+    link: Option<Vec<u8>>,
+    user: Option<u64>,
+    group: Option<u64>,
+    size: Option<u64>,
+    /// All else: times, attributes.
+    others: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl<R: Read> Tree<R> {
+    /// Gives the root to `owner`, or keeps its own where that is `None`.
+    pub(crate) fn new(stream: R, owners: Owners, owner: Option<(u32, u32)>) -> Self {
+        Tree {
+            stream: BufReader::with_capacity(64 << 10, stream),
+            owners,
+            owner,
+            root: None,
+            ready: Vec::new(),
+            given: 0,
+            body: 0,
+            ended: false,
+            digest: Sha256::new(),
+            entries: 0,
+            bytes: 0,
+            zeros: 0,
+            hollow: 0,
+            most: MOST_ZEROS,
+        }
+    }
+
+    /// What the root is: for that, the stream is read as far as its first entry.
+    pub(crate) fn root(&mut self) -> io::Result<Root> {
+        if self.root.is_none() {
+            self.next_header()?;
+        }
+        match &self.root {
+            Some((root, _)) => Ok(*root),
+            None => Err(bad("there is nothing in it")),
+        }
+    }
+
+    /// Whether there is nothing below the root. Only before anything was read.
+    pub(crate) fn is_empty(&mut self) -> io::Result<bool> {
+        self.root()?;
+        self.next_header()?;
+        Ok(self.ended)
+    }
+
+    /// Whether reading ended because there are more zeros than may be.
+    pub(crate) fn is_too_hollow(&self) -> bool {
+        self.hollow > self.most
+    }
+
+    /// Reads to the end.
+    pub(crate) fn finish(&mut self) -> io::Result<Seen> {
+        io::copy(self, &mut io::sink())?;
+        // What the engine could not finish it ends like what it could; only a whole archive ends in two empty blocks.
+        let root = self.root.as_ref().filter(|_| self.zeros >= END);
+        let (root, _) = root.ok_or_else(|| bad(NO_END))?;
+        let digest = std::mem::take(&mut self.digest).finalize();
+        Ok(Seen {
+            digest: hex(&digest),
+            entries: self.entries,
+            bytes: self.bytes,
+            root: *root,
+        })
+    }
+
+    /// Reads the next header, and makes it ready.
+    fn next_header(&mut self) -> io::Result<()> {
+        self.ready.clear();
+        self.given = 0;
+        let mut extended = Extended::default();
+        loop {
+            let mut header = Header::new_old();
+            read_exact(&mut self.stream, header.as_mut_bytes())?;
+            if header.as_bytes().iter().all(|b| *b == 0) {
+                self.ended = true;
+                self.ready.extend(header.as_bytes());
+                return Ok(());
+            }
+            match header.entry_type() {
+                EntryType::XHeader => {
+                    let text = self.extended(&header)?;
+                    extended.take(&text)?;
+                }
+                EntryType::GNULongName => extended.path = Some(self.long(&header)?),
+                EntryType::GNULongLink => extended.link = Some(self.long(&header)?),
+                EntryType::XGlobalHeader => return Err(bad("it has a header for all of it")),
+                _ => return self.entry(header, extended),
+            }
+        }
+    }
+
+    /// The contents of an extended header.
+    fn extended(&mut self, header: &Header) -> io::Result<Vec<u8>> {
+        let size = header.entry_size()?;
+        if size > EXTENDED_MAX {
+            return Err(bad("an extended header of it is too long"));
+        }
+        let mut text = vec![0; usize::try_from(padded(size)).unwrap_or_default()];
+        read_exact(&mut self.stream, &mut text)?;
+        text.truncate(usize::try_from(size).unwrap_or_default());
+        Ok(text)
+    }
+
+    fn long(&mut self, header: &Header) -> io::Result<Vec<u8>> {
+        let mut name = self.extended(header)?;
+        name.truncate(name.iter().position(|b| *b == 0).unwrap_or(name.len()));
+        Ok(name)
+    }
+
+    /// Makes an entry ready as it is to be written.
+    fn entry(&mut self, mut header: Header, mut extended: Extended) -> io::Result<()> {
+        let kind = header.entry_type();
+        let path = match extended.path.take() {
+            Some(path) => (path, true),
+            None => (header.path_bytes().into_owned(), false),
+        };
+        let mut user = self
+            .owners
+            .user(extended.user.map_or_else(|| header.uid(), Ok)?);
+        let mut group = self
+            .owners
+            .group(extended.group.map_or_else(|| header.gid(), Ok)?);
+        let mut name = self.relative(&path.0)?;
+        if self.root.is_none() {
+            if !kind.is_dir() {
+                return Err(bad("its first entry is no directory"));
+            }
+            (user, group) = self.owner.unwrap_or((user, group));
+            let look = RootLook {
+                mode: header.mode()? & 0o7777,
+                mtime: (i64::try_from(header.mtime()?).unwrap_or_default(), 0),
+            };
+            let owner = (user, group);
+            self.root = Some((Root { owner, look }, parts(&path.0)));
+            name = b".".to_vec();
+        }
+        if name.is_empty() {
+            return Err(bad("its root comes twice"));
+        }
+        if kind.is_dir() {
+            name.push(b'/');
+        }
+        let mut link = extended.link.take().map(|link| (link, true));
+        if link.is_none() && (kind.is_hard_link() || kind.is_symlink()) {
+            let short = header.link_name_bytes().unwrap_or_default();
+            link = Some((short.into_owned(), false));
+        }
+        if kind.is_hard_link() {
+            // A hard link names an entry, a symbolic one any text.
+            let (target, long) = link.unwrap_or_default();
+            link = Some((self.relative(&target)?, long));
+        }
+        let has_body = !(kind.is_dir() || kind.is_symlink() || kind.is_hard_link());
+        let size = extended.size.map_or_else(|| header.entry_size(), Ok)?;
+        let size = if has_body { size } else { 0 };
+        self.body = padded(size);
+        self.entries += 1;
+
+        // As the engine has it: only what says something of the file.
+        let target = link.as_ref().map_or(&[][..], |(target, _)| target);
+        let device = match kind.is_character_special() || kind.is_block_special() {
+            true => (header.device_major()?, header.device_minor()?),
+            false => (None, None),
+        };
+        let mode = header.mode()? & 0o7777;
+        let plain = if kind.is_file() { b'0' } else { kind.as_byte() };
+        let what = format!(
+            "{plain} {user} {group} {mode:o} {size} {device:?} {}",
+            extended.mtime(&header)?
+        );
+        self.note(&[what.as_bytes(), &name, target]);
+        for (key, value) in &extended.others {
+            if key.starts_with(ATTRIBUTE) {
+                self.note(&[key, value]);
+            }
+        }
+
+        header.set_uid(user.into());
+        header.set_gid(group.into());
+        let mut records = Vec::new();
+        if extended.user.is_some() {
+            pax::add(&mut records, b"uid", user.to_string().as_bytes());
+        }
+        if extended.group.is_some() {
+            pax::add(&mut records, b"gid", group.to_string().as_bytes());
+        }
+        if let Some(size) = extended.size {
+            pax::add(&mut records, b"size", size.to_string().as_bytes());
+        }
+        for (key, value) in &extended.others {
+            pax::add(&mut records, key, value);
+        }
+        if path.1 || name.len() > NAME_MAX {
+            pax::add(&mut records, b"path", &name);
+        }
+        let old = header.as_mut_bytes();
+        set_field(&mut old[..NAME_MAX], &name);
+        if let Some((target, long)) = &link {
+            if *long || target.len() > NAME_MAX {
+                pax::add(&mut records, b"linkpath", target);
+            }
+            set_field(&mut old[157..157 + NAME_MAX], target);
+        }
+        // The machine's names for its own numbers.
+        old[NAMES].fill(0);
+        if header.as_ustar().is_some() {
+            header.as_mut_bytes()[PREFIX].fill(0);
+        }
+        header.set_cksum();
+        if !records.is_empty() {
+            self.ready.extend(pax::header(&records));
+        }
+        self.ready.extend(header.as_bytes());
+        Ok(())
+    }
+
+    /// The name below the root.
+    fn relative(&self, name: &[u8]) -> io::Result<Vec<u8>> {
+        let Some((_, root)) = &self.root else {
+            return Ok(Vec::new());
+        };
+        let parts = parts(name);
+        match parts.strip_prefix(root.as_slice()) {
+            Some(rest) if !rest.iter().any(|part| part == b"..") => Ok(rest.join(&b'/')),
+            _ => Err(bad("a name in it is not below its root")),
+        }
+    }
+
+    fn note(&mut self, fields: &[&[u8]]) {
+        for field in fields {
+            self.digest.update((field.len() as u64).to_le_bytes());
+            self.digest.update(field);
+        }
+    }
+
+    /// Counts what is handed out.
+    fn pass(&mut self, got: &[u8]) -> io::Result<()> {
+        self.bytes += got.len() as u64;
+        let tail = got.iter().rev().take_while(|b| **b == 0).take(END).count();
+        self.zeros = if tail == got.len() {
+            self.zeros + tail
+        } else {
+            tail
+        };
+        let empty = got.chunks_exact(PIECE).filter(|piece| *piece == [0; PIECE]);
+        self.hollow += (empty.count() * PIECE) as u64;
+        match self.is_too_hollow() {
+            true => Err(bad("it is mostly holes")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// What an engine calls an extended attribute of a file.
+const ATTRIBUTE: &[u8] = b"SCHILY.xattr.";
+
+impl Extended {
+    fn take(&mut self, text: &[u8]) -> io::Result<()> {
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (key, value, after) =
+                pax::record(rest).ok_or_else(|| bad("an extended header of it is broken"))?;
+            rest = after;
+            let number = || std::str::from_utf8(value).ok().and_then(|v| v.parse().ok());
+            match key {
+                b"path" => self.path = Some(value.to_vec()),
+                b"linkpath" => self.link = Some(value.to_vec()),
+                b"uid" => self.user = number(),
+                b"gid" => self.group = number(),
+                b"size" => self.size = number(),
+                b"uname" | b"gname" => {}
+                _ => self.others.push((key.to_vec(), value.to_vec())),
+            }
+        }
+        Ok(())
+    }
+
+    /// The second that an entry was changed in: engines differ in what they keep of it beyond.
+    fn mtime(&self, header: &Header) -> io::Result<String> {
+        let text = self.others.iter().find(|(key, _)| key == b"mtime");
+        Ok(match text {
+            Some((_, text)) => String::from_utf8_lossy(text)
+                .split('.')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+            None => header.mtime()?.to_string(),
+        })
+    }
+}
+
+impl<R: Read> Read for Tree<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        if self.given == self.ready.len() && self.body == 0 && !self.ended {
+            self.next_header()?;
+        }
+        let n = if self.given < self.ready.len() {
+            let n = buffer.len().min(self.ready.len() - self.given);
+            buffer[..n].copy_from_slice(&self.ready[self.given..self.given + n]);
+            self.given += n;
+            n
+        } else if self.ended {
+            self.stream.read(buffer)?
+        } else {
+            let most = usize::try_from(self.body).unwrap_or(usize::MAX);
+            let most = most.min(buffer.len());
+            let n = self.stream.read(&mut buffer[..most])?;
+            if n == 0 {
+                return Err(bad(NO_END));
+            }
+            self.body -= n as u64;
+            self.digest.update(&buffer[..n]);
+            n
+        };
+        self.pass(&buffer[..n])?;
+        Ok(n)
+    }
+}
+
+/// The parts of a name: a slash in front or behind says nothing, and neither does a dot.
+fn parts(name: &[u8]) -> Vec<Vec<u8>> {
+    let parts = name.split(|b| *b == b'/');
+    let parts = parts.filter(|part| !part.is_empty() && *part != b".");
+    parts.map(<[u8]>::to_vec).collect()
+}
+
+/// Puts as much of `value` as there is room for.
+fn set_field(field: &mut [u8], value: &[u8]) {
+    let n = value.len().min(field.len());
+    field.fill(0);
+    field[..n].copy_from_slice(&value[..n]);
+}
+
+fn read_exact(stream: &mut impl Read, buffer: &mut [u8]) -> io::Result<()> {
+    stream.read_exact(buffer).map_err(|e| match e.kind() {
+        io::ErrorKind::UnexpectedEof => bad(NO_END),
+        _ => e,
+    })
+}
+
+fn padded(size: u64) -> u64 {
+    size.div_ceil(BLOCK as u64).saturating_mul(BLOCK as u64)
+}
+
+const NO_END: &str = "it has no end";
+
+fn bad(why: &str) -> io::Error {
+    io::Error::other(format!(
+        "the engine's tar stream of a volume cannot be used: {why}"
+    ))
+}
+
+#[cfg(test)]
+mod tests;
