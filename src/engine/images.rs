@@ -5,11 +5,11 @@ use std::io::Read;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::engine::Engine;
 use crate::engine::answer::List;
 use crate::engine::call::{Call, QUICK, REMOVAL, Send};
 use crate::engine::progress::Message;
 use crate::engine::system::UPLOAD_STALL;
+use crate::engine::{BodyReader, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::wait::Wait;
 
@@ -204,18 +204,26 @@ impl Engine {
         each: impl FnMut(&Message) -> Result<()>,
     ) -> Result<()> {
         let doing = format!("importing a tar stream as {name}");
+        // All of the name as the repository: a tag beside it Podman 4.3 does not hear, and calls the image `latest`.
         let (repo, tag) = repo_and_tag(name);
         let mut target = self
             .path("/images/create")
             .query("fromSrc", "-")
-            .query("repo", repo)
-            .query("tag", tag);
+            .query("repo", &format!("{repo}:{tag}"));
         if let Some(change) = change {
             target = target.query("changes", change);
         }
         let call = Call::post(target).sending(Send::Tar(source, UPLOAD_STALL));
         let response = self.call(&doing, call, wait)?;
         self.follow(&doing, response, wait, each)
+    }
+
+    /// All of an image as one tar stream.
+    pub(crate) fn save_image<'a>(&'a self, name: &str, wait: Wait<'a>) -> Result<BodyReader<'a>> {
+        let doing = format!("saving image {name}");
+        let call = Call::get(self.path("/images").segment(name).fixed("/get"));
+        let response = self.call(&doing, call, wait)?;
+        Ok(BodyReader::new(self, doing, response, wait))
     }
 
     /// Takes in a tar as `docker save` writes it.

@@ -22,6 +22,7 @@ use crate::store::ownership::Owner;
 use crate::store::paths::Paths;
 use crate::store::session::Session;
 use crate::store::stats::Counters;
+use crate::store::step::image_file::Dialect;
 use crate::wait::Wait;
 
 /// What all parts of one open store share.
@@ -41,6 +42,8 @@ pub(crate) struct Site {
     /// Which file the identity was found in last: inode and time.
     identity_seen: Mutex<Option<(u64, i64, i64)>>,
     pub(crate) lent: Lent,
+    /// How the engine takes an image's record.
+    dialect: Mutex<Dialect>,
     closed: AtomicBool,
     process: Process,
     /// For what is left to the worker.
@@ -57,7 +60,12 @@ impl Site {
         cache_options: CacheOptions,
         log_options: LogOptions,
     ) -> Arc<Self> {
+        let dialect = match engine.is_podman() {
+            true => Dialect::Digests,
+            false => Dialect::Saved,
+        };
         Arc::new_cyclic(|me| Site {
+            dialect: Mutex::new(dialect),
             me: Weak::clone(me),
             engine,
             names: Names::new(&entry.prefix),
@@ -74,6 +82,16 @@ impl Site {
             closed: AtomicBool::new(false),
             process: Process::this(),
         })
+    }
+
+    /// How the engine takes an image's record, as far as it is known.
+    pub(crate) fn dialect(&self) -> Dialect {
+        *self.dialect.lock()
+    }
+
+    /// What it turned out to be.
+    pub(crate) fn speak(&self, dialect: Dialect) {
+        *self.dialect.lock() = dialect;
     }
 
     /// Does `job` later, off the caller's thread; where it fails, once more after a while.

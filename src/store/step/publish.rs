@@ -7,8 +7,11 @@
 //! written there is in no commit. So containers are made of an image of the same files that declares none, and the
 //! result declares them again.
 
+use serde_json::Value;
+
 use crate::engine::images::{Image, must_exist};
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::step::image_file::{self, Dialect};
 use crate::store::step::spec::Config;
 use crate::store::step::{Current, Open, StepContext, spec};
 
@@ -144,7 +147,9 @@ impl Open {
                 layers.uncover(&made.spec.targets);
             }
         }
-        let mut loses = self.container.as_ref().is_some_and(|made| made.spec.leaks);
+        // Podman's commit adds what its runtime sets for every container.
+        let mut loses = step.site.engine.is_podman()
+            || self.container.as_ref().is_some_and(|made| made.spec.leaks);
         if self
             .image
             .as_ref()
@@ -173,9 +178,12 @@ impl Open {
             let committed = inspected(step, &name)?;
             match self.rewrite(step, (&name, &committed), &config)? {
                 Ok(exact) => self.image(step)?.become_one(exact, into),
-                Err(why) => ::log::warn!(
-                    "{why}; the result keeps the user and the new variables of its command"
-                ),
+                Err(why) => {
+                    let why = format!(
+                        "the result cannot be given the configuration of its base, and would have some of its command's: {why}"
+                    );
+                    return Err(Error::new(ErrorKind::Unsupported, why));
+                }
             }
         }
         Ok(())
@@ -184,7 +192,7 @@ impl Open {
     /// Makes an image of the layers of `image` with the base's record, but for `config`. A refusal is the inner error.
     ///
     /// A commit can only add to a configuration. But an engine that loads an image whose layers it has takes the configuration
-    /// as it is, and asks for no layer's bytes (moby `image/tarexport/load.go`).
+    /// as it is, and asks for no layer's bytes.
     fn rewrite(
         &mut self,
         step: &StepContext<'_>,
@@ -194,14 +202,38 @@ impl Open {
         let engine = &step.site.engine;
         let history = engine.image_history(known_as, step.wait)?;
         let name = self.new_tag(step)?;
-        let base = &self.image(step)?.base;
-        let tar = base.image_file(&name, config, image, &history)?;
-        match engine.load_image(&tar, &name, step.wait) {
-            Ok(()) => Ok(Ok(name)),
-            Err(e) if matches!(e.kind(), ErrorKind::Engine | ErrorKind::InvalidArgument) => {
-                Ok(Err(e))
+        let record = self.image(step)?.base.written(config, image, &history);
+        let layers = &image.root_fs.layers;
+        loop {
+            let dialect = step.site.dialect();
+            let file = match dialect {
+                Dialect::Saved => image_file::saved(&name, &record, layers.len())?,
+                Dialect::Digests => {
+                    image_file::layout(&name, &record, &image_file::by_digests(layers))?
+                }
+                Dialect::Packed => {
+                    let packed = packed_layers(step, known_as, image)?;
+                    image_file::layout(&name, &record, &packed)?
+                }
+            };
+            match engine.load_image(&file, &name, step.wait) {
+                // Docker's own form it takes as it is, or not at all.
+                Ok(()) if dialect == Dialect::Saved => return Ok(Ok(name)),
+                Ok(()) => {
+                    let loaded = inspected(step, &name)?;
+                    let checked = image_file::check(&name, &loaded, layers, config);
+                    return Ok(checked.map(|()| name));
+                }
+                Err(e) if matches!(e.kind(), ErrorKind::Engine | ErrorKind::InvalidArgument) => {
+                    // Not asked before somebody refuses: an engine counts all that it has for an answer.
+                    if dialect == Dialect::Saved && engine.info(step.wait)?.is_of_containerd() {
+                        step.site.speak(Dialect::Packed);
+                        continue;
+                    }
+                    return Ok(Err(e));
+                }
+                Err(e) => return Err(e),
             }
-            Err(e) => Err(e),
         }
     }
 
@@ -244,6 +276,23 @@ impl Current {
         self.bare = (both || into == Into::Bare).then_some(name);
         self.has_places = true;
     }
+}
+
+/// The descriptors of an image's layers as the engine has them packed. They are in no answer but the image's whole file, which is
+/// read as far as they stand: about half of the image passes.
+fn packed_layers(step: &StepContext<'_>, known_as: &str, image: &Image) -> Result<Vec<Value>> {
+    let mut file = step.site.engine.save_image(known_as, step.wait)?;
+    let found = image_file::descriptors(&mut file, &image.id);
+    let found = found.and_then(|found| match found.len() == image.root_fs.layers.len() {
+        true => Ok(found),
+        false => Err(std::io::Error::other(
+            "its manifest has other layers than it",
+        )),
+    });
+    found.map_err(|e| {
+        let doing = format!("looking for the layers of image {known_as}");
+        file.why().unwrap_or_else(|| Error::io(doing, &e))
+    })
 }
 
 fn inspected(step: &StepContext<'_>, name: &str) -> Result<Image> {

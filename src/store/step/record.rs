@@ -5,7 +5,6 @@
 use serde_json::{Map, Value, json};
 
 use crate::engine::images::{Image, Step};
-use crate::error::{Error, Result};
 use crate::store::archive::absolute;
 use crate::store::clock::rfc3339;
 use crate::store::step::spec::Config;
@@ -49,15 +48,8 @@ impl Record {
         config
     }
 
-    /// A file as `docker save` writes it, of an image named `name`, tag included: with this record, but `config`, and the layers
-    /// and history of `image`. The layers are named alone.
-    pub(super) fn image_file(
-        &self,
-        name: &str,
-        config: &Config,
-        image: &Image,
-        history: &[Step],
-    ) -> Result<Vec<u8>> {
+    /// This record as an engine keeps it, but with `config`, and with the layers and history of `image`.
+    pub(super) fn written(&self, config: &Config, image: &Image, history: &[Step]) -> Vec<u8> {
         let base = &self.image;
         let layers = &image.root_fs.layers;
         let mut file = Map::new();
@@ -78,33 +70,8 @@ impl Record {
         let rootfs = json!({ "type": "layers", "diff_ids": layers });
         file.insert("rootfs".to_owned(), rootfs);
         file.insert("history".to_owned(), history_of(layers.len(), history));
-        let names: Vec<String> = (0..layers.len())
-            .map(|n| format!("{n}/layer.tar"))
-            .collect();
-        let manifest = json!([{
-            "Config": "config.json",
-            "RepoTags": [name],
-            "Layers": names,
-        }]);
-        pack(&[
-            ("manifest.json", manifest),
-            ("config.json", Value::Object(file)),
-        ])
+        Value::Object(file).to_string().into_bytes()
     }
-}
-
-fn pack(files: &[(&str, Value)]) -> Result<Vec<u8>> {
-    let packing = |e| Error::io("packing an image's configuration", &e);
-    let mut tar = tar::Builder::new(Vec::new());
-    for (path, value) in files {
-        let text = value.to_string();
-        let mut header = tar::Header::new_ustar();
-        header.set_size(text.len() as u64);
-        header.set_mode(0o644);
-        tar.append_data(&mut header, path, text.as_bytes())
-            .map_err(packing)?;
-    }
-    tar.into_inner().map_err(packing)
 }
 
 /// The history as an image's configuration has it: oldest first, with as many lines that made a layer as there are layers.

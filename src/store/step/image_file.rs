@@ -1,0 +1,321 @@
+//! An image's file without its layers, which makes an engine that has them take the record as it is. Three dialects:
+//!
+//! - Docker with graph drivers wants its own form (`docker save`), in which layers are files that need not be there (moby
+//!   `image/tarexport/load.go`);
+//! - Docker with containerd's image store wants an OCI layout, with the descriptors of the packed layers as it has them;
+//! - Podman wants an OCI layout whose layers are named by the digests of what is in them.
+//!
+//! To the wrong one an engine may answer "Loaded image", and have an image that nothing can be made of. So what was loaded is looked at.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::engine::images::Image;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::names::hex;
+use crate::store::step::spec::Config;
+
+/// How an engine takes an image's file without layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Docker's own form.
+    Saved,
+    /// A layout with the packed layers' descriptors.
+    Packed,
+    /// A layout with the digests of the layers' contents.
+    Digests,
+}
+
+/// The longest description of an image that is looked at.
+const BLOB_MAX: u64 = 4 << 20;
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+/// A file as `docker save` writes it, of an image named `name`, tag included, with so many layers.
+pub(super) fn saved(name: &str, record: &[u8], layers: usize) -> Result<Vec<u8>> {
+    let names: Vec<String> = (0..layers).map(|n| format!("{n}/layer.tar")).collect();
+    let manifest = json!([{
+        "Config": "config.json",
+        "RepoTags": [name],
+        "Layers": names,
+    }]);
+    pack(&[
+        ("manifest.json".into(), manifest.to_string().as_bytes()),
+        ("config.json".into(), record),
+    ])
+}
+
+/// An OCI layout of an image named `name`, tag included, whose layers have these descriptors.
+pub(super) fn layout(name: &str, record: &[u8], layers: &[Value]) -> Result<Vec<u8>> {
+    let config = described("application/vnd.oci.image.config.v1+json", record);
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": config,
+        "layers": layers,
+    })
+    .to_string();
+    let mut listed = described(MANIFEST, manifest.as_bytes());
+    let full = full_name(name);
+    // The first is containerd's, the second Podman's, which wants all of the name in it.
+    listed["annotations"] = json!({
+        "io.containerd.image.name": full,
+        "org.opencontainers.image.ref.name": full,
+    });
+    let index = json!({ "schemaVersion": 2, "manifests": [listed] }).to_string();
+    let blob = |bytes| format!("blobs/sha256/{}", digest(bytes));
+    pack(&[
+        ("oci-layout".into(), br#"{"imageLayoutVersion":"1.0.0"}"#),
+        ("index.json".into(), index.as_bytes()),
+        (blob(manifest.as_bytes()), manifest.as_bytes()),
+        (blob(record), record),
+    ])
+}
+
+/// The descriptors of layers that are named by the digests of their contents.
+pub(super) fn by_digests(layers: &[String]) -> Vec<Value> {
+    let kind = "application/vnd.oci.image.layer.v1.tar";
+    let layer = |digest| json!({ "mediaType": kind, "digest": digest, "size": 1 });
+    layers.iter().map(layer).collect()
+}
+
+/// The descriptors of the packed layers of the image `id`, out of a file of it as `docker save` writes it. Read as far as they
+/// stand.
+pub(super) fn descriptors(saved: &mut dyn Read, id: &str) -> io::Result<Vec<Value>> {
+    let mut blobs = HashMap::new();
+    let mut first = id.to_owned();
+    for entry in tar::Archive::new(saved).entries()? {
+        let mut entry = entry?;
+        if entry.size() > BLOB_MAX {
+            continue;
+        }
+        let path = entry.path()?.to_string_lossy().into_owned();
+        let mut text = Vec::new();
+        entry.read_to_end(&mut text)?;
+        let Ok(value) = serde_json::from_slice::<Value>(&text) else {
+            continue;
+        };
+        if path == "index.json" && !blobs.contains_key(&first) {
+            let listed = value["manifests"][0]["digest"].as_str();
+            first = listed.unwrap_or_default().to_owned();
+        } else if let Some(hex) = path.strip_prefix("blobs/sha256/") {
+            blobs.insert(format!("sha256:{hex}"), value);
+        }
+        if let Some(layers) = layers_of(&blobs, &first, 3) {
+            return Ok(layers);
+        }
+    }
+    Err(io::Error::other("there is no manifest of it in its file"))
+}
+
+/// The layers in the manifest `digest`, or in one that it lists.
+fn layers_of(blobs: &HashMap<String, Value>, digest: &str, depth: u32) -> Option<Vec<Value>> {
+    let found = blobs.get(digest)?;
+    if let Some(layers) = found["layers"].as_array() {
+        return Some(layers.clone());
+    }
+    let mut listed = found["manifests"].as_array()?.iter();
+    let depth = depth.checked_sub(1)?;
+    listed.find_map(|listed| layers_of(blobs, listed["digest"].as_str()?, depth))
+}
+
+/// Refuses an image that is not what was loaded: with these layers and this configuration, and for some system.
+pub(super) fn check(name: &str, loaded: &Image, layers: &[String], config: &Config) -> Result<()> {
+    let of = |config: &Config| plain(&Value::Object(config.clone()));
+    let got = loaded.config.as_ref().map(of).unwrap_or_default();
+    let why = match () {
+        () if loaded.os.is_empty() => String::from("it is for no system"),
+        () if loaded.root_fs.layers != layers => String::from("it has other layers"),
+        () if got != of(config) => format!("its configuration is {got} and not {}", of(config)),
+        () => return Ok(()),
+    };
+    let why = format!("loading image {name}: the engine took it, and has another one: {why}");
+    Err(Error::new(ErrorKind::Engine, why))
+}
+
+/// What says something of a configuration: engines write what is not set as null, as nothing in it, or not at all.
+fn plain(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let fields = fields
+                .iter()
+                .map(|(key, value)| (key.clone(), plain(value)));
+            // Volumes and ports are fields that say something by being there.
+            let says = |(key, value): &(String, Value)| !value.is_null() || key.starts_with('/');
+            let port = |key: &str| key.ends_with("/tcp") || key.ends_with("/udp");
+            let kept: serde_json::Map<_, _> = fields
+                .filter(|field| says(field) || port(&field.0))
+                .collect();
+            if kept.is_empty() {
+                return Value::Null;
+            }
+            Value::Object(kept)
+        }
+        Value::Array(all) if all.is_empty() => Value::Null,
+        Value::String(text) if text.is_empty() => Value::Null,
+        Value::Bool(false) => Value::Null,
+        other => other.clone(),
+    }
+}
+
+/// The name with the registry that engines take it to be of.
+fn full_name(name: &str) -> String {
+    match name.split_once('/') {
+        None => format!("docker.io/library/{name}"),
+        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => name.to_owned(),
+        Some(_) => format!("docker.io/{name}"),
+    }
+}
+
+fn described(kind: &str, bytes: &[u8]) -> Value {
+    let digest = format!("sha256:{}", digest(bytes));
+    json!({ "mediaType": kind, "digest": digest, "size": bytes.len() })
+}
+
+fn digest(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn pack(files: &[(String, &[u8])]) -> Result<Vec<u8>> {
+    let packing = |e| Error::io("packing an image's configuration", &e);
+    let mut tar = tar::Builder::new(Vec::new());
+    for (path, content) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, path, *content)
+            .map_err(packing)?;
+    }
+    tar.into_inner().map_err(packing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(file: &[u8]) -> HashMap<String, Vec<u8>> {
+        let mut archive = tar::Archive::new(file);
+        let entries = archive.entries().expect("a tar");
+        entries
+            .map(|entry| {
+                let mut entry = entry.expect("an entry");
+                let path = entry.path().expect("a path").to_string_lossy().into_owned();
+                let mut content = Vec::new();
+                entry.read_to_end(&mut content).expect("content");
+                (path, content)
+            })
+            .collect()
+    }
+
+    fn value(bytes: &[u8]) -> Value {
+        serde_json::from_slice(bytes).expect("JSON")
+    }
+
+    #[test]
+    fn a_layout_names_its_parts_by_what_is_in_them() {
+        let record = br#"{"os":"linux"}"#;
+        let layers = by_digests(&["sha256:aa".into(), "sha256:bb".into()]);
+        let files = files(&layout("p-image-tmp-x:2", record, &layers).expect("a file"));
+        for (path, content) in &files {
+            if let Some(hex) = path.strip_prefix("blobs/sha256/") {
+                assert_eq!(hex, digest(content));
+            }
+        }
+        let index = value(&files["index.json"]);
+        let listed = &index["manifests"][0];
+        let full = "docker.io/library/p-image-tmp-x:2";
+        for name in [
+            "io.containerd.image.name",
+            "org.opencontainers.image.ref.name",
+        ] {
+            assert_eq!(listed["annotations"][name], full);
+        }
+        let blob = |described: &Value| {
+            let digest = described["digest"].as_str().expect("a digest");
+            let path = format!("blobs/sha256/{}", digest.trim_start_matches("sha256:"));
+            assert_eq!(described["size"], files[&path].len());
+            files[&path].clone()
+        };
+        let manifest = value(&blob(listed));
+        assert_eq!(blob(&manifest["config"]), record);
+        assert_eq!(manifest["layers"][1]["digest"], "sha256:bb");
+    }
+
+    #[test]
+    fn a_file_as_docker_saves_it_names_layers_and_holds_none() {
+        let files = files(&saved("a:1", b"{}", 3).expect("a file"));
+        let manifest = value(&files["manifest.json"]);
+        assert_eq!(manifest[0]["RepoTags"], json!(["a:1"]));
+        assert_eq!(manifest[0]["Layers"].as_array().map(Vec::len), Some(3));
+        assert_eq!(files["config.json"], b"{}");
+        assert_eq!(files.len(), 2);
+    }
+
+    #[test]
+    fn packed_layers_are_found_by_the_images_id_or_by_the_index() {
+        let layers = json!([{ "digest": "sha256:packed", "size": 7, "mediaType": "m" }]);
+        let manifest = json!({ "config": {}, "layers": layers }).to_string();
+        let id = format!("sha256:{}", digest(manifest.as_bytes()));
+        let many = json!({ "manifests": [{ "digest": "sha256:not-here" }, { "digest": id }] });
+        let many = many.to_string();
+        let many_id = format!("sha256:{}", digest(many.as_bytes()));
+        let index = json!({ "manifests": [{ "digest": many_id }] }).to_string();
+        let blob = |bytes: &str| format!("blobs/sha256/{}", digest(bytes.as_bytes()));
+        let file = pack(&[
+            ("blobs/sha256/0".into(), b"no JSON"),
+            (blob(&many), many.as_bytes()),
+            (blob(&manifest), manifest.as_bytes()),
+            ("index.json".into(), index.as_bytes()),
+        ])
+        .expect("a file");
+        for id in [&id, &many_id, "sha256:of-a-configuration"] {
+            let found = descriptors(&mut file.as_slice(), id).expect("found");
+            assert_eq!(json!(found), layers, "{id}");
+        }
+        let none = pack(&[("index.json".into(), index.as_bytes())]).expect("a file");
+        assert!(descriptors(&mut none.as_slice(), &id).is_err());
+        assert!(descriptors(&mut &file[..700], &id).is_err());
+    }
+
+    #[test]
+    fn a_broken_image_is_not_taken_for_the_one_that_was_loaded() {
+        let config = |value: Value| value.as_object().cloned().expect("an object");
+        let wanted = config(json!({
+            "Env": null, "Cmd": ["a"], "Volumes": { "/data": {} }, "Hostname": "", "Tty": false,
+        }));
+        let image = |os: &str, layers: &[&str], config: Value| -> Image {
+            let image =
+                json!({ "Id": "i", "Os": os, "Config": config, "RootFS": { "Layers": layers } });
+            serde_json::from_value(image).expect("an image")
+        };
+        let same = json!({ "Env": [], "Cmd": ["a"], "Volumes": { "/data": {} } });
+        let layers = ["sha256:a".to_owned()];
+        let check = |image: Image| super::check("n", &image, &layers, &wanted);
+        assert!(check(image("linux", &["sha256:a"], same.clone())).is_ok());
+        // What containerd's store shows of an image whose layers it cannot find.
+        assert!(check(image("", &["sha256:a"], same.clone())).is_err());
+        assert!(check(image("linux", &[], same)).is_err());
+        for leak in [
+            json!({ "Env": ["PATH=/bin"], "Cmd": ["a"], "Volumes": { "/data": {} } }),
+            json!({ "Cmd": ["a"] }),
+            json!({ "Cmd": ["a"], "Volumes": { "/data": {} }, "User": "0" }),
+        ] {
+            assert!(check(image("linux", &["sha256:a"], leak)).is_err());
+        }
+    }
+
+    #[test]
+    fn a_name_is_of_the_registry_that_engines_take_it_to_be_of() {
+        for (name, full) in [
+            ("a:1", "docker.io/library/a:1"),
+            ("a/b:1", "docker.io/a/b:1"),
+            ("localhost/a:1", "localhost/a:1"),
+            ("r.example:5000/a:1", "r.example:5000/a:1"),
+        ] {
+            assert_eq!(full_name(name), full);
+        }
+    }
+}
