@@ -43,6 +43,17 @@ pub(crate) struct Image {
     pub(crate) root_fs: RootFs,
 }
 
+/// How an engine takes an image's file without layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Docker's own form.
+    Saved,
+    /// A layout with the packed layers' descriptors.
+    Packed,
+    /// A layout with the digests of the layers' contents.
+    Digests,
+}
+
 /// The layers of an image.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::engine::Engine;
+use crate::engine::images::Dialect;
 use crate::error::{Error, ErrorKind, Result};
 use crate::process::{FORKED, Process};
 use crate::store::claim;
@@ -22,7 +23,6 @@ use crate::store::ownership::Owner;
 use crate::store::paths::Paths;
 use crate::store::session::Session;
 use crate::store::stats::Counters;
-use crate::store::step::image_file::Dialect;
 use crate::wait::Wait;
 
 /// What all parts of one open store share.

@@ -128,7 +128,7 @@ fn copy_part(
             copy_direct::copy_tree(from, to, (0, 0), wait)
                 .map(|bytes| site.counters.bytes_copied.add(bytes))
         } else {
-            let archives = facts.archives()?;
+            let archives = archive::ways(facts)?;
             archive::copy(site, archives, &part.volume, &volume, None, wait).map(drop)
         };
         let after = site.engine.inspect_volume(&part.volume, wait)?;

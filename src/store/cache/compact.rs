@@ -224,7 +224,7 @@ impl Caches {
     ) -> Result<Part> {
         let facts = self.facts(site, wait)?;
         let volume = volumes::create(site, "cache", name, source.cache, &json!({}), wait)?;
-        let archives = facts.archives()?;
+        let archives = archive::ways(&facts)?;
         let view = View::of(site, &facts, source, wait).map_err(not_there)?;
         let copied = archive::copy(site, archives, view.volume(), &volume, None, wait);
         view.remove(site, wait);

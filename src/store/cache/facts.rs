@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, ErrorKind, Result};
 use crate::store::cache::files::merge::Marks;
 use crate::store::cache::files::owners::Owners;
 use crate::store::options::Strategy;
@@ -63,12 +62,6 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// How volumes are copied through archives.
-    pub(crate) fn archives(&self) -> Result<Archives> {
-        self.archives
-            .ok_or_else(|| Error::new(ErrorKind::Unsupported, NO_ARCHIVES))
-    }
-
     fn extra(&self) -> Option<&str> {
         self.overlay
             .as_ref()

@@ -18,17 +18,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::names::hex;
 use crate::store::step::spec::Config;
 
-/// How an engine takes an image's file without layers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    /// Docker's own form.
-    Saved,
-    /// A layout with the packed layers' descriptors.
-    Packed,
-    /// A layout with the digests of the layers' contents.
-    Digests,
-}
-
 /// The longest description of an image that is looked at.
 const BLOB_MAX: u64 = 4 << 20;
 

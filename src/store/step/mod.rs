@@ -3,7 +3,7 @@
 pub(crate) mod command;
 pub(crate) mod copy;
 mod ending;
-pub(crate) mod image_file;
+mod image_file;
 mod input;
 mod log;
 mod publish;

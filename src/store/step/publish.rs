@@ -9,9 +9,9 @@
 
 use serde_json::Value;
 
-use crate::engine::images::{Image, must_exist};
+use crate::engine::images::{Dialect, Image, must_exist};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::step::image_file::{self, Dialect};
+use crate::store::step::image_file;
 use crate::store::step::spec::Config;
 use crate::store::step::{Current, Open, StepContext, spec};
 

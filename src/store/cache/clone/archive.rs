@@ -6,13 +6,19 @@
 use crate::engine::volumes::Volume;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::cache::clone::volumes;
-use crate::store::cache::facts::{Archives, RootBy};
+use crate::store::cache::facts::{Archives, Facts, NO_ARCHIVES, RootBy};
 use crate::store::cache::files::owners::Owners;
 use crate::store::cache::files::tar::{MOST_ZEROS, NAME, PLACE, ROOT, archive, folder};
 use crate::store::cache::files::tree::{Root, Seen, Tree};
 use crate::store::helper::Helper;
 use crate::store::site::Site;
 use crate::wait::Wait;
+
+/// How volumes are copied, where they can be.
+pub(crate) fn ways(facts: &Facts) -> Result<Archives> {
+    let ways = facts.archives;
+    ways.ok_or_else(|| Error::new(ErrorKind::Unsupported, NO_ARCHIVES))
+}
 
 /// Unpacks a stream, whose names are relative, in the volume of a helper.
 pub(crate) fn fill(helper: &Helper<'_>, stream: &[u8], wait: Wait<'_>) -> Result<()> {

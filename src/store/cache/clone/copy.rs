@@ -63,7 +63,7 @@ impl Cloning for Copy<'_> {
                     owner: source.owner,
                     look: source.root,
                 };
-                let archives = self.0.archives()?;
+                let archives = archive::ways(self.0)?;
                 let digest = archive::empty(site, archives, &lease, root, wait)?;
                 Ok(Looks::Tar(digest))
             }
@@ -74,7 +74,7 @@ impl Cloning for Copy<'_> {
             ] => self.clone_volume(site, whole, &lease, source.owner, wait),
             layers => {
                 // An overlay is mounted only where a container has it, so its files come through the archive API.
-                let archives = self.0.archives()?;
+                let archives = archive::ways(self.0)?;
                 let view = View::of(site, self.0, source, wait)?;
                 let owner = Some(source.owner);
                 let cloned = archive::copy(site, archives, view.volume(), &lease, owner, wait);
@@ -102,7 +102,7 @@ impl Cloning for Copy<'_> {
         let (now, size, root) = match looks {
             Looks::Tar(_) => {
                 let helper = volumes::helper(site, &names[0], wait)?;
-                let seen = archive::read(&helper, self.0.archives()?.owners, wait)?;
+                let seen = archive::read(&helper, archive::ways(self.0)?.owners, wait)?;
                 helper.remove();
                 (Some(Looks::Tar(seen.digest)), None, Some(seen.root.look))
             }
@@ -147,7 +147,7 @@ impl Copy<'_> {
     ) -> Made<Looks> {
         if !self.0.reach {
             volumes::find_part(site, from, wait)?;
-            let archives = self.0.archives()?;
+            let archives = archive::ways(self.0)?;
             let cloned = archive::copy(site, archives, &from.volume, to, Some(owner), wait)?;
             // The engine makes up a volume that a container asks for and that is gone, but not its labels.
             volumes::find_part(site, from, wait)?;

@@ -220,7 +220,7 @@ fn changed_by_archive(
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Changed::Gone),
         stream => stream?,
     };
-    let mut tree = Tree::new(&mut stream, facts.archives()?.owners, None);
+    let mut tree = Tree::new(&mut stream, archive::ways(facts)?.owners, None);
     let beginning = tree.root().and_then(|root| Ok((root, tree.is_empty()?)));
     let (found, empty) = beginning.map_err(|e| {
         stream

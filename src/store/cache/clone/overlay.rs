@@ -173,7 +173,7 @@ impl Overlay<'_> {
                 owner: source.owner,
                 look: source.root,
             };
-            archive::set_root(&helper, self.0.archives()?.root, root, wait)?;
+            archive::set_root(&helper, archive::ways(self.0)?.root, root, wait)?;
         }
         helper.remove();
         if self.0.reach {
