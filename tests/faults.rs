@@ -11,4 +11,5 @@ mod faults {
     mod engines;
     mod matrix;
     mod operations;
+    mod restarts;
 }

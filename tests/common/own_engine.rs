@@ -7,17 +7,24 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// Started as `scripts/engine` starts one; stopped, and its folder removed, when it is dropped.
 pub struct OwnEngine {
     pub folder: PathBuf,
+    config: String,
 }
 
 impl OwnEngine {
     /// `None` where none can be started: only root can.
     pub fn start() -> Option<Self> {
+        OwnEngine::start_with("{}")
+    }
+
+    /// The same with this in its `daemon.json`.
+    pub fn start_with(config: &str) -> Option<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("docker-store-own-{}-{number}", std::process::id());
         // Must be on a disk: what is for temporary files may not be.
         let engine = OwnEngine {
             folder: Path::new("/var/lib").join(name),
+            config: config.to_owned(),
         };
         let output = engine.script("up");
         if !output.status.success() {
@@ -29,11 +36,9 @@ impl OwnEngine {
     }
 
     fn script(&self, verb: &str) -> Output {
-        Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/engine"))
+        script(&self.folder)
             .arg(verb)
-            .env("DOCKER_STORE_ENGINE", "private")
-            .env("DOCKER_STORE_ENGINE_DIR", &self.folder)
-            .env_remove("DOCKER_HOST")
+            .env("DOCKER_STORE_ENGINE_CONFIG", &self.config)
             .output()
             .expect("scripts/engine runs")
     }
@@ -56,11 +61,33 @@ impl OwnEngine {
 
     /// Sends the daemon alone a signal (`-STOP`, `-KILL`).
     pub fn signal(&self, signal: &str) {
-        let pid = std::fs::read_to_string(self.folder.join("exec/dockerd.pid"));
-        let pid = pid.expect("its process id").trim().to_owned();
-        let sent = Command::new("kill").args([signal, &pid]).status();
-        assert!(sent.expect("kill runs").success());
+        signal_daemon(&self.folder, signal);
     }
+}
+
+fn script(folder: &Path) -> Command {
+    let mut script = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/engine"));
+    script
+        .env("DOCKER_STORE_ENGINE", "private")
+        .env("DOCKER_STORE_ENGINE_DIR", folder)
+        .env_remove("DOCKER_HOST");
+    script
+}
+
+/// Sends the daemon of the engine in `folder` a signal.
+pub fn signal_daemon(folder: &Path, signal: &str) {
+    let pid = std::fs::read_to_string(folder.join("exec/dockerd.pid"));
+    let pid = pid.expect("its process id").trim().to_owned();
+    let sent = Command::new("kill").args([signal, &pid]).status();
+    assert!(sent.expect("kill runs").success());
+}
+
+/// Waits for the end of a daemon that was sent a signal, and starts it again, alone: as a service manager does it.
+pub fn restart_daemon(folder: &Path) {
+    let output = script(folder).arg("restart").output();
+    let output = output.expect("scripts/engine runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
 }
 
 impl Drop for OwnEngine {

@@ -1,12 +1,14 @@
 //! One cell of a table: an operation that meets a fault at one of its calls, and what must be so after it.
 
-use std::sync::Arc;
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use docker_store::{CacheRequest, Cancel, ErrorKind, Limits, Options, Store};
+use docker_store::{Begun, CacheRequest, Cancel, ErrorKind, Limits, Options, Store};
 
 use super::operations::{Claim, Done, Operation, Scene};
+use super::restarts;
 use crate::common::proxy::{Act, IN_PROGRESS, Proxy};
 use crate::common::{Root, docker, import_base, sh, untar};
 
@@ -20,6 +22,17 @@ pub enum Fault {
     Again(usize),
     /// From that call on, nothing is heard of the engine.
     Hangs,
+    /// The engine is sent a signal, and started again.
+    Restart(&'static str, Moment),
+}
+
+/// When the engine ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// When the call comes.
+    Before,
+    /// So many milliseconds after the engine was sent the call.
+    After(u64),
 }
 
 /// How an operation is told to end.
@@ -73,6 +86,8 @@ pub struct Ground {
     root: Root,
     /// Another open store of the root, straight to the engine.
     direct: Store,
+    /// What the cache said before the cell.
+    said: RefCell<String>,
 }
 
 impl Ground {
@@ -80,6 +95,7 @@ impl Ground {
         let root = Root::new(name);
         let ground = Ground {
             direct: root.open_with(&options(&link(&root, None))),
+            said: RefCell::default(),
             root,
         };
         ground.prepare();
@@ -134,7 +150,9 @@ impl Ground {
         let armed = Arc::new(AtomicBool::new(false));
         let calls = Arc::new(AtomicUsize::new(0));
         let met = Arc::new(AtomicBool::new(false));
+        let restart = Arc::new(Mutex::new(None));
         let proxy = {
+            let restart = Arc::clone(&restart);
             let (armed, calls, met) = (Arc::clone(&armed), Arc::clone(&calls), Arc::clone(&met));
             let again = AtomicUsize::new(0);
             Proxy::new(&self.root.path, move |_, line| {
@@ -154,6 +172,11 @@ impl Ground {
                         Act::Answer(IN_PROGRESS)
                     }
                     Fault::Hangs if n >= cell.call => Act::Stall,
+                    Fault::Restart(signal, moment) if n == cell.call => {
+                        *restart.lock().expect("unpoisoned") =
+                            Some(restarts::begin(signal, moment));
+                        Act::Pass
+                    }
                     _ => Act::Pass,
                 };
                 if act != Act::Pass {
@@ -162,12 +185,15 @@ impl Ground {
                 act
             })
         };
+        if matches!(cell.fault, Fault::Restart(..)) {
+            *self.said.borrow_mut() = self.newest();
+        }
         let address = link(&self.root, Some(&proxy.address));
         let store = self.root.open_with(&options(&address));
 
         let began = std::cell::Cell::new(Instant::now());
         let cancel = Cancel::new();
-        let cancelled = Arc::new(std::sync::Mutex::new(None));
+        let cancelled = Arc::new(Mutex::new(None));
         let over = Arc::new(AtomicBool::new(false));
         let watch = (cell.told == Told::Cancel).then(|| {
             let (met, cancel, cancelled, over) = (
@@ -213,6 +239,9 @@ impl Ground {
         let calls = calls.load(Ordering::SeqCst);
         over.store(true, Ordering::SeqCst);
         proxy.release();
+        if let Some(restart) = restart.lock().expect("unpoisoned").take() {
+            restart.join().expect("started again");
+        }
         if let Some(watch) = watch {
             watch.join().expect("the watch");
         }
@@ -228,6 +257,9 @@ impl Ground {
             wrong.push(format!("came back after {late:?}"));
         }
         self.judge(cell.operation, &id, &done, &mut wrong);
+        if matches!(cell.fault, Fault::Restart(..)) {
+            self.judge_after_restart(cell.operation, &id, &done, &mut wrong);
+        }
 
         if cell.fault == Fault::None {
             // Only to count the calls.
@@ -293,6 +325,38 @@ impl Ground {
                 if makes && e.kind() != ErrorKind::OutcomeUnknown && there() {
                     wrong.push("an error, and there is a result".to_owned());
                 }
+            }
+        }
+    }
+
+    /// What an engine that has ended must not have taken along, whatever was answered.
+    fn judge_after_restart(
+        &self,
+        operation: &Operation,
+        id: &str,
+        done: &Done,
+        wrong: &mut Vec<String>,
+    ) {
+        // The cache has what was released last, or what an unanswered release would have made it.
+        if operation.name != "delete-cache" {
+            let newest = self.newest();
+            let before = self.said.borrow().clone();
+            if newest != id && newest != before {
+                wrong.push(format!("the cache said {before:?}, and now {newest:?}"));
+            }
+        }
+        // Whoever does not know what came of it is told by the next who builds it.
+        if done
+            .as_ref()
+            .is_err_and(|e| e.kind() == ErrorKind::OutcomeUnknown)
+        {
+            let there = !docker(&["images", "-q", &self.root.image(id)]).is_empty();
+            let begun = self.direct.begin(Some("base"), id, &Limits::none());
+            let present = matches!(begun.as_ref().expect("begun"), Begun::Present);
+            if present != there {
+                wrong.push(format!(
+                    "the next begin says {begun:?}, and it is there: {there}"
+                ));
             }
         }
     }

@@ -118,15 +118,15 @@ fn truth(said: bool, is: bool, what: &str) -> Claim {
 }
 
 macro_rules! operations {
-    ($($name:literal => |$scene:ident| $body:expr,)*) => {
-        pub const ALL: &[Operation] = &[$(Operation {
+    ($list:ident: $($name:literal => |$scene:ident| $body:expr,)*) => {
+        pub const $list: &[Operation] = &[$(Operation {
             name: $name,
             run: |$scene: &Scene<'_>| -> Done { $body },
         },)*];
     };
 }
 
-operations! {
+operations! { ALL:
     "open" => |scene| {
         let mut options = Options::new();
         options.engine(scene.address);
@@ -315,5 +315,61 @@ operations! {
         scene.lease().discard().expect("discarded");
         (scene.go)();
         scene.store().complete_deletes(&scene.limits).map(|()| Claim::Nothing)
+    },
+}
+
+// For an engine that ends in the middle of them: all of a build, at the pace of one, and nothing answered that is not looked at.
+operations! { BUILDS:
+    "slow-build" => |scene| {
+        let mut step = scene.begin();
+        scene.go(&mut step);
+        let mut output = Vec::new();
+        let script = sh("echo begun; sleep 2; echo made > /made; echo ended");
+        let ran = step.run_with(&script, &mut |piece| {
+            output.extend_from_slice(piece.bytes);
+            Ok(())
+        });
+        ran.map(drop)?;
+        if output != b"begun\nended\n" {
+            let lost = String::from_utf8_lossy(&output).into_owned();
+            return Ok(Claim::Lie(format!("the output was only {lost:?}")));
+        }
+        step.commit_within(&scene.limits).map(|()| Claim::Made)
+    },
+    "build-with-a-lease" => |scene| {
+        let mut step = scene.begin();
+        scene.go(&mut step);
+        let lease = scene.store().cache("c", &scene.request())?;
+        let script = format!("echo made > /made; sleep 1; echo {} > /c/f", scene.id);
+        let ran = step.run(sh(&script).lease(&lease, "/c")).map(drop);
+        ran?;
+        step.commit_within(&scene.limits)?;
+        match lease.release_within(&scene.limits)? {
+            Released::Won(_) => Ok(Claim::Released),
+            other => Ok(Claim::Lie(format!("{other:?}"))),
+        }
+    },
+    "build-of-files" => |scene| {
+        let mut step = scene.begin_on(None);
+        scene.go(&mut step);
+        let mut tar = File::open(base_tar()).expect("the base");
+        let ran = step.import(&mut tar, &mut |_| Ok(()));
+        ran?;
+        let ran = step.copy_in("/", &mut tar_of("made", b"made\n").as_slice());
+        ran?;
+        step.commit_within(&scene.limits).map(|()| Claim::Made)
+    },
+    // What was held when the engine ended is not lost.
+    "held" => |scene| {
+        let lease = scene.written();
+        let mut step = scene.begin_on(Some("base"));
+        step.run(&made()).expect("a run");
+        scene.go(&mut step);
+        let ran = step.run(sh("test -e /made").lease(&lease, "/c")).map(drop);
+        drop(step);
+        match (lease.release_within(&scene.limits)?, ran) {
+            (Released::Won(_), _) => Ok(Claim::Released),
+            (other, ran) => Ok(Claim::Lie(format!("{other:?}, {ran:?}"))),
+        }
     },
 }

@@ -409,7 +409,7 @@ impl Open {
                 site.defer(self.later(id.clone()));
                 Err(e.context("left to the worker"))
             }
-            done => self.unlock(done),
+            done => self.unlock(site, done),
         }
     }
 
@@ -419,7 +419,7 @@ impl Open {
         move |site| {
             if let Some(mut open) = open.take() {
                 let cleared = open.clear(site, &id, Wait::unbounded());
-                if let Err(e) = open.unlock(cleared) {
+                if let Err(e) = open.unlock(site, cleared) {
                     ::log::warn!("ending the step {:?}: {e}", id.as_str());
                 }
             }
@@ -427,7 +427,12 @@ impl Open {
         }
     }
 
-    fn unlock(self, cleared: Result<()>) -> Result<()> {
+    fn unlock(mut self, site: &Site, cleared: Result<()>) -> Result<()> {
+        // A container that could not be removed is found by the lock's file; its secrets only by those who know of them.
+        let made = self.container.take();
+        if let Some(secrets) = made.and_then(|made| made.secrets) {
+            secrets.remove_later(site);
+        }
         // The file of the lock stays where something may have, or may come late: by it, the next open knows where to look.
         if cleared.is_err() || self.cut_off {
             return cleared;

@@ -70,6 +70,14 @@ impl SecretVolume {
     pub(crate) fn remove(self, site: &Site, wait: Wait<'_>) {
         site.remove_volume(&self.name, wait);
     }
+
+    /// Has the worker remove it, as often as that takes. Where it never can, the session owes it.
+    pub(crate) fn remove_later(self, site: &Site) {
+        site.defer(move |site| {
+            let removed = site.engine.remove_volume(&self.name, Wait::unbounded());
+            removed.map(drop)
+        });
+    }
 }
 
 fn in_memory(error: std::io::Error) -> crate::Error {

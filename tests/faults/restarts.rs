@@ -1,0 +1,100 @@
+//! An engine that is killed or stopped, and started again, in the middle of everything; with containers that it takes along, and with
+//! `live-restore`, which keeps them. The same handle goes on, and nothing lies.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::cells::{Cell, Fault, Moment, Told};
+use super::matrix::{chosen, count, is_long, one_in, play, sample};
+use super::operations::{ALL, BUILDS};
+use crate::common::own_engine::{OwnEngine, restart_daemon, signal_daemon};
+
+const TEST: &str = "faults::restarts::an_engine_that_is_started_again_in_the_middle_of_any_call_takes_nothing_along";
+
+/// In a child of this test: where the engine is that may be ended, which is the one in `DOCKER_HOST`.
+pub fn folder() -> Option<PathBuf> {
+    std::env::var_os("DOCKER_STORE_TEST_RESTARTS").map(PathBuf::from)
+}
+
+/// Ends the engine, and starts it again.
+pub fn begin(signal: &'static str, moment: Moment) -> JoinHandle<()> {
+    let folder = folder().expect("an engine of our own");
+    if moment == Moment::Before {
+        signal_daemon(&folder, signal);
+    }
+    std::thread::spawn(move || {
+        if let Moment::After(time) = moment {
+            std::thread::sleep(Duration::from_millis(time));
+            signal_daemon(&folder, signal);
+        }
+        restart_daemon(&folder);
+    })
+}
+
+const ENDS: [(&str, Moment); 6] = [
+    ("-KILL", Moment::Before),
+    ("-KILL", Moment::After(1)),
+    ("-KILL", Moment::After(30)),
+    ("-TERM", Moment::Before),
+    ("-TERM", Moment::After(1)),
+    ("-TERM", Moment::After(30)),
+];
+
+#[test]
+fn an_engine_that_is_started_again_in_the_middle_of_any_call_takes_nothing_along() {
+    if folder().is_some() {
+        return play_all();
+    }
+    std::thread::scope(|scope| {
+        for config in ["{}", r#"{"live-restore": true}"#] {
+            scope.spawn(move || {
+                let Some(engine) = OwnEngine::start_with(config) else {
+                    return;
+                };
+                let program = std::env::current_exe().expect("this program");
+                let played = Command::new(program)
+                    .args(["--exact", TEST, "--nocapture", "--test-threads", "1"])
+                    .env("DOCKER_STORE_TEST_RESTARTS", &engine.folder)
+                    .env("DOCKER_HOST", engine.address())
+                    .status();
+                assert!(played.expect("a child").success(), "with {config}");
+            });
+        }
+    });
+}
+
+/// Every end at every call of every operation, or a few.
+fn play_all() {
+    let operations = chosen(&[ALL, BUILDS]);
+    // Which few, is known before anything is counted: that takes longer than to play them.
+    let some = match is_long() {
+        true => operations,
+        false => sample(operations, 12),
+    };
+    let calls = count(&some);
+    let mut cells = Vec::new();
+    for operation in some {
+        for (signal, moment) in ENDS {
+            for call in 0..calls[operation.name] {
+                cells.push(Cell {
+                    operation,
+                    fault: Fault::Restart(signal, moment),
+                    call,
+                    told: Told::Not,
+                });
+            }
+        }
+    }
+    let all = cells.len();
+    let few = all.div_ceil(4);
+    let cells = sample(cells, one_in(few));
+    let wrong = play("restarts", &cells, &|_, _| {});
+    println!(
+        "{} of {all} cells tried, {} passed",
+        cells.len(),
+        cells.len() - wrong.len()
+    );
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
