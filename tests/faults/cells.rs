@@ -173,8 +173,11 @@ impl Ground {
                     }
                     Fault::Hangs if n >= cell.call => Act::Stall,
                     Fault::Restart(signal, moment) if n == cell.call => {
-                        *restart.lock().expect("unpoisoned") =
-                            Some(restarts::begin(signal, moment));
+                        // Held meanwhile: whoever looks for it after the operation waits for it.
+                        let mut restart = restart.lock().expect("unpoisoned");
+                        if armed.load(Ordering::SeqCst) {
+                            *restart = Some(restarts::begin(signal, moment));
+                        }
                         Act::Pass
                     }
                     _ => Act::Pass,
@@ -239,8 +242,9 @@ impl Ground {
         let calls = calls.load(Ordering::SeqCst);
         over.store(true, Ordering::SeqCst);
         proxy.release();
-        if let Some(restart) = restart.lock().expect("unpoisoned").take() {
-            restart.join().expect("started again");
+        let restarting = restart.lock().expect("unpoisoned").take();
+        if let Some(restarting) = restarting {
+            restarting.join().expect("started again");
         }
         if let Some(watch) = watch {
             watch.join().expect("the watch");

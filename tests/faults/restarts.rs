@@ -3,13 +3,19 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use docker_store::{Limits, Options};
 
 use super::cells::{Cell, Fault, Moment, Told};
 use super::matrix::{chosen, count, is_long, one_in, play, sample};
 use super::operations::{ALL, BUILDS};
 use crate::common::own_engine::{OwnEngine, restart_daemon, signal_daemon};
+use crate::common::proxy::{Act, FAILED, Proxy};
+use crate::common::{Root, begin, import_base, sh};
 
 const TEST: &str = "faults::restarts::an_engine_that_is_started_again_in_the_middle_of_any_call_takes_nothing_along";
 
@@ -71,7 +77,7 @@ fn play_all() {
     // Which few, is known before anything is counted: that takes longer than to play them.
     let some = match is_long() {
         true => operations,
-        false => sample(operations, 12),
+        false => sample(operations, 16),
     };
     let calls = count(&some);
     let mut cells = Vec::new();
@@ -88,7 +94,7 @@ fn play_all() {
         }
     }
     let all = cells.len();
-    let few = all.div_ceil(4);
+    let few = all.div_ceil(3);
     let cells = sample(cells, one_in(few));
     let wrong = play("restarts", &cells, &|_, _| {});
     println!(
@@ -97,4 +103,39 @@ fn play_all() {
         cells.len() - wrong.len()
     );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_secrets_of_a_container_that_could_not_be_removed_go_with_it_later() {
+    let root = Root::new("secrets");
+    let refused = Arc::new(AtomicBool::new(false));
+    let refuses = Arc::clone(&refused);
+    let proxy = Proxy::new(&root.path, move |_, line| {
+        let removes = line.starts_with("DELETE") && line.contains("/containers/");
+        match removes && refuses.load(Ordering::SeqCst) {
+            true => Act::Answer(FAILED),
+            false => Act::Pass,
+        }
+    });
+    let mut options = Options::new();
+    options.engine(&proxy.address);
+    let store = root.open_with(&options);
+    import_base(&store, "base");
+    for aborts in [true, false] {
+        let mut step = begin(&store, "base", if aborts { "one" } else { "two" });
+        step.run(sh("true").secret("/secret", "x", (0, 0), 0o400))
+            .expect("a run");
+        refused.store(true, Ordering::SeqCst);
+        match aborts {
+            true => drop(step.abort().expect_err("refused")),
+            false => drop(step),
+        }
+        store
+            .complete_deletes(&Limits::none().timeout(Duration::from_secs(30)))
+            .expect("tried");
+    }
+    store.close().expect("closed");
+    refused.store(false, Ordering::SeqCst);
+    root.open_with(&options).purge().expect("purged");
+    assert_eq!(root.leftovers(), Vec::<String>::new());
 }
