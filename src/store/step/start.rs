@@ -8,7 +8,7 @@
 
 use crate::engine::one_line;
 use crate::error::{Error, ErrorKind};
-use crate::store::step::command::Command;
+use crate::store::step::command::{Command, Mount, Source};
 
 /// What a message of an engine comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +23,8 @@ enum Cause {
     Other,
 }
 
-/// What layers put in front of the reason. Two of them end with a word of the engine's own (a line's number, a container's id).
-const LAYERS: [&str; 16] = [
+/// What layers put in front of the reason. A `*` is a word of the engine's own (a line's number, a container's id).
+const LAYERS: [&str; 20] = [
     "failed to create task for container: ",
     "failed to create shim task: ",
     "failed to start shim: ",
@@ -41,6 +41,10 @@ const LAYERS: [&str; 16] = [
     "container_linux.go:*: ",
     "preparing container * for attach: ",
     "unable to start container *: ",
+    ENGINES[0],
+    ENGINES[1],
+    ENGINES[2],
+    ENGINES[3],
 ];
 
 /// Those that are of the process which becomes the command.
@@ -50,6 +54,38 @@ const PROCESS: [&str; 3] = [
     "error during container init: ",
 ];
 const CRUN: &str = "crun: ";
+
+/// Those that say nothing but where in the engine it happened: the status is the engine's own.
+const ENGINES: [&str; 4] = [
+    "container create: ",
+    "fill out specgen: ",
+    "failed to set up container networking: ",
+    "creating container * workdir: ",
+];
+
+/// What engines put behind the reason, the last first: what they take it for, or a hint.
+const TAILS: [&str; 7] = [
+    ": Are you trying to mount a directory onto a file (or vice-versa)? \
+     Check if the specified host path exists and is the expected type",
+    ": unknown",
+    ": OCI runtime error",
+    ": OCI permission denied",
+    ": OCI not found",
+    ": OCI runtime attempted to invoke a command that was not found",
+    ": permission denied: unknown",
+];
+
+/// What no engine can mend: the path itself is wrong. As runc has it, and crun.
+const PATH_ERRORS: [&str; 8] = [
+    ": not a directory",
+    " is not directory",
+    ": file name too long",
+    ": too many levels of symbolic links",
+    ": Not a directory",
+    ": File name too long",
+    ": Too many levels of symbolic links",
+    ": file exists",
+];
 
 /// The error of a container that could not be created, attached to or started for `command`, whose first word is `program`.
 pub(super) fn not_started(error: Error, command: &Command, program: &str) -> Error {
@@ -70,31 +106,49 @@ pub(super) fn not_started(error: Error, command: &Command, program: &str) -> Err
 }
 
 fn cause(said: &str, command: &Command, program: &str) -> Cause {
-    let (layer, reason) = without_layers(said);
-    let from_runtime = reason.len() < said.len();
+    let (layers, reason) = without_layers(said);
+    let layer = layers.last().copied().unwrap_or_default();
     // Of the container's own process: what an engine does not find in *its* path is its runtime.
     if let Some(rest) = reason
         .strip_prefix("exec: ")
         .filter(|_| PROCESS.contains(&layer))
     {
-        return quoted(rest).map_or(Cause::Engine, |rest| not_executed(rest, program));
+        return quoted(rest)
+            .and_then(|(_, rest)| rest.strip_prefix(": "))
+            .map_or(Cause::Engine, |rest| not_executed(rest, program));
     }
-    if layer == CRUN {
-        // It quotes nothing, so the words must be those that were asked for.
-        let missing = one_line(&format!("executable file `{program}` not found in $PATH"));
-        if reason.starts_with(&missing) {
-            return Cause::Program(127);
-        }
-        if reason.starts_with("open executable: Permission denied") {
-            return Cause::Program(126);
-        }
+    if let Some(cause) = (layer == CRUN)
+        .then(|| not_executed_by_crun(reason, program))
+        .flatten()
+    {
+        return cause;
     }
-    if from_runtime {
-        return of_the_runtime(layer, reason);
+    let reason = without_tails(reason);
+    let is_runtimes = layer == CRUN || PROCESS.contains(&layer);
+    let found = match is_runtimes {
+        true => of_the_runtime(reason, command),
+        false => None,
+    };
+    // Podman says the same of a user, a path or a network wherever it finds out.
+    let is_engines = layers.iter().all(|layer| !is_of_a_runtime(layer));
+    match found.or_else(|| is_engines.then(|| of_the_engine(reason, command)).flatten()) {
+        Some(what) => Cause::Argument(what),
+        None if layers.iter().any(|layer| !ENGINES.contains(layer)) => Cause::Engine,
+        None => Cause::Other,
     }
+}
+
+/// Whether the layer is a runtime's, or what moby calls it with. The rest is Podman's own.
+fn is_of_a_runtime(layer: &&str) -> bool {
+    let podmans = ["preparing container ", "unable to start container *"];
+    !ENGINES.contains(layer) && !podmans.iter().any(|with| layer.starts_with(with))
+}
+
+/// What of the command is wrong, where the engine itself says so.
+fn of_the_engine(reason: &str, command: &Command) -> Option<&'static str> {
     let begins = |beginnings: &[&str]| beginnings.iter().any(|with| reason.starts_with(with));
     if begins(&["Cannot mkdir: "]) {
-        return Cause::Argument("the working directory");
+        return Some("the working directory");
     }
     if begins(&[
         "unable to find user ",
@@ -102,45 +156,125 @@ fn cause(said: &str, command: &Command, program: &str) -> Cause {
         "linux spec user: unable to find ",
         "uids and gids must be in range ",
     ]) {
-        return Cause::Argument("the user");
+        return Some("the user");
     }
-    let network = command.network.as_deref().unwrap_or_default();
-    if reason.starts_with(&one_line(&format!("network {network} not found"))) {
-        return Cause::Argument("the network");
+    if is_of_the_network(reason, command.network.as_deref().unwrap_or_default()) {
+        return Some("the network");
     }
     if begins(&["lstat ", "mkdir ", "source "]) && is_of_a_path(reason, command) {
-        return Cause::Argument("a path");
+        return Some("a path");
     }
-    Cause::Other
+    let too_many = reason.strip_prefix("evalSymlinksInScope: too many links in ");
+    if too_many.is_some_and(|path| ends_with_a_path(path, command)) {
+        return Some("a path");
+    }
+    let cwd = command.cwd.as_deref().unwrap_or_default();
+    let of_cwd = ["workdir ", "detecting workdir "]
+        .iter()
+        .filter_map(|with| quoted(reason.strip_prefix(with)?))
+        .any(|(inside, rest)| same(inside, cwd) && rest.starts_with(' '));
+    if of_cwd {
+        return Some("the working directory");
+    }
+    let missing = |source: &str| {
+        reason
+            .strip_prefix("statfs ")
+            .and_then(|path| path.strip_suffix(": no such file or directory"))
+            .is_some_and(|path| path.trim_start_matches('/') == one_line(source).trim_matches('/'))
+    };
+    let is_wrong = |mount: &Mount| {
+        reason == one_line(&format!("{}: duplicate mount destination", mount.target))
+            || matches!(&mount.source, Source::Bind(source) if missing(source))
+    };
+    command.mounts.iter().any(is_wrong).then_some("a mount")
 }
 
-/// What is not about the program. The status is moby's reading of the same words, so it is not asked.
-fn of_the_runtime(layer: &str, reason: &str) -> Cause {
-    if !PROCESS.contains(&layer) {
-        return Cause::Engine;
+/// Whether the engine does not have the network that was asked for, or the container whose network it was to be.
+fn is_of_the_network(reason: &str, network: &str) -> bool {
+    let is = |said: String| reason == one_line(&said);
+    if let Some(other) = network.strip_prefix("container:") {
+        let joined = "joining network namespace of container: ";
+        let said = reason.strip_prefix(joined).unwrap_or(reason);
+        return said == one_line(&format!("No such container: {other}"))
+            || is(format!(
+                "looking up container to share net namespace with: no container with name or ID {other:?} found: no such container"
+            ));
     }
+    is(format!("network {network} not found"))
+        || is(format!(
+            "unable to find network with name or ID {network}: network not found"
+        ))
+}
+
+/// What of the command is wrong, where the runtime says so, and not about the program. The status is moby's reading of the same words,
+/// so it is not asked.
+fn of_the_runtime(reason: &str, command: &Command) -> Option<&'static str> {
     if reason.starts_with("sethostname: ") {
-        return Cause::Argument("the host name");
+        return Some("the host name");
     }
-    if reason.starts_with("chdir to cwd (") {
-        return Cause::Argument("the working directory");
+    let cwd = command.cwd.as_deref().unwrap_or_default();
+    if reason.starts_with("chdir to cwd (")
+        || reason == one_line(&format!("mkdir {cwd}: file exists"))
+    {
+        return Some("the working directory");
     }
-    // moby's own hint, at the end, after ENOTDIR.
-    let onto = "not a directory: unknown: Are you trying to mount a directory onto a file (or vice-versa)? \
-                Check if the specified host path exists and is the expected type";
-    if reason.starts_with("error mounting \"") && reason.ends_with(onto) {
-        return Cause::Argument("a mount");
+    let memory = command.memory.unwrap_or_default();
+    let limit = "error setting cgroup config for procHooks process: unable to set memory limit to ";
+    if memory > 0
+        && (reason.starts_with(&format!("{limit}{memory} "))
+            || reason.starts_with("OOM: the memory limit could be too low"))
+    {
+        return Some("the memory");
     }
-    Cause::Engine
+    let mut targets = targets(command);
+    targets
+        .any(|target| is_of_a_mount(reason, target))
+        .then_some("a mount")
 }
 
-/// The last of the layers that a message begins with, and what follows it.
-fn without_layers(said: &str) -> (&str, &str) {
+/// Whether the runtime could not mount at `target`, because of what it is. What cannot be mounted for another reason (a volume's
+/// directory is gone, the kernel refuses its options) is a failure.
+fn is_of_a_mount(reason: &str, target: &str) -> bool {
+    let is_wrong = PATH_ERRORS.iter().any(|wrong| reason.ends_with(wrong));
+    // Nothing is ever made there: to ask for it is wrong, whatever the runtime says.
+    let is_kernels = ["/proc", "/sys"].iter().any(|top| {
+        let rest = target.strip_prefix(top);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    });
+    if !is_wrong && !is_kernels {
+        return false;
+    }
+    let at = reason
+        .strip_prefix("error mounting ")
+        .and_then(quoted)
+        .and_then(|(_, rest)| quoted(rest.strip_prefix(" to rootfs at ")?));
+    if let Some((at, rest)) = at {
+        return same(at, target) && rest.starts_with(':');
+    }
+    // crun quotes nothing: its words are compared as a whole. It may fail at any part of the way, and leaves the first slash out.
+    let target = one_line(target);
+    parts(&target).any(|part| {
+        let part = part.trim_start_matches('/');
+        ["", "/"].iter().any(|slash| {
+            let begins = |with: &str| reason.starts_with(&format!("{with}`{slash}{part}`"));
+            begins("mkdir ")
+                || begins("creating ")
+                || begins("error creating directory ")
+                || reason
+                    .strip_prefix("mount `")
+                    .and_then(|rest| rest.split_once("` to `"))
+                    .is_some_and(|(_, to)| to.starts_with(&format!("{slash}{part}`: ")))
+        })
+    })
+}
+
+/// The layers that a message begins with, and what follows them.
+fn without_layers(said: &str) -> (Vec<&'static str>, &str) {
     let mut rest = said;
-    let mut last = "";
+    let mut found = Vec::new();
     'layers: loop {
         for layer in LAYERS {
-            let found = match layer.split_once('*') {
+            let after = match layer.split_once('*') {
                 None => rest.strip_prefix(layer),
                 Some((before, after)) => rest
                     .strip_prefix(before)
@@ -148,18 +282,25 @@ fn without_layers(said: &str) -> (&str, &str) {
                     .filter(|(own, _)| !own.contains(' '))
                     .map(|(_, found)| found),
             };
-            if let Some(found) = found {
-                rest = found;
-                last = layer;
+            if let Some(after) = after {
+                rest = after;
+                found.push(layer);
                 continue 'layers;
             }
         }
-        return (last, rest);
+        return (found, rest);
     }
 }
 
-/// What follows `"…": `, where the word is quoted as Go does.
-fn quoted(text: &str) -> Option<&str> {
+fn without_tails(mut reason: &str) -> &str {
+    while let Some(before) = TAILS.iter().find_map(|tail| reason.strip_suffix(tail)) {
+        reason = before;
+    }
+    reason
+}
+
+/// What is inside of `"…"` and what follows it, where the word is quoted as Go does.
+fn quoted(text: &str) -> Option<(&str, &str)> {
     let mut escaped = false;
     let inside = text.strip_prefix('"')?;
     let end = inside.bytes().position(|byte| {
@@ -167,7 +308,13 @@ fn quoted(text: &str) -> Option<&str> {
         escaped = byte == b'\\' && !escaped;
         ends
     })?;
-    inside[end + 1..].strip_prefix(": ")
+    Some((&inside[..end], &inside[end + 1..]))
+}
+
+/// Whether a quoted word is the one that was asked for.
+fn same(inside: &str, asked: &str) -> bool {
+    let asked = one_line(asked);
+    inside == asked || format!("\"{inside}\"") == format!("{asked:?}")
 }
 
 /// As a shell has it: what is not there is 127, and what is there and cannot be executed 126.
@@ -187,247 +334,53 @@ fn not_executed(why: &str, program: &str) -> Cause {
     })
 }
 
+/// The same as crun has it. It quotes nothing, so the words must be those that were asked for.
+fn not_executed_by_crun(reason: &str, program: &str) -> Option<Cause> {
+    let rest = |with: &str| {
+        let with = one_line(&format!("{with} `{program}`"));
+        reason.strip_prefix(&with)
+    };
+    if rest("executable file").is_some_and(|rest| rest.starts_with(" not found")) {
+        return Some(Cause::Program(127));
+    }
+    if let Some(why) = rest("cannot open").and_then(|rest| rest.strip_prefix(": ")) {
+        return Some(not_executed(&why.to_lowercase(), program));
+    }
+    let refused = rest("the path").is_some() || reason.starts_with("open executable: ");
+    refused.then_some(Cause::Program(126))
+}
+
 /// Whether a message ends with what is wrong with a path that the caller gave, or with a part of it.
 fn is_of_a_path(reason: &str, command: &Command) -> bool {
-    let wrong = [
-        ": not a directory",
-        " is not directory",
-        ": file name too long",
-        ": too many levels of symbolic links",
-    ];
-    let mut named = wrong.iter().filter_map(|wrong| reason.strip_suffix(wrong));
-    let targets = command.mounts.iter().map(|mount| mount.target.as_str());
-    let secrets = command.secrets.iter().map(|secret| secret.target.as_str());
-    let mut paths = targets.chain(secrets).chain(command.cwd.as_deref());
-    named.any(|named| {
-        paths.any(|path| {
-            let path = one_line(path);
-            let ends = path.match_indices('/').map(|(at, _)| at).skip(1);
-            ends.chain([path.len()]).any(|end| {
-                let part = path[..end].trim_end_matches('/');
-                !part.is_empty() && named.ends_with(part)
-            })
-        })
+    let mut named = PATH_ERRORS
+        .iter()
+        .filter_map(|wrong| reason.strip_suffix(wrong));
+    named.any(|named| ends_with_a_path(named, command))
+}
+
+fn ends_with_a_path(named: &str, command: &Command) -> bool {
+    let mut paths = targets(command).chain(command.cwd.as_deref());
+    paths.any(|path| {
+        let path = one_line(path);
+        parts(&path).any(|part| named.ends_with(part))
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What engines were seen to say: where no engine is named, Docker 20.10.24 (runc 1.1); the others from reports of their users.
-    const SEEN: &[(&str, &str, Cause)] = &[
-        // program, message, what it comes to
-        (
-            "/no/such/program",
-            r#"failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "/no/such/program": stat /no/such/program: no such file or directory: unknown"#,
-            Cause::Program(127),
-        ),
-        (
-            "mount.nfs",
-            r#"failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "mount.nfs": executable file not found in $PATH: unknown"#,
-            Cause::Program(127),
-        ),
-        (
-            "/src/amount.sh",
-            r#"failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "/src/amount.sh": permission denied: unknown"#,
-            Cause::Program(126),
-        ),
-        (
-            "a\"b\nc\u{e9}\u{1}",
-            r#"failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "a\"b\ncé\x01": executable file not found in $PATH: unknown"#,
-            Cause::Program(127),
-        ),
-        (
-            "/etc/passwd/x",
-            r#"failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "/etc/passwd/x": stat /etc/passwd/x: not a directory: unknown: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type"#,
-            Cause::Program(127),
-        ),
-        (
-            "/xxx",
-            r#"failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "/xxx": stat /xxx: file name too long: unknown"#,
-            Cause::Program(127),
-        ),
-        // Words of the caller's that look like words of the engine's.
-        (
-            "permission denied",
-            r#"failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "permission denied": executable file not found in $PATH: unknown"#,
-            Cause::Program(127),
-        ),
-        (
-            "/x: no such file or directory",
-            r#"failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "/x: no such file or directory": permission denied: unknown"#,
-            Cause::Program(126),
-        ),
-        (
-            "true",
-            r#"network unable to find user mount not found"#,
-            Cause::Other,
-        ),
-        // Older runtimes; Docker 26 and 28; runc 1.2 and later.
-        (
-            "foo",
-            r#"OCI runtime create failed: container_linux.go:380: starting container process caused: exec: "foo": executable file not found in $PATH: unknown"#,
-            Cause::Program(127),
-        ),
-        (
-            "/foo",
-            r#"failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "/foo": stat /foo: no such file or directory: unknown"#,
-            Cause::Program(127),
-        ),
-        (
-            "/foo",
-            r#"failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: exec: "/foo": stat /foo: no such file or directory"#,
-            Cause::Program(127),
-        ),
-        (
-            "/foo",
-            r#"failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: exec: "/foo": is a directory: unknown"#,
-            Cause::Program(126),
-        ),
-        // Podman, with runc and with crun; at attach, too.
-        (
-            "nonexistent",
-            r#"runc: runc create failed: unable to start container process: error during container init: exec: "nonexistent": executable file not found in $PATH: OCI runtime attempted to invoke a command that was not found"#,
-            Cause::Program(127),
-        ),
-        (
-            "/no/such/program",
-            r#"preparing container 4e5d2b7c9a for attach: runc: runc create failed: unable to start container process: exec: "/no/such/program": stat /no/such/program: no such file or directory: OCI runtime attempted to invoke a command that was not found"#,
-            Cause::Program(127),
-        ),
-        (
-            "nonexistent",
-            "crun: executable file `nonexistent` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a command that was not found",
-            Cause::Program(127),
-        ),
-        (
-            "/etc/passwd",
-            "crun: open executable: Permission denied: OCI permission denied",
-            Cause::Program(126),
-        ),
-        // What the caller got wrong.
-        (
-            "true",
-            "unable to find user nosuch: no matching entries in passwd file",
-            Cause::Argument("the user"),
-        ),
-        (
-            "true",
-            "unable to find group nosuch: no matching entries in group file",
-            Cause::Argument("the user"),
-        ),
-        (
-            "true",
-            "uids and gids must be in range 0-2147483647",
-            Cause::Argument("the user"),
-        ),
-        (
-            "true",
-            "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: sethostname: invalid argument: unknown",
-            Cause::Argument("the host name"),
-        ),
-        (
-            "true",
-            "Cannot mkdir: /etc/passwd is not a directory",
-            Cause::Argument("the working directory"),
-        ),
-        (
-            "true",
-            "lstat /var/lib/docker/overlay2/1920229f34b2/merged/etc/passwd/x: not a directory",
-            Cause::Argument("a path"),
-        ),
-        (
-            "true",
-            "source /var/lib/docker/overlay2/2b3f60a7c086/merged/etc/group is not directory",
-            Cause::Argument("a path"),
-        ),
-        (
-            "true",
-            r#"OCI runtime create failed: container_linux.go:367: starting container process caused: chdir to cwd ("/root/x") set in config.json failed: permission denied: unknown"#,
-            Cause::Argument("the working directory"),
-        ),
-        (
-            "true",
-            r#"failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: error mounting "/etc/hostname" to rootfs at "/tmp": mount /etc/hostname:/tmp (via /proc/self/fd/6), flags: 0x5000: not a directory: unknown: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type"#,
-            Cause::Argument("a mount"),
-        ),
-        (
-            "true",
-            "network nosuch not found",
-            Cause::Argument("the network"),
-        ),
-        // The engine's own failures, whatever status it made of their words.
-        (
-            "true",
-            r#"failed to create shim task: OCI runtime create failed: unable to retrieve OCI runtime error (open /run/containerd/io.containerd.runtime.v2.task/moby/1/log.json: no such file or directory): exec: "runc": executable file not found in $PATH: unknown"#,
-            Cause::Engine,
-        ),
-        (
-            "true",
-            r#"failed to create shim task: exec: "runc": executable file not found in $PATH: unknown"#,
-            Cause::Engine,
-        ),
-        (
-            "true",
-            r#"failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: error mounting "proc" to rootfs at "/proc": permission denied: unknown"#,
-            Cause::Engine,
-        ),
-        (
-            "true",
-            "error while mounting volume '/var/lib/docker/volumes/v/_data': failed to mount local volume: mount overlay:/var/lib/docker/volumes/v/_data, data: lowerdir=/no/such/mount,upperdir=/no,workdir=/no2: no such file or directory",
-            Cause::Other,
-        ),
-        (
-            "true",
-            "crun: make `/var/lib/containers/storage/overlay/edd/merged` private: No such file or directory: OCI runtime attempted to invoke a command that was not found",
-            Cause::Engine,
-        ),
-        (
-            "true",
-            "default OCI runtime \"crun\" not found: invalid argument",
-            Cause::Other,
-        ),
-        ("true", "No such container: 1", Cause::Other),
-    ];
-
-    #[test]
-    fn what_engines_say_of_a_failed_start_is_read_by_its_place_and_not_by_the_callers_words() {
-        let mut command = Command::new(["x"]);
-        command.cwd("/etc/passwd/x/y").network("nosuch");
-        command.volume("v", "/etc/group", false);
-        for (program, said, wanted) in SEEN {
-            assert_eq!(cause(said, &command, program), *wanted, "{said}");
-        }
-    }
-
-    #[test]
-    fn no_word_of_the_caller_changes_what_is_read() {
-        let words = [
-            "mount",
-            "permission denied",
-            "no such file or directory",
-            "\": executable file not found in $PATH",
-            "/a: stat /a: no such file or directory",
-            "exec: \"x\": permission denied",
-            "unable to find user x",
-            "sethostname: ",
-        ];
-        let layers = "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: ";
-        for word in words {
-            let command = Command::new([word]);
-            let quoted = format!("{word:?}");
-            for (why, code) in [
-                ("executable file not found in $PATH", 127),
-                ("permission denied", 126),
-            ] {
-                let said = format!("{layers}exec: {quoted}: {why}: unknown");
-                assert_eq!(cause(&said, &command, word), Cause::Program(code), "{said}");
-            }
-            let said = format!("{layers}exec: {quoted}: stat {word}: no such file or directory");
-            assert_eq!(cause(&said, &command, word), Cause::Program(127), "{said}");
-            let said = format!("failed to create shim task: {word}: no such file or directory");
-            assert_eq!(cause(&said, &command, word), Cause::Engine, "{said}");
-        }
-    }
+/// Where the command mounts anything.
+fn targets(command: &Command) -> impl Iterator<Item = &str> {
+    let mounts = command.mounts.iter().map(|mount| mount.target.as_str());
+    let secrets = command.secrets.iter().map(|secret| secret.target.as_str());
+    mounts.chain(secrets)
 }
+
+/// A path, and each on the way to it.
+fn parts(path: &str) -> impl Iterator<Item = &str> {
+    let ends = path.match_indices('/').map(|(at, _)| at).skip(1);
+    let parts = ends
+        .chain([path.len()])
+        .map(|end| path[..end].trim_end_matches('/'));
+    parts.filter(|part| !part.is_empty())
+}
+
+#[cfg(test)]
+mod seen;
