@@ -176,7 +176,7 @@ impl Ground {
                         // Held meanwhile: whoever looks for it after the operation waits for it.
                         let mut restart = restart.lock().expect("unpoisoned");
                         if armed.load(Ordering::SeqCst) {
-                            *restart = Some(restarts::begin(signal, moment));
+                            *restart = Some(restarts::begin_restart(signal, moment));
                         }
                         Act::Pass
                     }
@@ -373,8 +373,11 @@ impl Ground {
             }
         }
         let next = self.root.open_with(&options(&link(&self.root, None)));
-        if let Err(e) = next.purge() {
-            wrong.push(format!("purging: {e}"));
+        // The handle that goes on has what it could not remove meanwhile.
+        for purged in [self.direct.purge(), next.purge()] {
+            if let Err(e) = purged {
+                wrong.push(format!("purging: {e}"));
+            }
         }
         if let Err(e) = self
             .direct
