@@ -15,6 +15,13 @@ use crate::capi::step::dstore_step;
 /// Unpacks a tar stream that `read` gives below `path`, an absolute path in the step, which is made
 /// where it is missing. Owners, modes and times are those in the stream.
 ///
+/// The stream must come to the end of an archive: a block of 512 zeros where an entry would begin (there
+/// should be two; one is taken, and what follows is nobody's concern). One that ends before, or has
+/// no bytes at all, is DSTORE_CUT_SHORT. It may be packed by gzip, and is then looked at in the same
+/// way; and by what else the engine takes (bzip2 and xz; zstd from Docker 23 on), of which only the
+/// packing's own end is looked for, by the engine. While `read` itself blocks, no limit and no cancel
+/// ends the call; dstore_step_copy_in_file() waits for a silent pipe as limits allow.
+///
 /// Blocks. May be NULL: user_data.
 #[must_use]
 #[unsafe(no_mangle)]

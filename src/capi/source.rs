@@ -13,7 +13,8 @@ use crate::capi::step::dstore_step;
 use crate::store::step::RegistryLogin;
 
 /// Begins with the files in a tar stream that `read` gives: a base that needs no registry. Only for
-/// a step without a base, and first.
+/// a step without a base, and first. What the stream must be, dstore_step_copy_in() says; an archive of
+/// `docker save`, which is an image and no root file system, is DSTORE_INVALID_ARGUMENT.
 ///
 /// Blocks. May be NULL: read_data, progress, progress_data.
 #[must_use]

@@ -10,7 +10,8 @@ use crate::store::tar_end::Watched;
 
 impl Step {
     /// Unpacks the tar stream `tar` below `path`, an absolute path that is made where it is missing. Owners, modes and
-    /// times are those in the stream.
+    /// times are those in the stream. While `tar` itself blocks, no limit and no cancel ends the call: it is read on this thread, and
+    /// may be what no other thread can be given. [`copy_in_file`](Self::copy_in_file) waits for a silent pipe as limits allow.
     ///
     /// # Errors
     ///

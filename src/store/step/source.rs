@@ -49,7 +49,7 @@ type Report<'a> = &'a mut dyn FnMut(Progress<'_>) -> Result<()>;
 
 impl Step {
     /// Begins with the files in the tar stream `tar`: a base that needs no registry. Only for a step without a base. It may be packed
-    /// as for [`copy_in`](Self::copy_in).
+    /// as for [`copy_in`](Self::copy_in). While `tar` itself blocks, no limit and no cancel ends the call.
     ///
     /// # Errors
     ///
