@@ -4,7 +4,9 @@ mod common;
 
 use common::own_engine::OwnEngine;
 use common::{begin, build, import_base, sh};
-use docker_store::{CacheRequest, Options, Released, Store};
+use std::time::Duration;
+
+use docker_store::{CacheRequest, Limits, Options, Released, Store};
 
 #[test]
 fn a_root_finds_its_results_and_caches_after_its_engine_was_started_again() {
@@ -50,5 +52,32 @@ fn a_root_finds_its_results_and_caches_after_its_engine_was_started_again() {
         build(&before, "one", &id, "cat /one");
         assert!(after.result(&id).expect("a look"));
     }
+    let _ = std::fs::remove_dir_all(&root);
+}
+
+#[test]
+fn a_lease_that_an_engine_was_killed_in_the_middle_of_removing_is_removed_all_the_same() {
+    let Some(engine) = OwnEngine::start() else {
+        return;
+    };
+    let root = std::env::temp_dir().join(format!("docker-store-half-{}", std::process::id()));
+    std::fs::create_dir(&root).expect("a new folder");
+    let mut options = Options::new();
+    options.engine(engine.address());
+    let store = Store::open(&root, &options).expect("an open store");
+    let lease = store.cache("a", &CacheRequest::new()).expect("a lease");
+    let volume = lease.volume().to_owned();
+    engine.signal("-KILL");
+    engine.stop();
+    // So far it had come.
+    let place = engine.folder.join("data/docker/volumes").join(&volume);
+    std::fs::remove_dir(place.join("_data")).expect("its mount point");
+    engine.start_again();
+    lease.discard().expect("discarded");
+    store
+        .complete_deletes(&Limits::none().timeout(Duration::from_secs(60)))
+        .expect("removed");
+    assert!(!place.exists(), "{volume} is there still");
+    store.close().expect("closed");
     let _ = std::fs::remove_dir_all(&root);
 }

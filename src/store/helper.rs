@@ -33,10 +33,25 @@ impl<'a> Helper<'a> {
     ///
     /// The creation is not cut off in the middle: the engine would go on with it, and whoever cleans up would come too early.
     pub(crate) fn create(site: &'a Site, volumes: &[(&str, &str)], wait: Wait<'a>) -> Result<Self> {
-        let mounts: Vec<Value> = volumes
+        let mounts = volumes
             .iter()
             .map(|(volume, target)| volume_mount(volume, target, false))
             .collect();
+        Helper::with(site, mounts, wait)
+    }
+
+    /// Mounts a directory of the engine's machine at `path`.
+    pub(crate) fn beside(
+        site: &'a Site,
+        directory: &str,
+        path: &str,
+        wait: Wait<'a>,
+    ) -> Result<Self> {
+        let mount = json!({ "Type": "bind", "Source": directory, "Target": path });
+        Helper::with(site, vec![mount], wait)
+    }
+
+    fn with(site: &'a Site, mounts: Vec<Value>, wait: Wait<'a>) -> Result<Self> {
         let image = site.names.empty_image();
         let spec = json!({
             "Image": image,

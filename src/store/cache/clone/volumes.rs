@@ -1,6 +1,7 @@
 //! The engine's volumes as caches use them: labelled, looked for, kept from being used by containers.
 
 use std::collections::HashMap;
+use std::io;
 
 use serde_json::{Value, json};
 
@@ -137,7 +138,36 @@ pub(crate) fn remove(site: &Site, name: &str, wait: Wait<'_>) -> Result<bool> {
         log::warn!("volume {name} is not of this root: left alone");
         return Ok(false);
     }
-    site.engine.remove_volume(name, wait)
+    match site.engine.remove_volume(name, wait) {
+        Err(e) if e.http_status() == Some(500) && found.label(LABEL_KIND) == Some("lease") => {
+            if let Err(why) = make_place_again(site, &found, wait) {
+                log::debug!("{why}");
+                return Err(e);
+            }
+            site.engine.remove_volume(name, wait)
+        }
+        removed => removed,
+    }
+}
+
+/// Makes the directory that a volume is mounted on. An engine that was killed in the middle of removing a mounted volume has removed
+/// that, wants to unmount it when it is asked again, and fails for ever (seen on Docker 20.10). Elsewhere this changes nothing:
+/// the volume's files are not in it.
+fn make_place_again(site: &Site, volume: &Volume, wait: Wait<'_>) -> Result<()> {
+    let Some((folder, place)) = volume.mountpoint.rsplit_once('/') else {
+        return Ok(());
+    };
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    header.set_entry_type(tar::EntryType::Directory);
+    header.set_mode(0o755);
+    header.set_size(0);
+    let made = tar
+        .append_data(&mut header, format!("{place}/"), io::empty())
+        .and_then(|()| tar.into_inner());
+    let tar = made.map_err(|e| Error::io("packing a directory", &e))?;
+    let helper = Helper::beside(site, folder, PLACE, wait)?;
+    helper.put(PLACE, &mut tar.as_slice(), wait)
 }
 
 /// Whether an engine made this volume up. Asked for a container with a volume that is gone, it does, without labels; the name has
