@@ -119,6 +119,7 @@ test-real: library $(BUSYBOX) $(USERLAND) $(ZLIB)
 lint: toolchain
 	$(CARGO) fmt --check
 	$(CARGO) clippy $(CARGOFLAGS) --all-targets -- -D warnings
+	$(CARGO) clippy $(CARGOFLAGS) --no-default-features --lib -- -D warnings
 	@if command -v shellcheck >/dev/null; then echo shellcheck; shellcheck scripts/* .ci/run; else echo 'shellcheck is not there: the scripts were not checked'; fi
 
 msrv: toolchain

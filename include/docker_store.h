@@ -674,8 +674,9 @@ DSTORE_MUST_USE
 dstore_options *dstore_options_new(void);
 
 /**
- * The engine's address, such as "unix:///var/run/docker.sock". By default `DOCKER_HOST`, else the
- * current docker context, else that socket.
+ * The engine's address: "unix:///var/run/docker.sock", "tcp://host:2376" or "ssh://user@host". By
+ * default `DOCKER_HOST`, else the current docker context, else that socket. Whether tcp is with TLS,
+ * and with which certificates, the context says, or `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH`.
  *
  * Does not block.
  */

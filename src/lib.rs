@@ -16,12 +16,13 @@
 //! ```
 //!
 //! Every call blocks. What may take long takes [`Limits`]: a deadline, and a [`Cancel`] that any thread may turn on. The
-//! library prints nothing, starts no thread but one for deferred removals while there are any, and changes nothing in the
-//! process that it runs in.
+//! library prints nothing, starts no thread but for deferred removals while there are any (and to look up the name of an engine's
+//! host), and changes nothing in the process that it runs in.
 //!
 //! Inside, a call flows straight down and its answer straight up: `capi` (the C ABI, described in
 //! `include/docker_store.h`), `store`, `engine` (typed calls), `http`, `transport`.
 
+// The C boundary and what starts a child say why they may.
 #![deny(unsafe_code)]
 
 pub use crate::cancel::Cancel;

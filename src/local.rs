@@ -119,6 +119,14 @@ pub(crate) fn opened<F: AsFd + From<OwnedFd>, E: From<Errno>>(
     Ok(lifted(aside(open)?)?)
 }
 
+/// The same for what opens two at once.
+pub(crate) fn opened_pair<E: From<Errno>>(
+    open: impl FnOnce() -> Result<(OwnedFd, OwnedFd), E>,
+) -> Result<(OwnedFd, OwnedFd), E> {
+    let (one, other) = aside(open)?;
+    Ok((lifted(one)?, lifted(other)?))
+}
+
 /// `File::open`.
 pub(crate) fn open(path: impl AsRef<Path>) -> io::Result<File> {
     opened(|| File::open(path))

@@ -225,7 +225,7 @@ impl<'a> Wait<'a> {
         self.ready_of([(file, events)]).map(|[ready]| ready)
     }
 
-    /// Waits until one of `files` (two at most) is ready for what is asked of it, or has hung up, and says which for what.
+    /// Waits until one of `files` (three at most) is ready for what is asked of it, or has hung up, and says which for what.
     pub(crate) fn ready_of<const N: usize>(
         &self,
         files: [(BorrowedFd<'_>, PollFlags); N],
@@ -233,7 +233,7 @@ impl<'a> Wait<'a> {
         loop {
             let (wake, longest) = self.alarm()?;
             // One more for the wake; where there is none, what is put there is not polled.
-            let mut fds: [_; 3] = std::array::from_fn(|n| match files.get(n) {
+            let mut fds: [_; 4] = std::array::from_fn(|n| match files.get(n) {
                 Some((file, events)) => PollFd::from_borrowed_fd(*file, *events),
                 None => {
                     let (any, _) = files[0];

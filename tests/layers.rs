@@ -161,7 +161,11 @@ fn opens(text: &str) -> Vec<&str> {
     let is_std = !text.contains("use crate::local as fs;") && !text.contains("local::{self as fs,");
     let is_opener = |line: &str| {
         let code = line.trim_start();
-        if code.starts_with("//") || code.contains("aside(") || code.contains("opened(") {
+        if code.starts_with("//")
+            || code.contains("aside(")
+            || code.contains("opened(")
+            || code.contains("opened_pair(")
+        {
             return false;
         }
         let std = STD.iter().any(|name| {

@@ -72,8 +72,9 @@ pub extern "C" fn dstore_options_new() -> *mut dstore_options {
     })
 }
 
-/// The engine's address, such as "unix:///var/run/docker.sock". By default `DOCKER_HOST`, else the
-/// current docker context, else that socket.
+/// The engine's address: "unix:///var/run/docker.sock", "tcp://host:2376" or "ssh://user@host". By
+/// default `DOCKER_HOST`, else the current docker context, else that socket. Whether tcp is with TLS,
+/// and with which certificates, the context says, or `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH`.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]

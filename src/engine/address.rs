@@ -1,153 +1,280 @@
-//! Where the engine is: an option, else `DOCKER_HOST`, else the current docker context, else the usual socket.
-//! The order and the files are those of Docker's own client (docker/cli, `cli/context`).
+//! Addresses of engines, as they are written: what each means, and what opens connections to it.
+//! The forms are those of Docker's own client (docker/cli, `opts/hosts.go` and `cli/connhelper/ssh`).
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
+use std::net::Ipv6Addr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-
-use serde::Deserialize;
-use sha2::{Digest, Sha256};
+use std::path::PathBuf;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::Connect;
+use crate::transport::ssh::{Account, SshConnector};
+use crate::transport::tcp::{Place, TcpConnector};
+use crate::transport::trust::Trust;
 use crate::transport::unix::UnixConnector;
 
-/// Where Docker listens unless told otherwise.
-const USUAL: &str = "unix:///var/run/docker.sock";
+/// The ports of an engine, in the clear and with TLS.
+const PORT: u16 = 2375;
+const TLS_PORT: u16 = 2376;
 
-/// The part of the environment that decides; a type, so that tests need not change the process's own.
-pub(crate) struct DockerEnv {
-    pub(crate) host: Option<OsString>,
-    pub(crate) context: Option<OsString>,
-    /// The folder of Docker's client configuration.
-    pub(crate) config: Option<PathBuf>,
+/// An engine's address, understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    Unix(PathBuf),
+    Tcp {
+        place: Place,
+        /// With TLS.
+        secured: bool,
+        /// As it is written, with all that it left out.
+        text: String,
+    },
+    Ssh {
+        account: Account,
+        text: String,
+    },
 }
 
-impl DockerEnv {
-    /// Those of this process.
-    pub(crate) fn of_process() -> Self {
-        let var = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        let home = || Some(PathBuf::from(var("HOME")?).join(".docker"));
-        DockerEnv {
-            host: var("DOCKER_HOST"),
-            context: var("DOCKER_CONTEXT"),
-            config: var("DOCKER_CONFIG").map(PathBuf::from).or_else(home),
-        }
-    }
-
-    /// The address to use where `given` is the option. Any bytes: a path need not be UTF-8.
-    pub(crate) fn address(&self, given: Option<&str>) -> Result<OsString> {
-        if let Some(address) = given.map(OsStr::new).or(self.host.as_deref()) {
-            // The docker command takes blanks away, and what is left empty for the usual socket: never for a context's.
-            let address = address.as_bytes().trim_ascii();
-            return Ok(match address {
-                b"" | b"unix://" => OsString::from(USUAL),
-                address => OsStr::from_bytes(address).to_owned(),
-            });
-        }
-        let named = match &self.context {
-            Some(name) => Some(name.clone()),
-            None => self.current_context().map(OsString::from),
-        };
-        match named {
-            None => Ok(OsString::from(USUAL)),
-            Some(name) if name == "default" => Ok(OsString::from(USUAL)),
-            Some(name) => self.context_address(&name).map(OsString::from),
-        }
-    }
-
-    /// The context that the configuration names. One that cannot be read is warned of and passed over, as the docker command does.
-    fn current_context(&self) -> Option<String> {
-        let path = self.config.as_ref()?.join("config.json");
-        let text = match crate::local::read(&path) {
-            Ok(text) => text,
-            Err(e) => {
-                if e.kind() != std::io::ErrorKind::NotFound {
-                    log::warn!("reading docker's configuration {}: {e}", path.display());
-                }
-                return None;
-            }
-        };
-        if text.is_empty() {
-            return None;
-        }
-        let config = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&text);
-        let config = config
-            .inspect_err(|e| log::warn!("reading docker's configuration {}: {e}", path.display()))
-            .ok()?;
-        // Go takes names of any case.
-        let is_named = |(key, _): &(&String, _)| key.eq_ignore_ascii_case("currentContext");
-        let (_, name) = config.iter().find(is_named)?;
-        name.as_str()
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned)
-    }
-
-    fn context_address(&self, name: &OsStr) -> Result<String> {
-        #[derive(Deserialize)]
-        struct Meta {
-            #[serde(rename = "Endpoints")]
-            endpoints: Endpoints,
-        }
-        #[derive(Deserialize)]
-        struct Endpoints {
-            docker: Endpoint,
-        }
-        #[derive(Deserialize)]
-        struct Endpoint {
-            #[serde(rename = "Host")]
-            host: String,
-        }
-        let folder: String = Sha256::digest(name.as_bytes())
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
-        let meta = match &self.config {
-            Some(config) => {
-                read_json::<Meta>(&config.join("contexts/meta").join(folder).join("meta.json"))?
-            }
-            None => None,
-        };
-        meta.map(|m| m.endpoints.docker.host).ok_or_else(|| {
+impl Address {
+    /// What `address` means, where `secured` says whether one that can be either is with TLS.
+    pub(crate) fn parse(address: &OsStr, secured: bool) -> Result<Self> {
+        understood(address, secured).map_err(|(kind, why)| {
             Error::new(
-                ErrorKind::InvalidArgument,
-                format!("there is no docker context named {name:?}"),
+                kind,
+                format!("cannot use engine address {address:?}: {why}"),
             )
+        })
+    }
+
+    /// A connector for it. `trust`: whom to believe, for one with TLS; `asks`: whether ssh may ask at the terminal.
+    pub(crate) fn connector(self, trust: &Trust, asks: bool) -> Result<Box<dyn Connect>> {
+        Ok(match self {
+            Address::Unix(path) => Box::new(UnixConnector::new(path)),
+            Address::Ssh { account, text } => Box::new(SshConnector::new(&account, text, asks)),
+            Address::Tcp {
+                place,
+                secured: false,
+                text,
+            } => Box::new(TcpConnector::new(place, text)),
+            Address::Tcp { place, text, .. } => secure(place, text, trust)?,
         })
     }
 }
 
-/// A connector for an address.
-pub(crate) fn connector(address: &OsStr) -> Result<Box<dyn Connect>> {
-    let refuse = |why: &str| {
-        Err(Error::new(
-            ErrorKind::InvalidArgument,
-            format!("cannot use engine address {address:?}: {why}"),
-        ))
+#[cfg(feature = "tls")]
+fn secure(place: Place, text: String, trust: &Trust) -> Result<Box<dyn Connect>> {
+    let doing = format!("preparing TLS for the engine at {text}");
+    let connector = crate::transport::tls::TlsConnector::new(place, text, trust);
+    let connector = connector
+        .map_err(|why| Error::new(ErrorKind::InvalidArgument, format!("{doing}: {why}")))?;
+    Ok(Box::new(connector))
+}
+
+#[cfg(not(feature = "tls"))]
+fn secure(_place: Place, text: String, _trust: &Trust) -> Result<Box<dyn Connect>> {
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        format!("cannot use the engine at {text}: this build of docker-store has no TLS"),
+    ))
+}
+
+type Refusal = (ErrorKind, String);
+
+fn refuse<T>(why: impl Into<String>) -> std::result::Result<T, Refusal> {
+    Err((ErrorKind::InvalidArgument, why.into()))
+}
+
+fn understood(address: &OsStr, secured: bool) -> std::result::Result<Address, Refusal> {
+    const FORMS: &str = "write it as unix:///path/of/socket, tcp://host:port or ssh://user@host";
+    let bytes = address.as_bytes();
+    let separator = bytes.windows(3).position(|window| window == b"://");
+    let (scheme, rest) = match separator {
+        Some(at) => (bytes[..at].to_ascii_lowercase(), &bytes[at + 3..]),
+        // A host and its port alone, as the docker command takes it. A path is a forgotten unix://, and nobody's host.
+        None if bytes.is_empty() || bytes.contains(&b'/') => return refuse(FORMS),
+        None => (b"tcp".to_vec(), bytes),
     };
-    if let Some(path) = address.as_bytes().strip_prefix(b"unix://") {
-        return match path.first() {
-            Some(b'/') => Ok(Box::new(UnixConnector::new(OsStr::from_bytes(path)))),
+    if scheme == b"unix" {
+        return match rest.first() {
+            Some(b'/') => Ok(Address::Unix(PathBuf::from(OsStr::from_bytes(rest)))),
             _ => refuse("the path of a unix socket must be absolute, as in unix:///path"),
         };
     }
-    match address.to_string_lossy().split_once("://") {
-        Some((scheme, _)) => refuse(&format!("this build speaks unix:// only, not {scheme}://")),
-        None => refuse("write it as unix:///path/of/socket"),
+    let Ok(rest) = std::str::from_utf8(rest) else {
+        return refuse("it is not UTF-8");
+    };
+    if rest.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return refuse("there is a blank or a control character in it");
+    }
+    match scheme.as_slice() {
+        b"tcp" => tcp("tcp", rest, secured),
+        b"http" => tcp("http", rest, false),
+        b"https" => tcp("https", rest, true),
+        b"ssh" => ssh(rest),
+        b"npipe" => Err((
+            ErrorKind::Unsupported,
+            String::from("named pipes (npipe://) are there on Windows only"),
+        )),
+        b"fd" => refuse(
+            "fd:// is how an engine is handed its own socket by systemd; nobody can connect to it. Use the address that this socket has",
+        ),
+        scheme => {
+            let scheme = String::from_utf8_lossy(scheme);
+            refuse(format!("{scheme}:// is not known; {FORMS}"))
+        }
     }
 }
 
-/// A JSON file, or `None` where there is none.
-fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    let doing = format!("reading docker's configuration {}", path.display());
-    let text = match crate::local::read(path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(Error::io(doing, &e)),
+fn tcp(scheme: &str, rest: &str, secured: bool) -> std::result::Result<Address, Refusal> {
+    if rest.contains(['?', '#', '@']) {
+        return refuse("only a host and a port belong there");
+    }
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    if !path.is_empty() {
+        return refuse(
+            "an engine below a path is not supported: only a host and a port belong there",
+        );
+    }
+    let (host, port) = host_and_port(authority)?;
+    let host = match host {
+        "" => "localhost",
+        host => host,
     };
-    serde_json::from_slice(&text)
-        .map(Some)
-        .map_err(|e| Error::new(ErrorKind::Corrupt, format!("{doing}: {e}")))
+    let port = port.unwrap_or(match secured {
+        true => TLS_PORT,
+        false => PORT,
+    });
+    let text = match host.contains(':') {
+        true => format!("{scheme}://[{host}]:{port}"),
+        false => format!("{scheme}://{host}:{port}"),
+    };
+    let place = Place {
+        host: host.to_owned(),
+        port,
+    };
+    Ok(Address::Tcp {
+        place,
+        secured,
+        text,
+    })
+}
+
+fn ssh(rest: &str) -> std::result::Result<Address, Refusal> {
+    if rest.contains(['?', '#']) {
+        return refuse("a query or a fragment has no meaning for ssh");
+    }
+    let (authority, path) = match rest.find('/') {
+        Some(at) => rest.split_at(at),
+        None => (rest, ""),
+    };
+    let (user, place) = match authority.rsplit_once('@') {
+        Some((user, _)) if user.contains(':') => {
+            // Not shown: it may be a secret. (The address as a whole is, which its writer should know.)
+            return refuse("ssh takes no password from an address: use a key or an agent");
+        }
+        Some((user, place)) => (Some(decoded(user)?), place),
+        None => (None, authority),
+    };
+    let (host, port) = host_and_port(place)?;
+    if host.is_empty() {
+        return refuse("the host is missing");
+    }
+    // What ssh would take for an option of its own it is not given, and what a shell of its configuration (`%h`) would run neither.
+    let is_odd = |word: &str| {
+        word.starts_with('-')
+            || word.contains([
+                '\'', '"', '`', '$', '\\', ';', '&', '<', '>', '|', '(', ')', '{', '}', '*', '!',
+            ])
+    };
+    if is_odd(host)
+        || user
+            .as_deref()
+            .is_some_and(|user| user.is_empty() || is_odd(user))
+    {
+        return refuse("that is no name of a user or a host");
+    }
+    let path = decoded(path)?;
+    let socket = match path.trim_matches('/') {
+        "" => None,
+        _ => Some(path),
+    };
+    let account = Account {
+        user,
+        host: host.to_owned(),
+        port,
+        socket,
+    };
+    let text = format!("ssh://{}", rest.trim_end_matches('/'));
+    Ok(Address::Ssh { account, text })
+}
+
+/// The two parts of `host:port`, of which either may be missing; the address of IPv6 without its brackets.
+fn host_and_port(text: &str) -> std::result::Result<(&str, Option<u16>), Refusal> {
+    let (host, port) = if let Some(inside) = text.strip_prefix('[') {
+        let Some((host, after)) = inside.split_once(']') else {
+            return refuse("a bracket is open");
+        };
+        if is_ipv6(host).is_none() {
+            return refuse("only an address of IPv6 stands in brackets");
+        }
+        match after.strip_prefix(':') {
+            Some(port) => (host, port),
+            None if after.is_empty() => (host, ""),
+            None => return refuse("what stands behind a bracket is a colon and a port"),
+        }
+    } else if is_ipv6(text).is_some() {
+        (text, "")
+    } else {
+        text.split_once(':').unwrap_or((text, ""))
+    };
+    let is_name = |c: char| c.is_ascii_graphic() && !"[]/:%,".contains(c);
+    if is_ipv6(host).is_none() && !host.chars().all(is_name) {
+        return refuse(
+            "that is no name of a host (those beyond ASCII are written in their ASCII form, xn--)",
+        );
+    }
+    match port {
+        "" => Ok((host, None)),
+        port if port.starts_with('+') => refuse("the port is not a number"),
+        port => match port.parse() {
+            Ok(0) => refuse("no engine has port 0"),
+            Ok(port) => Ok((host, Some(port))),
+            Err(_) => refuse("the port is not a number of up to 65535"),
+        },
+    }
+}
+
+/// With a zone or without: `fe80::1%eth0`.
+fn is_ipv6(text: &str) -> Option<Ipv6Addr> {
+    let (address, zone) = text.split_once('%').unwrap_or((text, "zone"));
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    match !zone.is_empty() && zone.chars().all(is_plain) {
+        true => address.parse().ok(),
+        false => None,
+    }
+}
+
+/// With each `%2F` the byte that it stands for.
+fn decoded(text: &str) -> std::result::Result<String, Refusal> {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        rest = after;
+        if first != b'%' {
+            bytes.push(first);
+            continue;
+        }
+        let digits = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+        let byte = digits.and_then(|two| u8::from_str_radix(two, 16).ok());
+        match byte {
+            Some(byte) if byte.is_ascii_control() => {
+                return refuse("there is a control character in it");
+            }
+            Some(byte) => bytes.push(byte),
+            None => return refuse("a % stands for itself only as %25"),
+        }
+        rest = &after[2..];
+    }
+    String::from_utf8(bytes).or_else(|_| refuse("it is not UTF-8"))
 }
 
 #[cfg(test)]
@@ -156,139 +283,163 @@ mod tests {
 
     use super::*;
 
-    fn none() -> DockerEnv {
-        DockerEnv {
-            host: None,
-            context: None,
-            config: None,
+    fn parse(address: &str) -> Result<Address> {
+        Address::parse(OsStr::new(address), false)
+    }
+
+    /// The host, the port, and the address as it is shown.
+    fn tcp_of(address: &str, secured: bool) -> (String, u16, bool, String) {
+        match Address::parse(OsStr::new(address), secured) {
+            Ok(Address::Tcp {
+                place,
+                secured,
+                text,
+            }) => (place.host, place.port, secured, text),
+            other => panic!("{address}: {other:?}"),
         }
     }
 
     #[test]
-    fn an_option_goes_before_docker_host_before_a_context_before_the_usual_socket() {
-        let folder =
-            std::env::temp_dir().join(format!("docker-store-address-{}", std::process::id()));
-        // SHA-256 of "far", as `docker context create far` names the folder.
-        let hash: String = Sha256::digest("far")
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
-        let meta = folder.join("contexts/meta").join(hash);
-        std::fs::create_dir_all(&meta).expect("a folder");
-        std::fs::write(
-            meta.join("meta.json"),
-            r#"{"Name":"far","Endpoints":{"docker":{"Host":"unix:///far"}}}"#,
-        )
-        .expect("a file");
-        std::fs::write(folder.join("config.json"), r#"{"currentContext":"far"}"#).expect("a file");
+    fn a_host_and_a_port_are_what_the_docker_command_takes_them_for() {
+        for (address, host, port, shown) in [
+            ("tcp://far:1", "far", 1, "tcp://far:1"),
+            ("tcp://far", "far", 2375, "tcp://far:2375"),
+            ("tcp://far:", "far", 2375, "tcp://far:2375"),
+            ("tcp://far:1/", "far", 1, "tcp://far:1"),
+            ("tcp://", "localhost", 2375, "tcp://localhost:2375"),
+            ("tcp://:1", "localhost", 1, "tcp://localhost:1"),
+            ("tcp://[::1]", "::1", 2375, "tcp://[::1]:2375"),
+            ("tcp://[::1]:5", "::1", 5, "tcp://[::1]:5"),
+            ("tcp://[::1]:", "::1", 2375, "tcp://[::1]:2375"),
+            ("tcp://::1", "::1", 2375, "tcp://[::1]:2375"),
+            (
+                "tcp://[fe80::1%eth0]:5",
+                "fe80::1%eth0",
+                5,
+                "tcp://[fe80::1%eth0]:5",
+            ),
+            ("TCP://Far:1", "Far", 1, "tcp://Far:1"),
+            ("127.0.0.1:1", "127.0.0.1", 1, "tcp://127.0.0.1:1"),
+            ("far", "far", 2375, "tcp://far:2375"),
+        ] {
+            let found = tcp_of(address, false);
+            assert_eq!(
+                found,
+                (host.to_owned(), port, false, shown.to_owned()),
+                "{address}"
+            );
+        }
+        // Whether there is TLS the scheme says, where it does.
+        assert_eq!(tcp_of("tcp://far", true).1, TLS_PORT);
+        assert_eq!(tcp_of("https://far", false).1, TLS_PORT);
+        assert!(tcp_of("Https://far", false).2 && !tcp_of("HTTP://far", true).2);
+        assert_eq!(tcp_of("http://far", true).3, "http://far:2375");
+    }
 
-        let mut around = none();
-        assert_eq!(around.address(None).expect("an address"), USUAL);
-        around.config = Some(folder.clone());
-        assert_eq!(around.address(None).expect("an address"), "unix:///far");
-        around.context = Some("default".into());
-        assert_eq!(around.address(None).expect("an address"), USUAL);
-        around.context = Some("gone".into());
-        assert_eq!(
-            around.address(None).expect_err("no such context").kind(),
-            ErrorKind::InvalidArgument
-        );
-        around.host = Some("unix:///host".into());
-        assert_eq!(around.address(None).expect("an address"), "unix:///host");
-        assert_eq!(
-            around.address(Some("unix:///given")).expect("an address"),
-            "unix:///given"
-        );
-        std::fs::remove_dir_all(&folder).expect("removed");
+    #[test]
+    fn an_account_is_what_the_docker_command_takes_it_for() {
+        let account = |address: &str| match parse(address) {
+            Ok(Address::Ssh { account, text }) => (account, text),
+            other => panic!("{address}: {other:?}"),
+        };
+        let plain = Account {
+            user: None,
+            host: String::from("far"),
+            port: None,
+            socket: None,
+        };
+        assert_eq!(account("ssh://far").0, plain);
+        assert_eq!(account("SSH://far/").0, plain);
+        assert_eq!(account("ssh://far/").1, "ssh://far");
+        let full = Account {
+            user: Some(String::from("me")),
+            host: String::from("::1"),
+            port: Some(22),
+            socket: Some(String::from("/run/my docker.sock")),
+        };
+        assert_eq!(account("ssh://me@[::1]:22/run/my%20docker.sock").0, full);
+        for address in [
+            "ssh://",
+            "ssh://me@",
+            "ssh://@far",
+            "ssh://me:secret@far",
+            "ssh://-oProxyCommand=x",
+            "ssh://-l@far",
+            "ssh://far:port",
+            "ssh://far/a?b",
+            "ssh://far/a#b",
+            "ssh://far/a%0ab",
+            "ssh://far/%zz",
+            "ssh://$(x)",
+        ] {
+            let error = parse(address).expect_err(address);
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        }
     }
 
     #[test]
     fn an_address_of_another_kind_is_refused_with_what_to_write() {
-        for address in [
-            "tcp://h:1",
-            "unix://relative",
-            "/var/run/docker.sock",
-            "",
-            "ssh://x",
+        for (address, kind, says) in [
+            (
+                "unix://relative",
+                ErrorKind::InvalidArgument,
+                "unix:///path",
+            ),
+            (
+                "/var/run/docker.sock",
+                ErrorKind::InvalidArgument,
+                "unix:///path",
+            ),
+            ("", ErrorKind::InvalidArgument, "unix:///path"),
+            ("ftp://x", ErrorKind::InvalidArgument, "ftp:// is not known"),
+            ("fd://", ErrorKind::InvalidArgument, "systemd"),
+            (
+                "npipe:////./pipe/docker_engine",
+                ErrorKind::Unsupported,
+                "Windows",
+            ),
+            ("tcp://far:0", ErrorKind::InvalidArgument, "port 0"),
+            ("tcp://far:70000", ErrorKind::InvalidArgument, "port"),
+            ("tcp://far:+1", ErrorKind::InvalidArgument, "port"),
+            ("tcp://far:1:2", ErrorKind::InvalidArgument, "port"),
+            ("tcp://far:1/below", ErrorKind::InvalidArgument, "path"),
+            (
+                "tcp://me@far",
+                ErrorKind::InvalidArgument,
+                "host and a port",
+            ),
+            ("tcp://[far]:1", ErrorKind::InvalidArgument, "IPv6"),
+            ("tcp://[::1", ErrorKind::InvalidArgument, "bracket"),
+            ("tcp://f ar", ErrorKind::InvalidArgument, "blank"),
+            ("tcp://f\u{e4}r", ErrorKind::InvalidArgument, "ASCII"),
         ] {
-            let error = connector(OsStr::new(address)).err().expect("refused");
-            assert_eq!(error.kind(), ErrorKind::InvalidArgument);
-            assert!(error.message().contains("unix://"), "{error}");
+            let error = parse(address).expect_err(address);
+            assert_eq!(error.kind(), kind, "{address}");
+            assert!(error.message().contains(says), "{address}: {error}");
+            assert!(error.message().contains("engine address"), "{error}");
         }
-    }
-
-    #[test]
-    fn the_engine_is_the_one_that_was_named_however_it_was_written() {
-        let mut around = none();
-        for host in [" unix:///host ", "\tunix:///host", "unix:///host\n"] {
-            around.host = Some(host.into());
-            assert_eq!(around.address(None).expect("an address"), "unix:///host");
-            assert_eq!(
-                none().address(Some(host)).expect("an address"),
-                "unix:///host"
-            );
-        }
-        // Blank is named, too: the usual one, and no context's.
-        around.context = Some("far".into());
-        for host in [" ", "unix://"] {
-            around.host = Some(host.into());
-            assert_eq!(around.address(None).expect("an address"), USUAL);
-        }
-        around.host = Some(OsStr::from_bytes(b"unix:///odd\xff.sock").to_owned());
-        let address = around.address(None).expect("an address");
-        assert_eq!(address.as_bytes(), b"unix:///odd\xff.sock");
-        assert!(connector(&address).is_ok());
-        around.host = None;
-        around.context = Some(OsStr::from_bytes(b"\xff").to_owned());
-        assert!(around.address(None).is_err());
-    }
-
-    #[test]
-    fn a_configuration_that_cannot_be_read_is_passed_over_as_docker_does() {
-        let folder =
-            std::env::temp_dir().join(format!("docker-store-config-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a folder");
-        let file = folder.join("config.json");
-        let around = DockerEnv {
-            config: Some(folder.clone()),
-            ..none()
-        };
-        for text in [
-            "",
-            "{",
-            "[]",
-            r#"{"currentContext":5}"#,
-            r#"{"currentContext":""}"#,
-            "\u{feff}{}",
-        ] {
-            std::fs::write(&file, text).expect("a file");
-            assert_eq!(around.address(None).expect("an address"), USUAL, "{text}");
-        }
-        for text in [
-            r#"{"currentContext":"gone","auths":5}"#,
-            r#"{"CURRENTCONTEXT":"gone"}"#,
-        ] {
-            std::fs::write(&file, text).expect("a file");
-            assert!(
-                around.address(None).is_err(),
-                "a context that was named: {text}"
-            );
-        }
-        std::fs::remove_file(&file).expect("removed");
-        std::fs::create_dir(&file).expect("a folder in its place");
-        assert_eq!(around.address(None).expect("an address"), USUAL);
-        std::fs::remove_dir_all(&folder).expect("removed");
     }
 
     proptest! {
         #[test]
-        fn any_address_is_one_path_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..60), is_unix: bool) {
-            let bytes = if is_unix { [b"unix://".as_slice(), &bytes].concat() } else { bytes };
-            let around = DockerEnv { host: Some(OsStr::from_bytes(&bytes).to_owned()), ..none() };
-            let address = around.address(None).expect("that which was named");
-            prop_assert!(address == USUAL || bytes.trim_ascii() == address.as_bytes());
-            if let Ok(connector) = connector(&address) {
-                prop_assert!(address.as_bytes().starts_with(b"unix:///") && connector.address().starts_with("unix:///"));
+        fn any_address_is_one_place_or_refused(
+            bytes in prop::collection::vec(any::<u8>(), 0..60),
+            scheme in prop::sample::select(vec!["", "unix://", "tcp://", "ssh://", "https://"]),
+        ) {
+            let address = [scheme.as_bytes(), &bytes].concat();
+            match Address::parse(OsStr::from_bytes(&address), false) {
+                Ok(Address::Unix(path)) => prop_assert!(path.is_absolute()),
+                Ok(Address::Tcp { place, text, .. }) => {
+                    prop_assert!(!place.host.is_empty() && place.port > 0);
+                    // What is shown is the same place.
+                    let shown = Address::parse(OsStr::new(&text), false).expect("an address");
+                    let is_same = matches!(shown, Address::Tcp { place: shown, .. } if shown == place);
+                    prop_assert!(is_same);
+                }
+                Ok(Address::Ssh { account, .. }) => {
+                    prop_assert!(!account.host.is_empty() && !account.host.starts_with('-'));
+                }
+                Err(error) => prop_assert!(!error.message().is_empty()),
             }
         }
     }

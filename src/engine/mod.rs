@@ -8,6 +8,7 @@ mod answer;
 mod archive;
 mod call;
 pub(crate) mod containers;
+pub(crate) mod context;
 pub(crate) mod frames;
 pub(crate) mod images;
 pub(crate) mod moment;

@@ -60,10 +60,10 @@ impl Engine {
             podman: false,
         };
         let wait = wait.at_most(QUICK);
-        let mut answer = engine.ping(Method::Head, wait)?;
+        let (mut answer, mut said) = engine.ping(Method::Head, wait)?;
         if answer.status() != 200 || answer.header("api-version").is_none() {
             drop(answer);
-            answer = engine.ping(Method::Get, wait)?;
+            (answer, said) = engine.ping(Method::Get, wait)?;
         }
         let at = engine.address();
         let unusable =
@@ -77,6 +77,14 @@ impl Engine {
                 ),
             )
             .with_http_status(answer.status()));
+        }
+        // Go's servers, an engine's among them, say this to who speaks in the clear where they speak TLS.
+        if answer.status() == 400
+            && said.ends_with(b"Client sent an HTTP request to an HTTPS server.\n")
+        {
+            return Err(unusable(format!(
+                "what answers at {at} wants TLS: set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or use a docker context that has certificates"
+            )));
         }
         let offered = answer
             .header("api-version")
@@ -102,7 +110,8 @@ impl Engine {
         })
     }
 
-    fn ping(&self, method: Method, wait: Wait<'_>) -> Result<Response> {
+    /// The answer, and its body.
+    fn ping(&self, method: Method, wait: Wait<'_>) -> Result<(Response, Vec<u8>)> {
         let doing = "asking for the engine's version";
         let request = Request {
             method,
@@ -123,10 +132,10 @@ impl Engine {
             ),
             other => self.failed(&doing, other),
         })?;
-        response
+        let body = response
             .read_whole(64 << 10, wait)
             .map_err(|f| self.failed(&doing, f))?;
-        Ok(response)
+        Ok((response, body))
     }
 
     /// What the engine says of itself. Slower than other look-ups: the engine counts its objects for it.

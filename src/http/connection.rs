@@ -1,5 +1,6 @@
 //! [`Connection`]: a stream, and what has arrived on it but was not read yet.
 
+use std::io;
 use std::time::Duration;
 
 use super::head::{self, Head};
@@ -39,10 +40,17 @@ impl<'a> Pace<'a> {
 
     pub(super) fn receiving(&self, fault: Fault) -> Failure {
         match fault {
+            Fault::Io(error) if is_refusal(&error) => Failure::Connect(error),
             Fault::Io(error) => Failure::Receive(error),
             Fault::Stopped(stop) => self.ended(stop),
         }
     }
+}
+
+/// Whether a stream says so that there never was anybody at its other end. Some find out only when they are used: `ssh` runs before
+/// it is let in, and TLS 1.3 is set up before the engine has looked at our certificate.
+pub(super) fn is_refusal(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ConnectionRefused
 }
 
 /// One connection, with the buffers that all its requests share.

@@ -5,7 +5,7 @@
 
 use std::io::{self, ErrorKind, Read};
 
-use super::connection::{Connection, Pace};
+use super::connection::{Connection, Pace, is_refusal};
 use super::head::Head;
 use super::{Body, Failure, Method, Request};
 use crate::transport::Fault;
@@ -213,6 +213,9 @@ impl Sending<'_, '_> {
                 reusable: head.reusable && self.whole && broken.is_none(),
                 ..head
             }),
+            (Err(Failure::CutShort | Failure::Receive(_)), Some(error)) if is_refusal(&error) => {
+                Err(Failure::Connect(error))
+            }
             // No answer explains why the rest could not be sent.
             (Err(Failure::CutShort | Failure::Receive(_)), Some(error)) => {
                 Err(Failure::Send(error))

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::engine::Engine;
-use crate::engine::address::{DockerEnv, connector};
+use crate::engine::context::DockerEnv;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::claim::{self, Claimed};
 use crate::store::identity::Identity;
@@ -20,8 +20,7 @@ use crate::wait::Limits;
 /// Makes the ground of a store at `root`. The engine is asked before anything is made: an open that fails leaves nothing behind.
 pub(crate) fn site(root: &Path, options: &Options, limits: &Limits) -> Result<Arc<Site>> {
     names::check_word(&options.word)?;
-    let address = DockerEnv::of_process().address(options.engine.as_deref())?;
-    let connector = connector(&address)?;
+    let connector = DockerEnv::of_process().connector(options.engine.as_deref())?;
     paths::check(root, options.group)?;
     let wait = limits.wait().at_most(options.connect_timeout);
     let engine = Engine::negotiate(connector, wait)?;

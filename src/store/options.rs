@@ -88,8 +88,12 @@ impl Options {
         Options::default()
     }
 
-    /// The engine's address, such as `unix:///var/run/docker.sock`. By default `DOCKER_HOST`, else the current docker
-    /// context, else that socket.
+    /// The engine's address: `unix:///var/run/docker.sock`, `tcp://host:2376` or `ssh://user@host`. By default `DOCKER_HOST`,
+    /// else the current docker context, else that socket. Whether tcp is with TLS, and with which certificates, the context
+    /// says, or `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH`, as for the docker command.
+    ///
+    /// For ssh the program `ssh` is run for each connection. It asks for nothing at the terminal (`BatchMode`), unless
+    /// `DOCKER_STORE_SSH_ASK` is set.
     pub fn engine(&mut self, address: impl Into<String>) -> &mut Self {
         self.engine = Some(address.into());
         self

@@ -1,9 +1,21 @@
 //! Byte streams to an engine, one file for each kind. The layer above speaks HTTP over them.
 
+mod children;
+#[cfg(test)]
+pub(crate) mod contract;
 #[cfg(test)]
 pub(crate) mod memory;
-#[cfg(unix)]
+mod polled;
+mod resolve;
+mod socket;
+pub(crate) mod ssh;
+pub(crate) mod tcp;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
+pub(crate) mod trust;
 pub(crate) mod unix;
+#[cfg(feature = "tls")]
+mod verify;
 
 use std::os::fd::BorrowedFd;
 
@@ -13,6 +25,8 @@ use crate::wait::Wait;
 /// Opens streams to one engine.
 pub(crate) trait Connect: Send + Sync {
     /// Opens a stream, or says what the system said: nothing is tried twice but what a full queue turned away.
+    ///
+    /// Some learn only by using the stream that nobody is there: its first failure then has the kind `ConnectionRefused`.
     fn connect(&self, wait: Wait<'_>) -> Result<Box<dyn Stream>, Fault>;
     /// The address, as a person would write it.
     fn address(&self) -> &str;

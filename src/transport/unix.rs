@@ -1,33 +1,19 @@
 //! Unix sockets: where Docker and Podman listen on every system but Windows.
-//!
-//! The socket never blocks. What waits is `poll`, on the socket and on the call's [`Cancel`](crate::Cancel), so that a deadline or
-//! another thread can end any wait. Sends carry `MSG_NOSIGNAL`: a C host has not ignored SIGPIPE and must not die of
-//! an engine that went away. (So no vectored writes either: std's have no such flag.)
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rustix::event::PollFlags;
 use rustix::io::Errno;
-use rustix::net::{
-    self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketType,
-};
+use rustix::net::{self, AddressFamily, SocketAddrUnix};
 
-use super::{Connect, Fault, Moved, Stream};
-use crate::local::opened;
-use crate::process::Process;
+use super::socket::{Socket, open};
+use super::{Connect, Fault, Stream};
 use crate::wait::Wait;
 
 /// Between tries to connect to a socket whose queue is full: Linux has no event for "there is room again".
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
-
-#[cfg(not(target_vendor = "apple"))]
-const SEND: SendFlags = SendFlags::NOSIGNAL;
-#[cfg(target_vendor = "apple")] // There the socket itself is told: see `open`.
-const SEND: SendFlags = SendFlags::empty();
 
 /// Connects to the socket at a path.
 pub(crate) struct UnixConnector {
@@ -46,19 +32,13 @@ impl UnixConnector {
 impl Connect for UnixConnector {
     fn connect(&self, wait: Wait<'_>) -> Result<Box<dyn Stream>, Fault> {
         let address = SocketAddrUnix::new(&self.path).map_err(io::Error::from)?;
-        let socket = open().map_err(io::Error::from)?;
+        let socket = open(AddressFamily::UNIX).map_err(io::Error::from)?;
         let mut pause = FIRST_PAUSE;
         loop {
             wait.left()?;
             match net::connect(&socket, &address) {
                 // `ISCONN`: a try that a signal seemed to end had succeeded.
-                Ok(()) | Err(Errno::ISCONN) => {
-                    return Ok(Box::new(UnixSocket {
-                        socket,
-                        process: Process::this(),
-                        eager: false,
-                    }));
-                }
+                Ok(()) | Err(Errno::ISCONN) => return Ok(Box::new(Socket::new(socket))),
                 Err(Errno::INTR) => {}
                 // The engine has not accepted the connections before this one yet.
                 Err(Errno::AGAIN) => {
@@ -75,176 +55,9 @@ impl Connect for UnixConnector {
     }
 }
 
-/// A stream socket that neither blocks, nor outlives an `exec`, nor raises SIGPIPE.
-#[cfg(not(target_vendor = "apple"))]
-fn open() -> rustix::io::Result<OwnedFd> {
-    let flags = net::SocketFlags::NONBLOCK | net::SocketFlags::CLOEXEC;
-    opened(|| net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None))
-}
-
-#[cfg(target_vendor = "apple")]
-fn open() -> rustix::io::Result<OwnedFd> {
-    let socket = opened(|| net::socket(AddressFamily::UNIX, SocketType::STREAM, None))?;
-    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
-    rustix::io::ioctl_fionbio(&socket, true)?;
-    net::sockopt::set_socket_nosigpipe(&socket, true)?;
-    Ok(socket)
-}
-
-/// A connection to the socket of an engine.
-struct UnixSocket {
-    socket: OwnedFd,
-    /// Whose it is: what a forked child read would be missing to its parent.
-    process: Process,
-    /// The last receive filled its buffer, so more has most likely arrived: the next one asks without a poll.
-    eager: bool,
-}
-
-impl UnixSocket {
-    /// Sends what goes without waiting; `None` when nothing does.
-    fn try_send(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
-        self.process.check()?;
-        loop {
-            match net::send(&self.socket, bytes, SEND) {
-                Ok(sent) => return Ok(Some(sent)),
-                Err(Errno::AGAIN) => return Ok(None),
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    /// Reads what has arrived; `None` when nothing has, `Some(0)` at the end of the stream.
-    fn try_receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        debug_assert!(!buffer.is_empty(), "an empty buffer looks like the end");
-        self.process.check()?;
-        loop {
-            match net::recv(&self.socket, &mut *buffer, RecvFlags::empty()) {
-                Ok((received, _)) => {
-                    self.eager = received == buffer.len();
-                    return Ok(Some(received));
-                }
-                Err(Errno::AGAIN) => return Ok(None),
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-}
-
-impl Stream for UnixSocket {
-    fn read(&mut self, buffer: &mut [u8], wait: Wait<'_>) -> Result<usize, Fault> {
-        // Asking before there is an answer would waste a call each time, so an ordinary read polls first.
-        if self.eager {
-            self.eager = false;
-            wait.left()?;
-            if let Some(received) = self.try_receive(buffer)? {
-                return Ok(received);
-            }
-        }
-        loop {
-            wait.ready(self.socket.as_fd(), PollFlags::IN)?;
-            if let Some(received) = self.try_receive(buffer)? {
-                return Ok(received);
-            }
-        }
-    }
-
-    fn read_beside(
-        &mut self,
-        buffer: &mut [u8],
-        other: BorrowedFd<'_>,
-        wait: Wait<'_>,
-    ) -> Result<Option<usize>, Fault> {
-        self.eager = false;
-        loop {
-            let socket = (self.socket.as_fd(), PollFlags::IN);
-            let [ours, theirs] = wait.ready_of([socket, (other, PollFlags::IN)])?;
-            if !ours.is_empty() {
-                if let Some(received) = self.try_receive(buffer)? {
-                    return Ok(Some(received));
-                }
-            }
-            if !theirs.is_empty() {
-                return Ok(None);
-            }
-        }
-    }
-
-    fn write_all(&mut self, mut bytes: &[u8], wait: Wait<'_>) -> Result<(), Fault> {
-        wait.left()?;
-        while !bytes.is_empty() {
-            match self.try_send(bytes)? {
-                Some(sent) => bytes = &bytes[sent..],
-                None => {
-                    wait.ready(self.socket.as_fd(), PollFlags::OUT)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn exchange(&mut self, out: &[u8], buffer: &mut [u8], wait: Wait<'_>) -> Result<Moved, Fault> {
-        if out.is_empty() {
-            let received = match buffer {
-                [] => None,
-                _ => Some(self.read(buffer, wait)?),
-            };
-            return Ok(Moved { sent: 0, received });
-        }
-        wait.left()?;
-        let mut wanted = PollFlags::OUT;
-        wanted.set(PollFlags::IN, !buffer.is_empty());
-        // The first time round, try both: neither a peer that takes everything nor one that talks without end may
-        // keep the other direction from being seen.
-        let mut ready_for = wanted;
-        loop {
-            let sent = match ready_for.intersects(PollFlags::OUT) {
-                true => self.try_send(out).transpose(),
-                false => None,
-            };
-            let received = match ready_for.intersects(PollFlags::IN) {
-                true => self.try_receive(buffer)?,
-                false => None,
-            };
-            match (sent, received) {
-                (None, None) => {}
-                // What has arrived may say why nothing more can be sent.
-                (Some(Err(_)), Some(1..)) => return Ok(Moved { sent: 0, received }),
-                (Some(Err(error)), _) => return Err(Fault::Io(error)),
-                (Some(Ok(sent)), _) => return Ok(Moved { sent, received }),
-                (None, Some(_)) => return Ok(Moved { sent: 0, received }),
-            }
-            ready_for = wait.ready(self.socket.as_fd(), wanted)?;
-            if ready_for.intersects(PollFlags::HUP | PollFlags::ERR) {
-                ready_for = wanted;
-            }
-        }
-    }
-
-    fn close_write(&mut self) -> Result<(), Fault> {
-        self.process.check()?;
-        match net::shutdown(&self.socket, Shutdown::Write) {
-            // Nobody is left to be told.
-            Ok(()) | Err(Errno::NOTCONN) => Ok(()),
-            Err(error) => Err(Fault::Io(error.into())),
-        }
-    }
-
-    fn is_quiet(&mut self) -> bool {
-        loop {
-            match net::recv(&self.socket, &mut [0; 1], RecvFlags::PEEK) {
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return true,
-                _ => return false,
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
+    use std::io::Write;
     use std::os::unix::net::{UnixListener, UnixStream};
     use std::path::Path;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -253,6 +66,7 @@ mod tests {
 
     use super::*;
     use crate::cancel::Cancel;
+    use crate::transport::contract::{self, Peer, fill, soon, within};
     use crate::wait::Stop;
 
     /// A directory of a test's own, gone when the test is over.
@@ -279,16 +93,14 @@ mod tests {
         }
     }
 
-    fn soon() -> Wait<'static> {
-        within(20_000)
-    }
-
-    fn within(milliseconds: u64) -> Wait<'static> {
-        Wait::unbounded().at_most(Duration::from_millis(milliseconds))
+    impl Peer for UnixStream {
+        fn end(&mut self) {
+            end(self);
+        }
     }
 
     /// Both ends of a connection: ours, and an engine's.
-    fn pair() -> (Box<dyn Stream>, UnixStream) {
+    fn ends() -> (Box<dyn Stream>, UnixStream) {
         let dir = Dir::new();
         let listener = UnixListener::bind(dir.socket()).unwrap();
         let ours = UnixConnector::new(dir.socket()).connect(soon()).unwrap();
@@ -296,37 +108,18 @@ mod tests {
         (ours, theirs)
     }
 
+    fn pair() -> (Box<dyn Stream>, Box<dyn Peer>) {
+        let (ours, theirs) = ends();
+        (ours, Box::new(theirs))
+    }
+
+    contract::holds_for!(pair);
+
     fn failure(path: &Path) -> io::Error {
         match UnixConnector::new(path).connect(soon()).err() {
             Some(Fault::Io(error)) => error,
             other => panic!("{other:?}"),
         }
-    }
-
-    /// Sends until no more goes.
-    fn fill(stream: &mut dyn Stream) {
-        let sent = stream.write_all(&vec![0; 64 << 20], within(50));
-        assert!(matches!(sent, Err(Fault::Stopped(Stop::TimedOut))));
-    }
-
-    #[test]
-    fn bytes_go_both_ways() {
-        let (mut ours, mut theirs) = pair();
-        ours.write_all(b"question", soon()).unwrap();
-        let mut buffer = [0; 8];
-        theirs.read_exact(&mut buffer).unwrap();
-        assert_eq!(&buffer, b"question");
-        theirs.write_all(b"answer").unwrap();
-        // Smaller than what is there, the same size, and the rest after that.
-        for expected in [&b"ans"[..], b"wer"] {
-            let n = ours.read(&mut buffer[..3], soon()).unwrap();
-            assert_eq!(&buffer[..n], expected);
-        }
-        theirs.write_all(b"!").unwrap();
-        assert_eq!(ours.read(&mut buffer, soon()).unwrap(), 1);
-        end(&theirs);
-        assert_eq!(ours.read(&mut buffer, soon()).unwrap(), 0);
-        assert_eq!(ours.read(&mut buffer, soon()).unwrap(), 0);
     }
 
     /// Ends it for all who have a copy: a process that another test is starting has one for a moment.
@@ -376,77 +169,6 @@ mod tests {
         });
     }
 
-    type Waiting = fn(&mut dyn Stream, Wait<'_>) -> Option<Fault>;
-
-    /// Every way to wait on a peer that neither takes nor sends anything.
-    const WAITS: [(&str, Waiting); 5] = [
-        ("read", |ours, wait| ours.read(&mut [0], wait).err()),
-        ("write", |ours, wait| ours.write_all(&[0], wait).err()),
-        ("both", |ours, wait| {
-            ours.exchange(&[0], &mut [0], wait).err()
-        }),
-        ("in", |ours, wait| ours.exchange(&[], &mut [0], wait).err()),
-        ("out", |ours, wait| ours.exchange(&[0], &mut [], wait).err()),
-    ];
-
-    #[test]
-    fn a_deadline_ends_every_wait_and_none_before_it() {
-        let (mut ours, _theirs) = pair();
-        fill(&mut *ours);
-        for (name, waiting) in WAITS {
-            for cancel in [None, Some(&Cancel::new())] {
-                let begun = Instant::now();
-                let deadline = begun + Duration::from_millis(60);
-                let fault = waiting(&mut *ours, Wait::new(Some(deadline), cancel));
-                let took = begun.elapsed();
-                assert!(
-                    matches!(fault, Some(Fault::Stopped(Stop::TimedOut))),
-                    "{name}"
-                );
-                assert!(took >= Duration::from_millis(60), "{name}: {took:?}");
-                assert!(took < Duration::from_millis(500), "{name}: {took:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_cancel_wakes_every_wait_of_every_thread_at_once() {
-        let cancel = Cancel::new();
-        let peers: Vec<_> = WAITS.iter().map(|_| pair()).collect();
-        thread::scope(|scope| {
-            let waits: Vec<_> = WAITS
-                .into_iter()
-                .zip(peers)
-                .map(|((name, waiting), (mut ours, theirs))| {
-                    let cancel = &cancel;
-                    scope.spawn(move || {
-                        fill(&mut *ours);
-                        let fault = waiting(&mut *ours, Wait::new(None, Some(cancel)));
-                        assert!(
-                            matches!(fault, Some(Fault::Stopped(Stop::Cancelled))),
-                            "{name}"
-                        );
-                        // And for good: the next one does not even begin.
-                        let fault = waiting(&mut *ours, Wait::new(None, Some(cancel)));
-                        assert!(
-                            matches!(fault, Some(Fault::Stopped(Stop::Cancelled))),
-                            "{name}"
-                        );
-                        end(&theirs);
-                        Instant::now()
-                    })
-                })
-                .collect();
-            thread::sleep(Duration::from_millis(200));
-            let cancelled = Instant::now();
-            cancel.cancel();
-            for wait in waits {
-                let took = wait.join().unwrap().duration_since(cancelled);
-                assert!(took < Duration::from_millis(100), "{took:?}");
-            }
-        });
-    }
-
     #[test]
     fn a_cancel_ends_the_wait_for_a_full_queue() {
         let dir = Dir::new();
@@ -477,7 +199,7 @@ mod tests {
     #[test]
     fn a_peer_that_is_gone_is_an_error_and_no_signal() {
         for part in [&[0][..], &[0; 1 << 20]] {
-            let (mut ours, theirs) = pair();
+            let (mut ours, theirs) = ends();
             end(&theirs);
             let sent = ours.write_all(part, soon());
             assert!(
@@ -493,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_a_peer_said_before_it_closed_is_still_heard() {
-        let (mut ours, mut theirs) = pair();
+        let (mut ours, mut theirs) = ends();
         fill(&mut *ours);
         theirs.write_all(b"no").unwrap();
         end(&theirs);
@@ -507,60 +229,8 @@ mod tests {
     }
 
     #[test]
-    fn two_sides_that_both_send_first_do_not_wait_for_each_other() {
-        const SIZE: usize = 8 << 20;
-        let (mut ours, mut theirs) = pair();
-        let peer = thread::spawn(move || {
-            theirs.write_all(&vec![1; SIZE]).unwrap();
-            let mut received = Vec::new();
-            theirs.read_to_end(&mut received).unwrap();
-            received.len()
-        });
-        let mut out = &vec![2; SIZE][..];
-        let mut buffer = vec![0; 100_000];
-        let mut received = 0;
-        while !out.is_empty() || received < SIZE {
-            let moved = ours.exchange(out, &mut buffer, soon()).unwrap();
-            out = &out[moved.sent..];
-            received += moved.received.unwrap_or(0);
-            assert!(moved.sent > 0 || moved.received.is_some());
-        }
-        ours.close_write().unwrap();
-        assert_eq!(peer.join().unwrap(), SIZE);
-        assert_eq!(ours.read(&mut buffer, soon()).unwrap(), 0);
-        let nothing = ours.exchange(&[], &mut [], soon()).unwrap();
-        assert_eq!((nothing.sent, nothing.received), (0, None));
-    }
-
-    #[test]
-    fn the_end_of_what_we_send_is_not_the_end_of_what_we_hear() {
-        let (mut ours, mut theirs) = pair();
-        ours.write_all(b"all", soon()).unwrap();
-        ours.close_write().unwrap();
-        let mut received = String::new();
-        theirs.read_to_string(&mut received).unwrap();
-        assert_eq!(received, "all");
-        theirs.write_all(b"done").unwrap();
-        let mut buffer = [0; 10];
-        assert_eq!(ours.read(&mut buffer, soon()).unwrap(), 4);
-    }
-
-    #[test]
-    fn a_connection_is_quiet_until_the_peer_speaks_or_goes() {
-        let (mut ours, mut theirs) = pair();
-        assert!(ours.is_quiet());
-        theirs.write_all(b"x").unwrap();
-        assert!(!ours.is_quiet());
-        // To look is not to take.
-        assert_eq!(ours.read(&mut [0; 10], soon()).unwrap(), 1);
-        assert!(ours.is_quiet());
-        end(&theirs);
-        assert!(!ours.is_quiet());
-    }
-
-    #[test]
     fn a_socket_neither_blocks_nor_outlives_an_exec() {
-        let socket = open().unwrap();
+        let socket = open(AddressFamily::UNIX).unwrap();
         let flags = rustix::io::fcntl_getfd(&socket).unwrap();
         assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
         let flags = rustix::fs::fcntl_getfl(&socket).unwrap();

@@ -4,9 +4,11 @@
 //! The tests need a real engine: run them by `make test`, which makes sure of one.
 #![allow(dead_code, unreachable_pub, unused_imports)] // each test file uses its part
 
+pub mod certificates;
 pub mod own_engine;
 pub mod patience;
 pub mod proxy;
+pub mod sshd;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub struct OwnEngine {
     pub folder: PathBuf,
     config: String,
+    options: String,
 }
 
 impl OwnEngine {
@@ -18,6 +19,11 @@ impl OwnEngine {
 
     /// The same with this in its `daemon.json`.
     pub fn start_with(config: &str) -> Option<Self> {
+        OwnEngine::start_as(config, "")
+    }
+
+    /// The same with more options for the daemon.
+    pub fn start_as(config: &str, options: &str) -> Option<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("docker-store-own-{}-{number}", std::process::id());
@@ -25,6 +31,7 @@ impl OwnEngine {
         let engine = OwnEngine {
             folder: Path::new("/var/lib").join(name),
             config: config.to_owned(),
+            options: options.to_owned(),
         };
         let output = engine.script("up");
         if !output.status.success() {
@@ -39,6 +46,7 @@ impl OwnEngine {
         script(&self.folder)
             .arg(verb)
             .env("DOCKER_STORE_ENGINE_CONFIG", &self.config)
+            .env("DOCKER_STORE_ENGINE_OPTIONS", &self.options)
             .output()
             .expect("scripts/engine runs")
     }

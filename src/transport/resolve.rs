@@ -1,0 +1,114 @@
+//! The addresses of a name, within a call's time.
+//!
+//! The system's resolver blocks, for as long as its servers are silent, and cannot be told to stop. So it runs on a thread, which is
+//! left to itself when the call ends sooner.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustix::event::PollFlags;
+
+use super::{Fault, socket};
+use crate::wait::Wait;
+
+/// The addresses of `host`, in the order in which the system would have them tried. Never none.
+pub(super) fn addresses(host: &str, port: u16, wait: Wait<'_>) -> Result<Vec<SocketAddr>, Fault> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let name = (host.to_owned(), port);
+    let found = within(wait, move || name.to_socket_addrs().map(Vec::from_iter))?;
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(Fault::Io(io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("the name {host:?} has no address"),
+        ))),
+        Err(error) => Err(Fault::Io(io::Error::new(
+            error.kind(),
+            format!("looking up the name {host:?}: {error}"),
+        ))),
+    }
+}
+
+/// What `work` gives, on a thread of its own, if it does before `wait` ends.
+fn within<T: Send + 'static>(
+    wait: Wait<'_>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Fault> {
+    wait.left()?;
+    let (ours, theirs) = socket::pair().map_err(io::Error::from)?;
+    let done = Arc::new(Mutex::new(None));
+    let slot = Arc::clone(&done);
+    let named = std::thread::Builder::new().name(String::from("docker-store"));
+    named.spawn(move || {
+        // Its end wakes us, also the end that a panic is.
+        let _theirs = theirs;
+        *slot.lock() = Some(work());
+    })?;
+    wait.ready(ours.as_fd(), PollFlags::IN)?;
+    let taken = done.lock().take();
+    taken.ok_or_else(|| Fault::Io(io::Error::other("the look-up of a name failed")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::cancel::Cancel;
+    use crate::wait::Stop;
+
+    fn within_ms(milliseconds: u64) -> Wait<'static> {
+        Wait::unbounded().at_most(Duration::from_millis(milliseconds))
+    }
+
+    #[test]
+    fn a_numeric_address_asks_nobody_and_a_name_gives_all_it_has() {
+        for (host, address) in [("127.0.0.1", "127.0.0.1:5"), ("::1", "[::1]:5")] {
+            let found = addresses(host, 5, within_ms(20_000)).unwrap();
+            assert_eq!(found, [address.parse().unwrap()]);
+        }
+        let found = addresses("localhost", 5, within_ms(20_000)).unwrap();
+        assert!(
+            found
+                .iter()
+                .all(|at| at.ip().is_loopback() && at.port() == 5)
+        );
+    }
+
+    #[test]
+    fn a_name_that_nobody_has_is_named_in_the_error() {
+        match addresses("no-such-host.invalid", 5, within_ms(20_000)) {
+            Err(Fault::Io(error)) => assert!(error.to_string().contains("no-such-host.invalid")),
+            // A resolver that has no servers to ask may take longer than a test wants to wait.
+            Err(Fault::Stopped(Stop::TimedOut)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_resolver_that_is_silent_holds_nobody_beyond_the_wait() {
+        let slow = || std::thread::sleep(Duration::from_secs(2));
+        let begun = Instant::now();
+        let ended = within(within_ms(50), slow);
+        assert!(matches!(ended, Err(Fault::Stopped(Stop::TimedOut))));
+        let cancel = Cancel::new();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(50));
+                cancel.cancel();
+            });
+            let ended = within(Wait::new(None, Some(&cancel)), slow);
+            assert!(matches!(ended, Err(Fault::Stopped(Stop::Cancelled))));
+        });
+        assert!(
+            begun.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            begun.elapsed()
+        );
+    }
+}

@@ -1,0 +1,159 @@
+//! [`Socket`]: a connected stream socket that never blocks, whatever it is connected to.
+//!
+//! What waits is `poll`, on the socket and on the call's [`Cancel`](crate::Cancel), so that a deadline or another thread can end any
+//! wait. Sends carry `MSG_NOSIGNAL`: a C host has not ignored SIGPIPE and must not die of an engine that went away. (So no vectored
+//! writes either: std's have no such flag.)
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketType};
+
+use super::Fault;
+use super::polled::Polled;
+use crate::local::{opened, opened_pair};
+use crate::process::Process;
+use crate::wait::Wait;
+
+#[cfg(not(target_vendor = "apple"))]
+const SEND: SendFlags = SendFlags::NOSIGNAL;
+#[cfg(target_vendor = "apple")] // There the socket itself is told: see `open`.
+const SEND: SendFlags = SendFlags::empty();
+
+/// A stream socket that neither blocks, nor outlives an `exec`, nor raises SIGPIPE.
+#[cfg(not(target_vendor = "apple"))]
+pub(super) fn open(family: AddressFamily) -> rustix::io::Result<OwnedFd> {
+    let flags = net::SocketFlags::NONBLOCK | net::SocketFlags::CLOEXEC;
+    opened(|| net::socket_with(family, SocketType::STREAM, flags, None))
+}
+
+#[cfg(target_vendor = "apple")]
+pub(super) fn open(family: AddressFamily) -> rustix::io::Result<OwnedFd> {
+    let socket = opened(|| net::socket(family, SocketType::STREAM, None))?;
+    quiet(&socket)?;
+    Ok(socket)
+}
+
+/// The two ends of a connection: ours, which is as those of [`open`], and one for a child, which is closed on `exec` and blocks.
+pub(super) fn pair() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
+    #[cfg(not(target_vendor = "apple"))]
+    let flags = net::SocketFlags::CLOEXEC;
+    #[cfg(target_vendor = "apple")]
+    let flags = net::SocketFlags::empty();
+    let (ours, theirs) =
+        opened_pair(|| net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None))?;
+    #[cfg(target_vendor = "apple")]
+    {
+        quiet(&ours)?;
+        rustix::io::fcntl_setfd(&theirs, rustix::io::FdFlags::CLOEXEC)?;
+    }
+    #[cfg(not(target_vendor = "apple"))]
+    rustix::io::ioctl_fionbio(&ours, true)?;
+    Ok((ours, theirs))
+}
+
+#[cfg(target_vendor = "apple")]
+fn quiet(socket: &OwnedFd) -> rustix::io::Result<()> {
+    rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(socket, true)?;
+    net::sockopt::set_socket_nosigpipe(socket, true)
+}
+
+/// A connection.
+pub(super) struct Socket {
+    socket: OwnedFd,
+    /// Whose it is: what a forked child read would be missing to its parent.
+    process: Process,
+    /// The last receive filled its buffer, so more has most likely arrived: the next one asks without a poll.
+    eager: bool,
+}
+
+impl Socket {
+    /// One that is connected, and was made by [`open`] or [`pair`].
+    pub(super) fn new(socket: OwnedFd) -> Self {
+        Socket {
+            socket,
+            process: Process::this(),
+            eager: false,
+        }
+    }
+
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Ends it in both directions for all who have a copy, as a child that the host forked has.
+    pub(super) fn end(&self) {
+        if self.process.is_this() {
+            let _ = net::shutdown(&self.socket, Shutdown::Both);
+        }
+    }
+}
+
+impl Polled for Socket {
+    fn try_send(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
+        self.process.check()?;
+        loop {
+            match net::send(&self.socket, bytes, SEND) {
+                Ok(sent) => return Ok(Some(sent)),
+                Err(Errno::AGAIN) => return Ok(None),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn try_receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        debug_assert!(!buffer.is_empty(), "an empty buffer looks like the end");
+        self.process.check()?;
+        loop {
+            match net::recv(&self.socket, &mut *buffer, RecvFlags::empty()) {
+                Ok((received, _)) => {
+                    self.eager = received == buffer.len();
+                    return Ok(Some(received));
+                }
+                Err(Errno::AGAIN) => return Ok(None),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn is_eager(&mut self) -> bool {
+        std::mem::take(&mut self.eager)
+    }
+
+    fn ready(
+        &mut self,
+        events: PollFlags,
+        other: Option<BorrowedFd<'_>>,
+        wait: Wait<'_>,
+    ) -> Result<[PollFlags; 2], Fault> {
+        let socket = (self.socket.as_fd(), events);
+        match other {
+            Some(other) => wait.ready_of([socket, (other, PollFlags::IN)]),
+            None => Ok([wait.ready_of([socket])?[0], PollFlags::empty()]),
+        }
+    }
+
+    fn end_sending(&mut self) -> io::Result<()> {
+        self.process.check()?;
+        match net::shutdown(&self.socket, Shutdown::Write) {
+            // Nobody is left to be told.
+            Ok(()) | Err(Errno::NOTCONN) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn is_silent(&mut self) -> bool {
+        loop {
+            match net::recv(&self.socket, &mut [0; 1], RecvFlags::PEEK) {
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return true,
+                _ => return false,
+            }
+        }
+    }
+}
