@@ -5,7 +5,7 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
@@ -114,7 +114,7 @@ fn forward(socket: PathBuf) -> u16 {
 
 /// What a host does all day, on the engine that the environment names.
 fn conversation(folder: &Path, scheme: &str) {
-    let store = Store::open(&folder.join("root"), &Options::new()).expect("a store");
+    let store = Store::open(folder.join("root"), &Options::new()).expect("a store");
     assert!(store.engine().starts_with(scheme), "{}", store.engine());
     common::import_base(&store, "base");
     let mut step = common::begin(&store, "base", "made");
@@ -256,7 +256,7 @@ fn what_holds_over_a_unix_socket_holds_over_ssh() {
 
 /// The connection breaks in the middle of a command's output.
 fn cut(folder: &Path) {
-    let store = Store::open(&folder.join("root"), &Options::new()).expect("a store");
+    let store = Store::open(folder.join("root"), &Options::new()).expect("a store");
     common::import_base(&store, "base");
     let mut step = common::begin(&store, "base", "cut");
     let ended = std::thread::scope(|scope| {
@@ -295,7 +295,7 @@ fn what_cannot_be_reached_is_said_in_words() {
             }
             let begun = Instant::now();
             let root = folder.join("unreachable");
-            let error = Store::open(&root, &options).err().expect(says);
+            let error = Store::open(&root, &options).expect_err(says);
             assert!(error.message().contains(says), "{line}: {error}");
             let kinds = [
                 ErrorKind::Unreachable,
