@@ -211,7 +211,7 @@ pub(crate) fn a_connection_is_quiet_until_the_peer_speaks_or_goes(pair: Pair) {
 pub(crate) fn a_stream_is_read_beside_something_else(pair: Pair) {
     use std::os::fd::AsFd;
     let (mut ours, mut theirs) = pair();
-    let (other, mut writer) = std::os::unix::net::UnixStream::pair().unwrap();
+    let (other, writer) = super::socket::pair().unwrap();
     let mut buffer = [0; 10];
     let ended = ours.read_beside(&mut buffer, other.as_fd(), within(30));
     assert!(matches!(ended, Err(Fault::Stopped(Stop::TimedOut))));
@@ -222,7 +222,7 @@ pub(crate) fn a_stream_is_read_beside_something_else(pair: Pair) {
         let read = ours.read_beside(&mut buffer[..1], other.as_fd(), soon());
         assert_eq!(read.unwrap(), Some(1));
     }
-    writer.write_all(b"x").unwrap();
+    rustix::io::write(&writer, b"x").unwrap();
     let read = ours.read_beside(&mut buffer, other.as_fd(), soon());
     assert_eq!(read.unwrap(), None);
 }
