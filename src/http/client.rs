@@ -14,8 +14,9 @@ use crate::wait::Wait;
 
 /// Speaks HTTP with one engine. Shared by all threads; each request has a connection to itself.
 pub(crate) struct Client {
-    connector: Box<dyn Connect>,
+    /// Dropped before the connector, which may have to wait for the end of what it has opened.
     pool: Arc<Pool>,
+    connector: Box<dyn Connect>,
     /// A child that it forks asks the engine for nothing: what it is to clean up is its parent's.
     process: Process,
 }
