@@ -299,7 +299,7 @@ fn a_strangers_object_whose_name_starts_alike_is_left_alone() {
     store.purge().expect("a purge");
     for name in &strange {
         assert_eq!(
-            docker(&["ps", "-aq", "--filter", &format!("name=^/{name}$")]).len(),
+            docker(&["ps", "-aq", "--filter", &format!("name=^/?{name}$")]).len(),
             1,
             "{name}"
         );

@@ -224,6 +224,21 @@ pub fn docker(args: &[&str]) -> Vec<String> {
         .collect()
 }
 
+/// What the engine is, where it keeps images in another way than by a storage driver of Docker's.
+pub fn other_image_store() -> Option<&'static str> {
+    let parts = "{{range .Server.Components}}{{.Name}} {{end}}";
+    if docker(&["version", "--format", parts])
+        .concat()
+        .contains("Podman")
+    {
+        return Some("Podman");
+    }
+    let status = docker(&["info", "--format", "{{.DriverStatus}}"]).concat();
+    status
+        .contains("io.containerd.")
+        .then_some("Docker with the image store of containerd")
+}
+
 /// One tar file with one file in it.
 pub fn tar_of(name: &str, content: &[u8]) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
