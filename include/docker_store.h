@@ -465,6 +465,12 @@ typedef struct dstore_command dstore_command;
 typedef struct dstore_error dstore_error;
 
 /**
+ * What was found out about the engine at one moment. It does not change, so any number of threads
+ * may read it.
+ */
+typedef struct dstore_health dstore_health;
+
+/**
  * A copy of a cache, lent until it is released or discarded. Any number of threads at once may ask
  * and mount it; it is released or discarded by one thread, with none of the others in between.
  */
@@ -1734,6 +1740,148 @@ size_t dstore_caches_leases(const dstore_caches *caches,
  * Does not block.
  */
 void dstore_caches_free(dstore_caches *caches);
+
+/**
+ * Asks whether the engine answers, for as long as `timeout_ms` (0 is none) and `cancel` allow. One
+ * that was upgraded or replaced since the last call is spoken to in its own version from now on.
+ *
+ * Blocks, for one round trip to the engine. May be NULL: cancel.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_ping(const dstore_store *store,
+                                uint64_t timeout_ms,
+                                const dstore_cancel *cancel,
+                                dstore_error **error);
+
+/**
+ * Finds out how the engine is, how the store gets along with it, and what is not as well as it
+ * could be, for as long as `timeout_ms` (0 is none) and `cancel` allow. An engine that does not
+ * answer is an error; what is merely slow or missing is told by dstore_health_trouble(). Free what
+ * it gives with dstore_health_free().
+ *
+ * Blocks, for some engine calls; the first time on an engine, for a trial of how caches can be
+ * cloned. May be NULL: cancel.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_health(const dstore_store *store,
+                                  uint64_t timeout_ms,
+                                  const dstore_cancel *cancel,
+                                  dstore_health **health,
+                                  dstore_error **error);
+
+/**
+ * What answers: "Docker", "Podman", or what else it calls itself. Borrowed from `health`; NULL for
+ * NULL.
+ *
+ * Does not block. May be NULL: health.
+ */
+const char *dstore_health_engine(const dstore_health *health);
+
+/**
+ * The engine's version: "28.5.2". Borrowed from `health`; NULL for NULL.
+ *
+ * Does not block. May be NULL: health.
+ */
+const char *dstore_health_engine_version(const dstore_health *health);
+
+/**
+ * The version of the Engine API that is spoken with it now: "1.47". Borrowed from `health`; NULL
+ * for NULL.
+ *
+ * Does not block. May be NULL: health.
+ */
+const char *dstore_health_api_version(const dstore_health *health);
+
+/**
+ * The newest version of the Engine API that the engine speaks: "1.51". Borrowed from `health`; NULL
+ * for NULL.
+ *
+ * Does not block. May be NULL: health.
+ */
+const char *dstore_health_newest_api_version(const dstore_health *health);
+
+/**
+ * The address at which it was reached. Borrowed from `health`; NULL for NULL.
+ *
+ * Does not block. May be NULL: health.
+ */
+const char *dstore_health_address(const dstore_health *health);
+
+/**
+ * Where the engine keeps images: its storage driver, "overlay2"; or "containerd (overlayfs)".
+ * Borrowed from `health`; NULL for NULL.
+ *
+ * Does not block. May be NULL: health.
+ */
+const char *dstore_health_image_store(const dstore_health *health);
+
+/**
+ * How caches are cloned. DSTORE_STRATEGY_AUTOMATIC where they cannot be, and for NULL.
+ *
+ * Does not block. May be NULL: health.
+ */
+dstore_strategy dstore_health_strategy(const dstore_health *health);
+
+/**
+ * Why they are cloned so, or cannot be. Borrowed from `health`; NULL for NULL.
+ *
+ * Does not block. May be NULL: health.
+ */
+const char *dstore_health_strategy_reason(const dstore_health *health);
+
+/**
+ * By how many milliseconds the engine's clock is ahead of this machine's; negative where it is
+ * behind. INT64_MIN where that is not known, and for NULL.
+ *
+ * Does not block. May be NULL: health.
+ */
+int64_t dstore_health_clock_ahead_ms(const dstore_health *health);
+
+/**
+ * How much is free on the file system of the store's root, in percent; -1 for NULL.
+ *
+ * Does not block. May be NULL: health.
+ */
+double dstore_health_free_root(const dstore_health *health);
+
+/**
+ * How much is free on the file system of the engine's data, in percent; -1 where that is not on
+ * this machine or not to be seen, and for NULL.
+ *
+ * Does not block. May be NULL: health.
+ */
+double dstore_health_free_engine(const dstore_health *health);
+
+/**
+ * How many things are not as well as they could be; 0 for NULL.
+ *
+ * Does not block. May be NULL: health.
+ */
+size_t dstore_health_troubles(const dstore_health *health);
+
+/**
+ * What is not well, at `index` from 0 on: one line for a person. Borrowed from `health`; NULL beyond
+ * the end.
+ *
+ * Does not block. May be NULL: health.
+ */
+const char *dstore_health_trouble(const dstore_health *health,
+                                  size_t index);
+
+/**
+ * What to do about the trouble at `index`. Borrowed from `health`; NULL beyond the end.
+ *
+ * Does not block. May be NULL: health.
+ */
+const char *dstore_health_advice(const dstore_health *health,
+                                 size_t index);
+
+/**
+ * Frees what was found. NULL is fine.
+ *
+ * Does not block.
+ */
+void dstore_health_free(dstore_health *health);
 
 /**
  * How much space is free, in percent. `percent` is the scarcer of the other two: `root` is the

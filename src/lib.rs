@@ -31,7 +31,8 @@ pub use crate::store::cache::{CacheInfo, CacheMode, CacheRequest, Lease, Release
 pub use crate::store::step::command::Command;
 pub use crate::store::step::{Channel, Exit, Output, Progress, RegistryLogin, Step};
 pub use crate::store::{
-    Begun, DiskFree, LogFull, Options, Outcome, Purged, ResultInfo, Stats, Store, Strategy,
+    Begun, DiskFree, Health, LogFull, Options, Outcome, Purged, ResultInfo, Stats, Store, Strategy,
+    Trouble,
 };
 pub use crate::wait::Limits;
 

@@ -166,6 +166,7 @@ fn sample(kind: &str) -> &'static str {
         "const dstore_cancel *" => "cancel",
         "const dstore_results *" => "results",
         "const dstore_caches *" => "caches",
+        "const dstore_health *" => "health",
         "const dstore_error *" => "some_error",
         "const char *" => "\"/x\"",
         "const char *const *" => "words",
@@ -178,6 +179,7 @@ fn sample(kind: &str) -> &'static str {
         "dstore_lease **" => "&new_lease",
         "dstore_results **" => "&new_results",
         "dstore_caches **" => "&new_caches",
+        "dstore_health **" => "&new_health",
         "dstore_outcome *" => "&outcome",
         "dstore_strategy *" => "&strategy",
         "dstore_released *" => "&released",
@@ -196,7 +198,7 @@ fn sample(kind: &str) -> &'static str {
         "dstore_log_callback" => "line",
         // Only of what is freed: NULL is all that is tried.
         "dstore_error *" | "dstore_store *" | "dstore_cancel *" | "dstore_results *"
-        | "dstore_caches *" | "char *" => "NULL",
+        | "dstore_caches *" | "dstore_health *" | "char *" => "NULL",
         other => panic!("give the generated test a value of the type {other:?}"),
     }
 }

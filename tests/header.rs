@@ -9,9 +9,9 @@ use std::{env, fs};
 use abi::{Folder, assert_made, root, run};
 
 /// The files of the C ABI, in the order in which their calls stand in the header.
-const SOURCES: [&str; 18] = [
+const SOURCES: [&str; 19] = [
     "version", "status", "error", "text", "cancel", "options", "store", "results", "build", "step",
-    "source", "copy", "command", "lease", "cache", "upkeep", "log", "callback",
+    "source", "copy", "command", "lease", "cache", "health", "upkeep", "log", "callback",
 ];
 
 const VERSION: [&str; 3] = [

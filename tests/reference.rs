@@ -39,6 +39,8 @@ dstore_released dstore_lease_*
 ## Caches as such
 dstore_store_strategy dstore_store_strategy_within dstore_strategy dstore_store_delete_cache
 dstore_store_delete_cache_within dstore_store_caches dstore_store_caches_within dstore_caches dstore_caches_*
+## The engine's health
+dstore_store_ping dstore_store_health dstore_health dstore_health_*
 ## Upkeep
 dstore_store_complete_deletes dstore_store_purge dstore_store_purge_within dstore_store_df dstore_store_df_within
 dstore_store_count dstore_counter

@@ -22,6 +22,7 @@ mod copy;
 mod error;
 mod fallible;
 mod handle;
+mod health;
 mod lease;
 mod log;
 mod options;

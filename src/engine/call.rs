@@ -125,18 +125,44 @@ impl Engine {
             }
         };
         let auth = call.registry_auth.map(|auth| ("X-Registry-Auth", auth));
-        let request = Request {
-            method: call.method,
-            target: call.target,
-            headers: auth.as_slice(),
-            body,
-            repeatable: call.repeatable,
-            upgrade: call.upgrade,
-            stall,
-        };
-        self.client
-            .send(request, wait)
-            .map_err(|f| self.failed(doing, f))
+        let mut sending = body;
+        let mut target = call.target;
+        let mut is_first = true;
+        loop {
+            let again = match sending {
+                Body::Empty => Some(Body::Empty),
+                Body::Bytes {
+                    content_type,
+                    bytes,
+                } => Some(Body::Bytes {
+                    content_type,
+                    bytes,
+                }),
+                // It is read once.
+                Body::Stream { .. } => None,
+            };
+            let request = Request {
+                method: call.method,
+                target: target.clone(),
+                headers: auth.as_slice(),
+                body: sending,
+                repeatable: call.repeatable,
+                upgrade: call.upgrade,
+                stall,
+            };
+            let response = self.client.send(request, wait);
+            let response = response.map_err(|f| self.failed(doing, f))?;
+            self.heard(&response);
+            // Another engine may answer than when the version was agreed on, and has refused the call unread because of it.
+            let other = target.clone().at_version(&self.path_start());
+            match again {
+                Some(again) if is_first && response.status() == 400 && other != target => {
+                    response.drain(wait).map_err(|f| self.failed(doing, f))?;
+                    (sending, target, is_first) = (again, other, false);
+                }
+                _ => return Ok(response),
+            }
+        }
     }
 
     fn good(&self, doing: &dyn Display, response: Response, wait: Wait<'_>) -> Result<Response> {
@@ -282,8 +308,8 @@ impl Engine {
             Err(_) => String::from("(its message could not be read)"),
         };
         let kind = match status {
-            // An engine whose oldest API is newer than ours.
-            400 if text.contains("client version") && text.contains("is too old") => {
+            // An engine whose oldest API is newer than ours, or whose newest is older.
+            400 if text.contains("client version") && text.contains("API version") => {
                 ErrorKind::Unsupported
             }
             400 => ErrorKind::InvalidArgument,

@@ -12,24 +12,24 @@ pub(crate) mod context;
 pub(crate) mod frames;
 pub(crate) mod images;
 pub(crate) mod moment;
+mod peer;
 pub(crate) mod progress;
 mod reading;
 pub(crate) mod system;
 pub(crate) mod version;
 pub(crate) mod volumes;
 
+use crate::engine::peer::Peer;
 use crate::engine::version::ApiVersion;
 use crate::http::Client;
 
 pub(crate) use crate::engine::call::{one_line, stopped};
 pub(crate) use crate::engine::reading::BodyReader;
 
-/// One engine: a pool of connections and the API version agreed on.
+/// One engine: a pool of connections, and who answers there.
 pub(crate) struct Engine {
     client: Client,
-    version: ApiVersion,
-    /// Whether it is Podman: some calls mean another thing there.
-    podman: bool,
+    peer: Peer,
 }
 
 impl Engine {
@@ -40,12 +40,27 @@ impl Engine {
 
     /// The API version that every call names.
     pub(crate) fn version(&self) -> ApiVersion {
-        self.version
+        self.peer.version()
+    }
+
+    /// The newest API version that the engine speaks.
+    pub(crate) fn offered(&self) -> ApiVersion {
+        self.peer.offered()
+    }
+
+    /// What the engine calls itself: `Docker`, `Podman`.
+    pub(crate) fn product(&self) -> String {
+        self.peer.product()
+    }
+
+    /// How often another engine answered than before. What was found out about one does not hold for another.
+    pub(crate) fn changes(&self) -> u64 {
+        self.peer.changes()
     }
 
     /// Whether it is Podman's service, and not Docker.
     pub(crate) fn is_podman(&self) -> bool {
-        self.podman
+        self.peer.is_podman()
     }
 
     /// Closes the connections that wait for a next call.

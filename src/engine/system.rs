@@ -6,6 +6,8 @@ use serde::Deserialize;
 
 use crate::engine::Engine;
 use crate::engine::call::{Call, QUICK};
+use crate::engine::moment;
+use crate::engine::peer::Peer;
 use crate::engine::version::ApiVersion;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Body, Client, Failure, Method, Request, Response, Target};
@@ -27,6 +29,16 @@ pub(crate) struct Info {
     pub(crate) server_version: String,
     #[serde(default)]
     pub(crate) kernel_version: String,
+    /// The storage driver.
+    #[serde(default)]
+    pub(crate) driver: String,
+    /// The engine's clock.
+    #[serde(default)]
+    system_time: String,
+    /// Whether containers can be kept to an amount of memory; and of processor time.
+    memory_limit: Option<bool>,
+    #[serde(rename = "CpuCfsQuota")]
+    cpu_limit: Option<bool>,
     /// What the storage driver says of itself: names and values.
     #[serde(default)]
     driver_status: Option<Vec<(String, String)>>,
@@ -37,6 +49,27 @@ impl Info {
     pub(crate) fn is_of_containerd(&self) -> bool {
         let mut status = self.driver_status.iter().flatten();
         status.any(|(name, value)| name == "driver-type" && value == "io.containerd.snapshotter.v1")
+    }
+
+    /// Where images are kept: by a storage driver of the engine, or by containerd.
+    pub(crate) fn image_store(&self) -> String {
+        match self.is_of_containerd() {
+            true => format!("containerd ({})", self.driver),
+            false => self.driver.clone(),
+        }
+    }
+
+    /// What the engine's clock showed when it answered, since 1970.
+    pub(crate) fn clock(&self) -> Option<Duration> {
+        moment::since_1970(&self.system_time)
+    }
+
+    /// Whether the engine says that it cannot keep containers to an amount of memory, of processor time.
+    pub(crate) fn lacks_limits(&self) -> (bool, bool) {
+        (
+            self.memory_limit == Some(false),
+            self.cpu_limit == Some(false),
+        )
     }
 
     /// Whether the engine says that a directory on its disk does not tell the types of its entries.
@@ -56,16 +89,21 @@ impl Engine {
     pub(crate) fn negotiate(connector: Box<dyn Connect>, wait: Wait<'_>) -> Result<Self> {
         let engine = Engine {
             client: Client::new(connector),
-            version: ApiVersion::OLDEST,
-            podman: false,
+            peer: Peer::unknown(),
         };
+        engine.greet(wait)?;
+        Ok(engine)
+    }
+
+    /// Asks whether the engine answers, and takes down which API versions it speaks.
+    pub(crate) fn greet(&self, wait: Wait<'_>) -> Result<()> {
         let wait = wait.at_most(QUICK);
-        let (mut answer, mut said) = engine.ping(Method::Head, wait)?;
+        let (mut answer, mut said) = self.ping(Method::Head, wait)?;
         if answer.status() != 200 || answer.header("api-version").is_none() {
             drop(answer);
-            (answer, said) = engine.ping(Method::Get, wait)?;
+            (answer, said) = self.ping(Method::Get, wait)?;
         }
-        let at = engine.address();
+        let at = self.address();
         let unusable =
             |why: String| Error::new(ErrorKind::Unsupported, why).with_http_status(answer.status());
         if answer.status() >= 500 {
@@ -100,14 +138,15 @@ impl Engine {
                 "the engine at {at} is too old: it speaks API {offered}, and {need} or newer is needed (Docker 20.10)"
             )));
         }
-        let version = offered.min(ApiVersion::NEWEST);
+        self.heard(&answer);
+        Ok(())
+    }
+
+    /// Takes down who it is that answered.
+    pub(super) fn heard(&self, answer: &Response) {
         let podman = answer.header("libpod-api-version").is_some();
-        drop(answer);
-        Ok(Engine {
-            version,
-            podman,
-            ..engine
-        })
+        let (api, server) = (answer.header("api-version"), answer.header("server"));
+        self.peer.heard(api, podman, server);
     }
 
     /// The answer, and its body.
@@ -146,7 +185,12 @@ impl Engine {
 
     /// A path of the agreed API version.
     pub(super) fn path(&self, fixed: &str) -> Target {
-        Target::new(&format!("/v{}{fixed}", self.version))
+        Target::new(&format!("{}{fixed}", self.path_start()))
+    }
+
+    /// What the paths of all calls but the ping begin with.
+    pub(super) fn path_start(&self) -> String {
+        format!("/v{}", self.version())
     }
 }
 

@@ -33,6 +33,15 @@ impl Target {
         self
     }
 
+    /// The same target for another version of the API: `start` is what paths of that begin with, such as `/v1.41`.
+    pub(crate) fn at_version(mut self, start: &str) -> Self {
+        if let Some(rest) = self.text.strip_prefix("/v") {
+            let rest = rest.find('/').map_or("", |at| &rest[at..]);
+            self.text = format!("{start}{rest}");
+        }
+        self
+    }
+
     /// One path segment, `/` and all: an engine takes `%2F` for a part of the name.
     ///
     /// A name with an empty, `.` or `..` component cannot be sent at all. No encoding helps: engines decode first and
@@ -103,6 +112,18 @@ mod tests {
             text(&target),
             "/v1.41/images/debian%3A12/json?k=v&filters=%7B%22a%22%3A%20%5B1%5D%7D"
         );
+    }
+
+    #[test]
+    fn a_target_can_be_of_another_version() {
+        let target = |version| {
+            let start = format!("/v{version}/images");
+            Target::new(&start).segment("v1.41/x").query("v", "/v1.41/")
+        };
+        assert_eq!(target("1.41").at_version("/v1.47"), target("1.47"));
+        assert_eq!(target("1.41").at_version("/v1.41"), target("1.41"));
+        let ping = Target::new("/_ping");
+        assert_eq!(ping.clone().at_version("/v1.47"), ping);
     }
 
     #[test]

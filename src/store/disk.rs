@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::engine::system::Info;
 use crate::error::{Error, Result};
 use crate::store::site::Site;
 use crate::wait::Limits;
@@ -27,11 +28,16 @@ impl DiskFree {
 /// Asks both file systems.
 pub(crate) fn free(site: &Site, limits: &Limits) -> Result<DiskFree> {
     site.check_open("asking for free space")?;
+    of(site, &site.engine.info(limits.wait())?)
+}
+
+/// The same where the engine has told of itself already.
+pub(crate) fn of(site: &Site, info: &Info) -> Result<DiskFree> {
     let root = percent_free(site.paths.root())?;
-    let data = site.engine.info(limits.wait())?.docker_root_dir;
+    let data = &info.docker_root_dir;
     // Every address so far is a socket of this machine; the engine behind it may still be in a container or a machine of
     // its own, and then its path means nothing here.
-    let engine = match Path::new(&data) {
+    let engine = match Path::new(data) {
         data if data.is_absolute() && data.is_dir() => Some(percent_free(data)?),
         _ => None,
     };

@@ -8,6 +8,7 @@ mod claim;
 mod clock;
 mod deletes;
 mod disk;
+mod health;
 mod helper;
 mod identity;
 mod lent;
@@ -36,6 +37,7 @@ use std::time::Duration;
 
 pub use self::build::{Begun, Outcome};
 pub use self::disk::DiskFree;
+pub use self::health::{Health, Trouble};
 pub use self::options::{LogFull, Options, Strategy};
 pub use self::purge::Purged;
 pub use self::results::ResultInfo;
@@ -125,9 +127,32 @@ impl Store {
         self.site.engine.address()
     }
 
-    /// The version of the Engine API that is spoken.
+    /// The version of the Engine API that is spoken now.
     pub fn api_version(&self) -> String {
         self.site.engine.version().to_string()
+    }
+
+    /// Asks whether the engine answers: one round trip. One that was upgraded or replaced since the last call is spoken to in its
+    /// own version from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreachable`](crate::ErrorKind::Unreachable) where nobody answers, [`Unsupported`](crate::ErrorKind::Unsupported) where
+    /// that is no engine that serves; and [`TimedOut`](crate::ErrorKind::TimedOut) and
+    /// [`Cancelled`](crate::ErrorKind::Cancelled), as `limits` says.
+    pub fn ping(&self, limits: &Limits) -> Result<()> {
+        health::ping(&self.site, limits)
+    }
+
+    /// Finds out how the engine is, how the store gets along with it, and what is not as well as it could be. Some engine calls;
+    /// the first time on an engine, also a trial of how caches can be cloned.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ping`](Self::ping), and what the engine answered. That something is slow or missing is no error: it is among
+    /// the [troubles](Health::troubles).
+    pub fn health(&self, limits: &Limits) -> Result<Health> {
+        health::look(&self.site, &self.caches, limits)
     }
 
     /// How much space is free.

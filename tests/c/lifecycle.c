@@ -335,6 +335,27 @@ static void list_and_count(const dstore_store *store)
     CHECK(percent >= 0 && percent <= 100 && percent <= root && engine <= 100);
 }
 
+static void is_healthy(const dstore_store *store)
+{
+    OK(dstore_store_ping(store, 0, NULL, &error));
+    dstore_health *health;
+    OK(dstore_store_health(store, 60000, NULL, &health, &error));
+    CHECK(*dstore_health_engine(health) && *dstore_health_engine_version(health) && *dstore_health_image_store(health));
+    CHECK(strcmp(dstore_health_address(health), dstore_store_engine(store)) == 0);
+    CHECK(strcmp(dstore_health_api_version(health), dstore_store_api_version(store)) == 0);
+    CHECK(strncmp(dstore_health_newest_api_version(health), "1.", 2) == 0);
+    dstore_strategy strategy;
+    OK(dstore_store_strategy(store, &strategy, NULL, &error));
+    CHECK(dstore_health_strategy(health) == strategy && *dstore_health_strategy_reason(health));
+    CHECK(dstore_health_clock_ahead_ms(health) != INT64_MIN);
+    CHECK(dstore_health_free_root(health) > 0 && dstore_health_free_engine(health) <= 100);
+    size_t troubles = dstore_health_troubles(health);
+    for (size_t i = 0; i < troubles; i++)
+        CHECK(*dstore_health_trouble(health, i) && *dstore_health_advice(health, i));
+    CHECK(!dstore_health_trouble(health, troubles) && !dstore_health_advice(health, troubles));
+    dstore_health_free(health);
+}
+
 static void delete_all(const dstore_store *store)
 {
     bool deleted;
@@ -401,6 +422,7 @@ int main(int argc, char **argv)
     surroundings(store);
     copy_files(store);
     list_and_count(store);
+    is_healthy(store);
     delete_all(store);
 
     uint64_t containers, images, volumes;

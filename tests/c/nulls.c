@@ -48,7 +48,7 @@ static int32_t line(void *user_data, int32_t level, const char *text, size_t len
 }
 
 static void calls(const dstore_store *store, dstore_step *step, dstore_lease *lease, dstore_results *results,
-                  dstore_caches *caches)
+                  dstore_caches *caches, dstore_health *health)
 {
     dstore_options *options = dstore_options_new();
     dstore_cancel *cancel = dstore_cancel_new();
@@ -61,6 +61,7 @@ static void calls(const dstore_store *store, dstore_step *step, dstore_lease *le
     dstore_lease *new_lease = NULL;
     dstore_results *new_results = NULL;
     dstore_caches *new_caches = NULL;
+    dstore_health *new_health = NULL;
     dstore_outcome outcome = DSTORE_HIT;
     dstore_strategy strategy = DSTORE_STRATEGY_AUTOMATIC;
     dstore_released released = DSTORE_RELEASE_LOST;
@@ -75,10 +76,10 @@ static void calls(const dstore_store *store, dstore_step *step, dstore_lease *le
     /* CALLS */
 
     /* Not all of these are needed by every version of the header. */
-    (void)store, (void)step, (void)lease, (void)results, (void)caches, (void)words, (void)outcome, (void)released, (void)strategy;
+    (void)store, (void)step, (void)lease, (void)results, (void)caches, (void)health, (void)words, (void)outcome, (void)released, (void)strategy;
     (void)flag, (void)number, (void)code, (void)length, (void)part;
     (void)output, (void)progress, (void)give, (void)take, (void)work, (void)line;
-    CHECK(!new_store && !new_step && !new_command && !new_lease && !new_results && !new_caches && !string && !error);
+    CHECK(!new_store && !new_step && !new_command && !new_lease && !new_results && !new_caches && !new_health && !string && !error);
     dstore_error_free(some_error);
     dstore_command_free(command);
     dstore_cancel_free(cancel);
@@ -92,14 +93,16 @@ int main(int argc, char **argv)
     dstore_lease *lease;
     dstore_results *results;
     dstore_caches *caches;
+    dstore_health *health;
     OK(dstore_store_open(argv[1], NULL, &store, &error));
     import_base(store, argv[2]);
     OK(dstore_store_cache(store, "cache", 0, 0, DSTORE_CACHE_PRIVATE, 0, NULL, &lease, &error));
     OK(dstore_store_results(store, &results, &error));
     OK(dstore_store_caches(store, &caches, &error));
+    OK(dstore_store_health(store, 0, NULL, &health, &error));
     dstore_step *step = begin(store, "base", "step");
 
-    calls(store, step, lease, results, caches);
+    calls(store, step, lease, results, caches, health);
 
     /* None of that has done anything to what was there. */
     run(step, "true");
@@ -110,6 +113,7 @@ int main(int argc, char **argv)
     dstore_lease_free(lease);
     dstore_results_free(results);
     dstore_caches_free(caches);
+    dstore_health_free(health);
     OK(dstore_store_close(store, &error));
     dstore_store_free(store);
     puts("ok");

@@ -140,6 +140,8 @@ let caches ?timeout t = cancelled_by_promise (fun _ cancel -> caches ?timeout ~c
 let strategy ?timeout t = cancelled_by_promise (fun _ cancel -> strategy ?timeout ~cancel t)
 let delete_cache ?timeout t name = cancelled_by_promise (fun _ cancel -> delete_cache ?timeout ~cancel t name)
 let df ?timeout t = cancelled_by_promise (fun _ cancel -> df ?timeout ~cancel t)
+let ping ?timeout t = cancelled_by_promise (fun _ cancel -> ping ?timeout ~cancel t)
+let health ?timeout t = cancelled_by_promise (fun _ cancel -> health ?timeout ~cancel t)
 let purge ?timeout t = cancelled_by_promise (fun _ cancel -> purge ?timeout ~cancel t)
 let complete_deletes ?timeout t = cancelled_by_promise (fun _ cancel -> complete_deletes ?timeout ~cancel t)
 

@@ -106,6 +106,8 @@ val caches : ?timeout:float -> t -> cache_info list answer
 val strategy : ?timeout:float -> t -> (strategy * string) answer
 val delete_cache : ?timeout:float -> t -> string -> bool answer
 val df : ?timeout:float -> t -> free answer
+val ping : ?timeout:float -> t -> unit answer
+val health : ?timeout:float -> t -> health answer
 val purge : ?timeout:float -> t -> purged answer
 val complete_deletes : ?timeout:float -> t -> unit answer
 

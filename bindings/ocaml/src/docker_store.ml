@@ -179,9 +179,47 @@ let delete_cache ?timeout ?cancel t name = Error.check (Raw.delete_cache t.raw n
 
 type free = { percent : float; root_percent : float; engine_percent : float option }
 
+let free_of percent root engine =
+  { percent; root_percent = root; engine_percent = (if engine < 0. then None else Some engine) }
+
 let df ?timeout ?cancel t =
   let+ free = Raw.df t.raw (Limits.make ?timeout ?cancel ()) in
-  { percent = free.(0); root_percent = free.(1); engine_percent = (if free.(2) < 0. then None else Some free.(2)) }
+  free_of free.(0) free.(1) free.(2)
+
+let ping ?timeout ?cancel t = Raw.ping t.raw (Limits.make ?timeout ?cancel ())
+
+type trouble = { what : string; advice : string }
+
+type health = {
+  engine : string;
+  engine_version : string;
+  api_version : string;
+  newest_api_version : string;
+  address : string;
+  image_store : string;
+  strategy : strategy option;
+  strategy_reason : string;
+  clock_ahead : float option;
+  free : free;
+  troubles : trouble list;
+}
+
+let health ?timeout ?cancel t =
+  let+ found = Raw.health t.raw (Limits.make ?timeout ?cancel ()) in
+  let root = found.Raw.free_root and engine = found.Raw.free_engine in
+  {
+    engine = found.Raw.product;
+    engine_version = found.Raw.product_version;
+    api_version = found.Raw.spoken;
+    newest_api_version = found.Raw.newest;
+    address = found.Raw.address;
+    image_store = found.Raw.image_store;
+    strategy = strategy_of_code found.Raw.cloned_how;
+    strategy_reason = found.Raw.cloned_why;
+    clock_ahead = (if Float.is_nan found.Raw.clock_ahead then None else Some found.Raw.clock_ahead);
+    free = free_of (if engine < 0. then root else Float.min root engine) root engine;
+    troubles = List.map (fun (what, advice) -> { what; advice }) (Array.to_list found.Raw.troubles);
+  }
 
 type stats = {
   result_hits : int;

@@ -257,6 +257,34 @@ type free = {
 val df : ?timeout:float -> ?cancel:Cancel.t -> t -> (free, Error.t) result
 (** How much space is free, in percent. *)
 
+val ping : ?timeout:float -> ?cancel:Cancel.t -> t -> (unit, Error.t) result
+(** Asks whether the engine answers: one round trip. One that was upgraded or replaced since the last call is spoken to in
+    its own version from now on. *)
+
+type trouble = {
+  what : string;  (** What is not as well as it could be, in one line for a person. *)
+  advice : string;  (** What to do about it. *)
+}
+
+type health = {
+  engine : string;  (** ["Docker"], ["Podman"], or what else it calls itself. *)
+  engine_version : string;
+  api_version : string;  (** That is spoken with it now. *)
+  newest_api_version : string;  (** That it speaks. *)
+  address : string;
+  image_store : string;  (** Its storage driver, or ["containerd (overlayfs)"]. *)
+  strategy : strategy option;  (** How caches are cloned; [None] where they cannot be. *)
+  strategy_reason : string;
+  clock_ahead : float option;
+      (** By how many seconds the engine's clock is ahead of this machine's, where that is known. *)
+  free : free;
+  troubles : trouble list;
+}
+
+val health : ?timeout:float -> ?cancel:Cancel.t -> t -> (health, Error.t) result
+(** How the engine is, how the store gets along with it, and what is not as well as it could be. An engine that does not
+    answer is an error; what is merely slow or missing is among the troubles. *)
+
 type stats = {
   result_hits : int;  (** Builds that found their result there. *)
   result_misses : int;

@@ -60,6 +60,21 @@ type names = {
   api_version : string;
 }
 
+type health = {
+  product : string;
+  product_version : string;
+  spoken : string;
+  newest : string;
+  address : string;
+  image_store : string;
+  cloned_how : int;
+  cloned_why : string;
+  clock_ahead : float;
+  free_root : float;
+  free_engine : float;
+  troubles : (string * string) array;
+}
+
 type purged = { containers : int; images : int; volumes : int }
 
 external open_store : string -> settings -> limits -> store answer = "ocaml_dstore_open"
@@ -67,6 +82,8 @@ external close : store -> limits -> unit answer = "ocaml_dstore_close"
 external names : store -> names = "ocaml_dstore_names"
 external log_file : store -> string -> string answer = "ocaml_dstore_log_file"
 external df : store -> limits -> float array answer = "ocaml_dstore_df"
+external ping : store -> limits -> unit answer = "ocaml_dstore_ping"
+external health : store -> limits -> health answer = "ocaml_dstore_health"
 external count : store -> int -> int answer = "ocaml_dstore_count"
 external purge : store -> limits -> purged answer = "ocaml_dstore_purge"
 external complete_deletes : store -> limits -> unit answer = "ocaml_dstore_complete_deletes"

@@ -41,6 +41,7 @@ union object {
     dstore_command *command;
     dstore_results *results;
     dstore_caches *caches;
+    dstore_health *health;
 };
 
 struct kind {
@@ -62,7 +63,7 @@ struct cell {
 };
 
 extern const struct kind store_kind, step_kind, lease_kind, cancel_kind, options_kind, command_kind, results_kind,
-    caches_kind;
+    caches_kind, health_kind;
 
 /* A handle whose object is still to be made, from `parent` if that is not NULL: the caller is in `parent`. */
 value handle_alloc(const struct kind *kind, struct cell *parent);

@@ -2,6 +2,8 @@
 
 #include "stubs.h"
 
+#include <math.h>
+
 /* ---------------------------------------------------------------- cancels */
 
 CAMLprim value ocaml_dstore_cancel_new(value unit)
@@ -165,6 +167,98 @@ CAMLprim value ocaml_dstore_df(value v_store, value v_limits)
     for (n = 0; n < 3; n++)
         Store_double_flat_field(v_free, n, free[n]);
     CAMLreturn(call_end(v_call, v_free));
+}
+
+CAMLprim value ocaml_dstore_ping(value v_store, value v_limits)
+{
+    CAMLparam2(v_store, v_limits);
+    CAMLlocal1(v_call);
+    struct call *call;
+    struct cell *store;
+    struct limits limits;
+
+    v_call = call_begin();
+    call = call_of(v_call);
+    store = call_enter(call, v_store);
+    limits = call_limits(call, v_limits);
+    if (call_ready(call)) {
+        caml_release_runtime_system();
+        call->status = dstore_store_ping(store->object.store, limits.timeout_ms, limits.cancel, &call->error);
+        caml_acquire_runtime_system();
+    }
+    CAMLreturn(call_end_unit(v_call));
+}
+
+static value text_of(const char *text)
+{
+    return caml_copy_string(text ? text : "");
+}
+
+/* An array of pairs: what is not well, and what to do about it. */
+static value troubles_of(const dstore_health *health)
+{
+    CAMLparam0();
+    CAMLlocal3(array, what, advice);
+    CAMLlocal1(pair);
+    size_t n, count = dstore_health_troubles(health);
+
+    array = caml_alloc(count, 0);
+    for (n = 0; n < count; n++) {
+        what = text_of(dstore_health_trouble(health, n));
+        advice = text_of(dstore_health_advice(health, n));
+        pair = caml_alloc_small(2, 0);
+        Field(pair, 0) = what;
+        Field(pair, 1) = advice;
+        Store_field(array, n, pair);
+    }
+    CAMLreturn(array);
+}
+
+/* A record: texts, the strategy, the clock in seconds (NaN: not known), what is free, troubles. */
+static value record_of(const dstore_health *health)
+{
+    CAMLparam0();
+    CAMLlocal1(record);
+    int64_t ahead = dstore_health_clock_ahead_ms(health);
+
+    record = caml_alloc(12, 0);
+    Store_field(record, 0, text_of(dstore_health_engine(health)));
+    Store_field(record, 1, text_of(dstore_health_engine_version(health)));
+    Store_field(record, 2, text_of(dstore_health_api_version(health)));
+    Store_field(record, 3, text_of(dstore_health_newest_api_version(health)));
+    Store_field(record, 4, text_of(dstore_health_address(health)));
+    Store_field(record, 5, text_of(dstore_health_image_store(health)));
+    Store_field(record, 6, Val_int(dstore_health_strategy(health)));
+    Store_field(record, 7, text_of(dstore_health_strategy_reason(health)));
+    Store_field(record, 8, caml_copy_double(ahead == INT64_MIN ? NAN : (double)ahead / 1000));
+    Store_field(record, 9, caml_copy_double(dstore_health_free_root(health)));
+    Store_field(record, 10, caml_copy_double(dstore_health_free_engine(health)));
+    Store_field(record, 11, troubles_of(health));
+    CAMLreturn(record);
+}
+
+CAMLprim value ocaml_dstore_health(value v_store, value v_limits)
+{
+    CAMLparam2(v_store, v_limits);
+    CAMLlocal3(v_call, v_health, v_record);
+    struct call *call;
+    struct cell *store, *health;
+    struct limits limits;
+
+    v_call = call_begin();
+    v_health = handle_alloc(&health_kind, NULL);
+    call = call_of(v_call);
+    health = handle_cell(v_health);
+    store = call_enter(call, v_store);
+    limits = call_limits(call, v_limits);
+    if (call_ready(call)) {
+        caml_release_runtime_system();
+        call->status = dstore_store_health(store->object.store, limits.timeout_ms, limits.cancel, &health->object.health, &call->error);
+        caml_acquire_runtime_system();
+    }
+    v_record = record_of(handle_cell(v_health)->object.health);
+    cell_end(handle_cell(v_health));
+    CAMLreturn(call_end(v_call, v_record));
 }
 
 CAMLprim value ocaml_dstore_count(value v_store, value v_counter)

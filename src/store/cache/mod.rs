@@ -58,12 +58,20 @@ const CLOSING: Duration = Duration::from_secs(2);
 pub(crate) struct Caches {
     /// One for each cache that was used, by its escaped name: they hold the mutexes.
     folders: Mutex<HashMap<String, Arc<Folder>>>,
-    facts: Mutex<Option<Arc<Facts>>>,
+    /// And of which of the engines that have answered so far.
+    facts: Mutex<Option<(u64, Arc<Facts>)>>,
     /// Turned on when the store closes.
     closing: Cancel,
     keeper: Keeper,
     /// What this boot of the machine is called.
     boot: OnceLock<String>,
+}
+
+/// How caches are cloned, and why so; and whether volumes are reached as files.
+pub(crate) struct Found {
+    pub(crate) strategy: Strategy,
+    pub(crate) why: String,
+    pub(crate) reach: bool,
 }
 
 impl Caches {
@@ -91,12 +99,16 @@ impl Caches {
                 break known;
             }
         };
-        if let Some(facts) = &*known {
-            return Ok(Arc::clone(facts));
+        // An engine that was upgraded may do other things.
+        let engine = site.engine.changes();
+        if let Some((of, facts)) = &*known {
+            if *of == engine {
+                return Ok(Arc::clone(facts));
+            }
         }
         let facts = Arc::new(probe::facts(site, wait)?);
         log::info!("caches are cloned by {:?}: {}", facts.strategy, facts.why);
-        *known = Some(Arc::clone(&facts));
+        *known = Some((engine, Arc::clone(&facts)));
         Ok(facts)
     }
 
@@ -104,7 +116,7 @@ impl Caches {
     fn merges_as_known(&self) -> bool {
         // Not waited for: somebody may be asking the engine just now.
         let known = self.facts.try_lock();
-        known.is_some_and(|known| known.as_ref().is_some_and(|facts| facts.merges()))
+        known.is_some_and(|known| known.as_ref().is_some_and(|(_, facts)| facts.merges()))
     }
 
     /// How caches are cloned, and why so. Finds out if nobody has yet.
@@ -112,6 +124,16 @@ impl Caches {
         site.check_open("asking how caches are cloned")?;
         let facts = self.facts(site, wait)?;
         Ok((facts.strategy, facts.why.clone()))
+    }
+
+    /// The same, and whether volumes are reached as files.
+    pub(crate) fn found(&self, site: &Site, wait: Wait<'_>) -> Result<Found> {
+        let facts = self.facts(site, wait)?;
+        Ok(Found {
+            strategy: facts.strategy,
+            why: facts.why.clone(),
+            reach: facts.reach,
+        })
     }
 
     /// Removes volumes in the background. Nobody can come to need them again: that was decided under the cache's lock.

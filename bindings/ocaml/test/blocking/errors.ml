@@ -141,6 +141,13 @@ let named () =
   check "engine" (engine store <> "");
   let free = get (df store) in
   check "free space" (free.percent > 0. && free.percent <= 100. && free.root_percent >= free.percent);
+  get (ping store);
+  let found = get (health ~timeout:60. store) in
+  check "who answers" (found.engine <> "" && found.engine_version <> "" && found.address = engine store);
+  check "its API" (found.api_version = api_version store);
+  check "how it clones" (found.strategy = Some (fst (get (strategy store))));
+  check "its clock" (match found.clock_ahead with Some ahead -> Float.abs ahead < 60. | None -> false);
+  check "advice" (List.for_all (fun { what; advice } -> what <> "" && advice <> "") found.troubles);
   let purged = get (purge store) in
   check "nothing to purge" (purged = { containers = 0; images = 0; volumes = 0 });
   get
