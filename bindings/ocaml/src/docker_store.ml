@@ -186,7 +186,7 @@ let df ?timeout ?cancel t =
   let+ free = Raw.df t.raw (Limits.make ?timeout ?cancel ()) in
   free_of free.(0) free.(1) free.(2)
 
-let ping ?timeout ?cancel t = Raw.ping t.raw (Limits.make ?timeout ?cancel ())
+let ping ?timeout ?cancel t = Error.check (Raw.ping t.raw (Limits.make ?timeout ?cancel ()))
 
 type trouble = { what : string; advice : string }
 
