@@ -26,6 +26,9 @@ const NAME_MAX: usize = 100;
 const NAMES: std::ops::Range<usize> = 265..329;
 const PREFIX: std::ops::Range<usize> = 345..500;
 
+/// The last second that fits into 63 bits of nanoseconds.
+const LATEST: i64 = i64::MAX / 1_000_000_000;
+
 /// The unit that holes are made of.
 const PIECE: usize = 4096;
 
@@ -354,16 +357,21 @@ impl Extended {
         Ok(())
     }
 
-    /// The second that an entry was changed in: engines differ in what they keep of it beyond.
-    fn mtime(&self, header: &Header) -> io::Result<String> {
+    /// The second that an entry was changed in: engines differ in what they keep of it beyond. For Docker, times before 1970 and
+    /// those that it has no room for are 1970's first (moby, `pkg/system/chtimes.go`).
+    fn mtime(&self, header: &Header) -> io::Result<i64> {
         let text = self.others.iter().find(|(key, _)| key == b"mtime");
-        Ok(match text {
-            Some((_, text)) => String::from_utf8_lossy(text)
-                .split('.')
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
-            None => header.mtime()?.to_string(),
+        let time = match text {
+            Some((_, text)) => std::str::from_utf8(text)
+                .ok()
+                .and_then(|text| text.split('.').next()?.parse().ok())
+                .ok_or_else(|| bad("a time in it is no number"))?,
+            None => i64::try_from(header.mtime()?).unwrap_or(i64::MAX),
+        };
+        Ok(if (0..=LATEST).contains(&time) {
+            time
+        } else {
+            0
         })
     }
 }

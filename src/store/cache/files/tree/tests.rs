@@ -259,6 +259,41 @@ fn what_is_otherwise_in_one_entry_is_another_tree() {
 }
 
 #[test]
+fn a_time_that_an_engine_cannot_keep_is_the_one_that_it_keeps_instead() {
+    // Of a directory below the root, whose time the header says (5), or a record before it.
+    let digest = |record: Option<&str>| {
+        let mut stream = folder("c/", (0, 0), LOOK).to_vec();
+        if let Some(time) = record {
+            let mut records = Vec::new();
+            pax::add(&mut records, b"mtime", time.as_bytes());
+            stream.extend(pax::header(&records));
+        }
+        let mtime = if record == Some("0") { (0, 0) } else { (5, 0) };
+        stream.extend(folder("c/d/", (0, 0), RootLook { mtime, ..LOOK }));
+        stream.resize(stream.len() + END, 0);
+        let seen = Tree::new(&stream[..], Owners::default(), None).finish();
+        seen.map(|seen| seen.digest).ok()
+    };
+    let first = digest(Some("0"));
+    assert!(first.is_some());
+    for time in [
+        "-1",
+        "-0.5",
+        "-1000000000.25",
+        "9223372037",
+        "9223372036854775807",
+    ] {
+        assert_eq!(digest(Some(time)), first, "{time}");
+    }
+    assert_eq!(digest(Some("5.999")), digest(None));
+    assert_ne!(digest(Some("9223372036")), first);
+    assert_ne!(digest(None), first);
+    for time in ["", "x", "92233720368547758070"] {
+        assert_eq!(digest(Some(time)), None, "{time:?}");
+    }
+}
+
+#[test]
 fn a_stream_that_is_cut_off_or_leaves_its_root_is_refused() {
     let stream = DIALECTS[0].stream(&[(1, 1)]);
     let finish = |stream: &[u8]| Tree::new(stream, Owners::default(), None).finish();
