@@ -113,7 +113,7 @@ static void roots_and_engines(const char *root)
     const struct {
         const char *address;
         dstore_status status;
-    } engines[] = {{"unix:///nowhere/docker.sock", DSTORE_UNREACHABLE}, {"nonsense", DSTORE_INVALID_ARGUMENT}};
+    } engines[] = {{"unix:///nowhere/docker.sock", DSTORE_UNREACHABLE}, {"nonsense://x", DSTORE_INVALID_ARGUMENT}};
     for (size_t i = 0; i < 2; i++) {
         dstore_options *options = dstore_options_new();
         OK(dstore_options_engine(options, engines[i].address, &error));
