@@ -34,13 +34,13 @@ const COSTS: [Cost; 2] = [
     Cost {
         id: "hit",
         system_calls: "getpid 4, ppoll 1, recvfrom 2, sendto 1",
-        allocations: 8,
+        allocations: 6,
         instructions: 8_342,
     },
     Cost {
         id: "miss",
         system_calls: "getpid 4, ppoll 1, recvfrom 2, sendto 1",
-        allocations: 8,
+        allocations: 6,
         instructions: 8_341,
     },
 ];

@@ -127,7 +127,7 @@ impl Engine {
         let auth = call.registry_auth.map(|auth| ("X-Registry-Auth", auth));
         let mut sending = body;
         let mut target = call.target;
-        let mut is_first = true;
+        let mut is_again = false;
         loop {
             let again = match sending {
                 Body::Empty => Some(Body::Empty),
@@ -152,13 +152,18 @@ impl Engine {
             };
             let response = self.client.send(request, wait);
             let response = response.map_err(|f| self.failed(doing, f))?;
-            self.heard(&response);
+            let is_refused = response.status() == 400;
+            if response.is_first() || is_refused {
+                self.heard(&response);
+            }
             // Another engine may answer than when the version was agreed on, and has refused the call unread because of it.
-            let other = target.clone().at_version(&self.path_start());
-            match again {
-                Some(again) if is_first && response.status() == 400 && other != target => {
+            let other = (is_refused && !is_again)
+                .then(|| target.clone().at_version(&self.path_start()))
+                .filter(|other| *other != target);
+            match (again, other) {
+                (Some(again), Some(other)) => {
                     response.drain(wait).map_err(|f| self.failed(doing, f))?;
-                    (sending, target, is_first) = (again, other, false);
+                    (sending, target, is_again) = (again, other, true);
                 }
                 _ => return Ok(response),
             }

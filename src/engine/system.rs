@@ -185,7 +185,7 @@ impl Engine {
 
     /// A path of the agreed API version.
     pub(super) fn path(&self, fixed: &str) -> Target {
-        Target::new(&format!("{}{fixed}", self.path_start()))
+        Target::of(format_args!("/v{}{fixed}", self.version()))
     }
 
     /// What the paths of all calls but the ping begin with.

@@ -86,6 +86,7 @@ impl Client {
         let head = outgoing.converse(&mut connection, pace)?;
         let mut response = self.response(connection, head, upgrade, pace.stall)?;
         response.set_repeated(first.is_some());
+        response.set_first();
         Ok(response)
     }
 

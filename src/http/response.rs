@@ -30,6 +30,7 @@ pub(crate) struct Response {
     stall: Option<Duration>,
     pool: Arc<Pool>,
     repeated: bool,
+    first: bool,
 }
 
 impl Response {
@@ -46,6 +47,7 @@ impl Response {
             stall,
             pool,
             repeated: false,
+            first: false,
         }
     }
 
@@ -56,6 +58,15 @@ impl Response {
 
     pub(super) fn set_repeated(&mut self, repeated: bool) {
         self.repeated = repeated;
+    }
+
+    /// Whether it is the first on its connection: a peer that was replaced is met on a new one.
+    pub(crate) fn is_first(&self) -> bool {
+        self.first
+    }
+
+    pub(super) fn set_first(&mut self) {
+        self.first = true;
     }
 
     /// The status code.

@@ -1,6 +1,6 @@
 //! [`Target`]: the path and query of a request, built so that no name can change what is asked.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 /// A request target. The library's own words go in as they are; what a caller passes is percent-encoded.
 ///
@@ -17,8 +17,14 @@ pub(crate) struct Target {
 impl Target {
     /// A target that begins with `fixed`: a path in the library's own words, never a caller's.
     pub(crate) fn new(fixed: &str) -> Self {
+        Target::of(format_args!("{fixed}"))
+    }
+
+    /// The same, of some of them.
+    pub(crate) fn of(fixed: fmt::Arguments<'_>) -> Self {
         let mut text = String::with_capacity(128);
-        text.push_str(fixed);
+        // A string takes all.
+        let _ = text.write_fmt(fixed);
         Target {
             text,
             has_query: false,

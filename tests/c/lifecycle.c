@@ -345,8 +345,10 @@ static void is_healthy(const dstore_store *store)
     CHECK(strcmp(dstore_health_api_version(health), dstore_store_api_version(store)) == 0);
     CHECK(strncmp(dstore_health_newest_api_version(health), "1.", 2) == 0);
     dstore_strategy strategy;
-    OK(dstore_store_strategy(store, &strategy, NULL, &error));
-    CHECK(dstore_health_strategy(health) == strategy && *dstore_health_strategy_reason(health));
+    char *reason;
+    OK(dstore_store_strategy(store, &strategy, &reason, &error));
+    CHECK(dstore_health_strategy(health) == strategy && strcmp(dstore_health_strategy_reason(health), reason) == 0);
+    dstore_string_free(reason);
     CHECK(dstore_health_clock_ahead_ms(health) != INT64_MIN);
     CHECK(dstore_health_free_root(health) > 0 && dstore_health_free_engine(health) <= 100);
     size_t troubles = dstore_health_troubles(health);
