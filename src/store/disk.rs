@@ -35,13 +35,21 @@ pub(crate) fn free(site: &Site, limits: &Limits) -> Result<DiskFree> {
 pub(crate) fn of(site: &Site, info: &Info) -> Result<DiskFree> {
     let root = percent_free(site.paths.root())?;
     let data = &info.docker_root_dir;
-    // Every address so far is a socket of this machine; the engine behind it may still be in a container or a machine of
-    // its own, and then its path means nothing here.
+    // The engine behind a socket of this machine may still be in a container or a machine of its own. Then its path means nothing
+    // here, either, but is most likely not there.
     let engine = match Path::new(data) {
-        data if data.is_absolute() && data.is_dir() => Some(percent_free(data)?),
+        data if is_here(site.engine.address()) && data.is_absolute() && data.is_dir() => {
+            Some(percent_free(data)?)
+        }
         _ => None,
     };
     Ok(DiskFree { root, engine })
+}
+
+/// Whether an address is of this machine. One that a network leads to is not, or nobody can tell: a path of that engine may be here,
+/// too, and be another engine's.
+fn is_here(address: &str) -> bool {
+    address.starts_with("unix://")
 }
 
 fn percent_free(path: &Path) -> Result<f64> {
@@ -55,5 +63,22 @@ fn percent_free(path: &Path) -> Result<f64> {
         // A pseudo file system has no blocks, and never fills.
         0 => Ok(100.0),
         blocks => Ok(stat.f_bavail as f64 / blocks as f64 * 100.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_that_a_network_leads_to_has_no_disk_here() {
+        assert!(is_here("unix:///var/run/docker.sock"));
+        for address in [
+            "tcp://builder:2376",
+            "tcp://127.0.0.1:2375",
+            "ssh://builder",
+        ] {
+            assert!(!is_here(address), "{address}");
+        }
     }
 }
