@@ -1,5 +1,5 @@
-//! Who answers. Every answer of an engine names the newest API that it speaks and its own version, so one that was upgraded or
-//! replaced under an open handle is noticed by the next call.
+//! Who answers. Every answer of an engine names the newest API that it speaks and its own version. It is read where a connection
+//! is new and where a call was refused: so one that was upgraded or replaced under an open handle is noticed by the next call.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};

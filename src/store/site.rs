@@ -42,8 +42,8 @@ pub(crate) struct Site {
     /// Which file the identity was found in last: inode and time.
     identity_seen: Mutex<Option<(u64, i64, i64)>>,
     pub(crate) lent: Lent,
-    /// How the engine takes an image's record.
-    dialect: Mutex<Dialect>,
+    /// Whether the engine refused Docker's own form of an image's file, as containerd keeps its images.
+    packs: AtomicBool,
     closed: AtomicBool,
     process: Process,
     /// For what is left to the worker.
@@ -60,12 +60,8 @@ impl Site {
         cache_options: CacheOptions,
         log_options: LogOptions,
     ) -> Arc<Self> {
-        let dialect = match engine.is_podman() {
-            true => Dialect::Digests,
-            false => Dialect::Saved,
-        };
         Arc::new_cyclic(|me| Site {
-            dialect: Mutex::new(dialect),
+            packs: AtomicBool::new(false),
             me: Weak::clone(me),
             engine,
             names: Names::new(&entry.prefix),
@@ -86,12 +82,16 @@ impl Site {
 
     /// How the engine takes an image's record, as far as it is known.
     pub(crate) fn dialect(&self) -> Dialect {
-        *self.dialect.lock()
+        match self.packs.load(Ordering::Relaxed) {
+            _ if self.engine.is_podman() => Dialect::Digests,
+            true => Dialect::Packed,
+            false => Dialect::Saved,
+        }
     }
 
-    /// What it turned out to be.
-    pub(crate) fn speak(&self, dialect: Dialect) {
-        *self.dialect.lock() = dialect;
+    /// Notes that it takes packed layers only.
+    pub(crate) fn packs(&self) {
+        self.packs.store(true, Ordering::Relaxed);
     }
 
     /// Does `job` later, off the caller's thread; where it fails, once more after a while.

@@ -227,7 +227,7 @@ impl Open {
                 Err(e) if matches!(e.kind(), ErrorKind::Engine | ErrorKind::InvalidArgument) => {
                     // Not asked before somebody refuses: an engine counts all that it has for an answer.
                     if dialect == Dialect::Saved && engine.info(step.wait)?.is_of_containerd() {
-                        step.site.speak(Dialect::Packed);
+                        step.site.packs();
                         continue;
                     }
                     return Ok(Err(e));
