@@ -35,6 +35,25 @@ pub fn command(test: &str, root: &Path, way: Way, number: usize) -> Command {
     command
 }
 
+/// What runs `child` where the boot has another name, the one with this number; `folder` is for what that needs.
+pub fn in_boot(folder: &Path, number: usize, child: &Command) -> Command {
+    let boot = folder.join("boot");
+    let name = format!("00000000-0000-4000-8000-{number:012}\n");
+    std::fs::write(&boot, name).expect("written");
+    let mut inside = Command::new("unshare");
+    inside
+        .args(["-m", "sh", "-c"])
+        .arg("mount --bind \"$0\" /proc/sys/kernel/random/boot_id && exec \"$@\"")
+        .arg(&boot)
+        .arg(child.get_program())
+        .args(child.get_args())
+        .stdout(Stdio::null());
+    for (name, value) in child.get_envs() {
+        inside.env(name, value.expect("set"));
+    }
+    inside
+}
+
 /// What this process is told to do, if it is a child.
 pub struct Orders {
     pub root: PathBuf,

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use docker_store::{CacheRequest, Released, Store};
 
-use super::children::{Journal, Orders, command, place_to_write};
+use super::children::{Journal, Orders, command, in_boot, place_to_write};
 use super::ground::{View, Way, amount, heads, lease, settle};
 use super::outside::warnings_of;
 use crate::common::import_base;
@@ -290,24 +290,8 @@ impl Machine {
     /// What a process of another boot says.
     fn look(&mut self, way: Way) -> Vec<Vec<String>> {
         self.boots += 1;
-        let boot = self.folder.join("boot");
-        fs::write(
-            &boot,
-            format!("00000000-0000-4000-8000-{:012}\n", self.boots),
-        )
-        .expect("written");
         let child = self.child("caches::cuts::child_that_looks", way, 0);
-        let mut inside = Command::new("unshare");
-        inside
-            .args(["-m", "sh", "-c"])
-            .arg("mount --bind \"$0\" /proc/sys/kernel/random/boot_id && exec \"$@\"")
-            .arg(&boot)
-            .arg(child.get_program())
-            .args(child.get_args())
-            .stdout(Stdio::null());
-        for (name, value) in child.get_envs() {
-            inside.env(name, value.expect("set"));
-        }
+        let mut inside = in_boot(&self.folder, self.boots, &child);
         let before = Journal::read(&self.folder).len();
         let status = inside.status().expect("unshare runs");
         let said = Journal::read(&self.folder).split_off(before);

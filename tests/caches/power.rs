@@ -1,12 +1,9 @@
 //! What a power failure may leave of caches. Here a failure is told by what tells it: the machine has been started anew, as far as a
 //! process can see. (`tests/power.rs` cuts the power of a disk.)
 
-use std::fs;
-use std::process::{Command, Stdio};
-
 use docker_store::Released;
 
-use super::children::{Journal, Orders, command, version_in};
+use super::children::{Journal, Orders, command, in_boot, version_in};
 use super::ground::{Root, View, Way, change, heads, in_all_ways, lease, settle};
 use super::outside::warnings_of;
 
@@ -34,25 +31,13 @@ fn child_in_another_boot() {
 
 /// Runs the child where the boot has another name, and gives what it found: version, generation, and warnings.
 fn boot_and_look(root: &Root, way: Way, number: usize) -> (String, u64, Vec<String>) {
-    let boot = root.path.join("boot");
-    fs::write(&boot, format!("00000000-0000-4000-8000-{number:012}\n")).expect("written");
     let child = command(
         "caches::power::child_in_another_boot",
         &root.path,
         way,
         number,
     );
-    let mut inside = Command::new("unshare");
-    inside
-        .args(["-m", "sh", "-c"])
-        .arg("mount --bind \"$0\" /proc/sys/kernel/random/boot_id && exec \"$@\"")
-        .arg(&boot)
-        .arg(child.get_program())
-        .args(child.get_args())
-        .stdout(Stdio::null());
-    for (name, value) in child.get_envs() {
-        inside.env(name, value.expect("set"));
-    }
+    let mut inside = in_boot(&root.path, number, &child);
     let before = Journal::read(&root.path).len();
     assert!(inside.status().expect("unshare runs").success());
     let lines = Journal::read(&root.path).split_off(before);

@@ -12,9 +12,8 @@ use crate::store::cache::clone::strategy::{Cloning, Made, Seal, Sealed, Source};
 use crate::store::cache::clone::view::View;
 use crate::store::cache::clone::volumes;
 use crate::store::cache::facts::Facts;
-use crate::store::cache::files::look::{RootLook, Size};
+use crate::store::cache::files::look::Size;
 use crate::store::cache::files::tree::Root;
-use crate::store::cache::files::walk::Fault;
 use crate::store::cache::files::{copy_direct, walk};
 use crate::store::cache::state::head::{Kind, Part};
 use crate::store::cache::state::record::Looks;
@@ -55,7 +54,7 @@ impl Cloning for Copy<'_> {
         match source.parts {
             [] if self.0.reach => {
                 let place = Path::new(&lease.mountpoint);
-                set_root(place, source.owner, source.root)?;
+                copy_direct::set_root(place, source.owner, source.root)?;
                 Ok(Looks::Tree(walk::look(place, wait)?.digest))
             }
             [] => {
@@ -182,11 +181,4 @@ pub(crate) fn whole(volume: Volume, size: Option<Size>) -> Part {
         adopted: false,
         size,
     }
-}
-
-fn set_root(place: &Path, owner: (u32, u32), look: RootLook) -> Result<()> {
-    let set = walk::open_root(place)
-        .map_err(Fault::from)
-        .and_then(|root| copy_direct::set_look(&root, owner, look));
-    set.map_err(|fault| fault.into_error("setting the owner of", place))
 }

@@ -89,16 +89,6 @@ pub(crate) fn prepare(
     })
 }
 
-/// Gives the root of a layer its owner and look again.
-pub(crate) fn dress(volume: &Volume, source: &Source<'_>) -> Result<()> {
-    let place = upper(&volume.mountpoint);
-    let place = Path::new(&place);
-    let dressed = walk::open_root(place)
-        .map_err(Fault::from)
-        .and_then(|upper| set_look(&upper, source.owner, source.root));
-    dressed.map_err(|fault| fault.into_error("setting the owner of", place))
-}
-
 fn make_folders(
     mountpoint: &Path,
     source: &Source<'_>,

@@ -11,8 +11,8 @@ use crate::store::cache::clone::strategy::{Cloning, Failed, Made, Seal, Sealed, 
 use crate::store::cache::clone::volumes;
 use crate::store::cache::clone::{archive, layer};
 use crate::store::cache::facts::{Facts, OPTIONS_MAX, Overlays};
-use crate::store::cache::files::tar;
 use crate::store::cache::files::tree::Root;
+use crate::store::cache::files::{copy_direct, tar};
 use crate::store::cache::state::head::{Kind, Part};
 use crate::store::cache::state::record::Looks;
 use crate::store::options::Strategy;
@@ -177,7 +177,8 @@ impl Overlay<'_> {
         }
         helper.remove();
         if self.0.reach {
-            layer::dress(layer, source)?;
+            let upper = layer::upper(&layer.mountpoint);
+            copy_direct::set_root(Path::new(&upper), source.owner, source.root)?;
         }
         Ok(())
     }

@@ -256,6 +256,14 @@ fn link_below(
     Err(Errno::NOENT)
 }
 
+/// Gives the directory at `place` an owner and a look.
+pub(crate) fn set_root(place: &Path, owner: (u32, u32), look: RootLook) -> Result<(), Error> {
+    let set = walk::open_root(place)
+        .map_err(Fault::from)
+        .and_then(|root| set_look(&root, owner, look));
+    set.map_err(|fault| fault.into_error("setting the owner of", place))
+}
+
 /// Gives a directory an owner, a mode and a time.
 pub(crate) fn set_look(folder: &OwnedFd, owner: (u32, u32), look: RootLook) -> Result<(), Fault> {
     fchown(
