@@ -245,6 +245,8 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn none() -> DockerEnv {
@@ -467,5 +469,52 @@ mod tests {
         std::fs::create_dir(&file).expect("a folder in its place");
         assert_eq!(address(&around, None), USUAL);
         std::fs::remove_dir_all(&folder).expect("removed");
+    }
+
+    proptest! {
+        /// One that names an engine leads to that one or nowhere; one that names none, to the usual one.
+        #[test]
+        fn any_configuration_names_its_engine_or_is_refused(
+            words in prop::collection::vec(
+                prop::sample::select(vec![
+                    "{", "}", ":", ",", "\"currentContext\"", "\"far\"", "\"\"", "null", "[", "]", "\u{feff}", "\"a\\u0000\"", "7",
+                ]),
+                0..9,
+            ),
+            host in prop_oneof![Just(String::from("tcp://far:1")), ".{0,12}"],
+            spoilt in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
+        ) {
+            let folder = Folder::new("any-config");
+            let config = words.concat();
+            folder.write("config.json", &config);
+            let docker = serde_json::json!({ "Host": host, "SkipTLSVerify": false }).to_string();
+            folder.context("far", &docker);
+            let around = DockerEnv { config: Some(folder.0.clone()), ..none() };
+            if let Ok(found) = around.find(None) {
+                let is_usual = found.address.as_bytes() == USUAL.as_bytes();
+                let is_named = found.context.is_some() && found.address.as_bytes() == host.trim().as_bytes();
+                prop_assert!(is_usual || is_named, "{:?}", found.address);
+                if config == "{\"currentContext\":\"far\"}" {
+                    prop_assert!(is_named);
+                }
+            }
+            // The context's own file, with any byte of it changed.
+            let file = folder.0.join("contexts/meta").join(hash("far")).join("meta.json");
+            let mut meta = std::fs::read(&file).expect("its file");
+            if let Some((at, byte)) = spoilt {
+                let at = at.index(meta.len());
+                meta[at] = byte;
+                std::fs::write(&file, &meta).expect("written");
+            }
+            let around = DockerEnv { context: Some("far".into()), ..around };
+            if let Ok(found) = around.find(None) {
+                prop_assert!(found.context.is_some() && !found.address.is_empty());
+            }
+        }
+    }
+
+    fn hash(name: &str) -> String {
+        let digest = Sha256::digest(name);
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }

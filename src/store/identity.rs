@@ -198,6 +198,8 @@ impl Identity {
         let identity: Identity =
             serde_json::from_slice(&text).map_err(|e| corrupt(e.to_string()))?;
         match identity.format {
+            // Names on the engine are made of it.
+            FORMAT if !is_an_id(&identity.id) => Err(corrupt(String::from("it holds no identity"))),
             FORMAT => Ok(Some(identity)),
             other => Err(corrupt(format!(
                 "it has format {other}, and this library knows {FORMAT}"
@@ -233,8 +235,14 @@ impl Identity {
 
     /// What the ids of this root's sessions begin with.
     pub(crate) fn short(&self) -> &str {
-        &self.id[..SHORT.min(self.id.len())]
+        &self.id[..SHORT]
     }
+}
+
+/// Whether it is one that [`random`] makes.
+fn is_an_id(id: &str) -> bool {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    id.len() == 32 && id.bytes().all(is_digit)
 }
 
 /// The second file.
@@ -267,6 +275,8 @@ pub(crate) fn random_word() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     struct Folder(PathBuf);
@@ -380,6 +390,41 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Corrupt);
             assert_eq!(fs::read_to_string(&file).expect("the file"), text);
         }
+    }
+
+    proptest! {
+        #[test]
+        fn any_file_is_an_identity_that_names_can_be_made_of_or_refused(
+            id in prop_oneof!["[0-9a-f]{32}", "[0-9a-fA-F\u{e4}]{0,40}"],
+            at in any::<prop::sample::Index>(),
+            spoilt in prop::option::of(any::<u8>()),
+        ) {
+            let folder = Folder::new("any");
+            let file = folder.0.join("root/identity");
+            let (place, at_root) = (Place::of(&folder.0).expect("a place"), Ancestry::of(&folder.0));
+            let identity = Identity { id: id.clone(), ..Identity::new(place, at_root, false) };
+            let mut text = serde_json::to_vec(&identity).expect("JSON");
+            if let Some(byte) = spoilt {
+                let at = at.index(text.len());
+                text[at] = byte;
+            }
+            std::fs::write(&file, &text).expect("written");
+            match Identity::read(&file) {
+                Ok(Some(read)) => {
+                    prop_assert_eq!(read.short().len(), SHORT);
+                    prop_assert!(names_are_made_of(&read.id));
+                }
+                Ok(None) => prop_assert!(false, "there is a file"),
+                Err(error) => prop_assert_eq!(error.kind(), ErrorKind::Corrupt),
+            }
+            let whole = id.len() == 32 && names_are_made_of(&id);
+            prop_assert!(spoilt.is_some() || Identity::read(&file).is_ok() == whole);
+        }
+    }
+
+    fn names_are_made_of(id: &str) -> bool {
+        id.chars()
+            .all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c))
     }
 
     #[test]

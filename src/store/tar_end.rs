@@ -384,6 +384,8 @@ fn header_length(input: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn entry(tar: &mut tar::Builder<Vec<u8>>, name: &str, content: &[u8]) {
@@ -505,6 +507,71 @@ mod tests {
             &["srv/layer.tar"],
         ] {
             assert_eq!(flaw(&named(files), 100, true), None, "{files:?}");
+        }
+    }
+
+    /// Bytes that are nearly a tar: headers with sizes of any kind, records, contents, and what is none of them.
+    fn nearly() -> impl Strategy<Value = Vec<u8>> {
+        let field = prop_oneof![
+            3 => (0..2000u64).prop_map(|size| format!("{size:011o}\0").into_bytes()),
+            1 => any::<u64>().prop_map(|size| [&[0x80, 0, 0, 0][..], &size.to_be_bytes()].concat()),
+            1 => prop::collection::vec(any::<u8>(), 12),
+        ];
+        let header = (
+            field,
+            prop::sample::select(b"0xgLKS15\0".to_vec()),
+            any::<bool>(),
+        );
+        let header = header.prop_map(|(size, kind, more)| {
+            let mut block = vec![0; BLOCK];
+            block[0] = b'a';
+            block[124..136].copy_from_slice(&size);
+            block[156] = kind;
+            block[482] = u8::from(more);
+            block
+        });
+        let records = prop_oneof![
+            (0..3000u64).prop_map(|size| format!("12 size={size}\n")),
+            any::<u64>().prop_map(|size| format!("30 mtime=1\n99 size={size}\n")),
+            "[0-9]{0,20} size=[0-9-]{0,25}\n?",
+        ];
+        let records = records.prop_map(|text| {
+            let mut block = text.into_bytes();
+            block.resize(BLOCK, 0);
+            block
+        });
+        let piece = prop_oneof![
+            4 => header,
+            2 => records,
+            2 => Just(vec![0; BLOCK]),
+            1 => prop::collection::vec(any::<u8>(), 0..700),
+        ];
+        prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn any_stream_has_one_answer_however_it_is_cut_and_packed(wire in nearly(), step in 1..900usize) {
+            let whole = flaw(&wire, 1 << 20, true);
+            prop_assert_eq!(flaw(&wire, step, true), whole.clone());
+            // What looks like something packed is not looked into twice.
+            if !wire.is_empty() && !wire.starts_with(&[0x1f, 0x8b]) {
+                prop_assert_eq!(flaw(&gzip(&wire), step, true), whole.clone());
+            }
+            // Cut off it never becomes whole.
+            if whole == Some(Flaw::CutShort) {
+                prop_assert!(flaw(&wire[..wire.len() / 2], step, true).is_some());
+            }
+        }
+
+        #[test]
+        fn any_bytes_behind_the_head_of_gzip_have_one_answer(
+            flags: u8,
+            rest in prop::collection::vec(any::<u8>(), 0..200),
+            step in 1..50usize,
+        ) {
+            let wire = [&[0x1f, 0x8b, 8, flags][..], &rest].concat();
+            prop_assert_eq!(flaw(&wire, step, true), flaw(&wire, 1 << 20, true));
         }
     }
 }

@@ -263,3 +263,6 @@ impl Merge<'_> {
         self.copier.leave()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -199,8 +199,8 @@ impl Head {
         };
         let head: Head = serde_json::from_slice(&text).map_err(|e| corrupt(e.to_string()))?;
         match head.format {
-            // Both are counted with: beyond this they are no numbers that this library wrote.
-            FORMAT if head.generation.max(head.created) > LARGEST => {
+            // They are counted with: beyond this they are no numbers that this library wrote.
+            FORMAT if head.numbers().any(|number| number > LARGEST) => {
                 Err(corrupt(String::from("a number in it is too large")))
             }
             FORMAT => Ok(Some(head)),
@@ -208,6 +208,18 @@ impl Head {
                 "it has format {other}, and this library knows {FORMAT}"
             ))),
         }
+    }
+
+    /// All that is added to anything.
+    fn numbers(&self) -> impl Iterator<Item = u64> {
+        let durable = self.unsure.as_ref().map(|unsure| &unsure.durable);
+        let parts = self.parts.iter();
+        let parts = parts.chain(durable.into_iter().flat_map(|durable| &durable.parts));
+        let sizes = parts.filter_map(|part| part.size);
+        [self.generation, self.created]
+            .into_iter()
+            .chain(durable.map(|durable| durable.generation))
+            .chain(sizes.flat_map(|size| [size.entries, size.bytes]))
     }
 
     /// Puts the head at `path`: written beside, synced, renamed over, the directory synced.
@@ -286,29 +298,84 @@ mod tests {
         fs::remove_dir_all(&folder).expect("removed");
     }
 
+    /// Numbers that this library writes, and any.
+    fn number() -> impl Strategy<Value = u64> {
+        prop_oneof![4 => 0..9u64, 1 => Just(LARGEST), 1 => any::<u64>()]
+    }
+
+    prop_compose! {
+        fn any_part()(
+            volume in ".{0,9}",
+            mountpoint in ".{0,9}",
+            generation in number(),
+            adopted: bool,
+            is_layer: bool,
+            size in prop::option::of((number(), number())),
+        ) -> Part {
+            let kind = if is_layer { Kind::Layer } else { Kind::Whole };
+            let size = size.map(|(entries, bytes)| Size { entries, bytes });
+            Part { volume, kind, mountpoint, birth: None, generation, adopted, size }
+        }
+    }
+
+    prop_compose! {
+        fn any_durable()(
+            generation in number(),
+            parts in prop::collection::vec(any_part(), 0..4),
+            root in prop::option::of((any::<u32>(), any::<(i64, u32)>())),
+        ) -> Durable {
+            let root = root.map(|(mode, mtime)| RootLook { mode, mtime });
+            Durable { generation, parts, root }
+        }
+    }
+
+    prop_compose! {
+        fn any_head()(
+            state in any_durable(),
+            unsure in prop::option::of(any_durable()),
+            created in number(),
+            name in "[0-9a-f\u{e4}x]{0,9}",
+            retired in prop::collection::btree_set(".{0,9}", 0..3),
+            adopted_from in prop::option::of(".{0,9}"),
+            deleted: bool,
+        ) -> Head {
+            let Durable { generation, parts, root } = state;
+            let unsure = unsure.map(|durable| Unsure { boot: String::from("one"), durable });
+            Head { generation, parts, root, unsure, created, name, retired, adopted_from, deleted, ..Head::new(b"") }
+        }
+    }
+
     proptest! {
         #[test]
         fn any_head_is_one_that_can_be_counted_with_or_refused(
-            generation in prop_oneof![0..9u64, any::<u64>()],
-            created in prop_oneof![0..9u64, any::<u64>()],
-            name in "[0-9a-fäx]{0,9}",
+            head in any_head(),
             spoilt in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
         ) {
             let folder = std::env::temp_dir().join(format!("docker-store-any-head-{}", std::process::id()));
             fs::create_dir_all(&folder).expect("a folder");
             let path = folder.join("head");
-            let mut text = serde_json::to_vec(&Head { generation, created, name, ..Head::new(b"") }).expect("text");
+            let mut text = serde_json::to_vec(&head).expect("text");
             if let Some((at, byte)) = spoilt {
                 let at = at.index(text.len());
                 text[at] = byte;
             }
             std::fs::write(&path, text).expect("written");
-            if let Ok(Some(mut head)) = Head::read(&path) {
-                let (_, _) = (head.created(), head.name());
-                head.empty();
-                prop_assert!(head.generation > 0);
-            }
+            let read = Head::read(&path);
             std::fs::remove_dir_all(&folder).expect("removed");
+            if let Ok(Some(mut read)) = read {
+                prop_assert!(spoilt.is_some() || read == head);
+                let (_, _) = (read.created(), read.name());
+                let sizes = || read.all_parts().filter_map(|part| part.size);
+                let _: (u64, u64) = (sizes().map(|s| s.bytes).sum(), sizes().map(|s| s.entries).sum());
+                let mut back = read.clone();
+                if let Some(generation) = back.go_back("two") {
+                    prop_assert!(generation <= LARGEST && back.generation >= read.generation);
+                }
+                let volumes = read.volumes().map(str::to_owned).collect::<BTreeSet<_>>();
+                prop_assert!(read.parts.iter().all(|part| volumes.contains(&part.volume)));
+                read.bury();
+                prop_assert!(read.generation > 0 && read.volumes().next().is_none());
+            }
         }
     }
 

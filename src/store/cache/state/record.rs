@@ -151,3 +151,79 @@ impl Record {
         Ok(ids)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn looks() -> impl Strategy<Value = Looks> {
+        let upper = (
+            any::<(u32, u32)>(),
+            any::<u32>(),
+            any::<(i64, u32)>(),
+            ".{0,9}",
+        );
+        prop_oneof![
+            ".{0,9}".prop_map(Looks::Tree),
+            ".{0,9}".prop_map(Looks::Tar),
+            upper.prop_map(|(owner, mode, mtime, mountpoint)| Looks::Upper {
+                owner,
+                root: RootLook { mode, mtime },
+                attributes: mountpoint.clone(),
+                mountpoint,
+            }),
+        ]
+    }
+
+    prop_compose! {
+        fn any_record()(
+            session in "[0-9a-f]{1,9}",
+            number: u32,
+            base: u64,
+            parts in prop::collection::vec(".{0,9}", 0..4),
+            volumes in prop::collection::vec(".{0,9}", 0..4),
+            group in prop::option::of(".{0,9}"),
+            looks in prop::option::of(looks()),
+        ) -> Record {
+            Record { id: format!("{session}-{number}"), base, parts, volumes, group, looks }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_record_comes_back_as_it_was_written_and_a_torn_one_is_refused(
+            record in any_record(),
+            at in any::<prop::sample::Index>(),
+            byte: u8,
+        ) {
+            let folder = std::env::temp_dir().join(format!("docker-store-any-record-{}", std::process::id()));
+            fs::create_dir_all(&folder).expect("a folder");
+            record.write(&folder).expect("written");
+            let back = Record::read(&folder, &record.id).expect("read");
+            let listed = Record::list(&folder).expect("listed");
+            let path = folder.join(&record.id);
+            let whole = std::fs::read(&path).expect("its text");
+            let at = at.index(whole.len());
+            std::fs::write(&path, &whole[..at]).expect("cut");
+            let cut = Record::read(&folder, &record.id);
+            let mut spoilt = whole;
+            spoilt[at] = byte;
+            std::fs::write(&path, &spoilt).expect("spoilt");
+            let spoilt = Record::read(&folder, &record.id);
+            std::fs::remove_dir_all(&folder).expect("removed");
+
+            prop_assert_eq!(back.as_ref(), Some(&record));
+            prop_assert_eq!(listed, vec![record.id.clone()]);
+            // Even a torn file tells whose it is.
+            let whose = format!("{}-", Record::session_of(&record.id));
+            prop_assert!(record.id.starts_with(&whose));
+            prop_assert_eq!(cut.expect_err("torn").kind(), ErrorKind::Corrupt);
+            match spoilt {
+                Ok(read) => prop_assert!(read.expect("there").names().count() <= 8),
+                Err(error) => prop_assert_eq!(error.kind(), ErrorKind::Corrupt),
+            }
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! What engines were seen to say of a failed start, and what it comes to.
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// What engines were seen to say: where no engine is named, Docker 20.10.24 (runc 1.1); the others from reports of their users.
@@ -290,4 +292,33 @@ fn what_each_engine_and_runtime_said_when_it_was_tried_is_told_as_what_it_is() {
     }
     assert!(rows.len() > 100, "{}", rows.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+proptest! {
+    #[test]
+    fn any_message_of_any_engine_is_read_without_a_fault(
+        words in prop::collection::vec(
+            prop_oneof![
+                prop::sample::select(SEEN).prop_map(|(_, said, _)| said.to_owned()),
+                prop::sample::select(&LAYERS[..]).prop_map(str::to_owned),
+                prop::sample::select(&TAILS[..]).prop_map(str::to_owned),
+                "[\"\\\\a\u{e9}/: `]{0,9}",
+            ],
+            0..5,
+        ),
+        cut in any::<prop::sample::Index>(),
+        program in "[\"\\\\a\u{e9}/: `]{0,9}",
+    ) {
+        let said = words.concat();
+        let mut command = Command::new([program.clone()]);
+        command.cwd(program.clone()).bind(program.clone(), program.clone(), true).user(program.clone());
+        let at = (0..=cut.index(said.len() + 1)).rev().find(|at| said.is_char_boundary(*at));
+        for said in [&said[..], &said[..at.unwrap_or_default()]] {
+            let found = cause(said, &command, &program);
+            if let Cause::Program(code) = found {
+                prop_assert!(code == 126 || code == 127);
+            }
+            prop_assert_eq!(cause(said, &command, &program), found);
+        }
+    }
 }
