@@ -5,6 +5,7 @@
 //! [`super::callback`] and in [`super::handle`].
 
 use std::ffi::{CStr, CString, OsStr, c_char};
+use std::marker::PhantomData;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -61,7 +62,7 @@ impl<'call, T: Handle> Argument<'call, *const T> for Option<Arc<T>> {
     unsafe fn take(raw: *const T, name: &str, call: &'call Call) -> Result<Self> {
         match raw.is_null() {
             true => Ok(None),
-            // SAFETY: the same is asked for.
+            // SAFETY: it is not NULL, so it is a handle that has not been freed, as the object asks.
             false => unsafe { Argument::take(raw, name, call) }.map(Some),
         }
     }
@@ -125,7 +126,7 @@ impl<'call> Argument<'call, *const c_char> for &'call [u8] {
 /// As for its bytes.
 impl<'call> Argument<'call, *const c_char> for &'call str {
     unsafe fn take(raw: *const c_char, name: &str, call: &'call Call) -> Result<Self> {
-        // SAFETY: the same is asked for.
+        // SAFETY: C hands text in as bytes with a zero at their end; that they are UTF-8 is looked at here, and not believed.
         let bytes: &'call [u8] = unsafe { Argument::take(raw, name, call) }?;
         str::from_utf8(bytes).map_err(|_| refused(name, "is not UTF-8"))
     }
@@ -140,7 +141,7 @@ impl<'call> Argument<'call, *const c_char> for Option<&'call str> {
     unsafe fn take(raw: *const c_char, name: &str, call: &'call Call) -> Result<Self> {
         match raw.is_null() {
             true => Ok(None),
-            // SAFETY: the same is asked for.
+            // SAFETY: it is not NULL, so it has a zero at its end and stays as it is, which is all that text asks.
             false => unsafe { Argument::take(raw, name, call) }.map(Some),
         }
     }
@@ -153,7 +154,7 @@ impl<'call> Argument<'call, *const c_char> for Option<&'call str> {
 /// As for the bytes of a C string.
 impl<'call> Argument<'call, *const c_char> for &'call Path {
     unsafe fn take(raw: *const c_char, name: &str, call: &'call Call) -> Result<Self> {
-        // SAFETY: the same is asked for.
+        // SAFETY: a path is a C string of any bytes; it borrows what the bytes borrow, for no longer than the call.
         let bytes: &'call [u8] = unsafe { Argument::take(raw, name, call) }?;
         Ok(Path::new(OsStr::from_bytes(bytes)))
     }
@@ -225,11 +226,12 @@ pub(super) fn timeout(milliseconds: u64) -> Option<Duration> {
 }
 
 /// Where an answer goes. Written once the call has succeeded, and not before.
-pub(super) struct Out<T>(*mut T);
+pub(super) struct Out<'call, T>(*mut T, PhantomData<&'call Call>);
 
-impl<T> Out<T> {
+impl<T> Out<'_, T> {
     pub(super) fn set(self, answer: T) {
-        // SAFETY: `take` has seen that it is not NULL, so it may be written to. What was there is C's, and is not dropped.
+        // SAFETY: `take` has seen that it is not NULL, so it may be written to while the call lasts, which this does not outlive.
+        // What was there is C's, and is not dropped.
         unsafe { self.0.write(answer) };
     }
 }
@@ -237,17 +239,17 @@ impl<T> Out<T> {
 /// # Safety
 ///
 /// `raw` is NULL or may be written to while the call lasts.
-impl<T> Argument<'_, *mut T> for Out<T> {
-    unsafe fn take(raw: *mut T, name: &str, _: &Call) -> Result<Self> {
+impl<'call, T> Argument<'call, *mut T> for Out<'call, T> {
+    unsafe fn take(raw: *mut T, name: &str, _: &'call Call) -> Result<Self> {
         there(raw, name)?;
-        Ok(Out(raw))
+        Ok(Out(raw, PhantomData))
     }
 }
 
 /// A place that may be NULL, for an answer that nobody may want.
-pub(super) struct Unasked<T>(Option<Out<T>>);
+pub(super) struct Unasked<'call, T>(Option<Out<'call, T>>);
 
-impl<T> Unasked<T> {
+impl<T> Unasked<'_, T> {
     pub(super) fn set(self, answer: T) {
         if let Some(out) = self.0 {
             out.set(answer);
@@ -258,22 +260,22 @@ impl<T> Unasked<T> {
 /// # Safety
 ///
 /// As for [`Out`].
-impl<T> Argument<'_, *mut T> for Unasked<T> {
-    unsafe fn take(raw: *mut T, _: &str, _: &Call) -> Result<Self> {
-        Ok(Unasked((!raw.is_null()).then_some(Out(raw))))
+impl<'call, T> Argument<'call, *mut T> for Unasked<'call, T> {
+    unsafe fn take(raw: *mut T, _: &str, _: &'call Call) -> Result<Self> {
+        Ok(Unasked((!raw.is_null()).then_some(Out(raw, PhantomData))))
     }
 }
 
 /// A place for something that C will own: NULL until then, whatever happens.
-pub(super) struct Owned<T>(Out<*mut T>);
+pub(super) struct Owned<'call, T>(Out<'call, *mut T>);
 
-impl<T: Handle> Owned<T> {
+impl<T: Handle> Owned<'_, T> {
     pub(super) fn set(self, object: T) {
         self.0.set(handle::give(object));
     }
 }
 
-impl Owned<c_char> {
+impl Owned<'_, c_char> {
     pub(super) fn set_text(self, text: CString) {
         self.0.set(text.into_raw());
     }
@@ -282,16 +284,16 @@ impl Owned<c_char> {
 /// # Safety
 ///
 /// As for [`Out`].
-impl<'call, T> Argument<'call, *mut *mut T> for Owned<T> {
+impl<'call, T> Argument<'call, *mut *mut T> for Owned<'call, T> {
     unsafe fn clear(raw: &*mut *mut T) {
         if !raw.is_null() {
-            // SAFETY: it may be written to.
+            // SAFETY: it is not NULL, so it may be written to. What C has left there is no object that we would have to drop.
             unsafe { raw.write(ptr::null_mut()) };
         }
     }
 
     unsafe fn take(raw: *mut *mut T, name: &str, call: &'call Call) -> Result<Self> {
-        // SAFETY: the same is asked for.
+        // SAFETY: a place for a pointer is a place for an answer: NULL or to be written to while the call lasts.
         unsafe { Argument::take(raw, name, call) }.map(Owned)
     }
 }

@@ -66,7 +66,7 @@ impl<'call> Argument<'call, (u64, *const dstore_cancel)> for Limits {
         if let Some(time) = timeout(timeout_ms) {
             limits = limits.timeout(time);
         }
-        // SAFETY: the same is asked for.
+        // SAFETY: NULL, or a switch that has not been freed; it is held from here on, so that a free meanwhile takes nothing away.
         let cancel: Option<Arc<dstore_cancel>> = unsafe { Argument::take(cancel, "cancel", call) }?;
         if let Some(cancel) = cancel {
             limits = limits.cancel(&cancel.0);

@@ -24,7 +24,7 @@ pub(super) fn give<T: Handle>(object: T) -> *mut T {
 ///
 /// `object` came from [`give`], and C gives it up with this.
 pub(super) unsafe fn take_back<T: Handle>(object: *const T) -> Arc<T> {
-    // SAFETY: `give` left one count with C.
+    // SAFETY: `give` made it by `into_raw`, and left with C the one count that this takes over; C cannot give it up twice.
     unsafe { Arc::from_raw(object) }
 }
 
@@ -34,7 +34,7 @@ pub(super) unsafe fn take_back<T: Handle>(object: *const T) -> Arc<T> {
 ///
 /// `object` came from [`give`], and C has not given it up.
 pub(super) unsafe fn hold<T: Handle>(object: *const T) -> Arc<T> {
-    // SAFETY: C's count keeps the object alive until ours is taken.
+    // SAFETY: `give` made it by `into_raw`. C's count keeps the object alive until ours is taken, and `from_raw` owns just that one.
     unsafe {
         Arc::increment_strong_count(object);
         Arc::from_raw(object)
