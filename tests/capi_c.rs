@@ -3,6 +3,10 @@
 mod abi;
 mod common;
 
+mod capi_c {
+    mod limits;
+}
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;

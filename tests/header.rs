@@ -134,6 +134,35 @@ fn every_declaration_says_what_a_caller_must_know() {
     }
 }
 
+/// Its own are a timeout and no switch: it waits for lines of the log, and asks no engine.
+const ENDS_BY_ITSELF: &str = "dstore_log_fetch";
+
+#[test]
+fn every_call_that_blocks_has_a_form_that_takes_limits() {
+    let functions = abi::functions(checked_in());
+    let blocking = functions
+        .iter()
+        .filter(|f| f.blocks() && f.name != ENDS_BY_ITSELF);
+    let mut count = 0;
+    for function in blocking {
+        let how = function.limits(&functions);
+        assert!(how.is_some(), "what ends it? {function:#?}");
+        count += 1;
+    }
+    assert!(count > 40, "{count}");
+    // A twin does the same: what it takes beyond is how long.
+    for function in &functions {
+        let twin = functions
+            .iter()
+            .find(|f| f.name == format!("{}_within", function.name));
+        if let Some(twin) = twin {
+            let mut without = twin.parameters.clone();
+            without.retain(|(_, name)| name != "timeout_ms" && name != "cancel");
+            assert_eq!(without, function.parameters, "{}", twin.name);
+        }
+    }
+}
+
 #[test]
 fn the_header_compiles_alone_and_twice_in_every_standard() {
     checked_in();

@@ -50,6 +50,29 @@ impl Function {
         (always, sometimes)
     }
 
+    /// Whether it says that it blocks.
+    pub fn blocks(&self) -> bool {
+        self.comment.contains("Blocks.") || self.comment.contains("Blocks, ")
+    }
+
+    /// How a call that blocks is told to end; `None` where it cannot be.
+    pub fn limits(&self, all: &[Function]) -> Option<Limits> {
+        let asks = |name: &str| self.parameters.iter().any(|(_, n)| n == name);
+        let twin = format!("{}_within", self.name);
+        let of_step = |(kind, _): &(String, String)| kind == "dstore_step *";
+        match self.parameters.first() {
+            _ if asks("timeout_ms") && asks("cancel") => Some(Limits::Asked),
+            _ if all
+                .iter()
+                .any(|f| f.name == twin && f.limits(all).is_some()) =>
+            {
+                Some(Limits::OfTwin)
+            }
+            Some(first) if of_step(first) => Some(Limits::OfStep),
+            _ => None,
+        }
+    }
+
     /// Whether it has to do with a type: in an argument, its answer or its comment.
     pub fn mentions(&self, name: &str) -> bool {
         let whole = |text: &str| {
@@ -60,6 +83,17 @@ impl Function {
             || whole(&self.comment)
             || self.parameters.iter().any(|(kind, _)| whole(kind))
     }
+}
+
+/// What may end a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limits {
+    /// Its own `timeout_ms` and `cancel`.
+    Asked,
+    /// Those of the same call with `_within` behind its name.
+    OfTwin,
+    /// Those of its step, which `dstore_step_limit` sets.
+    OfStep,
 }
 
 /// All functions, in the order of the header.
