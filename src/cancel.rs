@@ -1,13 +1,11 @@
 //! [`Cancel`]: ends calls that wait, from any thread.
 
 use std::fmt;
-use std::io::{ErrorKind, Write};
-use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use crate::local::aside;
+use crate::os;
 use crate::process::Process;
 
 /// A switch that ends the calls it was given to. Clones share the switch, and it stays on for good.
@@ -26,10 +24,8 @@ struct Inner {
     wake: OnceLock<Option<Wake>>,
 }
 
-/// A byte written to `tx` makes `rx` readable for every waiter.
 struct Wake {
-    tx: UnixStream,
-    rx: UnixStream,
+    bell: os::Wake,
     /// Whose waiters: a forked child wakes none of its parent's.
     process: Process,
 }
@@ -47,14 +43,10 @@ impl Cancel {
         if self.0.on.swap(true, Ordering::SeqCst) {
             return;
         }
-        // With its twin in `wake`: either the descriptors are seen here, or the switch is seen on there.
+        // With its twin in `wake`: either what wakes is seen here, or the switch is seen on there.
         fence(Ordering::SeqCst);
-        if let Some(Wake { tx, .. }) = self.0.wake.get().and_then(Wake::own) {
-            // One byte, never read: the other end stays readable for all who wait now or later.
-            while (&*tx)
-                .write(&[1])
-                .is_err_and(|error| error.kind() == ErrorKind::Interrupted)
-            {}
+        if let Some(wake) = self.0.wake.get().and_then(Wake::own) {
+            wake.bell.ring();
         }
     }
 
@@ -71,19 +63,19 @@ impl Cancel {
         }
     }
 
-    /// A descriptor that becomes readable when the switch is turned on; `None` where the system has none left, and in a forked child.
+    /// What wakes those who wait when the switch is turned on; `None` where the system has none left, and in a forked child.
     ///
     /// Ask [`is_cancelled`](Self::is_cancelled) *after* this and before waiting: a switch turned on in
-    /// between has not written.
-    pub(crate) fn wake(&self) -> Option<&UnixStream> {
+    /// between has not rung.
+    pub(crate) fn wake(&self) -> Option<os::Watched<'_>> {
         let make = || {
-            let (tx, rx) = aside(UnixStream::pair).ok()?;
+            let bell = os::Wake::new().ok()?;
             let process = Process::this();
-            Some(Wake { tx, rx, process })
+            Some(Wake { bell, process })
         };
         let wake = self.0.wake.get_or_init(make);
         fence(Ordering::SeqCst);
-        Wake::own(wake).map(|wake| &wake.rx)
+        Wake::own(wake).map(|wake| wake.bell.watched())
     }
 }
 

@@ -122,9 +122,7 @@ impl Error {
 
     /// Whether there was no room for it on a disk of this machine.
     pub(crate) fn is_disk_full(&self) -> bool {
-        use rustix::io::Errno;
-        let full = [Errno::NOSPC, Errno::DQUOT].map(Errno::raw_os_error);
-        self.os_errno().is_some_and(|errno| full.contains(&errno))
+        self.os_errno().is_some_and(crate::os::is_disk_full)
     }
 
     /// Whether what was asked may have been done, or may come yet: nobody said "no". An engine that failed in the middle (5xx) may

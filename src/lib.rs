@@ -42,6 +42,7 @@ mod engine;
 mod error;
 mod http;
 mod local;
+mod os;
 mod process;
 mod store;
 mod transport;

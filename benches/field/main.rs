@@ -42,16 +42,19 @@ mod error;
 #[path = "../../src/http/mod.rs"]
 #[allow(unused, unreachable_pub)]
 mod http;
-#[path = "../../src/local.rs"]
+#[path = "../../src/local/mod.rs"]
 #[allow(unused, unreachable_pub)]
 mod local;
+#[path = "../../src/os/mod.rs"]
+#[allow(dead_code)]
+mod os;
 #[path = "../../src/process.rs"]
 #[allow(unused, unreachable_pub)]
 mod process;
 #[path = "../../src/transport/mod.rs"]
 #[allow(unused, unreachable_pub)]
 mod transport;
-#[path = "../../src/wait.rs"]
+#[path = "../../src/wait/mod.rs"]
 #[allow(unused, unreachable_pub)]
 mod wait;
 

@@ -4,9 +4,8 @@
 //! header says of such arguments in its opening comment; all of `src/capi` that trusts a pointer of C's is here, in
 //! [`super::callback`] and in [`super::handle`].
 
-use std::ffi::{CStr, CString, OsStr, c_char};
+use std::ffi::{CStr, CString, c_char};
 use std::marker::PhantomData;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use std::{ptr, slice, str};
 use crate::capi::boundary::{Argument, Call};
 use crate::capi::handle::{self, Handle};
 use crate::error::{Error, ErrorKind, Result};
+use crate::os;
 
 pub(super) fn refused(name: &str, why: impl std::fmt::Display) -> Error {
     Error::new(
@@ -147,7 +147,7 @@ impl<'call> Argument<'call, *const c_char> for Option<&'call str> {
     }
 }
 
-/// A path of this machine: any bytes.
+/// A path of this machine: any bytes; UTF-8 on Windows.
 ///
 /// # Safety
 ///
@@ -156,7 +156,8 @@ impl<'call> Argument<'call, *const c_char> for &'call Path {
     unsafe fn take(raw: *const c_char, name: &str, call: &'call Call) -> Result<Self> {
         // SAFETY: a path is a C string of any bytes; it borrows what the bytes borrow, for no longer than the call.
         let bytes: &'call [u8] = unsafe { Argument::take(raw, name, call) }?;
-        Ok(Path::new(OsStr::from_bytes(bytes)))
+        let text = os::text_of(bytes).ok_or_else(|| refused(name, "is not UTF-8"))?;
+        Ok(Path::new(text))
     }
 }
 

@@ -1,14 +1,14 @@
 //! A file of this machine that a call fills: written beside its name, and put there when it is whole. Till then, and after a
 //! failure, what was there stays.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
+use crate::os::{self, Other};
 
 /// As many links are followed, one after the other, as the system would.
 const LINKS: usize = 40;
@@ -94,18 +94,16 @@ impl Target {
         let doing = || format!("creating {}", path.display());
         let to = end_of_links(path).map_err(|e| Error::io(doing(), &e))?;
         let there = to.symlink_metadata().ok();
-        match &there {
+        match there.as_ref().map(|found| (found, os::other(found))) {
             // Writing to one whose reader has gone raises SIGPIPE, which ends a process that does not expect it.
-            Some(found) if found.file_type().is_fifo() => {
+            Some((_, Some(Other::Pipe))) => {
                 let why = format!(
                     "{}: it is a pipe; take the bytes by a callback, and write them yourself",
                     doing()
                 );
                 return Err(Error::new(ErrorKind::InvalidArgument, why));
             }
-            Some(found)
-                if found.file_type().is_char_device() || found.file_type().is_block_device() =>
-            {
+            Some((_, Some(Other::Device))) => {
                 let file = fs::open_with(OpenOptions::new().write(true), &to);
                 return Ok(Target {
                     file: file.map_err(|e| Error::io(doing(), &e))?,
@@ -114,7 +112,7 @@ impl Target {
                 });
             }
             // A directory: the system says so in its own words.
-            Some(found) if !found.is_file() => {
+            Some((found, _)) if !found.is_file() => {
                 let file = fs::open_with(OpenOptions::new().write(true), &to);
                 let e = file.err().unwrap_or(io::ErrorKind::InvalidInput.into());
                 return Err(Error::io(doing(), &e));
@@ -123,7 +121,7 @@ impl Target {
         }
         let (file, beside) = beside(&to).map_err(|e| Error::io(doing(), &e))?;
         if let Some(found) = &there {
-            dress(&file, found);
+            os::dress(&file, found);
         }
         Ok(Target {
             file,
@@ -160,7 +158,7 @@ fn end_of_links(path: &Path) -> io::Result<PathBuf> {
             Err(_) => return Ok(at),
         }
     }
-    Err(rustix::io::Errno::LOOP.into())
+    Err(io::Error::from_raw_os_error(os::TOO_MANY_LINKS))
 }
 
 /// A new file in the folder of `path`.
@@ -181,15 +179,9 @@ fn beside(path: &Path) -> io::Result<(File, PathBuf)> {
     }
 }
 
-/// Makes a new file look like the one whose place it takes, as far as this user may.
-fn dress(file: &File, model: &Metadata) {
-    let _ = fchown(file, Some(model.uid()), Some(model.gid()));
-    let _ = file.set_permissions(fs::Permissions::from_mode(model.mode() & 0o777));
-}
-
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
     use super::*;
 
@@ -236,7 +228,8 @@ mod tests {
         assert!(into_file(&path, |_| fails().map(|()| 0)).is_err() && !path.exists());
         assert!(fill(&path, "half", fails()).is_err() && names(&folder).is_empty());
         assert_eq!(fill(&path, "whole", Ok(())).expect("written"), 5);
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).expect("a mode");
+        let mode = std::fs::Permissions::from_mode(0o640);
+        std::fs::set_permissions(&path, mode).expect("a mode");
         assert!(fill(&path, "half", fails()).is_err());
         let read = || std::fs::read_to_string(&path).expect("there");
         assert_eq!(read(), "whole");

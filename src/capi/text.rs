@@ -1,9 +1,9 @@
 //! Text for C: borrowed from a handle, or owned by the caller and given back with `dstore_string_free`.
 
 use std::ffi::{CString, OsStr, c_char};
-use std::os::unix::ffi::OsStrExt;
 
 use crate::capi::boundary::infallible;
+use crate::os;
 
 /// Bytes as a C string. A zero byte inside, which no name or path has, would cut it: it is shown as
 /// `?`.
@@ -18,7 +18,7 @@ pub(super) fn c_string(text: impl Into<Vec<u8>>) -> CString {
 }
 
 pub(super) fn c_path(path: impl AsRef<OsStr>) -> CString {
-    c_string(path.as_ref().as_bytes())
+    c_string(os::bytes_of(path.as_ref()))
 }
 
 /// Frees a string that a call gave. NULL is fine.

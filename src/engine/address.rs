@@ -3,15 +3,14 @@
 
 use std::ffi::OsStr;
 use std::net::Ipv6Addr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::transport::Connect;
-use crate::transport::ssh::{Account, SshConnector};
+use crate::os::{bytes_of, text_of};
+use crate::transport::account::Account;
 use crate::transport::tcp::{Place, TcpConnector};
 use crate::transport::trust::Trust;
-use crate::transport::unix::UnixConnector;
+use crate::transport::{Connect, ways};
 
 /// The ports of an engine, in the clear and with TLS.
 const PORT: u16 = 2375;
@@ -21,6 +20,11 @@ const TLS_PORT: u16 = 2376;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
     Unix(PathBuf),
+    /// The name of a pipe as Windows has it, and the address.
+    Pipe {
+        name: String,
+        text: String,
+    },
     Tcp {
         place: Place,
         /// With TLS.
@@ -47,16 +51,28 @@ impl Address {
 
     /// A connector for it. `trust`: whom to believe, for one with TLS; `asks`: whether ssh may ask at the terminal.
     pub(crate) fn connector(self, trust: &Trust, asks: bool) -> Result<Box<dyn Connect>> {
-        Ok(match self {
-            Address::Unix(path) => Box::new(UnixConnector::new(path)),
-            Address::Ssh { account, text } => Box::new(SshConnector::new(&account, text, asks)),
+        let missing = |text: &str, why| {
+            let why = format!("cannot use engine address {text:?}: {why}");
+            Error::new(ErrorKind::Unsupported, why)
+        };
+        match self {
+            Address::Unix(path) => {
+                let text = format!("unix://{}", path.display());
+                ways::unix(path).map_err(|why| missing(&text, why))
+            }
+            Address::Pipe { name, text } => {
+                ways::pipe(name, &text).map_err(|why| missing(&text, why))
+            }
+            Address::Ssh { account, text } => {
+                ways::ssh(&account, &text, asks).map_err(|why| missing(&text, why))
+            }
             Address::Tcp {
                 place,
                 secured: false,
                 text,
-            } => Box::new(TcpConnector::new(place, text)),
-            Address::Tcp { place, text, .. } => secure(place, text, trust)?,
-        })
+            } => Ok(Box::new(TcpConnector::new(place, text))),
+            Address::Tcp { place, text, .. } => secure(place, text, trust),
+        }
     }
 }
 
@@ -77,6 +93,11 @@ fn secure(_place: Place, text: String, _trust: &Trust) -> Result<Box<dyn Connect
     ))
 }
 
+#[cfg(not(windows))]
+const FORMS: &str = "write it as unix:///path/of/socket, tcp://host:port or ssh://user@host";
+#[cfg(windows)]
+const FORMS: &str = "write it as npipe:////./pipe/NAME or tcp://host:port";
+
 type Refusal = (ErrorKind, String);
 
 fn refuse<T>(why: impl Into<String>) -> std::result::Result<T, Refusal> {
@@ -84,8 +105,8 @@ fn refuse<T>(why: impl Into<String>) -> std::result::Result<T, Refusal> {
 }
 
 fn understood(address: &OsStr, secured: bool) -> std::result::Result<Address, Refusal> {
-    const FORMS: &str = "write it as unix:///path/of/socket, tcp://host:port or ssh://user@host";
-    let bytes = address.as_bytes();
+    let bytes = bytes_of(address);
+    let bytes = bytes.as_ref();
     let separator = bytes.windows(3).position(|window| window == b"://");
     let (scheme, rest) = match separator {
         Some(at) => (bytes[..at].to_ascii_lowercase(), &bytes[at + 3..]),
@@ -95,7 +116,9 @@ fn understood(address: &OsStr, secured: bool) -> std::result::Result<Address, Re
     };
     if scheme == b"unix" {
         return match rest.first() {
-            Some(b'/') => Ok(Address::Unix(PathBuf::from(OsStr::from_bytes(rest)))),
+            Some(b'/') => Ok(Address::Unix(PathBuf::from(
+                text_of(rest).unwrap_or_default(),
+            ))),
             _ => refuse("the path of a unix socket must be absolute, as in unix:///path"),
         };
     }
@@ -110,10 +133,7 @@ fn understood(address: &OsStr, secured: bool) -> std::result::Result<Address, Re
         b"http" => tcp("http", rest, false),
         b"https" => tcp("https", rest, true),
         b"ssh" => ssh(rest),
-        b"npipe" => Err((
-            ErrorKind::Unsupported,
-            String::from("named pipes (npipe://) are there on Windows only"),
-        )),
+        b"npipe" => pipe(rest),
         b"fd" => refuse(
             "fd:// is how an engine is handed its own socket by systemd; nobody can connect to it. Use the address that this socket has",
         ),
@@ -121,6 +141,27 @@ fn understood(address: &OsStr, secured: bool) -> std::result::Result<Address, Re
             let scheme = String::from_utf8_lossy(scheme);
             refuse(format!("{scheme}:// is not known; {FORMS}"))
         }
+    }
+}
+
+/// `//./pipe/docker_engine`, or with another machine's name in place of the dot.
+fn pipe(rest: &str) -> std::result::Result<Address, Refusal> {
+    let name = rest.replace('/', "\\");
+    let mut words = name.split('\\');
+    let is_named = |word: Option<&str>| word.is_some_and(|word| !word.is_empty());
+    let is_whole = words.next() == Some("")
+        && words.next() == Some("")
+        && is_named(words.next())
+        && words
+            .next()
+            .is_some_and(|word| word.eq_ignore_ascii_case("pipe"))
+        && is_named(words.next());
+    match is_whole {
+        true => Ok(Address::Pipe {
+            name,
+            text: format!("npipe://{rest}"),
+        }),
+        false => refuse("a named pipe is written as npipe:////./pipe/NAME"),
     }
 }
 
@@ -378,6 +419,51 @@ mod tests {
     }
 
     #[test]
+    fn a_pipe_is_what_the_docker_command_takes_it_for() {
+        let name = |address: &str| match parse(address) {
+            Ok(Address::Pipe { name, .. }) => name,
+            other => panic!("{address}: {other:?}"),
+        };
+        let usual = r"\\.\pipe\docker_engine";
+        assert_eq!(name("npipe:////./pipe/docker_engine"), usual);
+        assert_eq!(name(r"NPIPE://\\.\pipe\docker_engine"), usual);
+        assert_eq!(name("npipe:////far/Pipe/a/b"), r"\\far\Pipe\a\b");
+    }
+
+    #[test]
+    fn a_way_that_this_system_has_not_got_is_refused_in_words() {
+        let here = ["tcp://far:1", "unix:///x", "ssh://far"];
+        let windows = ["tcp://far:1", "npipe:////./pipe/x"];
+        let there = if cfg!(windows) {
+            &windows[..]
+        } else {
+            &here[..]
+        };
+        for address in [
+            "tcp://far:1",
+            "unix:///x",
+            "ssh://far",
+            "npipe:////./pipe/x",
+        ] {
+            let found = parse(address).expect("an address");
+            match found.connector(&Trust::default(), false) {
+                Ok(connector) => {
+                    assert!(there.contains(&address), "{address}");
+                    assert_eq!(connector.address(), address);
+                }
+                Err(e) => {
+                    assert!(!there.contains(&address), "{address}");
+                    assert_eq!(e.kind(), ErrorKind::Unsupported);
+                    assert!(
+                        e.message().contains(address) && e.message().contains("Windows"),
+                        "{e}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
     fn an_address_of_another_kind_is_refused_with_what_to_write() {
         for (address, kind, says) in [
             (
@@ -394,9 +480,14 @@ mod tests {
             ("ftp://x", ErrorKind::InvalidArgument, "ftp:// is not known"),
             ("fd://", ErrorKind::InvalidArgument, "systemd"),
             (
-                "npipe:////./pipe/docker_engine",
-                ErrorKind::Unsupported,
-                "Windows",
+                "npipe://docker_engine",
+                ErrorKind::InvalidArgument,
+                "npipe:////./pipe/NAME",
+            ),
+            (
+                "npipe:////./pipe/",
+                ErrorKind::InvalidArgument,
+                "npipe:////./pipe/NAME",
             ),
             ("tcp://far:0", ErrorKind::InvalidArgument, "port 0"),
             ("tcp://far:70000", ErrorKind::InvalidArgument, "port"),
@@ -424,11 +515,15 @@ mod tests {
         #[test]
         fn any_address_is_one_place_or_refused(
             bytes in prop::collection::vec(any::<u8>(), 0..60),
-            scheme in prop::sample::select(vec!["", "unix://", "tcp://", "ssh://", "https://"]),
+            scheme in prop::sample::select(vec!["", "unix://", "tcp://", "ssh://", "https://", "npipe:////"]),
         ) {
             let address = [scheme.as_bytes(), &bytes].concat();
-            match Address::parse(OsStr::from_bytes(&address), false) {
-                Ok(Address::Unix(path)) => prop_assert!(path.is_absolute()),
+            let Some(address) = text_of(&address) else {
+                return Ok(()); // no text on this system
+            };
+            match Address::parse(address, false) {
+                Ok(Address::Unix(path)) => prop_assert!(path.to_string_lossy().starts_with('/')),
+                Ok(Address::Pipe { name, .. }) => prop_assert!(name.starts_with(r"\\")),
                 Ok(Address::Tcp { place, text, .. }) => {
                     prop_assert!(!place.host.is_empty() && place.port > 0);
                     // What is shown is the same place.

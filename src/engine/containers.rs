@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -14,6 +13,7 @@ use crate::engine::images::found;
 use crate::engine::{BodyReader, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Failure, Response, Upgraded};
+use crate::os::Watched;
 use crate::transport::Moved;
 use crate::wait::Wait;
 
@@ -34,6 +34,7 @@ pub(crate) struct Container {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct GraphDriver {
     #[serde(default)]
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))] // Nobody looks there.
     pub(crate) data: Option<HashMap<String, Value>>,
 }
 
@@ -195,11 +196,11 @@ impl Attached<'_> {
         }
     }
 
-    /// Waits for output, or until `other` can be read: `None`. 0 is the end.
+    /// Waits for output, or until `other` has come: `None`. 0 is the end.
     pub(crate) fn read_beside(
         &mut self,
         output: &mut [u8],
-        other: BorrowedFd<'_>,
+        other: Watched<'_>,
         wait: Wait<'_>,
     ) -> Result<Option<usize>> {
         let received = self.stream.read_beside(output, other, wait);

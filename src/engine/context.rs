@@ -2,7 +2,6 @@
 //! there. The order and the files are those of Docker's own client (docker/cli, `cli/context` and `cli/flags`).
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -10,11 +9,11 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::address::Address;
 use crate::error::{Error, ErrorKind, Result};
+use crate::os::{HOME, USUAL_ADDRESS, bytes_of, text_of};
 use crate::transport::Connect;
 use crate::transport::trust::{Pem, Trust};
 
-/// Where Docker listens unless told otherwise, and where where it is told only that there is TLS.
-const USUAL: &str = "unix:///var/run/docker.sock";
+/// Where Docker is looked for when all that is known is that there is TLS.
 const USUAL_TLS: &str = "tcp://localhost:2376";
 
 /// The part of the environment that decides; a type, so that tests need not change the process's own.
@@ -50,11 +49,15 @@ struct Context {
     anybody: bool,
 }
 
+fn usual_begins(scheme: &[u8]) -> bool {
+    USUAL_ADDRESS.as_bytes().starts_with(scheme)
+}
+
 impl DockerEnv {
     /// Those of this process.
     pub(crate) fn of_process() -> Self {
         let var = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        let home = || Some(PathBuf::from(var("HOME")?).join(".docker"));
+        let home = || Some(PathBuf::from(var(HOME)?).join(".docker"));
         DockerEnv {
             host: var("DOCKER_HOST"),
             context: var("DOCKER_CONTEXT"),
@@ -88,7 +91,7 @@ impl DockerEnv {
         let usual = || {
             OsString::from(match self.verify || self.tls {
                 true => USUAL_TLS,
-                false => USUAL,
+                false => USUAL_ADDRESS,
             })
         };
         let of_environment = |address| Found {
@@ -97,11 +100,13 @@ impl DockerEnv {
         };
         if let Some(address) = given.map(OsStr::new).or(self.host.as_deref()) {
             // The docker command takes blanks away, and what is left empty for the usual socket: never for a context's.
-            let address = address.as_bytes().trim_ascii();
-            return Ok(of_environment(match address {
+            let address = bytes_of(address);
+            return Ok(of_environment(match address.trim_ascii() {
                 b"" => usual(),
-                b"unix://" => OsString::from(USUAL),
-                address => OsStr::from_bytes(address).to_owned(),
+                scheme if scheme.ends_with(b"://") && usual_begins(scheme) => {
+                    OsString::from(USUAL_ADDRESS)
+                }
+                address => text_of(address).unwrap_or_default().to_owned(),
             }));
         }
         let named = match &self.context {
@@ -159,7 +164,7 @@ impl DockerEnv {
             #[serde(rename = "SkipTLSVerify", default)]
             anybody: bool,
         }
-        let folder: String = Sha256::digest(name.as_bytes())
+        let folder: String = Sha256::digest(bytes_of(name))
             .iter()
             .map(|b| format!("{b:02x}"))
             .collect();
@@ -395,11 +400,11 @@ mod tests {
         std::fs::write(folder.join("config.json"), r#"{"currentContext":"far"}"#).expect("a file");
 
         let mut around = none();
-        assert_eq!(address(&around, None), USUAL);
+        assert_eq!(address(&around, None), USUAL_ADDRESS);
         around.config = Some(folder.clone());
         assert_eq!(address(&around, None), "unix:///far");
         around.context = Some("default".into());
-        assert_eq!(address(&around, None), USUAL);
+        assert_eq!(address(&around, None), USUAL_ADDRESS);
         around.context = Some("gone".into());
         assert_eq!(
             around.find(None).expect_err("no such context").kind(),
@@ -423,14 +428,18 @@ mod tests {
         around.context = Some("far".into());
         for host in [" ", "unix://"] {
             around.host = Some(host.into());
-            assert_eq!(address(&around, None), USUAL);
+            assert_eq!(address(&around, None), USUAL_ADDRESS);
         }
-        around.host = Some(OsStr::from_bytes(b"unix:///odd\xff.sock").to_owned());
-        let address = address(&around, None);
-        assert_eq!(address.as_bytes(), b"unix:///odd\xff.sock");
-        assert!(around.connector(None).is_ok());
         around.host = None;
-        around.context = Some(OsStr::from_bytes(b"\xff").to_owned());
+        // Any bytes, where the system has such names.
+        if let Some(odd) = text_of(b"unix:///odd\xff.sock") {
+            around.host = Some(odd.to_owned());
+            assert_eq!(address(&around, None), odd);
+            assert!(around.connector(None).is_ok());
+            around.host = None;
+        }
+        let name = text_of(b"\xff").unwrap_or(OsStr::new("none"));
+        around.context = Some(name.to_owned());
         assert!(around.find(None).is_err());
     }
 
@@ -453,7 +462,7 @@ mod tests {
             "\u{feff}{}",
         ] {
             std::fs::write(&file, text).expect("a file");
-            assert_eq!(address(&around, None), USUAL, "{text}");
+            assert_eq!(address(&around, None), USUAL_ADDRESS, "{text}");
         }
         for text in [
             r#"{"currentContext":"gone","auths":5}"#,
@@ -467,7 +476,7 @@ mod tests {
         }
         std::fs::remove_file(&file).expect("removed");
         std::fs::create_dir(&file).expect("a folder in its place");
-        assert_eq!(address(&around, None), USUAL);
+        assert_eq!(address(&around, None), USUAL_ADDRESS);
         std::fs::remove_dir_all(&folder).expect("removed");
     }
 
@@ -491,8 +500,8 @@ mod tests {
             folder.context("far", &docker);
             let around = DockerEnv { config: Some(folder.0.clone()), ..none() };
             if let Ok(found) = around.find(None) {
-                let is_usual = found.address.as_bytes() == USUAL.as_bytes();
-                let is_named = found.context.is_some() && found.address.as_bytes() == host.trim().as_bytes();
+                let is_usual = found.address == USUAL_ADDRESS;
+                let is_named = found.context.is_some() && found.address == host.trim();
                 prop_assert!(is_usual || is_named, "{:?}", found.address);
                 if config == "{\"currentContext\":\"far\"}" {
                     prop_assert!(is_named);

@@ -1,8 +1,7 @@
 //! [`Upgraded`]: a connection that an engine has handed over, to a container's standard streams for example.
 
-use std::os::fd::BorrowedFd;
-
 use super::{Failure, Response};
+use crate::os::Watched;
 use crate::transport::{Fault, Moved};
 use crate::wait::Wait;
 
@@ -87,11 +86,11 @@ impl Upgraded {
         }
     }
 
-    /// Waits for bytes and reads some, 0 being the end, or until `other` can be read: `None`.
+    /// Waits for bytes and reads some, 0 being the end, or until `other` has come: `None`.
     pub(crate) fn read_beside(
         &mut self,
         buffer: &mut [u8],
-        other: BorrowedFd<'_>,
+        other: Watched<'_>,
         wait: Wait<'_>,
     ) -> Result<Option<usize>, Failure> {
         loop {

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::local as fs;
-use rustix::system::sysinfo;
+use crate::os;
 
 /// A moment on this machine, in seconds since it was started. A clock that people set tells no age: it is in the future, maybe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,8 +15,7 @@ impl Uptime {
     pub(crate) fn now() -> Self {
         Uptime {
             boot: boot(),
-            // Not `clock_gettime`: rustix reads the kernel's own page for it, which crashes under valgrind, as our users' tests run.
-            seconds: sysinfo().uptime as i64,
+            seconds: os::uptime(),
         }
     }
 
@@ -30,11 +28,7 @@ impl Uptime {
 
 /// What names the time since the machine was started; a word where the system has no name for it.
 pub(crate) fn boot() -> String {
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    match boot.split_ascii_whitespace().next() {
-        Some(boot) => boot.to_owned(),
-        None => String::from("unknown"),
-    }
+    os::boot().unwrap_or_else(|| String::from("unknown"))
 }
 
 /// `2026-11-24T07:01:56Z` for a number of seconds since 1970.

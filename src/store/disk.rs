@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::engine::system::Info;
 use crate::error::{Error, Result};
+use crate::os;
 use crate::store::site::Site;
 use crate::wait::Limits;
 
@@ -49,21 +50,16 @@ pub(crate) fn of(site: &Site, info: &Info) -> Result<DiskFree> {
 /// Whether an address is of this machine. One that a network leads to is not, or nobody can tell: a path of that engine may be here,
 /// too, and be another engine's.
 fn is_here(address: &str) -> bool {
-    address.starts_with("unix://")
+    address.starts_with("unix://") || address.starts_with("npipe:////./")
 }
 
 fn percent_free(path: &Path) -> Result<f64> {
-    let stat = rustix::fs::statvfs(path).map_err(|e| {
+    os::percent_free(path).map_err(|e| {
         Error::io(
             format!("asking for the free space of {}", path.display()),
-            &e.into(),
+            &e,
         )
-    })?;
-    match stat.f_blocks {
-        // A pseudo file system has no blocks, and never fills.
-        0 => Ok(100.0),
-        blocks => Ok(stat.f_bavail as f64 / blocks as f64 * 100.0),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -73,10 +69,12 @@ mod tests {
     #[test]
     fn an_engine_that_a_network_leads_to_has_no_disk_here() {
         assert!(is_here("unix:///var/run/docker.sock"));
+        assert!(is_here("npipe:////./pipe/docker_engine"));
         for address in [
             "tcp://builder:2376",
             "tcp://127.0.0.1:2375",
             "ssh://builder",
+            "npipe:////builder/pipe/docker_engine",
         ] {
             assert!(!is_here(address), "{address}");
         }

@@ -3,7 +3,6 @@
 
 use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
+use crate::os;
 use crate::store::access;
 use crate::store::place::{Ancestry, Place};
 
@@ -226,9 +226,7 @@ impl Identity {
             .and_then(|()| fs::rename(&beside, file))
             .map_err(doing)?;
         match file.parent() {
-            Some(folder) => fs::open(folder)
-                .and_then(|folder| folder.sync_all())
-                .map_err(doing),
+            Some(folder) => os::sync_folder(folder).map_err(doing),
             None => Ok(()),
         }
     }
@@ -251,8 +249,8 @@ pub(crate) fn spare(file: &Path) -> PathBuf {
 }
 
 fn is_one_directory(a: &Path, b: &Path) -> bool {
-    match (fs::metadata(a), fs::metadata(b)) {
-        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+    match (os::numbers(a, true), os::numbers(b, true)) {
+        (Ok(a), Ok(b)) => a.is(&b),
         _ => false,
     }
 }

@@ -1,23 +1,19 @@
-//! Lock files: `flock` on a file that exists for no other reason. The kernel drops the lock with the last descriptor, so a
-//! killed process holds nothing.
+//! Lock files: a lock of the system (`flock`, `LockFileEx`) on a file that exists for no other reason. The system drops the lock with
+//! the last descriptor, so a killed process holds nothing.
 //!
 //! A child that is forked without exec has the descriptors, too, and with them a share of what its parent locked. So whoever
 //! took a lock unlocks it, instead of closing the file and waiting for the child to do so; and the child unlocks nothing.
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
-use rustix::io::Errno;
-
 use crate::engine::stopped;
 use crate::error::{Error, Result};
 use crate::local as fs;
+use crate::os::{self, Hold};
 use crate::store::access;
 use crate::wait::Wait;
 
@@ -46,15 +42,15 @@ pub(crate) struct FileLock {
 impl FileLock {
     /// Takes the lock if nobody has it.
     pub(crate) fn try_take(path: &Path) -> Result<Option<Self>> {
-        FileLock::try_operation(path, FlockOperation::NonBlockingLockExclusive, true)
+        FileLock::try_operation(path, Hold::Alone, true)
     }
 
     /// Takes the lock if it has a file, and nobody has it.
     pub(crate) fn try_take_left(path: &Path) -> Result<Option<Self>> {
-        FileLock::try_operation(path, FlockOperation::NonBlockingLockExclusive, false)
+        FileLock::try_operation(path, Hold::Alone, false)
     }
 
-    fn try_operation(path: &Path, operation: FlockOperation, make: bool) -> Result<Option<Self>> {
+    fn try_operation(path: &Path, hold: Hold, make: bool) -> Result<Option<Self>> {
         let failed = |e: &io::Error| Error::io(format!("locking {}", path.display()), e);
         loop {
             let there = fs::open_with(OpenOptions::new().read(true).write(true), path);
@@ -62,13 +58,13 @@ impl FileLock {
                 Ok(file) => (file, false),
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed(&e)),
                 Err(_) if !make => return Ok(None),
-                Err(_) => match make_locked(path, operation).map_err(|e| failed(&e))? {
+                Err(_) => match make_locked(path, hold).map_err(|e| failed(&e))? {
                     Some(file) => (file, true),
                     // Somebody else was faster.
                     None => continue,
                 },
             };
-            if !new && !lock(&file, operation).map_err(|e| failed(&e))? {
+            if !new && !os::lock(&file, hold).map_err(|e| failed(&e))? {
                 return Ok(None);
             }
             // From here on it is unlocked, whatever comes.
@@ -85,20 +81,20 @@ impl FileLock {
         }
     }
 
-    /// Waits for the lock. `flock` itself cannot be given a deadline or be cancelled, so it is tried again and again.
+    /// Waits for the lock. The system's own wait cannot be given a deadline or be cancelled, so it is tried again and again.
     pub(crate) fn take(path: &Path, wait: Wait<'_>) -> Result<Self> {
-        FileLock::take_operation(path, FlockOperation::NonBlockingLockExclusive, wait)
+        FileLock::take_operation(path, Hold::Alone, wait)
     }
 
     /// Waits for a share of the lock: any number hold it together, and nobody alone meanwhile.
     pub(crate) fn take_shared(path: &Path, wait: Wait<'_>) -> Result<Self> {
-        FileLock::take_operation(path, FlockOperation::NonBlockingLockShared, wait)
+        FileLock::take_operation(path, Hold::Shared, wait)
     }
 
-    fn take_operation(path: &Path, operation: FlockOperation, wait: Wait<'_>) -> Result<Self> {
+    fn take_operation(path: &Path, hold: Hold, wait: Wait<'_>) -> Result<Self> {
         let mut pause = FIRST_PAUSE;
         loop {
-            if let Some(lock) = FileLock::try_operation(path, operation, true)? {
+            if let Some(lock) = FileLock::try_operation(path, hold, true)? {
                 return Ok(lock);
             }
             wait.sleep(pause).map_err(|stop| {
@@ -120,7 +116,7 @@ impl FileLock {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(e) => return Err(failed(&e)),
         };
-        let free = lock(&file, FlockOperation::NonBlockingLockShared).map_err(|e| failed(&e))?;
+        let free = os::lock(&file, Hold::Shared).map_err(|e| failed(&e))?;
         if free {
             unlock(&file);
         }
@@ -157,7 +153,7 @@ impl FileLock {
         let mut content = vec![0; most];
         let mut read = 0;
         while read < most {
-            match self.file.read_at(&mut content[read..], read as u64) {
+            match os::read_at(&self.file, &mut content[read..], read as u64) {
                 Ok(0) => break,
                 Ok(n) => read += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -173,7 +169,7 @@ impl FileLock {
         let end = content.len() as u64;
         let write = || {
             fs::room(0, content.len())?;
-            self.file.write_all_at(content, 0)?;
+            os::write_all_at(&self.file, content, 0)?;
             match self.file.metadata()?.len() == end {
                 true => Ok(()),
                 false => self.file.set_len(end),
@@ -207,7 +203,7 @@ impl FileLock {
             return; // Our parent still holds it.
         }
         // Whoever waits with the old file open sees that it is gone and opens a new one.
-        if let Err(e) = fs::remove_file(&self.path) {
+        if let Err(e) = os::remove_open(&self.path) {
             log::debug!("removing the lock {}: {e}", self.path.display());
         }
     }
@@ -221,27 +217,15 @@ impl Drop for FileLock {
     }
 }
 
-/// Whether the lock could be had.
-fn lock(file: &File, operation: FlockOperation) -> io::Result<bool> {
-    loop {
-        match flock(file, operation) {
-            Ok(()) => return Ok(true),
-            Err(Errno::WOULDBLOCK) => return Ok(false),
-            Err(Errno::INTR) => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
-}
-
-fn unlock(file: impl AsFd) {
-    if let Err(e) = flock(file, FlockOperation::Unlock) {
+fn unlock(file: &File) {
+    if let Err(e) = os::unlock(file) {
         log::debug!("unlocking: {e}");
     }
 }
 
 /// Makes the file of a lock, which nobody ever sees unlocked: it is locked under a name of its own first. `None` where there is
 /// one by now.
-fn make_locked(path: &Path, operation: FlockOperation) -> io::Result<Option<File>> {
+fn make_locked(path: &Path, hold: Hold) -> io::Result<Option<File>> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     loop {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -253,7 +237,7 @@ fn make_locked(path: &Path, operation: FlockOperation) -> io::Result<Option<File
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
             made => made?,
         };
-        let placed = match lock(&file, operation) {
+        let placed = match os::lock(&file, hold) {
             // A sweep is about to remove it.
             Ok(false) => continue,
             Ok(true) => place(&beside, path),
@@ -281,10 +265,10 @@ fn is_in_folder(path: &Path) -> bool {
 
 /// Gives a file its name, if nobody has it.
 fn place(beside: &Path, path: &Path) -> io::Result<()> {
-    match renameat_with(CWD, beside, CWD, path, RenameFlags::NOREPLACE) {
+    match os::rename_new(beside, path)? {
+        true => Ok(()),
         // Not every file system can do that; NFS, say. Those mostly can do this, and in two steps.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => place_by_link(beside, path),
-        done => done.map_err(io::Error::from),
+        false => place_by_link(beside, path),
     }
 }
 
@@ -314,11 +298,9 @@ pub(crate) fn sweep_unfinished(folder: &Path) -> Result<()> {
 }
 
 fn is_still(file: &File, path: &Path) -> io::Result<bool> {
-    let ours = file.metadata()?;
-    match fs::metadata(path) {
-        Ok(there) => Ok(there.ino() == ours.ino() && there.dev() == ours.dev()),
+    match os::is_at(file, path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(e) => Err(e),
+        looked => looked,
     }
 }
 

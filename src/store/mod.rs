@@ -1,5 +1,6 @@
 //! [`Store`]: the front of the library.
 
+#[cfg_attr(windows, path = "access_windows.rs")]
 mod access;
 mod archive;
 mod build;
@@ -21,6 +22,7 @@ mod orphans;
 mod ownership;
 mod paths;
 mod place;
+#[cfg_attr(not(target_os = "linux"), path = "points_elsewhere.rs")]
 mod points;
 mod purge;
 mod results;

@@ -1,10 +1,10 @@
 //! The files of one root. What OBuilder's store has keeps its place; the library's own bookkeeping is under `.store`.
 
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
+use crate::os;
 use crate::store::names::Id;
 use crate::store::{access, identity};
 
@@ -22,7 +22,7 @@ impl Paths {
     /// Makes the root where it is missing. Its parent must exist: a mistyped path must not become a store.
     pub(crate) fn create(root: &Path, group: Option<u32>) -> Result<Self> {
         make_directory(root, 0o755)?;
-        let real = fs::canonicalize(root)
+        let real = os::real_path(root)
             .map_err(|e| Error::io(format!("resolving {}", root.display()), &e))?;
         Ok(Paths {
             root: real,
@@ -182,7 +182,7 @@ pub(crate) fn check(root: &Path, group: Option<u32>) -> Result<()> {
     match fs::metadata(root) {
         Ok(found) if found.is_dir() => {
             // The root itself may be named by a link: that is the caller's.
-            let real = fs::canonicalize(root).map_err(|e| Error::io(doing(), &e))?;
+            let real = os::real_path(root).map_err(|e| Error::io(doing(), &e))?;
             access::check(&real, group)?;
             for name in ["empty", "state", "logs", ".store"] {
                 access::check(&real.join(name), group)?;
@@ -212,10 +212,7 @@ pub(crate) fn check(root: &Path, group: Option<u32>) -> Result<()> {
 /// Makes a directory, or finds it made.
 fn make_directory(path: &Path, mode: u32) -> Result<()> {
     let doing = || format!("making the directory {}", path.display());
-    match fs::DirBuilder::new().mode(mode).create(path) {
-        // The umask may have taken bits away; `empty` needs none at all, so only that is set right.
-        Ok(()) if mode == 0 => fs::set_permissions(path, fs::Permissions::from_mode(mode))
-            .map_err(|e| Error::io(doing(), &e)),
+    match os::create_dir(path, mode) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => match fs::metadata(path) {
             Ok(found) if found.is_dir() => Ok(()),
@@ -253,14 +250,10 @@ mod tests {
         assert!(!folder.join("no").exists());
         let paths = Paths::create(&folder.join("root"), None).expect("a root");
         paths.make_folders().expect("folders");
-        assert_eq!(
-            fs::metadata(paths.empty())
-                .expect("empty")
-                .permissions()
-                .mode()
-                & 0o7777,
-            0
-        );
+        let empty = fs::metadata(paths.empty()).expect("empty");
+        assert!(empty.is_dir());
+        #[cfg(unix)]
+        assert_eq!(std::os::unix::fs::MetadataExt::mode(&empty) & 0o7777, 0);
         Paths::create(&folder.join("root"), None).expect("again");
         fs::remove_dir_all(&folder).expect("removed");
     }

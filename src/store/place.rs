@@ -4,9 +4,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, RawMode, StatxFlags, statx};
 use serde::{Deserialize, Serialize};
 
+use crate::os;
 use crate::store::clock::boot;
 use crate::store::names;
 
@@ -23,17 +23,11 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
-        let found = statx(
-            CWD,
-            path,
-            AtFlags::empty(),
-            StatxFlags::INO | StatxFlags::BTIME,
-        )?;
-        let knows_birth = found.stx_mask & StatxFlags::BTIME.bits() != 0;
+        let found = os::numbers(path, true)?;
         Ok(Place {
-            inode: found.stx_ino,
-            born: knows_birth.then_some((found.stx_btime.tv_sec, found.stx_btime.tv_nsec)),
-            device: (found.stx_dev_major, found.stx_dev_minor),
+            inode: found.inode,
+            born: found.born,
+            device: found.device,
             boot: boot(),
         })
     }
@@ -76,14 +70,10 @@ pub(crate) struct Birth {
 impl Birth {
     /// `None` where there is no directory, or the file system does not tell.
     pub(crate) fn of(path: &Path) -> Option<Self> {
-        let wanted = StatxFlags::TYPE | StatxFlags::INO | StatxFlags::BTIME;
-        let found = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, wanted).ok()?;
-        let is_told = found.stx_mask & wanted.bits() == wanted.bits();
-        let is_directory =
-            FileType::from_raw_mode(RawMode::from(found.stx_mode)) == FileType::Directory;
-        (is_told && is_directory).then_some(Birth {
-            inode: found.stx_ino,
-            time: (found.stx_btime.tv_sec, found.stx_btime.tv_nsec),
+        let found = os::numbers(path, false).ok()?;
+        found.born.filter(|_| found.is_directory).map(|time| Birth {
+            inode: found.inode,
+            time,
         })
     }
 }

@@ -2,7 +2,6 @@
 //! the site, not each other, and not `Store`.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -12,6 +11,7 @@ use serde_json::Value;
 use crate::engine::Engine;
 use crate::engine::images::Dialect;
 use crate::error::{Error, ErrorKind, Result};
+use crate::os::{self, Stamp};
 use crate::process::{FORKED, Process};
 use crate::store::claim;
 use crate::store::deletes::{Deletes, Job, Lane};
@@ -39,8 +39,8 @@ pub(crate) struct Site {
     pub(crate) owner: Owner,
     /// The engine, as this root knows it.
     entry: EngineEntry,
-    /// Which file the identity was found in last: inode and time.
-    identity_seen: Mutex<Option<(u64, i64, i64)>>,
+    /// Which file the identity was found in last, and of when.
+    identity_seen: Mutex<Option<Stamp>>,
     pub(crate) lent: Lent,
     /// Whether the engine refused Docker's own form of an image's file, as containerd keeps its images.
     packs: AtomicBool,
@@ -206,8 +206,7 @@ impl Site {
     /// Refuses to go on in a directory that has become another store's: removed and made again, say, or replaced.
     pub(crate) fn check_root(&self, doing: &str) -> Result<()> {
         let file = self.paths.identity();
-        let stamp =
-            fs::metadata(&file).map(|found| (found.ino(), found.mtime(), found.mtime_nsec()));
+        let stamp = fs::metadata(&file).map(|found| os::stamp(&found));
         let mut seen = self.identity_seen.lock();
         if matches!((&*seen, &stamp), (Some(seen), Ok(stamp)) if seen == stamp) {
             return Ok(());

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Fault, Stream};
 use crate::cancel::Cancel;
+use crate::os::Wake;
 use crate::wait::{Stop, Wait};
 
 /// An engine's end of a connection.
@@ -209,20 +210,19 @@ pub(crate) fn a_connection_is_quiet_until_the_peer_speaks_or_goes(pair: Pair) {
 }
 
 pub(crate) fn a_stream_is_read_beside_something_else(pair: Pair) {
-    use std::os::fd::AsFd;
     let (mut ours, mut theirs) = pair();
-    let (other, writer) = super::socket::pair().unwrap();
+    let other = Wake::new().unwrap();
     let mut buffer = [0; 10];
-    let ended = ours.read_beside(&mut buffer, other.as_fd(), within(30));
+    let ended = ours.read_beside(&mut buffer, other.watched(), within(30));
     assert!(matches!(ended, Err(Fault::Stopped(Stop::TimedOut))));
     theirs.write_all(b"xy").unwrap();
     theirs.flush().unwrap();
     // What the first of two reads leaves is found by the second without a new arrival.
     for _ in 0..2 {
-        let read = ours.read_beside(&mut buffer[..1], other.as_fd(), soon());
+        let read = ours.read_beside(&mut buffer[..1], other.watched(), soon());
         assert_eq!(read.unwrap(), Some(1));
     }
-    rustix::io::write(&writer, b"x").unwrap();
-    let read = ours.read_beside(&mut buffer, other.as_fd(), soon());
+    other.ring();
+    let read = ours.read_beside(&mut buffer, other.watched(), soon());
     assert_eq!(read.unwrap(), None);
 }

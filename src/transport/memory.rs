@@ -363,7 +363,7 @@ impl Stream for MemoryStream {
     fn read_beside(
         &mut self,
         buffer: &mut [u8],
-        other: std::os::fd::BorrowedFd<'_>,
+        other: crate::os::Watched<'_>,
         wait: Wait<'_>,
     ) -> Result<Option<usize>, Fault> {
         // In turn: no test is in a hurry.
@@ -374,7 +374,7 @@ impl Stream for MemoryStream {
                 Err(Fault::Stopped(_)) => {}
                 done => return done.map(Some),
             }
-            match glance().ready(other, rustix::event::PollFlags::IN) {
+            match glance().until(other) {
                 Err(Fault::Stopped(_)) => {}
                 done => return done.map(|_| None),
             }

@@ -1,24 +1,32 @@
 //! Byte streams to an engine, one file for each kind. The layer above speaks HTTP over them.
 
+pub(crate) mod account;
+#[cfg(unix)]
 mod children;
 #[cfg(test)]
 pub(crate) mod contract;
 #[cfg(test)]
 pub(crate) mod memory;
+#[cfg(windows)]
+#[allow(unsafe_code)] // Calls of the system.
+mod pipe;
 mod polled;
 mod resolve;
+#[cfg_attr(windows, path = "socket_windows.rs", allow(unsafe_code))] // Calls of the system.
 mod socket;
-pub(crate) mod ssh;
+#[cfg(unix)]
+mod ssh;
 pub(crate) mod tcp;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
 pub(crate) mod trust;
+#[cfg(unix)]
 pub(crate) mod unix;
 #[cfg(feature = "tls")]
 mod verify;
+pub(crate) mod ways;
 
-use std::os::fd::BorrowedFd;
-
+use crate::os::Watched;
 pub(crate) use crate::wait::Fault;
 use crate::wait::Wait;
 
@@ -44,11 +52,11 @@ pub(crate) struct Moved {
 pub(crate) trait Stream: Send {
     /// Waits for bytes and reads some; 0 is the end of the stream.
     fn read(&mut self, buffer: &mut [u8], wait: Wait<'_>) -> Result<usize, Fault>;
-    /// Waits for bytes and reads some, as [`read`](Self::read) does, or until `other` can be read: `None`.
+    /// Waits for bytes and reads some, as [`read`](Self::read) does, or until `other` has come: `None`.
     fn read_beside(
         &mut self,
         buffer: &mut [u8],
-        other: BorrowedFd<'_>,
+        other: Watched<'_>,
         wait: Wait<'_>,
     ) -> Result<Option<usize>, Fault>;
     /// Sends all of `bytes`.

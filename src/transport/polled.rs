@@ -1,11 +1,9 @@
 //! [`Polled`]: a stream that never blocks by itself. How such a stream is waited on is written here, once for all kinds.
 
 use std::io;
-use std::os::fd::BorrowedFd;
-
-use rustix::event::PollFlags;
 
 use super::{Fault, Moved, Stream};
+use crate::os::{PollFlags, Watched};
 use crate::wait::Wait;
 
 /// What moves bytes without waiting, and can be waited for.
@@ -19,12 +17,12 @@ pub(super) trait Polled: Send {
     /// Whether something has most likely arrived, so that asking for it without a poll is worth a call.
     fn is_eager(&mut self) -> bool;
 
-    /// Waits until it is ready for one of `events`, or `other` can be read; says which for what. Whatever else the stream has to
+    /// Waits until it is ready for one of `events`, or `other` has come; says which for what. Whatever else the stream has to
     /// do meanwhile, it does.
     fn ready(
         &mut self,
         events: PollFlags,
-        other: Option<BorrowedFd<'_>>,
+        other: Option<Watched<'_>>,
         wait: Wait<'_>,
     ) -> Result<[PollFlags; 2], Fault>;
 
@@ -60,7 +58,7 @@ impl<T: Polled> Stream for T {
     fn read_beside(
         &mut self,
         buffer: &mut [u8],
-        other: BorrowedFd<'_>,
+        other: Watched<'_>,
         wait: Wait<'_>,
     ) -> Result<Option<usize>, Fault> {
         if self.is_eager() {

@@ -5,13 +5,12 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rustix::event::PollFlags;
 
-use super::{Fault, socket};
+use super::Fault;
+use crate::os::Wake;
 use crate::wait::Wait;
 
 /// The addresses of `host`, in the order in which the system would have them tried. Never none.
@@ -40,18 +39,25 @@ fn within<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Fault> {
     wait.left()?;
-    let (ours, theirs) = socket::pair().map_err(io::Error::from)?;
-    let done = Arc::new(Mutex::new(None));
-    let slot = Arc::clone(&done);
+    let done = Arc::new((Mutex::new(None), Wake::new()?));
+    let rings = Rings(Arc::clone(&done));
     let named = std::thread::Builder::new().name(String::from("docker-store"));
     named.spawn(move || {
-        // Its end wakes us, also the end that a panic is.
-        let _theirs = theirs;
-        *slot.lock() = Some(work());
+        let found = work();
+        *rings.0.0.lock() = Some(found);
     })?;
-    wait.ready(ours.as_fd(), PollFlags::IN)?;
-    let taken = done.lock().take();
+    wait.until(done.1.watched())?;
+    let taken = done.0.lock().take();
     taken.ok_or_else(|| Fault::Io(io::Error::other("the look-up of a name failed")))
+}
+
+/// Wakes who waits when the work ends, also by the end that a panic is.
+struct Rings<T>(Arc<(Mutex<Option<T>>, Wake)>);
+
+impl<T> Drop for Rings<T> {
+    fn drop(&mut self) {
+        self.0.1.ring();
+    }
 }
 
 #[cfg(test)]

@@ -5,17 +5,25 @@
 //! writes either: std's have no such flag.)
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
-use rustix::event::PollFlags;
 use rustix::io::Errno;
-use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketType};
+use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketType, sockopt};
 
 use super::Fault;
 use super::polled::Polled;
 use crate::local::{opened, opened_pair};
+use crate::os::{PollFlags, Watched};
 use crate::process::Process;
 use crate::wait::Wait;
+
+/// A peer that has gone without a word (its machine lost power, a router forgot us) is noticed after about this long and
+/// [`PROBES`] more intervals.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const INTERVAL: Duration = Duration::from_secs(10);
+const PROBES: u32 = 6;
 
 #[cfg(not(target_vendor = "apple"))]
 const SEND: SendFlags = SendFlags::NOSIGNAL;
@@ -34,6 +42,32 @@ pub(super) fn open(family: AddressFamily) -> rustix::io::Result<OwnedFd> {
     let socket = opened(|| net::socket(family, SocketType::STREAM, None))?;
     quiet(&socket)?;
     Ok(socket)
+}
+
+/// A connection over TCP to an address.
+pub(super) fn connected(address: SocketAddr, wait: Wait<'_>) -> Result<Socket, Fault> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let socket = open(family).map_err(io::Error::from)?;
+    match net::connect(&socket, &address) {
+        Ok(()) => {}
+        // A signal does not end it either: it goes on.
+        Err(Errno::INPROGRESS | Errno::INTR | Errno::AGAIN) => {
+            wait.ready(socket.as_fd(), PollFlags::OUT)?;
+            let outcome = sockopt::socket_error(&socket).map_err(io::Error::from)?;
+            outcome.map_err(io::Error::from)?;
+        }
+        Err(error) => return Err(Fault::Io(error.into())),
+    }
+    // Small requests wait for nothing; a failure to ask for this is none to talk.
+    let _ = sockopt::set_tcp_nodelay(&socket, true);
+    let _ = sockopt::set_socket_keepalive(&socket, true);
+    let _ = sockopt::set_tcp_keepidle(&socket, KEEP_ALIVE);
+    let _ = sockopt::set_tcp_keepintvl(&socket, INTERVAL);
+    let _ = sockopt::set_tcp_keepcnt(&socket, PROBES);
+    Ok(Socket::new(socket))
 }
 
 /// The two ends of a connection: ours, which is as those of [`open`], and one for a child, which is closed on `exec` and blocks.
@@ -128,7 +162,7 @@ impl Polled for Socket {
     fn ready(
         &mut self,
         events: PollFlags,
-        other: Option<BorrowedFd<'_>>,
+        other: Option<Watched<'_>>,
         wait: Wait<'_>,
     ) -> Result<[PollFlags; 2], Fault> {
         let socket = (self.socket.as_fd(), events);

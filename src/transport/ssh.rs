@@ -6,20 +6,21 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::event::PollFlags;
 use rustix::net::{self, RecvFlags};
 
+use super::account::Account;
 use super::children::{Child, Children};
 use super::polled::Polled;
 use super::socket::{self, Socket};
 use super::{Connect, Fault, Stream};
 use crate::local::aside;
+use crate::os::{PollFlags, Watched};
 use crate::process::Process;
 use crate::wait::Wait;
 
@@ -28,17 +29,6 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How much of what it said is kept: the last.
 const SAID: usize = 4 << 10;
-
-/// Whom to ask for a connection, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Account {
-    pub(crate) user: Option<String>,
-    /// A name, an address without brackets, or what `~/.ssh/config` calls it.
-    pub(crate) host: String,
-    pub(crate) port: Option<u16>,
-    /// The engine's socket there, where it is not the usual one.
-    pub(crate) socket: Option<String>,
-}
 
 /// Connects through `ssh`.
 pub(crate) struct SshConnector {
@@ -246,7 +236,7 @@ impl Polled for SshStream {
     fn ready(
         &mut self,
         events: PollFlags,
-        other: Option<BorrowedFd<'_>>,
+        other: Option<Watched<'_>>,
         wait: Wait<'_>,
     ) -> Result<[PollFlags; 2], Fault> {
         loop {

@@ -5,22 +5,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rustix::event::PollFlags;
-use rustix::io::Errno;
-use rustix::net::{self, AddressFamily, sockopt};
-
 use super::socket::{self, Socket};
 use super::{Connect, Fault, Stream, resolve};
+use crate::os::TIMED_OUT;
 use crate::wait::{Stop, Wait};
 
 /// The longest that one address is tried, where the call has no end of its own: as Docker's client does.
 const LONGEST_TRY: Duration = Duration::from_secs(30);
-
-/// A peer that has gone without a word (its machine lost power, a router forgot us) is noticed after about this long and
-/// [`PROBES`] more intervals.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
-const INTERVAL: Duration = Duration::from_secs(10);
-const PROBES: u32 = 6;
 
 /// Where to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,14 +56,14 @@ fn first(addresses: &[SocketAddr], wait: Wait<'_>) -> Result<Socket, Fault> {
         let others = u32::try_from(addresses.len() - n).unwrap_or(u32::MAX);
         let share = wait.left()?.map(|left| left / others);
         let longest = share.unwrap_or(LONGEST_TRY).min(LONGEST_TRY);
-        match attempt(*address, wait.at_most(longest)) {
+        match socket::connected(*address, wait.at_most(longest)) {
             Ok(socket) => return Ok(socket),
             Err(Fault::Io(error)) => failures.push((address, error)),
             Err(Fault::Stopped(Stop::Cancelled)) => return Err(Fault::Stopped(Stop::Cancelled)),
             Err(Fault::Stopped(Stop::TimedOut)) => {
                 // The call's own end, or only the end of this one's share.
                 wait.left()?;
-                failures.push((address, Errno::TIMEDOUT.into()));
+                failures.push((address, io::Error::from_raw_os_error(TIMED_OUT)));
             }
         }
     }
@@ -95,40 +86,12 @@ fn all(mut failures: Vec<(&SocketAddr, io::Error)>) -> io::Error {
     io::Error::new(last.kind(), format!("{text}then {last}"))
 }
 
-fn attempt(address: SocketAddr, wait: Wait<'_>) -> Result<Socket, Fault> {
-    let family = match address {
-        SocketAddr::V4(_) => AddressFamily::INET,
-        SocketAddr::V6(_) => AddressFamily::INET6,
-    };
-    let socket = socket::open(family).map_err(io::Error::from)?;
-    match net::connect(&socket, &address) {
-        Ok(()) => {}
-        // A signal does not end it either: it goes on.
-        Err(Errno::INPROGRESS | Errno::INTR | Errno::AGAIN) => {
-            use std::os::fd::AsFd;
-            wait.ready(socket.as_fd(), PollFlags::OUT)?;
-            let outcome = sockopt::socket_error(&socket).map_err(io::Error::from)?;
-            outcome.map_err(io::Error::from)?;
-        }
-        Err(error) => return Err(Fault::Io(error.into())),
-    }
-    // Small requests wait for nothing; a failure to ask for this is none to talk.
-    let _ = sockopt::set_tcp_nodelay(&socket, true);
-    let _ = sockopt::set_socket_keepalive(&socket, true);
-    let _ = sockopt::set_tcp_keepidle(&socket, KEEP_ALIVE);
-    let _ = sockopt::set_tcp_keepintvl(&socket, INTERVAL);
-    let _ = sockopt::set_tcp_keepcnt(&socket, PROBES);
-    Ok(Socket::new(socket))
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::{TcpListener, TcpStream};
-    use std::time::Instant;
 
     use super::*;
-    use crate::cancel::Cancel;
-    use crate::transport::contract::{self, Peer, soon, within};
+    use crate::transport::contract::{self, Peer, soon};
 
     impl Peer for TcpStream {
         fn end(&mut self) {
@@ -156,13 +119,15 @@ mod tests {
 
     contract::holds_for!(pair);
 
+    #[cfg(unix)]
     #[test]
     fn requests_are_sent_at_once_and_a_lost_peer_is_noticed() {
+        use rustix::net::sockopt;
         let (ours, _theirs) = ends();
         let socket = ours.descriptor();
         assert!(sockopt::tcp_nodelay(socket).unwrap());
         assert!(sockopt::socket_keepalive(socket).unwrap());
-        assert_eq!(sockopt::tcp_keepidle(socket).unwrap(), KEEP_ALIVE);
+        assert_eq!(sockopt::tcp_keepidle(socket).unwrap(), socket::KEEP_ALIVE);
         let flags = rustix::io::fcntl_getfd(socket).unwrap();
         assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
     }
@@ -178,16 +143,14 @@ mod tests {
         let Err(Fault::Io(error)) = first(&[gone, gone], soon()) else {
             panic!("somebody listens");
         };
-        assert_eq!(
-            error.raw_os_error(),
-            Some(Errno::CONNREFUSED.raw_os_error())
-        );
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
 
     /// A listener whose queue is full, so that nothing answers.
+    #[cfg(unix)]
     fn silent() -> (TcpListener, Vec<TcpStream>, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        net::listen(&listener, 0).unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
         let at = listener.local_addr().unwrap();
         let queued = (0..3)
             .map_while(|_| TcpStream::connect_timeout(&at, Duration::from_millis(200)).ok())
@@ -195,8 +158,12 @@ mod tests {
         (listener, queued, at)
     }
 
+    #[cfg(unix)]
     #[test]
     fn an_address_that_is_silent_takes_only_its_share_of_the_time() {
+        use crate::cancel::Cancel;
+        use crate::transport::contract::within;
+        use std::time::Instant;
         let (_listener, _queued, silent) = silent();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let there = listener.local_addr().unwrap();

@@ -5,10 +5,8 @@
 //! has sent it tickets.
 
 use std::io::{self, BufRead, Read, Write};
-use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use rustix::event::PollFlags;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 
@@ -17,6 +15,7 @@ use super::socket::Socket;
 use super::tcp::{self, Place};
 use super::trust::Trust;
 use super::{Connect, Fault, Stream, verify};
+use crate::os::{PollFlags, Watched};
 use crate::process::Process;
 use crate::wait::Wait;
 
@@ -234,7 +233,7 @@ impl Polled for TlsStream {
     fn ready(
         &mut self,
         events: PollFlags,
-        other: Option<BorrowedFd<'_>>,
+        other: Option<Watched<'_>>,
         wait: Wait<'_>,
     ) -> Result<[PollFlags; 2], Fault> {
         loop {

@@ -4,13 +4,11 @@
 //! and says so in the heads.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Result;
-use crate::local as fs;
 use crate::store::cache::Caches;
 use crate::store::cache::facts::Facts;
 use crate::store::cache::files::walk;
@@ -55,10 +53,10 @@ fn pin(
     };
     for part in head.parts.iter().filter(|part| !durable(part)) {
         // Somebody else's, whom this process does not reach, or gone.
-        let Ok(found) = fs::metadata(&part.mountpoint) else {
+        let Ok(disk) = walk::disk(Path::new(&part.mountpoint)) else {
             return Ok(None);
         };
-        disks.insert(found.dev(), PathBuf::from(&part.mountpoint));
+        disks.insert(disk, PathBuf::from(&part.mountpoint));
     }
     let record = Record::pin(format!("{}{COMPACTION}", site.session.unique()), &head);
     guard.write_record(&record)?;

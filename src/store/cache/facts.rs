@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::cache::files::merge::Marks;
+use crate::store::cache::files::look::Marks;
 use crate::store::cache::files::owners::Owners;
 use crate::store::options::Strategy;
 

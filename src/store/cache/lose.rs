@@ -4,8 +4,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::fstat;
-
 use crate::error::Result;
 use crate::store::cache::Caches;
 use crate::store::cache::clone::strategy::Failed;
@@ -111,6 +109,5 @@ impl Caches {
 fn top_look(parts: &[Part]) -> Option<RootLook> {
     let top = parts.last()?;
     let place = layer::place(top.kind, &top.mountpoint);
-    let root = walk::open_root(Path::new(&place)).ok()?;
-    Some(walk::root_look(&fstat(&root).ok()?))
+    walk::root_look_at(Path::new(&place))
 }

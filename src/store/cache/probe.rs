@@ -3,7 +3,6 @@
 //! as files is read back through the engine.
 
 use std::io::{self, Read};
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +11,7 @@ use serde_json::json;
 use crate::engine::system::Info;
 use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
+use crate::os;
 use crate::store::access;
 use crate::store::cache::clone::overlay::mount_options;
 use crate::store::cache::clone::{archive, layer, volumes};
@@ -22,8 +22,8 @@ use crate::store::cache::files::look::RootLook;
 use crate::store::cache::files::owners::Owners;
 use crate::store::cache::files::tar;
 use crate::store::cache::files::tree::{Root, Tree};
-use crate::store::cache::files::{walk, xattr};
-use crate::store::cache::reach::{self, Sample};
+use crate::store::cache::files::trial;
+use crate::store::cache::reach::Sample;
 use crate::store::clock::Uptime;
 use crate::store::helper::Helper;
 use crate::store::options::Strategy;
@@ -84,7 +84,7 @@ pub(crate) fn facts(site: &Site, wait: Wait<'_>) -> Result<Facts> {
         server: info.server_version.clone(),
         kernel: info.kernel_version.clone(),
         boot: now.boot.clone(),
-        user: rustix::process::geteuid().as_raw(),
+        user: os::user(),
         namespaces: ["mnt", "user"].map(namespace).into(),
     };
     let file = site.paths.of_engine().join("probed");
@@ -221,7 +221,7 @@ fn try_all(
     };
     helper.remove();
     // Where a directory does not tell what its entries are, overlays show deleted files in listings.
-    let tells_types = !info.has_no_entry_types() && (!found.reach || reach::tells_types(&place));
+    let tells_types = !info.has_no_entry_types() && (!found.reach || trial::tells_types(&place));
     if !tells_types {
         found.obstacle = String::from(
             "the engine's file system does not tell the types of a directory's entries",
@@ -358,12 +358,7 @@ const ENDS: [&str; 2] = ["top", "bottom"];
 
 /// Whether an overlay has noted that the directory hides what is below.
 fn is_opaque(folder: &Path, overlays: &Overlays) -> bool {
-    let mark = marks(&overlays.extra).opaque;
-    let opened = walk::open_root(folder);
-    opened.is_ok_and(|folder| {
-        let value = xattr::get(folder.as_fd(), &mark);
-        value.is_ok_and(|value| value.is_some_and(|value| value == b"y"))
-    })
+    trial::is_opaque(folder, &marks(&overlays.extra))
 }
 
 /// A tar header for an empty file.

@@ -1,21 +1,15 @@
 //! Whether this process and the engine see the same files: a sample goes both ways, and is compared in all that a cache needs.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use rustix::fs::{
-    AtFlags, Dir, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, chownat,
-    fchown, fsetxattr, futimens, mkdirat, mknodat, statat,
-};
 use tar::{EntryType, Header};
 
-use crate::local::openat;
 use crate::store::cache::files::look::RootLook;
 use crate::store::cache::files::owners::Owners;
 use crate::store::cache::files::tar::{archive, folder};
-use crate::store::cache::files::walk;
+use crate::store::cache::files::trial;
 
 /// Owners that are told apart: root, two that differ, one of a person, and the last that a user namespace mostly has.
 const OWNERS: [(u32, u32); 4] = [(0, 0), (1, 2), (1000, 1001), (65_534, 65_533)];
@@ -85,10 +79,8 @@ impl Sample {
 
     /// Whether the sample is to be seen at `place` as it was given to the engine.
     pub(crate) fn is_seen(&self, place: &Path) -> io::Result<()> {
-        let root = walk::open_root(place)?;
         for (n, owner) in self.owners.iter().enumerate() {
-            let stat = statat(&root, n.to_string(), AtFlags::SYMLINK_NOFOLLOW)?;
-            let seen = ((stat.st_uid, stat.st_gid), walk::root_look(&stat));
+            let seen = trial::folder(&place.join(n.to_string()))?;
             if seen != (*owner, LOOK) {
                 let why = format!(
                     "the owner {owner:?} and the look {LOOK:?} that the engine was given are seen as {seen:?}"
@@ -101,35 +93,7 @@ impl Sample {
 
     /// Makes something of each kind that direct ways of copying make.
     pub(crate) fn add(&self, place: &Path) -> io::Result<()> {
-        let root = walk::open_root(place)?;
-        mkdirat(&root, c"d", Mode::RWXU)?;
-        chownat(
-            &root,
-            c"d",
-            Some(Uid::from_raw(OWN.0)),
-            Some(Gid::from_raw(OWN.1)),
-            AtFlags::empty(),
-        )?;
-        mknodat(&root, c"w", FileType::CharacterDevice, Mode::empty(), 0)?;
-        fsetxattr(&root, c"trusted.docker-store", b"y", XattrFlags::empty())?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let file = File::from(openat(&root, c"f", flags, Mode::RUSR)?);
-        io::Write::write_all(&mut &file, self.token.as_bytes())?;
-        fchown(
-            &file,
-            Some(Uid::from_raw(OWN.0)),
-            Some(Gid::from_raw(OWN.1)),
-        )?;
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(LOOK.mode))?;
-        let time = Timespec {
-            tv_sec: LOOK.mtime.0,
-            tv_nsec: 0,
-        };
-        let times = Timestamps {
-            last_access: time,
-            last_modification: time,
-        };
-        Ok(futimens(&file, &times)?)
+        trial::add(place, self.token.as_bytes(), OWN, LOOK)
     }
 
     /// Whether the engine gives what was added as it was made; without a look at owners where it never says whose something is.
@@ -197,25 +161,6 @@ fn owner(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<(u64, u64)> {
         }
     }
     Ok((user, group))
-}
-
-/// Whether a listing of the directory at `place`, which has entries, tells what they are.
-pub(crate) fn tells_types(place: &Path) -> bool {
-    let tells = || -> io::Result<bool> {
-        let mut directory = Dir::new(walk::open_root(place)?)?;
-        let mut known = 0;
-        while let Some(entry) = directory.read() {
-            let entry = entry?;
-            if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-                if entry.file_type() == FileType::Unknown {
-                    return Ok(false);
-                }
-                known += 1;
-            }
-        }
-        Ok(known > 0)
-    };
-    tells().unwrap_or(false)
 }
 
 #[cfg(test)]

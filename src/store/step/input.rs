@@ -1,18 +1,13 @@
 //! A file of this machine as input. One that may be silent (a pipe, a terminal) is waited for as a socket is, so that a deadline
 //! or a cancel ends the reading of it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::OFlags;
-use rustix::io::Errno;
 
 use crate::engine::stopped;
 use crate::error::{Error, Result};
+use crate::os::{self, Watched};
 use crate::wait::{Fault, Stop, Wait};
 
 /// A file that is read.
@@ -27,10 +22,7 @@ pub(crate) struct InputFile {
 impl InputFile {
     /// Opens it. A pipe that nobody writes to yet is not waited for: that is the reading's part.
     pub(crate) fn at(path: &Path) -> io::Result<Self> {
-        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-        let mut options = OpenOptions::new();
-        options.read(true).custom_flags(flags.bits() as i32);
-        let file = crate::local::open_with(&options, path)?;
+        let file = os::open_silent(path)?;
         let found = file.metadata()?;
         Ok(InputFile {
             file,
@@ -45,15 +37,15 @@ impl InputFile {
         self.size
     }
 
-    /// What to poll until there is more.
-    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
+    /// What to wait for until there is more.
+    pub(crate) fn watched(&self) -> Watched<'_> {
+        os::watched(&self.file)
     }
 
     /// Reads what is there; `None` where nothing is yet, `Some(0)` at the end.
     pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         // A pipe that nobody has written to yet reads as if it had ended; a poll knows.
-        if self.waits && !self.is_ready()? {
+        if self.waits && !os::has_arrived(&self.file)? {
             return Ok(None);
         }
         loop {
@@ -62,15 +54,6 @@ impl InputFile {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 done => return done.map(Some),
             }
-        }
-    }
-
-    fn is_ready(&self) -> io::Result<bool> {
-        let mut fds = [PollFd::new(&self.file, PollFlags::IN)];
-        match poll(&mut fds, Some(&Timespec::default())) {
-            Ok(_) => Ok(!fds[0].revents().is_empty()),
-            Err(Errno::INTR) => Ok(false),
-            Err(e) => Err(e.into()),
         }
     }
 
@@ -105,8 +88,8 @@ impl Read for Reading<'_> {
             if let Some(n) = self.file.try_read(buffer)? {
                 return Ok(n);
             }
-            match self.wait.ready(self.file.descriptor(), PollFlags::IN) {
-                Ok(_) => {}
+            match self.wait.until(self.file.watched()) {
+                Ok(()) => {}
                 Err(Fault::Io(e)) => return Err(e),
                 Err(Fault::Stopped(stop)) => {
                     let told = self.stop.replace(stop).is_some();
@@ -126,8 +109,9 @@ pub(super) fn open(path: &Path) -> Result<InputFile> {
     InputFile::at(path).map_err(|e| Error::io(format!("opening {}", path.display()), &e))
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
+    use std::fs::OpenOptions;
     use std::io::Write;
     use std::time::{Duration, Instant};
 

@@ -4,8 +4,6 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use rustix::io::Errno;
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
 use crate::store::access;
@@ -96,7 +94,7 @@ impl LogFile {
             false => format!("it may have {asked} bytes at most, as the store was opened"),
         };
         let text = format!("writing the log {}: {why}", self.path.display());
-        Error::new(ErrorKind::Io, text).with_os_errno(Some(Errno::FBIG.raw_os_error()))
+        Error::new(ErrorKind::Io, text).with_os_errno(Some(fs::TOO_LARGE))
     }
 }
 

@@ -1,11 +1,11 @@
 //! Running a command: create, attach, ask for the exit, start, take the output as it comes, and find out how it ended.
 
-use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::engine::containers::Attached;
 use crate::engine::frames::{self, Frames, UnknownKind};
 use crate::error::{Error, ErrorKind, Result};
+use crate::os::Watched;
 use crate::store::points::Layers;
 use crate::store::step::command::{self, Command, Stdin};
 use crate::store::step::copy::make_path;
@@ -263,8 +263,8 @@ enum Source<'a> {
 /// What is to be sent next.
 enum Next<'a> {
     Bytes(&'a [u8]),
-    /// Nothing yet: this is to be polled.
-    Later(BorrowedFd<'a>),
+    /// Nothing yet: this is to be waited for.
+    Later(Watched<'a>),
     End,
 }
 
@@ -307,7 +307,7 @@ impl<'a> Reader<'a> {
             self.filled = n.unwrap_or_default();
             match (n, &self.source) {
                 (Some(0), _) => return Ok(Next::End),
-                (None, Source::File(file)) => return Ok(Next::Later(file.descriptor())),
+                (None, Source::File(file)) => return Ok(Next::Later(file.watched())),
                 _ => {}
             }
         }

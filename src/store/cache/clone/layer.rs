@@ -1,29 +1,19 @@
 //! A layer: a plain volume with `upper/` and `work/`, which an overlay mount fills with what is changed.
 
-use std::ffi::CString;
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-
-use rustix::fs::{Mode, fstat, mkdirat};
-use sha2::{Digest, Sha256};
 
 use crate::engine::volumes::Volume;
 use crate::error::{Error, ErrorKind, Result};
-use crate::local::{self as fs, openat};
+use crate::local as fs;
 use crate::store::cache::clone::archive;
 use crate::store::cache::clone::strategy::Source;
 use crate::store::cache::clone::volumes;
 use crate::store::cache::facts::Facts;
-use crate::store::cache::files::copy_direct::set_look;
 use crate::store::cache::files::look::RootLook;
-use crate::store::cache::files::merge::Marks;
 use crate::store::cache::files::tree::{Root, Tree};
-use crate::store::cache::files::walk::{self, FOLDER, Fault};
-use crate::store::cache::files::{tar, xattr};
+use crate::store::cache::files::{tar, upper as upper_files, walk};
 use crate::store::cache::state::head::Kind;
 use crate::store::cache::state::record::Looks;
-use crate::store::names::hex;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
@@ -61,9 +51,9 @@ pub(crate) fn prepare(
     let (owner, mut root) = (source.owner, source.root);
     let mut attributes = String::new();
     if facts.reach {
-        let made = make_folders(Path::new(&mountpoint), source, top, &facts.marks());
-        attributes =
-            made.map_err(|fault| fault.into_error("making a layer in", Path::new(&mountpoint)))?;
+        let place = Path::new(&mountpoint);
+        let is_first = source.parts.is_empty();
+        attributes = upper_files::make(place, (owner, root), is_first, top, &facts.marks())?;
     } else {
         // The engine's archives know whole seconds.
         root.mtime.1 = 0;
@@ -87,47 +77,6 @@ pub(crate) fn prepare(
         attributes,
         mountpoint,
     })
-}
-
-fn make_folders(
-    mountpoint: &Path,
-    source: &Source<'_>,
-    top: Option<&str>,
-    marks: &Marks,
-) -> std::result::Result<String, Fault> {
-    let volume = walk::open_root(mountpoint)?;
-    mkdirat(&volume, c"work", Mode::RWXU)?;
-    if source.parts.is_empty() {
-        mkdirat(&volume, c"lower", Mode::RWXU)?;
-    }
-    mkdirat(&volume, c"upper", Mode::RWXU)?;
-    let upper = openat(&volume, c"upper", FOLDER, Mode::empty())?;
-    if let Some(top) = top {
-        // ACLs and the like of the root, as the last release left them.
-        let top = walk::open_root(Path::new(top))?;
-        xattr::copy(top.as_fd(), upper.as_fd(), |name| !(marks.is_own)(name))?;
-    }
-    set_look(&upper, source.owner, source.root)?;
-    attributes(&upper, marks)
-}
-
-/// A digest over a directory's attributes, but for the overlay's own; nothing where there are none.
-fn attributes(folder: &OwnedFd, marks: &Marks) -> std::result::Result<String, Fault> {
-    let mut names: Vec<CString> = xattr::list(folder.as_fd())?;
-    names.retain(|name| !(marks.is_own)(name.to_bytes()));
-    if names.is_empty() {
-        return Ok(String::new());
-    }
-    names.sort_unstable();
-    let mut digest = Sha256::new();
-    for name in names {
-        let value = xattr::get(folder.as_fd(), &name)?.unwrap_or_default();
-        for part in [name.to_bytes(), &value] {
-            digest.update((part.len() as u64).to_le_bytes());
-            digest.update(part);
-        }
-    }
-    Ok(hex(&digest.finalize()))
 }
 
 /// What became of a layer since it was prepared.
@@ -155,34 +104,24 @@ pub(crate) fn changed(
     }
     let place = upper(mountpoint);
     let place = Path::new(&place);
-    let doing = "looking at the layer";
-    let upper = match walk::open_root(place) {
-        Ok(upper) => upper,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Changed::Gone),
-        Err(e) => return Err(Fault::from(e).into_error(doing, place)),
+    let Some(seen) = upper_files::seen(place, &facts.marks())? else {
+        return Ok(Changed::Gone);
     };
-    let look = || -> std::result::Result<(Looks, RootLook, bool), Fault> {
-        let stat = fstat(&upper)?;
-        let root = walk::root_look(&stat);
-        let attributes = attributes(&upper, &facts.marks())?;
-        let now = Looks::Upper {
-            owner: (stat.st_uid, stat.st_gid),
-            root,
-            attributes,
-            mountpoint: mountpoint.clone(),
-        };
-        Ok((now, root, walk::names(&upper)?.is_empty()))
+    let now = Looks::Upper {
+        owner: seen.owner,
+        root: seen.root,
+        attributes: seen.attributes,
+        mountpoint: mountpoint.clone(),
     };
-    let (now, root, empty) = look().map_err(|fault| fault.into_error(doing, place))?;
     // Whoever wrote and took it back has left the directory with a new time.
-    if empty && now == *looks {
+    if seen.is_empty && now == *looks {
         return Ok(Changed::No);
     }
     tidy(Path::new(mountpoint));
     if site.cache_options.sync {
         walk::sync(place)?;
     }
-    Ok(Changed::Yes(root))
+    Ok(Changed::Yes(seen.root))
 }
 
 /// Takes away what only a mount needed: a killed container may have left a half-copied file there.

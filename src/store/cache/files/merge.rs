@@ -18,19 +18,10 @@ use rustix::io::Errno;
 use crate::error::Error;
 use crate::local::openat;
 use crate::store::cache::files::copy_direct::{Copier, dress_folder};
+use crate::store::cache::files::look::Marks;
 use crate::store::cache::files::walk::{self, FOLDER, Fault};
 use crate::store::cache::files::xattr;
 use crate::wait::Wait;
-
-/// What an overlay mount keeps in extended attributes.
-pub(crate) struct Marks {
-    /// On a directory whose like in the layers below is hidden.
-    pub(crate) opaque: CString,
-    /// On an empty file that stands for a deleted one, as a device 0:0 does.
-    pub(crate) whiteout: CString,
-    /// Whether a name is one of the overlay's own.
-    pub(crate) is_own: fn(&[u8]) -> bool,
-}
 
 /// Merges the trees `sources`, topmost first, into the empty directory `to`. They lie over `below`, topmost first, too.
 pub(crate) fn merge(

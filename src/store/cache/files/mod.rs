@@ -1,15 +1,32 @@
 //! Trees of files: walking, copying and merging them. Nothing here knows of caches or engines.
+//!
+//! What works on trees where they are is for Linux, which an engine's volumes are on.
 
-pub(crate) mod contents;
-pub(crate) mod copy_direct;
 pub(crate) mod look;
-pub(crate) mod merge;
 pub(crate) mod owners;
 mod pax;
 pub(crate) mod tar;
 pub(crate) mod tree;
-pub(crate) mod walk;
-pub(crate) mod xattr;
 
-#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod contents;
+#[cfg(target_os = "linux")]
+pub(crate) mod copy_direct;
+#[cfg(target_os = "linux")]
+pub(crate) mod merge;
+#[cfg(target_os = "linux")]
+pub(crate) mod trial;
+#[cfg(target_os = "linux")]
+pub(crate) mod upper;
+#[cfg(target_os = "linux")]
+pub(crate) mod walk;
+#[cfg(target_os = "linux")]
+mod xattr;
+
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use self::elsewhere::{copy_direct, merge, trial, upper, walk};
+
+#[cfg(all(test, target_os = "linux"))]
 mod tests;

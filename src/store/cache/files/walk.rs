@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::engine::stopped;
 use crate::error::Error;
 use crate::local::{aside, openat};
-use crate::store::cache::files::look::{RootLook, Size};
+use crate::store::cache::files::look::{Look, RootLook, Size};
 use crate::store::names::hex;
 use crate::store::points::Restored;
 use crate::wait::{Stop, Wait};
@@ -153,13 +153,6 @@ pub(crate) fn open_root(path: &Path) -> io::Result<OwnedFd> {
     Ok(openat(CWD, path, FOLDER, Mode::empty())?)
 }
 
-/// What a tree looks like to `stat`: whoever changes anything in it changes this.
-pub(crate) struct Look {
-    pub(crate) digest: String,
-    pub(crate) size: Size,
-    pub(crate) root: RootLook,
-}
-
 /// Looks at every file of the tree at `path`, without reading any.
 pub(crate) fn look(path: &Path, wait: Wait<'_>) -> Result<Look, Error> {
     look_as_before(path, &[], wait)
@@ -249,6 +242,17 @@ pub(crate) fn size(path: &Path, wait: Wait<'_>) -> Result<Size, Error> {
 pub(crate) fn sync(path: &Path) -> Result<(), Error> {
     let synced = open_root(path).and_then(|root| Ok(syncfs(root)?));
     synced.map_err(|e| Error::io(format!("syncing {}", path.display()), &e))
+}
+
+/// What the file system of `path` is known by.
+pub(crate) fn disk(path: &Path) -> io::Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    Ok(crate::local::metadata(path)?.dev())
+}
+
+/// What the root directory at `path` looks like, if that can be seen.
+pub(crate) fn root_look_at(path: &Path) -> Option<RootLook> {
+    Some(root_look(&fstat(open_root(path).ok()?).ok()?))
 }
 
 /// What `stat` says of a root directory, as far as clones keep it.

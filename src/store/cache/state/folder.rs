@@ -12,6 +12,7 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::engine::stopped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
+use crate::os;
 use crate::store::access;
 use crate::store::cache::state::group::Group;
 use crate::store::cache::state::head::{Head, sync_folder};
@@ -109,9 +110,7 @@ impl Folder {
     pub(crate) fn in_folder<T>(&self, mut what: impl FnMut() -> Result<T>) -> Result<T> {
         loop {
             match what() {
-                Err(e) if e.os_errno() == Some(rustix::io::Errno::NOENT.raw_os_error()) => {
-                    self.make()?
-                }
+                Err(e) if e.os_errno().is_some_and(os::is_missing) => self.make()?,
                 other => return other,
             }
         }

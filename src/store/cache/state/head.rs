@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
+use crate::os;
 use crate::store::access;
 use crate::store::cache::files::look::{RootLook, since_1970};
 pub(crate) use crate::store::cache::state::part::{Durable, Kind, Part, Unsure};
@@ -247,7 +248,7 @@ impl Head {
 
 /// Makes the names in a folder survive a power failure.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    fs::open(folder)?.sync_all()
+    os::sync_folder(folder)
 }
 
 #[cfg(test)]

@@ -1,12 +1,5 @@
-//! Files of this machine, opened so that no descriptor of ours is 0, 1 or 2; and none outlives an `exec`.
-//!
-//! A program that has closed its standard output prints into whatever takes that number next: a lock's file, or the connection to
-//! the engine. Rust's runtime opens all three for programs in Rust; a library in somebody else's process has to look for itself.
-//!
-//! All that opens anything in this crate does so in here or in [`aside`]; a test reads the sources for what goes past it. Names are
-//! those of `std::fs`, so that a file says `use crate::local as fs`.
+//! Systems whose open files are numbers, of which a new one gets the lowest that is free.
 
-use std::fs::{File, ReadDir};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -18,12 +11,8 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec, fcntl_getfd};
 use rustix::process::{Resource, getrlimit};
 use rustix::stdio::{stderr, stdin, stdout};
 
-// What opens nothing.
-#[allow(unused_imports)]
-pub(crate) use std::fs::{
-    DirBuilder, OpenOptions, Permissions, canonicalize, create_dir, create_dir_all, metadata,
-    read_link, remove_dir, remove_file, rename, set_permissions, symlink_metadata,
-};
+/// The number of the error that a file may not be so large.
+pub(crate) const TOO_LARGE: i32 = Errno::FBIG.raw_os_error();
 
 /// The first number that is not a standard stream's.
 const FIRST: i32 = 3;
@@ -127,17 +116,8 @@ pub(crate) fn opened_pair<E: From<Errno>>(
     Ok((lifted(one)?, lifted(other)?))
 }
 
-/// `File::open`.
-pub(crate) fn open(path: impl AsRef<Path>) -> io::Result<File> {
-    opened(|| File::open(path))
-}
-
-/// `options.open(path)`.
-pub(crate) fn open_with(options: &OpenOptions, path: impl AsRef<Path>) -> io::Result<File> {
-    opened(|| options.open(path))
-}
-
 /// `rustix::fs::openat`.
+#[cfg(target_os = "linux")]
 pub(crate) fn openat(
     folder: impl AsFd,
     name: impl rustix::path::Arg,
@@ -147,32 +127,13 @@ pub(crate) fn openat(
     opened(|| rustix::fs::openat(folder, name, flags | OFlags::CLOEXEC, mode))
 }
 
-/// Whether `length` bytes may be written at `position` of a file: beyond the limit of this process (`ulimit -f`) a write would raise
-/// SIGXFSZ, which ends a host that does not expect it.
-pub(crate) fn room(position: u64, length: usize) -> io::Result<()> {
-    match position.saturating_add(length as u64) > longest_file() {
-        true => Err(Errno::FBIG.into()),
-        false => Ok(()),
-    }
-}
-
 /// How many bytes a file of this process may have.
 pub(crate) fn longest_file() -> u64 {
     getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX)
-}
-
-pub(crate) fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
-    aside(|| std::fs::read(path))
 }
 
 pub(crate) fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
     aside(|| std::fs::read_to_string(path))
 }
 
-pub(crate) fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
-    aside(|| std::fs::read_dir(path))
-}
-
-pub(crate) fn remove_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
-    aside(|| std::fs::remove_dir_all(path))
-}
+pub(crate) use std::fs::rename;

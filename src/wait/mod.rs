@@ -1,13 +1,15 @@
 //! [`Limits`] and [`Wait`]: how long a call may wait, and what may end it sooner.
 
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
-
 use crate::cancel::Cancel;
+use crate::os::Watched;
 
 /// How far beyond its caller's end a call goes that is not cut off in the middle, and all that cleans up after it: together,
 /// and whatever the engine does. What is not done by then is left to the worker, or to the next open of the root.
@@ -200,9 +202,8 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// What to poll: a descriptor that becomes readable with a cancel, and how long one poll may last. Or why the wait is
-    /// over.
-    pub(crate) fn alarm(&self) -> Result<(Option<BorrowedFd<'a>>, Duration), Stop> {
+    /// What else to wait for: what comes with a cancel, and how long one wait may last. Or why the wait is over.
+    fn alarm(&self) -> Result<(Option<Watched<'a>>, Duration), Stop> {
         // In this order: a switch turned on after its descriptor is there writes to it, one turned on before is seen on.
         let wake = self.cancel.map(Cancel::wake);
         // A switch that is on, in a wait that goes on all the same, would end every poll at once.
@@ -212,61 +213,8 @@ impl<'a> Wait<'a> {
             _ if is_on => (None, left),
             None => (None, left),
             Some(None) => (None, left.min(SLICE)),
-            Some(Some(wake)) => (Some(wake.as_fd()), left),
+            Some(Some(wake)) => (Some(wake), left),
         })
-    }
-
-    /// Waits until `file` is ready for one of `events` (or has hung up), and says for which.
-    pub(crate) fn ready(
-        &self,
-        file: BorrowedFd<'_>,
-        events: PollFlags,
-    ) -> Result<PollFlags, Fault> {
-        self.ready_of([(file, events)]).map(|[ready]| ready)
-    }
-
-    /// Waits until one of `files` (three at most) is ready for what is asked of it, or has hung up, and says which for what.
-    pub(crate) fn ready_of<const N: usize>(
-        &self,
-        files: [(BorrowedFd<'_>, PollFlags); N],
-    ) -> Result<[PollFlags; N], Fault> {
-        loop {
-            let (wake, longest) = self.alarm()?;
-            // One more for the wake; where there is none, what is put there is not polled.
-            let mut fds: [_; 4] = std::array::from_fn(|n| match files.get(n) {
-                Some((file, events)) => PollFd::from_borrowed_fd(*file, *events),
-                None => {
-                    let (any, _) = files[0];
-                    PollFd::from_borrowed_fd(wake.unwrap_or(any), PollFlags::IN)
-                }
-            });
-            let used = N + usize::from(wake.is_some());
-            let longest = Timespec::try_from(longest).expect("a day fits");
-            match poll(&mut fds[..used], Some(&longest)) {
-                // A signal ends it early, as the end of `longest` does: what is left is looked at, and it is asked again.
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(Fault::Io(error.into())),
-            }
-            let ready: [_; N] = std::array::from_fn(|n| fds[n].revents());
-            if ready.iter().any(|ready| !ready.is_empty()) {
-                return Ok(ready);
-            }
-        }
-    }
-
-    /// Waits for `pause`, less if the wait ends sooner: then says why.
-    pub(crate) fn sleep(&self, pause: Duration) -> Result<(), Stop> {
-        let (wake, longest) = self.alarm()?;
-        let longest = longest.min(pause);
-        match wake {
-            Some(wake) => {
-                let mut fds = [PollFd::from_borrowed_fd(wake, PollFlags::IN)];
-                // An interrupted or failed poll only ends the pause early: every caller looks again in a loop.
-                let _ = poll(&mut fds, longest.try_into().ok().as_ref());
-            }
-            None => std::thread::sleep(longest),
-        }
-        self.left().map(drop)
     }
 }
 

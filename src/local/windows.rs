@@ -1,0 +1,48 @@
+//! Windows, where a file that somebody has open cannot always be replaced.
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use windows_sys::Win32::Foundation::{
+    ERROR_ACCESS_DENIED, ERROR_FILE_TOO_LARGE, ERROR_SHARING_VIOLATION,
+};
+
+/// The number of the error that a file may not be so large.
+pub(crate) const TOO_LARGE: i32 = ERROR_FILE_TOO_LARGE as i32;
+
+/// How long a file may be in the way of one that is to take its name, and how often that is tried. Who reads one of ours is done in a
+/// moment; who looks for viruses in a new one takes longer.
+const IN_THE_WAY: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Runs `open`, which opens something.
+pub(crate) fn aside<T>(open: impl FnOnce() -> T) -> T {
+    open()
+}
+
+/// What `open` opens.
+pub(crate) fn opened<F, E>(open: impl FnOnce() -> Result<F, E>) -> Result<F, E> {
+    open()
+}
+
+/// How many bytes a file of this process may have: nothing limits that.
+pub(crate) fn longest_file() -> u64 {
+    u64::MAX
+}
+
+/// `std::fs::rename`, which waits for those who have the file open whose name is taken.
+pub(crate) fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
+    let end = Instant::now() + IN_THE_WAY;
+    loop {
+        let Err(e) = std::fs::rename(&from, &to) else {
+            return Ok(());
+        };
+        let number = e.raw_os_error().map(|number| number as u32);
+        let in_the_way = matches!(number, Some(ERROR_ACCESS_DENIED | ERROR_SHARING_VIOLATION));
+        if !in_the_way || Instant::now() >= end {
+            return Err(e);
+        }
+        std::thread::sleep(PAUSE);
+    }
+}

@@ -1,0 +1,265 @@
+//! Linux, macOS and their like.
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::fs::{File, Metadata};
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{
+    DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown,
+};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use rustix::event::{PollFd, Timespec, poll};
+use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with};
+use rustix::io::Errno;
+
+use super::{Hold, Numbers, Other, Stamp};
+use crate::local::{self as fs, aside};
+
+pub(crate) use rustix::event::PollFlags;
+
+/// Where Docker listens unless told otherwise.
+pub(crate) const USUAL_ADDRESS: &str = "unix:///var/run/docker.sock";
+
+/// The variable that says where a person's own files are.
+pub(crate) const HOME: &str = "HOME";
+
+/// The number of the error that a call took too long.
+pub(crate) const TIMED_OUT: i32 = Errno::TIMEDOUT.raw_os_error();
+
+/// That one link leads to another, and so on.
+pub(crate) const TOO_MANY_LINKS: i32 = Errno::LOOP.raw_os_error();
+
+/// What is waited for: it can be read when that has come.
+pub(crate) type Watched<'a> = BorrowedFd<'a>;
+
+/// What one thread wakes others with. It stays rung.
+pub(crate) struct Wake {
+    tx: UnixStream,
+    rx: UnixStream,
+}
+
+impl Wake {
+    pub(crate) fn new() -> io::Result<Self> {
+        let (tx, rx) = aside(UnixStream::pair)?;
+        Ok(Wake { tx, rx })
+    }
+
+    /// Wakes all who wait, and who will.
+    pub(crate) fn ring(&self) {
+        // One byte, never read: the other end stays readable for all who wait now or later.
+        while (&self.tx)
+            .write(&[1])
+            .is_err_and(|error| error.kind() == ErrorKind::Interrupted)
+        {}
+    }
+
+    pub(crate) fn watched(&self) -> Watched<'_> {
+        self.rx.as_fd()
+    }
+}
+
+/// Takes a lock on a file, if that can be had at once.
+pub(crate) fn lock(file: &File, hold: Hold) -> io::Result<bool> {
+    let operation = match hold {
+        Hold::Alone => FlockOperation::NonBlockingLockExclusive,
+        Hold::Shared => FlockOperation::NonBlockingLockShared,
+    };
+    loop {
+        match flock(file, operation) {
+            Ok(()) => return Ok(true),
+            Err(Errno::WOULDBLOCK) => return Ok(false),
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+pub(crate) fn unlock(file: &File) -> io::Result<()> {
+    Ok(flock(file, FlockOperation::Unlock)?)
+}
+
+/// Gives a file a name that nobody has; `false` where this file system cannot do that.
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<bool> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(true),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Removes a file that may be open: its name is free at once.
+pub(crate) fn remove_open(path: &Path) -> io::Result<()> {
+    fs::remove_file(path)
+}
+
+/// Whether what is at a path is this file.
+pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let (ours, there) = (file.metadata()?, fs::metadata(path)?);
+    Ok(there.ino() == ours.ino() && there.dev() == ours.dev())
+}
+
+pub(crate) fn stamp(found: &Metadata) -> Stamp {
+    (found.ino(), found.mtime(), found.mtime_nsec())
+}
+
+/// What the file at a path is known by; of a link itself, unless it is followed.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn numbers(path: &Path, follow: bool) -> io::Result<Numbers> {
+    use rustix::fs::{AtFlags, FileType, RawMode, StatxFlags, statx};
+    let flags = match follow {
+        true => AtFlags::empty(),
+        false => AtFlags::SYMLINK_NOFOLLOW,
+    };
+    let wanted = StatxFlags::TYPE | StatxFlags::INO | StatxFlags::BTIME;
+    let found = statx(CWD, path, flags, wanted)?;
+    let knows_birth = found.stx_mask & StatxFlags::BTIME.bits() != 0;
+    let kind = FileType::from_raw_mode(RawMode::from(found.stx_mode));
+    Ok(Numbers {
+        inode: found.stx_ino,
+        born: knows_birth.then_some((found.stx_btime.tv_sec, found.stx_btime.tv_nsec)),
+        device: (found.stx_dev_major, found.stx_dev_minor),
+        is_directory: kind == FileType::Directory,
+    })
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn numbers(path: &Path, follow: bool) -> io::Result<Numbers> {
+    use std::time::UNIX_EPOCH;
+    let found = match follow {
+        true => fs::metadata(path)?,
+        false => fs::symlink_metadata(path)?,
+    };
+    let born = found.created().ok();
+    let born = born.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    Ok(Numbers {
+        inode: found.ino(),
+        born: born.and_then(|at| Some((i64::try_from(at.as_secs()).ok()?, at.subsec_nanos()))),
+        // Which disks have which numbers this system may decide anew at any time.
+        device: (0, found.dev() as u32),
+        is_directory: found.is_dir(),
+    })
+}
+
+/// The path without links and detours.
+pub(crate) fn real_path(path: &Path) -> io::Result<PathBuf> {
+    fs::canonicalize(path)
+}
+
+/// Makes a directory with this mode, short of what the umask takes away.
+pub(crate) fn create_dir(path: &Path, mode: u32) -> io::Result<()> {
+    match fs::DirBuilder::new().mode(mode).create(path) {
+        // Where the folder above hands on more.
+        Ok(()) if mode == 0 => fs::set_permissions(path, fs::Permissions::from_mode(mode)),
+        made => made,
+    }
+}
+
+/// Has a folder's names written to the disk.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    fs::open(folder)?.sync_all()
+}
+
+/// Opens a file to read it, without waiting for whoever is to write it.
+pub(crate) fn open_silent(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let mut options = fs::OpenOptions::new();
+    options.read(true).custom_flags(flags.bits() as i32);
+    fs::open_with(&options, path)
+}
+
+/// Whether a read of a pipe or a terminal would find something, if only its end.
+pub(crate) fn has_arrived(file: &File) -> io::Result<bool> {
+    let mut fds = [PollFd::new(file, PollFlags::IN)];
+    match poll(&mut fds, Some(&Timespec::default())) {
+        Ok(_) => Ok(!fds[0].revents().is_empty()),
+        Err(Errno::INTR) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// What to wait for until a read would find something.
+pub(crate) fn watched(file: &File) -> Watched<'_> {
+    file.as_fd()
+}
+
+pub(crate) fn read_at(file: &File, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+    file.read_at(buffer, position)
+}
+
+pub(crate) fn write_all_at(file: &File, bytes: &[u8], position: u64) -> io::Result<()> {
+    file.write_all_at(bytes, position)
+}
+
+/// What is there besides files, directories and links.
+pub(crate) fn other(found: &Metadata) -> Option<Other> {
+    let kind = found.file_type();
+    match kind.is_fifo() {
+        true => Some(Other::Pipe),
+        false => (kind.is_char_device() || kind.is_block_device()).then_some(Other::Device),
+    }
+}
+
+/// Makes a new file look like the one whose place it takes, as far as this user may.
+pub(crate) fn dress(file: &File, model: &Metadata) {
+    let _ = fchown(file, Some(model.uid()), Some(model.gid()));
+    let _ = file.set_permissions(fs::Permissions::from_mode(model.mode() & 0o777));
+}
+
+/// How much of a file system's space this user may still fill, in percent.
+pub(crate) fn percent_free(path: &Path) -> io::Result<f64> {
+    let stat = rustix::fs::statvfs(path)?;
+    Ok(match stat.f_blocks {
+        // A pseudo file system has no blocks, and never fills.
+        0 => 100.0,
+        blocks => stat.f_bavail as f64 / blocks as f64 * 100.0,
+    })
+}
+
+/// Whether the error with this number says that a disk, or somebody's share of it, is full.
+pub(crate) fn is_disk_full(number: i32) -> bool {
+    [Errno::NOSPC, Errno::DQUOT]
+        .map(Errno::raw_os_error)
+        .contains(&number)
+}
+
+/// Whether the error with this number says that something is not there.
+pub(crate) fn is_missing(number: i32) -> bool {
+    number == Errno::NOENT.raw_os_error()
+}
+
+/// Seconds since this machine was started.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn uptime() -> i64 {
+    // Not `clock_gettime`: rustix reads the kernel's own page for it, which crashes under valgrind, as our users' tests run.
+    rustix::system::sysinfo().uptime as i64
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn uptime() -> i64 {
+    rustix::time::clock_gettime(rustix::time::ClockId::Monotonic).tv_sec
+}
+
+/// What the system calls the time since it was started, if it has a name for it.
+pub(crate) fn boot() -> Option<String> {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    boot.split_ascii_whitespace().next().map(str::to_owned)
+}
+
+/// The number of the user that this process acts for.
+pub(crate) fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// A name or path that was written as bytes: any will do.
+pub(crate) fn text_of(bytes: &[u8]) -> Option<&OsStr> {
+    Some(OsStr::from_bytes(bytes))
+}
+
+/// A name or path as bytes.
+pub(crate) fn bytes_of(text: &OsStr) -> Cow<'_, [u8]> {
+    Cow::Borrowed(text.as_bytes())
+}

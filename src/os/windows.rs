@@ -1,0 +1,310 @@
+//! Windows. Errors are the numbers of `GetLastError`; texts are UTF-8.
+
+mod events;
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::windows::ffi::OsStrExt;
+use std::os::windows::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::windows::io::{AsHandle, AsRawHandle};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use windows_sys::Win32::Foundation::{
+    ERROR_CANT_RESOLVE_FILENAME, ERROR_DISK_FULL, ERROR_DISK_QUOTA_EXCEEDED, ERROR_FILE_NOT_FOUND,
+    ERROR_HANDLE_DISK_FULL, ERROR_LOCK_VIOLATION, ERROR_NOT_SAME_DEVICE, ERROR_PATH_NOT_FOUND,
+    HANDLE,
+};
+use windows_sys::Win32::Networking::WinSock::WSAETIMEDOUT;
+use windows_sys::Win32::Storage::FileSystem::{
+    BY_HANDLE_FILE_INFORMATION, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT,
+    FILE_READ_ATTRIBUTES, FILE_TYPE_DISK, GetDiskFreeSpaceExW, GetFileInformationByHandle,
+    GetFileType, LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY, LockFileEx, MoveFileExW,
+    UnlockFileEx,
+};
+use windows_sys::Win32::System::IO::OVERLAPPED;
+use windows_sys::Win32::System::SystemInformation::GetTickCount64;
+
+use super::{Hold, Numbers, Other, Stamp};
+use crate::local as fs;
+
+pub(crate) use events::{Event, PollFlags, Wake, Watched, first_of};
+
+/// Where Docker listens unless told otherwise.
+pub(crate) const USUAL_ADDRESS: &str = "npipe:////./pipe/docker_engine";
+
+/// The variable that says where a person's own files are.
+pub(crate) const HOME: &str = "USERPROFILE";
+
+/// The number of the error that a call took too long.
+pub(crate) const TIMED_OUT: i32 = WSAETIMEDOUT;
+
+/// That one link leads to another, and so on.
+pub(crate) const TOO_MANY_LINKS: i32 = ERROR_CANT_RESOLVE_FILENAME as i32;
+
+/// Where the byte is that is locked: behind all that a lock's file will ever hold, as what is locked nobody else can read.
+const LOCKED: u64 = 1 << 62;
+
+fn handle(file: &File) -> HANDLE {
+    file.as_raw_handle()
+}
+
+/// What the system says of a call that answers 0 when it fails.
+fn done(answer: i32) -> io::Result<()> {
+    match answer {
+        0 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// A path as the system takes it, with its end.
+fn wide(path: &Path) -> io::Result<Vec<u16>> {
+    let mut wide: Vec<u16> = path.as_os_str().encode_wide().collect();
+    match wide.contains(&0) {
+        true => Err(io::Error::new(
+            ErrorKind::InvalidInput,
+            "there is a zero in the path",
+        )),
+        false => {
+            wide.push(0);
+            Ok(wide)
+        }
+    }
+}
+
+fn locked_place() -> OVERLAPPED {
+    let mut place = OVERLAPPED::default();
+    place.Anonymous.Anonymous.Offset = LOCKED as u32;
+    place.Anonymous.Anonymous.OffsetHigh = (LOCKED >> 32) as u32;
+    place
+}
+
+/// Takes a lock on a file, if that can be had at once. It is the open file's: the system drops it when that is closed.
+pub(crate) fn lock(file: &File, hold: Hold) -> io::Result<bool> {
+    let flags = match hold {
+        Hold::Alone => LOCKFILE_FAIL_IMMEDIATELY | LOCKFILE_EXCLUSIVE_LOCK,
+        Hold::Shared => LOCKFILE_FAIL_IMMEDIATELY,
+    };
+    let mut place = locked_place();
+    // SAFETY: the handle is open as long as `file` is, and the place lives until the call returns: on a handle that is not
+    // overlapped it is over then.
+    match done(unsafe { LockFileEx(handle(file), flags, 0, 1, 0, &mut place) }) {
+        Ok(()) => Ok(true),
+        Err(e) if e.raw_os_error() == Some(ERROR_LOCK_VIOLATION as i32) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+pub(crate) fn unlock(file: &File) -> io::Result<()> {
+    let mut place = locked_place();
+    // SAFETY: as for taking it.
+    done(unsafe { UnlockFileEx(handle(file), 0, 1, 0, &mut place) })
+}
+
+/// Gives a file a name that nobody has; `false` where this file system cannot do that.
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<bool> {
+    let (from, to) = (wide(from)?, wide(to)?);
+    // SAFETY: both texts have their end, and outlive the call. No flag: one that is there is not replaced.
+    match done(unsafe { MoveFileExW(from.as_ptr(), to.as_ptr(), 0) }) {
+        Ok(()) => Ok(true),
+        Err(e) if e.raw_os_error() == Some(ERROR_NOT_SAME_DEVICE as i32) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// Removes a file that may be open: its name is free at once. Of a file that is only deleted, the name is taken until the last who has
+/// it open closes it, and nobody may open it.
+pub(crate) fn remove_open(path: &Path) -> io::Result<()> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let gone = path.with_file_name(format!(".new-{}-gone-{number}", std::process::id()));
+    match fs::rename(path, &gone) {
+        Ok(()) => fs::remove_file(&gone),
+        Err(_) => fs::remove_file(path),
+    }
+}
+
+/// What is known of an open file.
+fn known(file: &File) -> io::Result<BY_HANDLE_FILE_INFORMATION> {
+    let mut known = BY_HANDLE_FILE_INFORMATION::default();
+    // SAFETY: the handle is open, and the place may be written to.
+    done(unsafe { GetFileInformationByHandle(handle(file), &mut known) })?;
+    Ok(known)
+}
+
+/// Opens what is at a path to look at it, be it a file or a directory.
+fn look_at(path: &Path, follow: bool) -> io::Result<File> {
+    let mut flags = FILE_FLAG_BACKUP_SEMANTICS;
+    if !follow {
+        flags |= FILE_FLAG_OPEN_REPARSE_POINT;
+    }
+    let mut options = OpenOptions::new();
+    options
+        .access_mode(FILE_READ_ATTRIBUTES)
+        .custom_flags(flags);
+    fs::open_with(&options, path)
+}
+
+/// Whether what is at a path is this file.
+pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let there = look_at(path, true).map_err(|e| match e.kind() {
+        // It was just opened: it is being deleted.
+        ErrorKind::PermissionDenied => ErrorKind::NotFound.into(),
+        _ => e,
+    })?;
+    Ok(of_known(&known(file)?).is(&of_known(&known(&there)?)))
+}
+
+pub(crate) fn stamp(found: &Metadata) -> Stamp {
+    (
+        found.file_size(),
+        found.last_write_time() as i64,
+        found.creation_time() as i64,
+    )
+}
+
+/// What the file at a path is known by; of a link itself, unless it is followed.
+pub(crate) fn numbers(path: &Path, follow: bool) -> io::Result<Numbers> {
+    Ok(of_known(&known(&look_at(path, follow)?)?))
+}
+
+fn of_known(known: &BY_HANDLE_FILE_INFORMATION) -> Numbers {
+    const DIRECTORY: u32 = 0x10;
+    let both = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
+    Numbers {
+        inode: both(known.nFileIndexHigh, known.nFileIndexLow),
+        // Nor is it needed: the numbers of NTFS are not used again. (And what Wine says it is is the time of the last change.)
+        born: None,
+        // It stays with the volume, whatever disk of the machine that is.
+        device: (0, known.dwVolumeSerialNumber),
+        is_directory: known.dwFileAttributes & DIRECTORY != 0,
+    }
+}
+
+/// The path without links and detours; as people write it, where it begins with a drive.
+pub(crate) fn real_path(path: &Path) -> io::Result<PathBuf> {
+    let real = fs::canonicalize(path)?;
+    let plain = real
+        .to_str()
+        .and_then(|text| text.strip_prefix(r"\\?\"))
+        .filter(|text| text.as_bytes().get(1) == Some(&b':'))
+        .map(PathBuf::from);
+    Ok(plain.unwrap_or(real))
+}
+
+/// Makes a directory, which is for whom the one above is for: there are no modes.
+pub(crate) fn create_dir(path: &Path, _mode: u32) -> io::Result<()> {
+    fs::create_dir(path)
+}
+
+/// Has a folder's names written to the disk: here the file system sees to that by itself.
+pub(crate) fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Opens a file to read it. What has to be waited for there cannot be, as a read cannot be told to end: so it is refused.
+pub(crate) fn open_silent(path: &Path) -> io::Result<File> {
+    let file = fs::open(path)?;
+    // SAFETY: the handle is open.
+    match unsafe { GetFileType(handle(&file)) } {
+        FILE_TYPE_DISK => Ok(file),
+        _ => Err(io::Error::new(
+            ErrorKind::Unsupported,
+            "on Windows only what is on a disk is read by its path: a pipe or a device could not be waited for",
+        )),
+    }
+}
+
+/// Whether a read would find something: on a disk it always does.
+pub(crate) fn has_arrived(_file: &File) -> io::Result<bool> {
+    Ok(true)
+}
+
+/// What to wait for until a read would find something.
+pub(crate) fn watched(file: &File) -> Watched<'_> {
+    file.as_handle()
+}
+
+pub(crate) fn read_at(file: &File, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+    file.seek_read(buffer, position)
+}
+
+pub(crate) fn write_all_at(file: &File, mut bytes: &[u8], mut position: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let written = file.seek_write(bytes, position)?;
+        if written == 0 {
+            return Err(ErrorKind::WriteZero.into());
+        }
+        bytes = &bytes[written..];
+        position += written as u64;
+    }
+    Ok(())
+}
+
+/// What is there besides files, directories and links.
+pub(crate) fn other(_found: &Metadata) -> Option<Other> {
+    None
+}
+
+/// Makes a new file look like the one whose place it takes: what it may be used for it has from its folder.
+pub(crate) fn dress(_file: &File, _model: &Metadata) {}
+
+/// How much of a file system's space this user may still fill, in percent.
+pub(crate) fn percent_free(path: &Path) -> io::Result<f64> {
+    let path = wide(path)?;
+    let (mut free, mut all) = (0, 0);
+    let nobody = std::ptr::null_mut();
+    // SAFETY: the text has its end, both numbers may be written to, and the third is not asked for.
+    done(unsafe { GetDiskFreeSpaceExW(path.as_ptr(), &mut free, &mut all, nobody) })?;
+    Ok(match all {
+        0 => 100.0,
+        all => free as f64 / all as f64 * 100.0,
+    })
+}
+
+/// Whether the error with this number says that a disk, or somebody's share of it, is full.
+pub(crate) fn is_disk_full(number: i32) -> bool {
+    [
+        ERROR_DISK_FULL,
+        ERROR_HANDLE_DISK_FULL,
+        ERROR_DISK_QUOTA_EXCEEDED,
+    ]
+    .contains(&(number as u32))
+}
+
+/// Whether the error with this number says that something is not there.
+pub(crate) fn is_missing(number: i32) -> bool {
+    [ERROR_FILE_NOT_FOUND, ERROR_PATH_NOT_FOUND].contains(&(number as u32))
+}
+
+/// Seconds since this machine was started.
+pub(crate) fn uptime() -> i64 {
+    // SAFETY: it takes nothing and cannot fail.
+    let milliseconds = unsafe { GetTickCount64() };
+    (milliseconds / 1000) as i64
+}
+
+/// What the system calls the time since it was started: it has no name for it.
+pub(crate) fn boot() -> Option<String> {
+    None
+}
+
+/// The number of the user that this process acts for. Users have no numbers here.
+pub(crate) fn user() -> u32 {
+    0
+}
+
+/// A name or path that was written as bytes: as UTF-8.
+pub(crate) fn text_of(bytes: &[u8]) -> Option<&OsStr> {
+    std::str::from_utf8(bytes).ok().map(OsStr::new)
+}
+
+/// A name or path as UTF-8; what it has that is no text is shown as that.
+pub(crate) fn bytes_of(text: &OsStr) -> Cow<'_, [u8]> {
+    match text.to_string_lossy() {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
+}
