@@ -26,8 +26,8 @@ let run ?output t command =
 
 let write_log t text = Error.check (Raw.step_write_log t.raw text)
 let limit ?timeout ?cancel t = Error.check (Raw.step_limit t.raw (Limits.make ?timeout ?cancel ()))
-let commit t = Error.check (Raw.step_commit t.raw)
-let abort t = Error.check (Raw.step_abort t.raw)
+let commit ?timeout ?cancel t = Error.check (Raw.step_commit t.raw (Limits.make ?timeout ?cancel ()))
+let abort ?timeout ?cancel t = Error.check (Raw.step_abort t.raw (Limits.make ?timeout ?cancel ()))
 
 let import ?progress t input =
   let guard = Guard.create () in

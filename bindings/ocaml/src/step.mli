@@ -31,12 +31,14 @@ val limit : ?timeout:float -> ?cancel:Cancel.t -> t -> (unit, Error.t) result
 
 (** {1 The end} *)
 
-val commit : t -> (unit, Error.t) result
+val commit : ?timeout:float -> ?cancel:Cancel.t -> t -> (unit, Error.t) result
 (** Records the result, and ends the step. The result appears with the last engine call, at once and whole. After an
-    error there is no result, and a new step may begin. *)
+    error there is no result, and a new step may begin; after [Outcome_unknown] there may be one, and that new step finds
+    it. [timeout] (in seconds) and [cancel], where either is given, hold in place of those given to [begin_step]. *)
 
-val abort : t -> (unit, Error.t) result
-(** Ends the step without a result, and removes its container and its tag. The log stays. *)
+val abort : ?timeout:float -> ?cancel:Cancel.t -> t -> (unit, Error.t) result
+(** Ends the step without a result, and removes its container and its tag. The log stays. Limits are as for {!commit};
+    what is not removed in time is removed in the background. *)
 
 (** {1 Bases}
 

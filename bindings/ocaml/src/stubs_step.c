@@ -100,20 +100,30 @@ CAMLprim value ocaml_dstore_step_limit(value v_step, value v_limits)
     CAMLreturn(call_end_unit(v_call));
 }
 
-/* Ends a step by `end`; only one that another thread is in goes on. */
-static value end_step(value v_step, dstore_status (*end)(dstore_step *step, dstore_error **error))
+/* Either end of a step: for as long as the step was begun with, or as these limits say. */
+struct end {
+    dstore_status (*as_begun)(dstore_step *step, dstore_error **error);
+    dstore_status (*within)(dstore_step *step, uint64_t timeout_ms, const dstore_cancel *cancel, dstore_error **error);
+};
+
+/* Ends a step; only one that another thread is in goes on. */
+static value end_step(value v_step, value v_limits, struct end end)
 {
-    CAMLparam1(v_step);
+    CAMLparam2(v_step, v_limits);
     CAMLlocal1(v_call);
     struct call *call;
     struct cell *step;
+    struct limits limits;
 
     v_call = call_begin();
     call = call_of(v_call);
     step = call_enter(call, v_step);
+    limits = call_limits(call, v_limits);
     if (call_ready(call)) {
         caml_release_runtime_system();
-        call->status = end(step->object.step, &call->error);
+        call->status = limits.timeout_ms || limits.cancel
+                           ? end.within(step->object.step, limits.timeout_ms, limits.cancel, &call->error)
+                           : end.as_begun(step->object.step, &call->error);
         if (call->status != DSTORE_BUSY)
             cell_end(step);
         caml_acquire_runtime_system();
@@ -121,14 +131,14 @@ static value end_step(value v_step, dstore_status (*end)(dstore_step *step, dsto
     CAMLreturn(call_end_unit(v_call));
 }
 
-CAMLprim value ocaml_dstore_step_commit(value v_step)
+CAMLprim value ocaml_dstore_step_commit(value v_step, value v_limits)
 {
-    return end_step(v_step, dstore_step_commit);
+    return end_step(v_step, v_limits, (struct end){dstore_step_commit, dstore_step_commit_within});
 }
 
-CAMLprim value ocaml_dstore_step_abort(value v_step)
+CAMLprim value ocaml_dstore_step_abort(value v_step, value v_limits)
 {
-    return end_step(v_step, dstore_step_abort);
+    return end_step(v_step, v_limits, (struct end){dstore_step_abort, dstore_step_abort_within});
 }
 
 /* ---------------------------------------------------------------- what a step begins with */

@@ -78,8 +78,119 @@ let others_run () =
   Thread.join ticker;
   check (Printf.sprintf "%d ticks in a second" !ticks) (!ticks > 30)
 
+(* With the limits that it is given; its answer without what it gives. All but [caches], which looks at files of this machine. *)
+type call = ?timeout:float -> ?cancel:Cancel.t -> unit -> (unit, Error.t) result
+
+let unit answer = Result.map ignore answer
+
+let silent_engine () =
+  with_base @@ fun direct ->
+  let proxy = Proxy.create () in
+  let open_ ?timeout ?cancel () = open_store ?timeout ?cancel ~engine:(Proxy.address proxy) (root direct) in
+  let store = get (open_ ()) in
+  let begun id = Option.get (get (begin_step store ~base:"base" ~id)) in
+  let tar = base_tar () in
+  let reading f =
+    let channel = open_in_bin tar in
+    Fun.protect ~finally:(fun () -> close_in channel) (fun () -> f (input channel))
+  in
+  let given told =
+    (* Each call needs a step or a lease that no other one is using. *)
+    let on_step ?(begun = begun) id f : string * call =
+      let step = begun (id ^ told) in
+      ( "Step." ^ id,
+        fun ?timeout ?cancel () -> Result.bind (Step.limit ?timeout ?cancel step) (fun () -> f step) )
+    in
+    let bare id = Option.get (get (begin_step store ~id)) in
+    let ends id (f : ?timeout:float -> ?cancel:Cancel.t -> Step.t -> (unit, Error.t) result) : string * call =
+      let step = begun (id ^ told) in
+      get (run step (sh "true"));
+      ("Step." ^ id, fun ?timeout ?cancel () -> f ?timeout ?cancel step)
+    in
+    let to_close = get (open_ ()) in
+    let unwanted = get (lease store ("unwanted" ^ told)) in
+    let lent = get (lease store ("lent" ^ told)) and given_up = get (lease to_close ("given up" ^ told)) in
+    ignore (get (build ~mounts:[ Command.lease lent "/c" ] direct ("writes" ^ told) "echo x >/c/f"));
+    let calls : (string * call) list =
+      [
+        ("open_store", fun ?timeout ?cancel () -> unit (open_ ?timeout ?cancel ()));
+        ( "close",
+          fun ?timeout ?cancel () ->
+            get (Lease.discard given_up);
+            close ?timeout ?cancel to_close );
+        ("begin_step", fun ?timeout ?cancel () -> unit (begin_step ?timeout ?cancel store ~id:("begun" ^ told)));
+        ( "with_step",
+          fun ?timeout ?cancel () -> unit (with_step ?timeout ?cancel store ~id:("with" ^ told) (fun _ -> Ok ())) );
+        ("result", fun ?timeout ?cancel () -> unit (result ?timeout ?cancel store "base"));
+        ("results", fun ?timeout ?cancel () -> unit (results ?timeout ?cancel store));
+        ("delete", fun ?timeout ?cancel () -> unit (delete ?timeout ?cancel store ("none" ^ told)));
+        ("copy_out", fun ?timeout ?cancel () -> unit (copy_out ?timeout ?cancel store ~id:"base" "/etc" ignore));
+        ( "copy_out_file",
+          fun ?timeout ?cancel () -> unit (copy_out_file ?timeout ?cancel store ~id:"base" "/etc" "/dev/null") );
+        ("lease", fun ?timeout ?cancel () -> unit (lease ?timeout ?cancel store ("new" ^ told)));
+        ("with_lease", fun ?timeout ?cancel () -> with_lease ?timeout ?cancel store ("with" ^ told) (fun _ -> Ok ()));
+        ("delete_cache", fun ?timeout ?cancel () -> unit (delete_cache ?timeout ?cancel store "none"));
+        ("df", fun ?timeout ?cancel () -> unit (df ?timeout ?cancel store));
+        ("ping", fun ?timeout ?cancel () -> ping ?timeout ?cancel store);
+        ("health", fun ?timeout ?cancel () -> unit (health ?timeout ?cancel store));
+        ("purge", fun ?timeout ?cancel () -> unit (purge ?timeout ?cancel store));
+        ( "complete_deletes",
+          fun ?timeout ?cancel () ->
+            get (Lease.discard unwanted);
+            complete_deletes ?timeout ?cancel store );
+        ("Lease.release", fun ?timeout ?cancel () -> unit (Lease.release ?timeout ?cancel lent));
+        on_step "run" (fun step -> run step (sh "true"));
+        ends "commit" Step.commit;
+        ends "abort" Step.abort;
+        on_step ~begun:bare "import" (fun step -> reading (Step.import step));
+        on_step ~begun:bare "import_file" (fun step -> Step.import_file step tar);
+        on_step ~begun:bare "pull" (fun step -> Step.pull step "localhost:1/none:1");
+        on_step ~begun:bare "use_image" (fun step -> Step.use_image step "none");
+        on_step "copy_in" (fun step -> reading (Step.copy_in step "/"));
+        on_step "copy_in_file" (fun step -> Step.copy_in_file step "/" tar);
+        on_step "copy_out" (fun step -> unit (Step.copy_out step "/etc" ignore));
+        on_step "copy_out_file" (fun step -> unit (Step.copy_out_file step "/etc" "/dev/null"));
+      ]
+    in
+    calls
+  in
+  let timed = given "-timed" and cancelled = given "-cancelled" in
+  Proxy.stall proxy;
+  let cancel = Cancel.create () in
+  let began = Unix.gettimeofday () in
+  let wrong = ref [] and lock = Mutex.create () in
+  let start wanted limited (name, (call : call)) =
+    Thread.create
+      (fun () ->
+        let answer = limited call in
+        let late = Unix.gettimeofday () -. began -. 0.3 in
+        if status answer <> wanted || late > 2. then begin
+          Mutex.lock lock;
+          wrong := Printf.sprintf "%s: %s after %.1f s" name (status answer) late :: !wrong;
+          Mutex.unlock lock
+        end)
+      ()
+  in
+  let threads =
+    List.map (start "timed out" (fun call -> call ~timeout:0.3 ())) timed
+    @ List.map (start "cancelled" (fun call -> call ~cancel ())) cancelled
+  in
+  Thread.delay 0.3;
+  Cancel.trigger cancel;
+  List.iter Thread.join threads;
+  Proxy.release proxy;
+  equal "calls that did not end" "" (String.concat "; " !wrong);
+  get (complete_deletes ~timeout:60. store);
+  get (close store);
+  (* What closing had no time for is anybody's, once that store has let go of it. *)
+  eventually "removed what is left" (fun () ->
+      ignore (get (purge direct));
+      let caches = List.length (List.filter (fun c -> c.layers > 0) (get (caches direct))) in
+      List.length (Engine.volumes (prefix direct)) = caches + 1)
+
 let tests =
   [
+    test "a timeout and a cancel end every call that waits for an engine that hangs" silent_engine;
     test "a cancel from another thread ends a command at once" command;
     test "a cancel wakes who waits for another's build or lease" waiting;
     test "a timeout ends a build or a command, and one that makes no sense is misuse" timeouts;

@@ -66,10 +66,10 @@ let end_races () =
     let answers =
       Parallel.run
         [
-          ender Step.commit;
-          ender Step.abort;
+          ender (fun step -> Step.commit step);
+          ender (fun step -> Step.abort step);
           ender (fun step -> Step.run step (sh "true"));
-          releaser Lease.release;
+          releaser (fun lease -> Lease.release lease);
           releaser Lease.discard;
         ]
     in
