@@ -163,6 +163,28 @@ fn every_call_that_blocks_has_a_form_that_takes_limits() {
     }
 }
 
+/// Those that OCaml does not need: it builds by begin, and commit or abort.
+const NOT_BOUND: [&str; 1] = ["dstore_store_build"];
+
+#[test]
+fn the_bindings_hand_limits_on_wherever_a_call_takes_them() {
+    let folder = root().join("bindings/ocaml/src");
+    let stubs = fs::read_dir(folder).expect("the bindings").map(|entry| {
+        let path = entry.expect("an entry").path();
+        let is_c = path.extension().is_some_and(|suffix| suffix == "c");
+        is_c.then(|| fs::read_to_string(path).expect("a source file"))
+    });
+    let stubs: String = stubs.flatten().collect();
+    let functions = abi::functions(checked_in());
+    let limited = functions
+        .iter()
+        .filter(|f| f.limits(&functions) == Some(abi::Limits::Asked));
+    for function in limited.filter(|f| !NOT_BOUND.contains(&f.name.as_str())) {
+        let uses = stubs.matches(function.name.as_str()).count();
+        assert!(uses > 0, "no stub calls {}", function.name);
+    }
+}
+
 #[test]
 fn the_header_compiles_alone_and_twice_in_every_standard() {
     checked_in();
