@@ -23,7 +23,7 @@ pub enum Act {
     CutRequest(usize),
     /// The request waits so many milliseconds, and its answer as many.
     Delay(u64),
-    /// Every byte goes on its own.
+    /// Every byte goes on its own, as far as [`SLICED`]; what is behind that goes in pieces of an odd length.
     Slices,
     /// The connection is reset; the engine never sees the request.
     Reset,
@@ -37,6 +37,17 @@ pub enum Act {
     Answer(&'static str),
     /// The engine sees the request, and carries it out; this answer comes in the place of its own.
     AnswerAfter(&'static str),
+}
+
+/// All heads, and the beginnings of bodies. Megabytes of single bytes only keep the engine busy, for half a minute.
+const SLICED: usize = 64 << 10;
+
+/// Sends `bytes` in slices; so many were sent before.
+fn slice(to: &mut UnixStream, bytes: &[u8], before: &mut usize) -> std::io::Result<()> {
+    let (first, rest) = bytes.split_at(bytes.len().min(SLICED.saturating_sub(*before)));
+    *before += bytes.len();
+    let pieces = first.chunks(1).chain(rest.chunks(997));
+    pieces.into_iter().try_for_each(|piece| to.write_all(piece))
 }
 
 type Rule = dyn Fn(usize, &str) -> Act + Send + Sync;
@@ -162,7 +173,7 @@ fn serve(mut client: UnixStream, inner: &Inner) {
     };
     let set = |to: Back| *mode.lock().expect("unpoisoned") = to;
     let mut buffer = [0; 64 << 10];
-    let mut slices = false;
+    let (mut slices, mut sliced) = (false, 0);
     // Looked at before it is taken: a connection that closes with bytes unread is reset.
     while let Ok(n) = peek(&client, &mut buffer) {
         if n == 0 {
@@ -216,9 +227,7 @@ fn serve(mut client: UnixStream, inner: &Inner) {
             Some(Act::AnswerAfter(answer)) => set(Back::Replace(answer)),
         }
         let sent = match slices {
-            true => buffer[..n]
-                .chunks(1)
-                .try_for_each(|byte| upstream.write_all(byte)),
+            true => slice(&mut upstream, &buffer[..n], &mut sliced),
             false => upstream.write_all(&buffer[..n]),
         };
         if sent.is_err() {
@@ -230,7 +239,7 @@ fn serve(mut client: UnixStream, inner: &Inner) {
 
 /// Moves the engine's answers.
 fn answers(from: &mut UnixStream, to: &mut UnixStream, mode: &Mutex<Back>) {
-    let mut buffer = [0; 64 << 10];
+    let (mut buffer, mut sliced) = ([0; 64 << 10], 0);
     while let Ok(n) = from.read(&mut buffer) {
         let bytes = &buffer[..n];
         let now = *mode.lock().expect("unpoisoned");
@@ -238,7 +247,7 @@ fn answers(from: &mut UnixStream, to: &mut UnixStream, mode: &Mutex<Back>) {
             _ if n == 0 => return,
             Back::Pass => to.write_all(bytes),
             Back::Hold => Ok(()),
-            Back::Slices => bytes.chunks(1).try_for_each(|byte| to.write_all(byte)),
+            Back::Slices => slice(to, bytes, &mut sliced),
             Back::Delay(time) => {
                 std::thread::sleep(Duration::from_millis(time));
                 *mode.lock().expect("unpoisoned") = Back::Pass;

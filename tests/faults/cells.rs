@@ -75,10 +75,23 @@ pub struct Outcome {
     pub done: Done,
     /// How many calls the operation made.
     pub calls: usize,
+    /// Whether there was that call.
+    pub met: bool,
     /// How long after it was told to end it returned; or, where it was not, how long it took.
     pub late: Duration,
     /// What is not as it must be.
     pub wrong: Vec<String>,
+}
+
+impl Outcome {
+    /// What was wrong, if anything was, and what the operation said.
+    pub fn said(&self) -> Option<String> {
+        let done = match &self.done {
+            Ok(claim) => format!("{claim:?}"),
+            Err(e) => e.to_string(),
+        };
+        (!self.wrong.is_empty()).then(|| format!("{} ({done})", self.wrong.join("; ")))
+    }
 }
 
 /// A root with the result `base` and the cache `c`, for one cell after the other.
@@ -176,6 +189,7 @@ impl Ground {
                         // Held meanwhile: whoever looks for it after the operation waits for it.
                         let mut restart = restart.lock().expect("unpoisoned");
                         if armed.load(Ordering::SeqCst) {
+                            met.store(true, Ordering::SeqCst);
                             *restart = Some(restarts::begin_restart(signal, moment));
                         }
                         Act::Pass
@@ -270,6 +284,7 @@ impl Ground {
             return Outcome {
                 done,
                 calls,
+                met: false,
                 late,
                 wrong,
             };
@@ -289,6 +304,7 @@ impl Ground {
         Outcome {
             done,
             calls,
+            met: met.load(Ordering::SeqCst),
             late,
             wrong,
         }

@@ -93,9 +93,39 @@ fn a_command_that_ends_is_seen_to_end_whatever_its_input_does() {
     }
 }
 
+type Reads = fn(&mut Step, &PathBuf) -> Result<(), Error>;
+
+/// Reads of a pipe in a step named `id` until a cancel, and in another until a deadline.
+fn ends_when_told(id: &str, store: &Store, base: Option<&str>, pipe: &PathBuf, read: Reads) {
+    let cancel = Cancel::new();
+    let limits = Limits::none().cancel(&cancel);
+    let mut step = begin_within(store, base, id, &limits);
+    let cancelling = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(700));
+        cancel.cancel();
+        Instant::now()
+    });
+    let error = read(&mut step, pipe).expect_err("cancelled");
+    let ended = Instant::now();
+    let late = ended.saturating_duration_since(cancelling.join().expect("cancelled"));
+    assert_eq!(error.kind(), ErrorKind::Cancelled, "{id}: {error}");
+    assert!(late < Duration::from_secs(2), "{id}: {late:?}");
+    drop(step);
+
+    let mut step = begin_within(store, base, &format!("{id}-2"), &Limits::none());
+    let began = Instant::now();
+    step.limit(&Limits::none().timeout(Duration::from_secs(1)));
+    let error = read(&mut step, pipe).expect_err("timed out");
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{id}: {error}");
+    assert!(
+        began.elapsed() < Duration::from_secs(3),
+        "{id}: {:?}",
+        began.elapsed()
+    );
+}
+
 #[test]
 fn what_is_read_of_a_silent_pipe_ends_with_a_cancel_and_a_deadline() {
-    type Reads = fn(&mut Step, &PathBuf) -> Result<(), Error>;
     let reads: [(&str, Option<&str>, Reads); 3] = [
         ("stdin", Some("base"), |step, pipe| {
             step.run(sh("cat").stdin_file(pipe)).map(drop)
@@ -109,36 +139,16 @@ fn what_is_read_of_a_silent_pipe_ends_with_a_cancel_and_a_deadline() {
     ];
     let root = Root::new("silent");
     let store = root.open_with_base();
-    for (pipe, _writer) in silent(&root) {
-        for (name, base, read) in reads {
-            let cancel = Cancel::new();
-            let limits = Limits::none().cancel(&cancel);
-            let mut step = begin_within(&store, base, name, &limits);
-            let cancelling = std::thread::spawn(move || {
-                std::thread::sleep(Duration::from_millis(700));
-                cancel.cancel();
-                Instant::now()
-            });
-            let error = read(&mut step, &pipe).expect_err("cancelled");
-            let ended = Instant::now();
-            let late = ended.saturating_duration_since(cancelling.join().expect("cancelled"));
-            assert_eq!(error.kind(), ErrorKind::Cancelled, "{name}: {error}");
-            assert!(late < Duration::from_secs(2), "{name}: {late:?}");
-            drop(step);
-
-            let mut step = begin_within(&store, base, &format!("{name}2"), &Limits::none());
-            let began = Instant::now();
-            step.limit(&Limits::none().timeout(Duration::from_secs(1)));
-            let error = read(&mut step, &pipe).expect_err("timed out");
-            assert_eq!(error.kind(), ErrorKind::TimedOut, "{name}: {error}");
-            assert!(
-                began.elapsed() < Duration::from_secs(3),
-                "{name}: {:?}",
-                began.elapsed()
-            );
-            drop(step);
+    // All at once: each waits for more than a second.
+    let pipes = silent(&root);
+    std::thread::scope(|scope| {
+        for (pipe, writer) in &pipes {
+            for (name, base, read) in reads {
+                let (store, id) = (&store, format!("{name}-{}", writer.is_some()));
+                scope.spawn(move || ends_when_told(&id, store, base, pipe, read));
+            }
         }
-    }
+    });
     store
         .complete_deletes(&Limits::none().timeout(Duration::from_secs(60)))
         .expect("all removed");

@@ -1,6 +1,8 @@
 //! The fault matrix: every operation × every fault × every call, on a real engine. A sample of it in the ordinary run.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
@@ -53,25 +55,38 @@ pub fn play(
     std::thread::scope(|scope| {
         for _ in 0..threads.min(cells.len()) {
             scope.spawn(|| {
-                let ground = Ground::new(name);
+                let mut ground = None;
                 while let Some(cell) = cells.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    ground.prepare();
-                    let outcome = ground.play(*cell);
-                    each(cell, &outcome);
-                    if !outcome.wrong.is_empty() {
-                        let said = match &outcome.done {
-                            Ok(claim) => format!("{claim:?}"),
-                            Err(e) => e.to_string(),
-                        };
-                        let line = format!("{cell}: {} ({said})", outcome.wrong.join("; "));
+                    let played = catch_unwind(AssertUnwindSafe(|| {
+                        let ground = ground.get_or_insert_with(|| Ground::new(name));
+                        ground.prepare();
+                        ground.play(*cell)
+                    }));
+                    let said = match played {
+                        Ok(outcome) => {
+                            each(cell, &outcome);
+                            outcome.said()
+                        }
+                        Err(panic) => Some(format!("a panic: {}", text(&*panic))),
+                    };
+                    if let Some(said) = said {
+                        let line = format!("{cell}: {said}");
                         println!("{line}");
                         wrong.lock().expect("unpoisoned").push(line);
+                        // What it left is its own fault, and not the next one's.
+                        ground = None;
                     }
                 }
             });
         }
     });
     wrong.into_inner().expect("unpoisoned")
+}
+
+fn text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a word")
 }
 
 /// How many calls each operation makes, on an engine that does well.

@@ -171,6 +171,15 @@ operations! { ALL:
         let free = scene.store().df_within(&scene.limits)?;
         Ok(truth((0.0..=100.0).contains(&free.percent()), true, "free space"))
     },
+    "ping" => |scene| {
+        (scene.go)();
+        scene.store().ping(&scene.limits).map(|()| Claim::Nothing)
+    },
+    "health" => |scene| {
+        (scene.go)();
+        let found = scene.store().health(&scene.limits)?;
+        Ok(truth(found.engine.is_empty(), false, "the engine has no name"))
+    },
     "purge" => |scene| {
         (scene.go)();
         scene.store().purge_within(&scene.limits).map(|_| Claim::Nothing)

@@ -53,14 +53,8 @@ fn an_engine_that_is_started_again_in_the_middle_of_any_call_takes_nothing_along
     if folder().is_some() {
         return play_all();
     }
-    if !is_long() {
-        eprintln!(
-            "skipped: set DOCKER_STORE_TEST_LONG=1 (and DOCKER_STORE_TEST_ONE_IN=40 for a sample)"
-        );
-        return;
-    }
     std::thread::scope(|scope| {
-        for config in ["{}", r#"{"live-restore": true}"#] {
+        for config in ["{}", LIVE] {
             scope.spawn(move || {
                 let Some(engine) = OwnEngine::start_with(config) else {
                     return;
@@ -69,6 +63,10 @@ fn an_engine_that_is_started_again_in_the_middle_of_any_call_takes_nothing_along
                 let played = Command::new(program)
                     .args(["--exact", TEST, "--nocapture", "--test-threads", "1"])
                     .env("DOCKER_STORE_TEST_RESTARTS", &engine.folder)
+                    .env(
+                        "DOCKER_STORE_TEST_RESTARTS_LIVE",
+                        (config == LIVE).to_string(),
+                    )
                     .env("DOCKER_HOST", engine.address())
                     .status();
                 assert!(played.expect("a child").success(), "with {config}");
@@ -77,8 +75,46 @@ fn an_engine_that_is_started_again_in_the_middle_of_any_call_takes_nothing_along
     });
 }
 
-/// Every end at every call of every operation.
+const LIVE: &str = r#"{"live-restore": true}"#;
+
+/// An operation, what ends the engine and when, and at which call.
+type End = (&'static str, (&'static str, Moment), usize);
+
+/// Without and with `live-restore`, in the ordinary run: which end, at which call of which operation. One of a build, when its
+/// container starts and when it is committed; and one where much is held.
+const SAMPLE: [[End; 2]; 2] = [
+    [
+        ("slow-build", ("-KILL", Moment::After(30)), 3),
+        ("held", ("-TERM", Moment::Before), 0),
+    ],
+    [
+        ("slow-build", ("-TERM", Moment::After(1)), 3),
+        ("slow-build", ("-KILL", Moment::Before), 5),
+    ],
+];
+
+/// A few ends, or every end at every call of every operation.
 fn play_all() {
+    if is_long() {
+        return play_each();
+    }
+    let live = std::env::var("DOCKER_STORE_TEST_RESTARTS_LIVE") == Ok(true.to_string());
+    let cells = SAMPLE[usize::from(live)].map(|(name, (signal, moment), call)| Cell {
+        operation: BUILDS
+            .iter()
+            .find(|o| o.name == name)
+            .expect("there is one"),
+        fault: Fault::Restart(signal, moment),
+        call,
+        told: Told::Not,
+    });
+    let wrong = play("restarts", &cells, &|cell, outcome| {
+        assert!(outcome.met, "there is no such call: {cell}");
+    });
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn play_each() {
     let operations = chosen(&[ALL, BUILDS]);
     let calls = count(&operations);
     let mut cells = Vec::new();
