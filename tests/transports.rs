@@ -16,7 +16,7 @@ use common::certificates::{Authority, Valid};
 use common::own_engine::OwnEngine;
 use common::sshd::Sshd;
 use common::{child_of, sh};
-use docker_store::{Begun, Cancel, ErrorKind, Limits, Options, Store};
+use docker_store::{Cancel, ErrorKind, Limits, Options, Store};
 use sha2::{Digest, Sha256};
 
 fn is_long() -> bool {
@@ -148,6 +148,7 @@ fn conversation(folder: &Path, scheme: &str) {
     // Told to end, it ends.
     for told in [ErrorKind::Cancelled, ErrorKind::TimedOut] {
         let cancel = Cancel::new();
+        let mut step = common::begin(&store, "base", "ended");
         let begun = Instant::now();
         let limits = match told {
             ErrorKind::Cancelled => Limits::none().cancel(&cancel),
@@ -158,10 +159,7 @@ fn conversation(folder: &Path, scheme: &str) {
                 std::thread::sleep(Duration::from_secs(2));
                 cancel.cancel();
             });
-            let begun = store.begin(Some("base"), "ended", &limits).expect("begun");
-            let Begun::Step(mut step) = begun else {
-                panic!("it is there")
-            };
+            step.limit(&limits);
             let ended = step.run(&sh("sleep 100")).expect_err("told to end");
             waker.join().expect("woken");
             ended
@@ -169,9 +167,10 @@ fn conversation(folder: &Path, scheme: &str) {
         assert_eq!(ended.kind(), told, "{ended}");
         let took = begun.elapsed();
         assert!(
-            took >= Duration::from_secs(2) && took < Duration::from_secs(6),
+            took >= Duration::from_secs(2) && took < Duration::from_secs(4),
             "{took:?}"
         );
+        drop(step);
     }
     assert!(store.result("made").expect("a look") && !store.result("ended").expect("a look"));
     for id in ["made", "base"] {
