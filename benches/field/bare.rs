@@ -32,16 +32,21 @@ pub(crate) fn attach(target: &str) -> Vec<u8> {
         .into_bytes()
 }
 
-/// One connection.
-pub(crate) struct Bare {
-    pub(crate) stream: UnixStream,
+/// One connection: a socket, or what stands on one.
+pub(crate) struct Bare<S = UnixStream> {
+    pub(crate) stream: S,
     buffer: Vec<u8>,
     filled: usize,
 }
 
 impl Bare {
     pub(crate) fn connect(socket: &Path) -> Self {
-        let stream = UnixStream::connect(socket).expect("the engine's socket");
+        Bare::over(UnixStream::connect(socket).expect("the engine's socket"))
+    }
+}
+
+impl<S: Read + Write> Bare<S> {
+    pub(crate) fn over(stream: S) -> Self {
         Bare {
             stream,
             buffer: vec![0; 256 << 10],
@@ -57,6 +62,7 @@ impl Bare {
 
     pub(crate) fn send(&mut self, request: &[u8]) {
         self.stream.write_all(request).expect("sent");
+        self.stream.flush().expect("sent");
     }
 
     /// Waits for the head of an answer; gives its status and where the body begins.

@@ -1,6 +1,7 @@
 //! What a process pays for having the library in it: memory, threads, size, the time to load it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::race::Series;
@@ -19,13 +20,7 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
     let [Ok(program), Ok(library)] = variables.map(std::env::var) else {
         return crate::say("footprint: not prepared, and left out");
     };
-    let stripped = world.folder.join("stripped.so");
-    let strip = Command::new("strip")
-        .arg("-o")
-        .arg(&stripped)
-        .arg(&library)
-        .status();
-    assert!(strip.expect("strip").success());
+    let stripped = stripped(world, &library, "stripped.so");
 
     let mut seen: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for _ in 0..world.pick(3, 9) {
@@ -80,6 +75,11 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
         "libdocker_store.so, stripped",
         vec![size(&stripped)],
     )];
+    if let Ok(library) = std::env::var("DOCKER_STORE_BENCH_LIBRARY_WITHOUT_TLS") {
+        let smaller = self::stripped(world, &library, "smaller.so");
+        let name = "the same without the feature `tls`";
+        sizes.push(Series::new(name, vec![size(&smaller)]));
+    }
     let which = Command::new("sh")
         .args(["-c", "command -v docker"])
         .output()
@@ -100,6 +100,18 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
         ),
     ]);
     report.add(section);
+}
+
+/// The library without what only a debugger reads.
+fn stripped(world: &World, library: &str, name: &str) -> PathBuf {
+    let stripped = world.folder.join(name);
+    let strip = Command::new("strip")
+        .arg("-o")
+        .arg(&stripped)
+        .arg(library)
+        .status();
+    assert!(strip.expect("strip").success());
+    stripped
 }
 
 /// What the process has in memory, in bytes.

@@ -10,6 +10,7 @@ mod bare;
 mod bare_step;
 mod caches;
 mod calls;
+mod common;
 mod copies;
 mod depth;
 mod docker;
@@ -26,6 +27,7 @@ mod report;
 mod seed;
 mod steps;
 mod threads;
+mod transports;
 mod unit;
 mod world;
 
@@ -67,8 +69,9 @@ use world::World;
 type Measure = fn(&World, &mut Report);
 
 /// In the order of the report.
-const ALL: [(&str, Measure); 10] = [
+const ALL: [(&str, Measure); 11] = [
     ("calls", calls::measure),
+    ("transports", transports::measure),
     ("threads", threads::measure),
     ("rebuild", rebuild::measure),
     ("steps", steps::measure),
@@ -86,6 +89,9 @@ fn main() {
         .skip(1)
         .filter(|arg| arg != "--bench")
         .collect();
+    if let Some(at) = args.iter().position(|arg| arg == transports::SERVES) {
+        return transports::serve(&args[at + 1..]);
+    }
     let quick = args.iter().any(|arg| arg == "--quick");
     let only = args
         .iter()

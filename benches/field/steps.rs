@@ -158,7 +158,8 @@ fn step(world: &World, id: &str) {
     step_in(&world.store, id);
 }
 
-fn step_in(store: &docker_store::Store, id: &str) {
+/// The step: that which runs `/bin/true`.
+pub(crate) fn step_in(store: &docker_store::Store, id: &str) {
     let mut step = crate::world::begin(store, "base", id);
     step.run(&Command::new(["/bin/true"])).expect("a run");
     step.commit().expect("a commit");
