@@ -3,7 +3,10 @@
 mod common;
 
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 
+use common::proxy::{Act, Proxy, engine_socket};
 use common::{Root, begin, build, output_in, sh};
 use docker_store::{CacheRequest, Options, Released, Store, Strategy};
 
@@ -57,6 +60,79 @@ fn what_was_only_made_to_mount_on_is_not_in_the_result() {
         output_in(&store, "image", looks)
     );
     drop(lease);
+}
+
+/// A proxy to the engine that tells nothing of where containers' files are, as the image store of containerd does not.
+fn secretive_engine(root: &Root) -> Proxy {
+    Proxy::new(&root.path, |_, line| {
+        let target = line.split(' ').nth(1).unwrap_or_default();
+        let inspects = line.starts_with("GET ")
+            && target.contains("/containers/")
+            && target.ends_with("/json")
+            && !target.ends_with("/containers/json");
+        if !inspects {
+            return Act::Pass;
+        }
+        let mut engine = UnixStream::connect(engine_socket()).expect("the engine");
+        write!(engine, "GET {target} HTTP/1.0\r\nHost: x\r\n\r\n").expect("asked");
+        let mut answer = String::new();
+        engine.read_to_string(&mut answer).expect("an answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        let Ok(mut container) = serde_json::from_str::<serde_json::Value>(body) else {
+            return Act::Pass;
+        };
+        container["GraphDriver"]["Data"] = serde_json::Value::Null;
+        let head: String = head
+            .lines()
+            .filter(|line| !line.to_ascii_lowercase().starts_with("content-length:"))
+            .map(|line| format!("{line}\r\n"))
+            .collect();
+        Act::Answer(format!("{head}\r\n{container}").leak())
+    })
+}
+
+#[test]
+fn what_secrets_were_mounted_on_is_hidden_where_the_layers_are_out_of_reach() {
+    let root = Root::new("mounts-hidden");
+    let engine = secretive_engine(&root);
+    let store = root.open_with(Options::new().engine(&engine.address));
+    common::import_base(&store, "base");
+    let script = "mkdir -p /home/build /var /run/deep; ln -s /run /var/run; chown -R build /home/build; \
+                  chmod 750 /home; echo kept >/kept";
+    build(&store, "base", "image", script);
+    let before = listing(&store, "image");
+    let mut command = sh(
+        "set -e; cat /home/build/.netrc /var/run/secrets/deep/key /etc/tool/conf /kept; mkdir /own; \
+         chmod 700 /own; echo x >/new/dir/beside",
+    );
+    command
+        .secret("/home/build/.netrc", "one", (1000, 1000), 0o400)
+        .secret("/var/run/secrets/deep/key", "two", (0, 0), 0o400)
+        .secret("/etc/tool/conf", "three", (0, 0), 0o400)
+        .secret("/new/dir/key", "four", (0, 0), 0o400)
+        .secret("/kept", "five", (0, 0), 0o400);
+    let mut step = begin(&store, "image", "one");
+    step.run(command.env("A", "b")).expect("a run");
+    step.run(&sh("[ ! -e /etc/tool ] && echo >/after"))
+        .expect("a run without secrets");
+    step.commit().expect("a commit");
+    let made =
+        "/after 644 0:0 1\n/new 755 0:0 4096\n/new/dir 755 0:0 4096\n/new/dir/beside 644 0:0 2\n";
+    let mut lines: Vec<&str> = before
+        .lines()
+        .chain(made.lines())
+        .chain(["/own 700 0:0 4096"])
+        .collect();
+    lines.sort_unstable();
+    let after = listing(&store, "one");
+    assert_eq!(after.lines().collect::<Vec<_>>(), lines);
+    let looks =
+        "stat -c '%a %U' /home /home/build; ls -A /home/build /etc/tool 2>/dev/null; cat /kept";
+    assert_eq!(
+        output_in(&store, "one", looks),
+        output_in(&store, "image", looks)
+    );
+    assert_eq!(root.leftovers(), Vec::<String>::new());
 }
 
 #[test]

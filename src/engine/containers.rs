@@ -85,6 +85,21 @@ struct Actor {
     attributes: HashMap<String, String>,
 }
 
+/// A path that is not in a container as it is in its image.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Change {
+    pub(crate) path: String,
+    /// 0: changed; 1: added; 2: gone.
+    kind: u8,
+}
+
+impl Change {
+    pub(crate) fn is_new(&self) -> bool {
+        self.kind == 1
+    }
+}
+
 /// One container in a listing.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -410,6 +425,18 @@ impl Engine {
                 })
             })
             .collect()
+    }
+
+    /// What of a container's files is not as in its image. Waits as long as the engine takes: some compare file by file.
+    pub(crate) fn changes_in_container(
+        &self,
+        container: &str,
+        wait: Wait<'_>,
+    ) -> Result<Vec<Change>> {
+        let doing = format!("looking at what was changed in container {container}");
+        let call = Call::get(self.container(container, "/changes"));
+        let changes: List<_> = self.ask(&doing, call, wait)?;
+        Ok(changes.0)
     }
 
     /// The containers that pass `filters`, running or not.

@@ -91,6 +91,18 @@ pub(crate) struct Step {
     pub(crate) size: i64,
 }
 
+impl Step {
+    /// The line of a further layer of so many bytes, over an image of which `earlier` is the history.
+    pub(crate) fn of_layer(comment: &str, earlier: &[Step], bytes: usize) -> Self {
+        Step {
+            created: earlier.first().map(|step| step.created).unwrap_or_default(),
+            created_by: String::new(),
+            comment: comment.to_owned(),
+            size: i64::try_from(bytes).unwrap_or(i64::MAX),
+        }
+    }
+}
+
 impl Engine {
     /// Whether an image of this name exists, in one round trip. A broken connection is an error, never "absent".
     pub(crate) fn image_exists(&self, name: &str, wait: Wait<'_>) -> Result<bool> {

@@ -1,6 +1,6 @@
-//! What every copy of files out of or into a container has: an absolute path, and a stream that is moved.
+//! What every copy of files out of or into a container has: an absolute path, a stream that is moved, and owners in it.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -39,6 +39,21 @@ pub(crate) fn pour(from: &mut dyn Read, to: &mut dyn Write) -> Result<u64> {
             .map_err(|e| Error::io("writing the tar stream", &e))?;
         moved += n as u64;
     }
+}
+
+/// The owner of an entry, whose numbers may be too large for a header.
+pub(crate) fn owner(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<(u64, u64)> {
+    let header: tar::Header = entry.header().clone();
+    let (mut user, mut group) = (header.uid()?, header.gid()?);
+    for record in entry.pax_extensions()?.into_iter().flatten().flatten() {
+        let number = record.value().ok().and_then(|value| value.parse().ok());
+        match (record.key_bytes(), number) {
+            (b"uid", Some(number)) => user = number,
+            (b"gid", Some(number)) => group = number,
+            _ => {}
+        }
+    }
+    Ok((user, group))
 }
 
 #[cfg(test)]

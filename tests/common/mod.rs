@@ -224,19 +224,27 @@ pub fn docker(args: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// What the engine is, where it keeps images in another way than by a storage driver of Docker's.
-pub fn other_image_store() -> Option<&'static str> {
+/// Who keeps the engine's images: each takes an image's file without layers in a way of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImageStore {
+    /// Docker with a storage driver of its own.
+    Docker,
+    /// Docker with the image store of containerd.
+    Containerd,
+    Podman,
+}
+
+pub fn image_store() -> ImageStore {
     let parts = "{{range .Server.Components}}{{.Name}} {{end}}";
-    if docker(&["version", "--format", parts])
-        .concat()
-        .contains("Podman")
-    {
-        return Some("Podman");
+    let parts = docker(&["version", "--format", parts]).concat();
+    if parts.contains("Podman") {
+        return ImageStore::Podman;
     }
     let status = docker(&["info", "--format", "{{.DriverStatus}}"]).concat();
-    status
-        .contains("io.containerd.")
-        .then_some("Docker with the image store of containerd")
+    match status.contains("io.containerd.snapshotter.") {
+        true => ImageStore::Containerd,
+        false => ImageStore::Docker,
+    }
 }
 
 /// One tar file with one file in it.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::Path;
 
-use tar::{EntryType, Header};
+use tar::EntryType;
 
+use crate::store::archive::owner;
 use crate::store::cache::files::look::RootLook;
 use crate::store::cache::files::owners::Owners;
 use crate::store::cache::files::tar::{archive, folder};
@@ -148,30 +149,15 @@ impl Sample {
     }
 }
 
-/// The owner of an entry, whose numbers may be too large for a header.
-fn owner(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<(u64, u64)> {
-    let header: Header = entry.header().clone();
-    let (mut user, mut group) = (header.uid()?, header.gid()?);
-    for record in entry.pax_extensions()?.into_iter().flatten().flatten() {
-        let number = record.value().ok().and_then(|value| value.parse().ok());
-        match (record.key_bytes(), number) {
-            (b"uid", Some(number)) => user = number,
-            (b"gid", Some(number)) => group = number,
-            _ => {}
-        }
-    }
-    Ok((user, group))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn given(sample: &Sample, change: impl Fn(&mut Header)) -> Vec<u8> {
+    fn given(sample: &Sample, change: impl Fn(&mut tar::Header)) -> Vec<u8> {
         let stream = sample.stream();
         let mut out = Vec::new();
         for block in stream.chunks(512) {
-            let mut header = Header::new_old();
+            let mut header = tar::Header::new_old();
             header.as_mut_bytes().copy_from_slice(block);
             if block.iter().any(|b| *b != 0) {
                 change(&mut header);

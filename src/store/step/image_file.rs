@@ -22,23 +22,48 @@ use crate::store::step::spec::Config;
 const BLOB_MAX: u64 = 4 << 20;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
-/// A file as `docker save` writes it, of an image named `name`, tag included, with so many layers.
-pub(super) fn saved(name: &str, record: &[u8], layers: usize) -> Result<Vec<u8>> {
+/// A layer that the engine does not have yet: its tar.
+pub(super) type NewLayer<'a> = Option<&'a [u8]>;
+
+/// The digest of what is in a layer.
+pub(super) fn layer_digest(tar: &[u8]) -> String {
+    format!("sha256:{}", digest(tar))
+}
+
+/// A file as `docker save` writes it, of an image named `name`, tag included, with so many layers. `top` is the last of them, where
+/// the engine does not have that one.
+pub(super) fn saved(
+    name: &str,
+    record: &[u8],
+    layers: usize,
+    top: NewLayer<'_>,
+) -> Result<Vec<u8>> {
     let names: Vec<String> = (0..layers).map(|n| format!("{n}/layer.tar")).collect();
     let manifest = json!([{
         "Config": "config.json",
         "RepoTags": [name],
         "Layers": names,
     }]);
-    pack(&[
-        ("manifest.json".into(), manifest.to_string().as_bytes()),
-        ("config.json".into(), record),
-    ])
+    let manifest = manifest.to_string();
+    let mut files = vec![
+        ("manifest.json".to_owned(), manifest.as_bytes()),
+        ("config.json".to_owned(), record),
+    ];
+    files.extend(names.last().cloned().zip(top));
+    pack(&files)
 }
 
-/// An OCI layout of an image named `name`, tag included, whose layers have these descriptors.
-pub(super) fn layout(name: &str, record: &[u8], layers: &[Value]) -> Result<Vec<u8>> {
+/// An OCI layout of an image named `name`, tag included, whose layers have these descriptors. `top` lies over them.
+pub(super) fn layout(
+    name: &str,
+    record: &[u8],
+    layers: &[Value],
+    top: NewLayer<'_>,
+) -> Result<Vec<u8>> {
+    let new = top.map(|tar| described(LAYER, tar));
+    let layers: Vec<&Value> = layers.iter().chain(&new).collect();
     let config = described("application/vnd.oci.image.config.v1+json", record);
     let manifest = json!({
         "schemaVersion": 2,
@@ -56,18 +81,19 @@ pub(super) fn layout(name: &str, record: &[u8], layers: &[Value]) -> Result<Vec<
     });
     let index = json!({ "schemaVersion": 2, "manifests": [listed] }).to_string();
     let blob = |bytes| format!("blobs/sha256/{}", digest(bytes));
-    pack(&[
+    let mut files: Vec<(String, &[u8])> = vec![
         ("oci-layout".into(), br#"{"imageLayoutVersion":"1.0.0"}"#),
         ("index.json".into(), index.as_bytes()),
         (blob(manifest.as_bytes()), manifest.as_bytes()),
         (blob(record), record),
-    ])
+    ];
+    files.extend(top.map(|tar| (blob(tar), tar)));
+    pack(&files)
 }
 
 /// The descriptors of layers that are named by the digests of their contents.
 pub(super) fn by_digests(layers: &[String]) -> Vec<Value> {
-    let kind = "application/vnd.oci.image.layer.v1.tar";
-    let layer = |digest| json!({ "mediaType": kind, "digest": digest, "size": 1 });
+    let layer = |digest| json!({ "mediaType": LAYER, "digest": digest, "size": 1 });
     layers.iter().map(layer).collect()
 }
 
@@ -207,7 +233,8 @@ mod tests {
     fn a_layout_names_its_parts_by_what_is_in_them() {
         let record = br#"{"os":"linux"}"#;
         let layers = by_digests(&["sha256:aa".into(), "sha256:bb".into()]);
-        let files = files(&layout("p-image-tmp-x:2", record, &layers).expect("a file"));
+        let files =
+            files(&layout("p-image-tmp-x:2", record, &layers, Some(b"the top")).expect("a file"));
         for (path, content) in &files {
             if let Some(hex) = path.strip_prefix("blobs/sha256/") {
                 assert_eq!(hex, digest(content));
@@ -231,11 +258,14 @@ mod tests {
         let manifest = value(&blob(listed));
         assert_eq!(blob(&manifest["config"]), record);
         assert_eq!(manifest["layers"][1]["digest"], "sha256:bb");
+        assert_eq!(blob(&manifest["layers"][2]), b"the top");
     }
 
     #[test]
     fn a_file_as_docker_saves_it_names_layers_and_holds_none() {
-        let files = files(&saved("a:1", b"{}", 3).expect("a file"));
+        let with_top = saved("a:1", b"{}", 3, Some(b"the top")).expect("a file");
+        assert_eq!(files(&with_top)["2/layer.tar"], b"the top");
+        let files = files(&saved("a:1", b"{}", 3, None).expect("a file"));
         let manifest = value(&files["manifest.json"]);
         assert_eq!(manifest[0]["RepoTags"], json!(["a:1"]));
         assert_eq!(manifest[0]["Layers"].as_array().map(Vec::len), Some(3));

@@ -3,6 +3,7 @@
 pub(crate) mod command;
 pub(crate) mod copy;
 mod ending;
+mod hidden;
 mod image_file;
 mod input;
 mod log;

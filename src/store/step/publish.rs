@@ -9,15 +9,22 @@
 
 use serde_json::Value;
 
-use crate::engine::images::{Dialect, Image, must_exist};
+use crate::engine::images::{self, Dialect, Image, must_exist};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::step::image_file;
+use crate::store::step::hidden::Covered;
+use crate::store::step::image_file::{self, NewLayer};
 use crate::store::step::spec::Config;
 use crate::store::step::{Current, Open, StepContext, spec};
 
 /// Images of more layers than this are flattened. An engine takes 125 (moby `daemon/internal/layer`), and a step may be given
 /// a base that somebody else has grown.
 const LAYERS_MAX: usize = 100;
+
+/// What is said where an engine cannot be had to hide it.
+const STAYS: &str = "what secrets were mounted on stays in the result, as empty files";
+
+/// What the history of an image says of the layer that hides it.
+const HIDES: &str = "what secrets were mounted on is taken away";
 
 /// Which image the container's files go to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -93,7 +100,7 @@ impl Open {
         // Only that of the base is ever there alone, and as the engine showed it when the step began.
         let config = current.base.bare_config();
         let image = current.base.image.clone();
-        let bare = match self.rewrite(step, (&image.id, &image), &config)? {
+        let bare = match self.rewrite(step, (&image.id, &image), &config, None)? {
             Ok(bare) => bare,
             Err(why) => {
                 ::log::info!("{why}; the base is flattened instead");
@@ -121,7 +128,7 @@ impl Open {
         // The last command was settled already, and nothing was changed since.
         let (bare, config) = (bare.clone().unwrap_or_default(), base.config.clone());
         let image = inspected(step, &bare)?;
-        let whole = match self.rewrite(step, (&bare, &image), &config)? {
+        let whole = match self.rewrite(step, (&bare, &image), &config, None)? {
             Ok(whole) => whole,
             Err(why) => {
                 ::log::info!("{why}; an empty layer is committed instead");
@@ -141,12 +148,7 @@ impl Open {
         if !self.container.as_ref().is_some_and(|made| made.changed) {
             return Ok(());
         }
-        // As late as this: the engine makes them anew whenever it reaches into the container.
-        if let Some(made) = &self.container {
-            if let Some(layers) = &made.layers {
-                layers.uncover(&made.spec.targets);
-            }
-        }
+        let covered = self.uncover(step)?;
         // Podman's commit adds what its runtime sets for every container.
         let mut loses = step.site.engine.is_podman()
             || self.container.as_ref().is_some_and(|made| made.spec.leaks);
@@ -174,10 +176,19 @@ impl Open {
         made.changed = false;
         image.layers += 1;
         image.become_one(name.clone(), into);
-        if loses {
+        let over = match covered {
+            Some(covered) => self.layer_over(step, &name, &covered)?,
+            None => None,
+        };
+        if loses || over.is_some() {
             let committed = inspected(step, &name)?;
-            match self.rewrite(step, (&name, &committed), &config)? {
-                Ok(exact) => self.image(step)?.become_one(exact, into),
+            match self.rewrite(step, (&name, &committed), &config, over.as_deref())? {
+                Ok(exact) => {
+                    let image = self.image(step)?;
+                    image.layers += usize::from(over.is_some());
+                    image.become_one(exact, into);
+                }
+                Err(why) if !loses => ::log::warn!("{why}; {STAYS}"),
                 Err(why) => {
                     let why = format!(
                         "the result cannot be given the configuration of its base, and would have some of its command's: {why}"
@@ -189,7 +200,38 @@ impl Open {
         Ok(())
     }
 
-    /// Makes an image of the layers of `image` with the base's record, but for `config`. A refusal is the inner error.
+    /// Takes away what the container's mounts needed; or gives what secrets needed, which is to be hidden.
+    fn uncover(&self, step: &StepContext<'_>) -> Result<Option<Covered>> {
+        let Some(made) = &self.container else {
+            return Ok(None);
+        };
+        // As late as this: the engine makes them anew whenever it reaches into the container.
+        if let Some(layers) = &made.layers {
+            layers.uncover(&made.spec.targets);
+            return Ok(None);
+        }
+        // For other mounts a further layer is too much.
+        if made.secrets.is_none() {
+            return Ok(None);
+        }
+        unless_refused(Covered::of(step, &made.container, &made.spec.targets).map(Some))
+    }
+
+    /// What is to lie over the image `name`, the commit of the container.
+    fn layer_over(
+        &mut self,
+        step: &StepContext<'_>,
+        name: &str,
+        covered: &Covered,
+    ) -> Result<Option<Vec<u8>>> {
+        self.remove_container(step.site, step.wait)?;
+        let made = self.make_container(step, spec::idle(name), None)?;
+        let container = made.container.clone();
+        unless_refused(covered.layer_over(step, &container))
+    }
+
+    /// Makes an image of the layers of `image`, and of `over` where there is more, with the base's record, but for `config`. A refusal
+    /// is the inner error.
     ///
     /// A commit can only add to a configuration. But an engine that loads an image whose layers it has takes the configuration
     /// as it is, and asks for no layer's bytes.
@@ -198,22 +240,30 @@ impl Open {
         step: &StepContext<'_>,
         (known_as, image): (&str, &Image),
         config: &Config,
+        over: NewLayer<'_>,
     ) -> Result<Result<String>> {
         let engine = &step.site.engine;
-        let history = engine.image_history(known_as, step.wait)?;
+        let mut history = engine.image_history(known_as, step.wait)?;
         let name = self.new_tag(step)?;
-        let record = self.image(step)?.base.written(config, image, &history);
-        let layers = &image.root_fs.layers;
+        let mut whole = image.clone();
+        if let Some(tar) = over {
+            let layers = &mut whole.root_fs.layers;
+            layers.push(image_file::layer_digest(tar));
+            history.insert(0, images::Step::of_layer(HIDES, &history, tar.len()));
+        }
+        let record = self.image(step)?.base.written(config, &whole, &history);
+        let layers = &whole.root_fs.layers;
         loop {
             let dialect = step.site.dialect();
             let file = match dialect {
-                Dialect::Saved => image_file::saved(&name, &record, layers.len())?,
+                Dialect::Saved => image_file::saved(&name, &record, layers.len(), over)?,
                 Dialect::Digests => {
-                    image_file::layout(&name, &record, &image_file::by_digests(layers))?
+                    let known = image_file::by_digests(&image.root_fs.layers);
+                    image_file::layout(&name, &record, &known, over)?
                 }
                 Dialect::Packed => {
                     let packed = packed_layers(step, known_as, image)?;
-                    image_file::layout(&name, &record, &packed)?
+                    image_file::layout(&name, &record, &packed, over)?
                 }
             };
             match engine.load_image(&file, &name, step.wait) {
@@ -275,6 +325,17 @@ impl Current {
         self.whole = (both || into == Into::Whole).then(|| name.clone());
         self.bare = (both || into == Into::Bare).then_some(name);
         self.has_places = true;
+    }
+}
+
+/// Without what an engine refuses to tell, something stays; that is no failure of the step.
+fn unless_refused<T>(told: Result<Option<T>>) -> Result<Option<T>> {
+    match told {
+        Err(e) if e.http_status().is_some() => {
+            ::log::warn!("{e}; {STAYS}");
+            Ok(None)
+        }
+        told => told,
     }
 }
 

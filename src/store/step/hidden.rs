@@ -1,0 +1,348 @@
+//! Hiding what an engine made only to mount secrets on, where the layer that it is in is out of reach: on another machine, for a user
+//! who may not look there, or in the image store of containerd, which tells nobody where a container's files are.
+//!
+//! No call removes a file. But where an image is loaded whose layers the engine has, one more can come along that says what is gone.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::path::{Component, Path, PathBuf};
+
+use tar::EntryType;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::archive::owner;
+use crate::store::step::StepContext;
+
+/// The most links that are followed on the way to a target, as in the kernel.
+const LINKS_MAX: u32 = 40;
+
+/// How a layer says that something below it is gone (the OCI image specification, `layer.md`).
+const GONE: &str = ".wh.";
+
+/// How something in a container looks.
+#[derive(Clone, Debug)]
+struct Look {
+    kind: EntryType,
+    owner: (u64, u64),
+    mode: u32,
+    time: u64,
+    link: Option<PathBuf>,
+}
+
+impl Look {
+    /// A directory as engines make them on the way to a target.
+    fn is_as_made(&self) -> bool {
+        self.kind == EntryType::Directory && self.owner == (0, 0) && self.mode == 0o755
+    }
+}
+
+/// Gives the look of what is at a path, if anything is.
+type Looks<'a> = &'a mut dyn FnMut(&Path) -> Result<Option<Look>>;
+
+/// What a container that has ended had mounted, and what is new in it.
+pub(super) struct Covered {
+    targets: Vec<String>,
+    new: BTreeSet<PathBuf>,
+}
+
+impl Covered {
+    /// Looks at `container`, where something is mounted at `targets`.
+    pub(super) fn of(step: &StepContext<'_>, container: &str, targets: &[String]) -> Result<Self> {
+        let changes = step
+            .site
+            .engine
+            .changes_in_container(container, step.wait)?;
+        let new = changes.into_iter().filter(|change| change.is_new());
+        Ok(Covered {
+            targets: targets.to_vec(),
+            new: new.map(|change| change.path.into()).collect(),
+        })
+    }
+
+    /// The layer that hides what the mounts needed; `None` where that is nothing. `container` has the same files, and nothing mounted:
+    /// an engine may refuse to look into one where something is mounted past a link (Docker 28.5).
+    pub(super) fn layer_over(
+        &self,
+        step: &StepContext<'_>,
+        container: &str,
+    ) -> Result<Option<Vec<u8>>> {
+        let mut seen = HashMap::new();
+        let mut looks = |path: &Path| {
+            if !seen.contains_key(path) {
+                let found = look(step, container, path)?;
+                seen.insert(path.to_owned(), found);
+            }
+            Ok(seen.get(path).cloned().flatten())
+        };
+        let mut points = BTreeSet::new();
+        for target in &self.targets {
+            points.extend(resolve(target, &self.new, &mut looks)?);
+        }
+        let hidden = hidden(&points, &self.new, &mut looks)?;
+        match hidden.is_empty() {
+            true => Ok(None),
+            false => pack(&hidden, &mut looks).map(Some),
+        }
+    }
+}
+
+/// The first entry of an archive of the path is what is there. No more of it is read.
+fn look(step: &StepContext<'_>, container: &str, path: &Path) -> Result<Option<Look>> {
+    let Some(path) = path.to_str() else {
+        return Ok(None);
+    };
+    let mut archive = match step.site.engine.get_archive(container, path, step.wait) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        archive => archive?,
+    };
+    let read = |archive| -> std::io::Result<Option<Look>> {
+        let mut archive = tar::Archive::new(archive);
+        let Some(entry) = archive.entries()?.next() else {
+            return Ok(None);
+        };
+        let mut entry = entry?;
+        let owner = owner(&mut entry)?;
+        let header = entry.header();
+        Ok(Some(Look {
+            kind: header.entry_type(),
+            owner,
+            mode: header.mode()? & 0o7777,
+            time: header.mtime()?,
+            link: entry.link_name()?.map(|link| link.into_owned()),
+        }))
+    };
+    let found = read(&mut archive);
+    found.map_err(|e| {
+        let doing = format!("looking at {path} in container {container}");
+        archive.why().unwrap_or_else(|| Error::io(doing, &e))
+    })
+}
+
+/// Where `target` leads, past all links, if that was not there before.
+fn resolve(target: &str, new: &BTreeSet<PathBuf>, looks: Looks<'_>) -> Result<Option<PathBuf>> {
+    let names = |path: &Path| -> Vec<PathBuf> {
+        let parts = path.components();
+        let parts =
+            parts.filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
+        parts.map(|part| part.as_os_str().into()).collect()
+    };
+    let mut left: VecDeque<PathBuf> = names(Path::new(target)).into();
+    let (mut path, mut links) = (PathBuf::from("/"), 0);
+    while let Some(name) = left.pop_front() {
+        if name == Path::new("..") {
+            path.pop();
+            continue;
+        }
+        let next = path.join(&name);
+        // The engine follows the last link, too.
+        let link = match looks(&next)? {
+            Some(look) if look.kind == EntryType::Symlink => look.link,
+            _ => None,
+        };
+        let Some(link) = link else {
+            path = next;
+            continue;
+        };
+        links += 1;
+        if links > LINKS_MAX {
+            return Ok(None);
+        }
+        if link.is_absolute() {
+            path = PathBuf::from("/");
+        }
+        for name in names(&link).into_iter().rev() {
+            left.push_front(name);
+        }
+    }
+    Ok(new.contains(&path).then_some(path))
+}
+
+/// What of `points`, and of the directories that were made on the way to them, holds nothing else. Only the uppermost.
+fn hidden(
+    points: &BTreeSet<PathBuf>,
+    new: &BTreeSet<PathBuf>,
+    looks: Looks<'_>,
+) -> Result<BTreeSet<PathBuf>> {
+    let mut gone: BTreeSet<PathBuf> = BTreeSet::new();
+    let holds_more = |path: &Path, gone: &BTreeSet<PathBuf>| {
+        let below = new.range(path.to_owned()..).skip(1);
+        let mut below = below.take_while(|other| other.starts_with(path));
+        below.any(|other| !gone.contains(other))
+    };
+    let mut deepest_first: Vec<&PathBuf> = points.iter().collect();
+    deepest_first.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
+    for point in deepest_first {
+        if holds_more(point, &gone) {
+            continue;
+        }
+        gone.insert(point.clone());
+        for above in point.ancestors().skip(1) {
+            let is_left = !new.contains(above) || holds_more(above, &gone);
+            if is_left || !looks(above)?.is_some_and(|look| look.is_as_made()) {
+                break;
+            }
+            gone.insert(above.to_owned());
+        }
+    }
+    let is_in_one = |path: &PathBuf| path.parent().is_some_and(|above| gone.contains(above));
+    Ok(gone
+        .iter()
+        .filter(|path| !is_in_one(path))
+        .cloned()
+        .collect())
+}
+
+/// The layer. The directories above are in it as they are: an engine would make up what is missing.
+fn pack(hidden: &BTreeSet<PathBuf>, looks: Looks<'_>) -> Result<Vec<u8>> {
+    let mut folders = BTreeMap::new();
+    for path in hidden {
+        for above in path.ancestors().skip(1) {
+            if above != Path::new("/") && !folders.contains_key(above) {
+                if let Some(look) = looks(above)? {
+                    folders.insert(above.to_owned(), look);
+                }
+            }
+        }
+    }
+    let packing = |e| Error::io("packing what is to be hidden", &e);
+    let inside = |path: &Path| path.strip_prefix("/").unwrap_or(path).to_owned();
+    let mut layer = tar::Builder::new(Vec::new());
+    for (path, look) in &folders {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(EntryType::Directory);
+        header.set_size(0);
+        header.set_mode(look.mode);
+        header.set_uid(look.owner.0);
+        header.set_gid(look.owner.1);
+        header.set_mtime(look.time);
+        layer
+            .append_data(&mut header, inside(path), &[][..])
+            .map_err(packing)?;
+    }
+    for path in hidden {
+        let (Some(above), Some(name)) = (path.parent(), path.file_name()) else {
+            continue;
+        };
+        let mut mark = std::ffi::OsString::from(GONE);
+        mark.push(name);
+        let mut header = tar::Header::new_gnu();
+        header.set_size(0);
+        header.set_mode(0o600);
+        layer
+            .append_data(&mut header, inside(&above.join(mark)), &[][..])
+            .map_err(packing)?;
+    }
+    layer.into_inner().map_err(packing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(paths: &[&str]) -> BTreeSet<PathBuf> {
+        paths.iter().map(PathBuf::from).collect()
+    }
+
+    fn folder(mode: u32, owner: u64) -> Look {
+        Look {
+            kind: EntryType::Directory,
+            owner: (owner, owner),
+            mode,
+            time: 7,
+            link: None,
+        }
+    }
+
+    fn link(to: &str) -> Look {
+        Look {
+            kind: EntryType::Symlink,
+            link: Some(to.into()),
+            ..folder(0o777, 0)
+        }
+    }
+
+    /// Files where nothing else is said.
+    fn container(there: &[(&str, Look)]) -> impl FnMut(&Path) -> Result<Option<Look>> + use<> {
+        let there: HashMap<PathBuf, Look> = there
+            .iter()
+            .map(|(path, look)| (PathBuf::from(path), look.clone()))
+            .collect();
+        move |path| Ok(there.get(path).cloned())
+    }
+
+    #[test]
+    fn a_target_is_found_past_links_and_only_where_it_is_new() {
+        let mut looks = container(&[
+            ("/var/run", link("../run")),
+            ("/a", link("/b")),
+            ("/b", link("/a")),
+        ]);
+        let new = paths(&["/run/secrets", "/run/secrets/key"]);
+        let mut at = |target: &str| resolve(target, &new, &mut looks).expect("an answer");
+        let key = Some(PathBuf::from("/run/secrets/key"));
+        assert_eq!(at("/run/secrets/key"), key);
+        assert_eq!(at("/var/run/secrets/key"), key);
+        assert_eq!(at("/etc/passwd"), None);
+        assert_eq!(at("/a/key"), None);
+    }
+
+    #[test]
+    fn what_holds_something_of_the_commands_or_looks_otherwise_stays() {
+        let new = [
+            "/new",
+            "/new/deep",
+            "/new/deep/key",
+            "/new-er",
+            "/own",
+            "/own/key",
+            "/mine",
+            "/mine/by-me",
+            "/mine/key",
+        ];
+        let mut looks = container(&[
+            ("/new", folder(0o755, 0)),
+            ("/new/deep", folder(0o755, 0)),
+            ("/own", folder(0o700, 0)),
+            ("/mine", folder(0o755, 0)),
+        ]);
+        let points = paths(&["/new/deep/key", "/own/key", "/mine/key", "/home/key"]);
+        let mut new = paths(&new);
+        new.insert("/home/key".into());
+        let found = hidden(&points, &new, &mut looks).expect("an answer");
+        assert_eq!(
+            found,
+            paths(&["/new", "/own/key", "/mine/key", "/home/key"])
+        );
+    }
+
+    #[test]
+    fn a_layer_says_what_is_gone_and_has_the_directories_above_as_they_are() {
+        let mut looks = container(&[
+            ("/home", folder(0o750, 0)),
+            ("/home/build", folder(0o700, 1000)),
+        ]);
+        let layer = pack(&paths(&["/home/build/.netrc", "/run"]), &mut looks).expect("a layer");
+        let mut archive = tar::Archive::new(layer.as_slice());
+        let found: Vec<(String, u32, u64)> = archive
+            .entries()
+            .expect("a tar")
+            .map(|entry| {
+                let entry = entry.expect("an entry");
+                let path = entry.path().expect("a path").display().to_string();
+                let header = entry.header();
+                (
+                    path,
+                    header.mode().expect("a mode"),
+                    header.uid().expect("a user"),
+                )
+            })
+            .collect();
+        let wanted = [
+            ("home", 0o750, 0),
+            ("home/build", 0o700, 1000),
+            ("home/build/.wh..netrc", 0o600, 0),
+            (".wh.run", 0o600, 0),
+        ];
+        let wanted = wanted.map(|(path, mode, user)| (path.to_owned(), mode, user));
+        assert_eq!(found, wanted);
+    }
+}
