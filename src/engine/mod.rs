@@ -7,6 +7,7 @@ pub(crate) mod address;
 mod answer;
 mod archive;
 mod call;
+pub(crate) mod complaint;
 pub(crate) mod containers;
 pub(crate) mod context;
 pub(crate) mod frames;

@@ -199,6 +199,9 @@ fn from_outside(state: &State, befell: &[Event]) -> Option<String> {
         ));
     }
     befell.iter().find_map(|event| match event.action.as_str() {
+        "kill" if event.signal == 0 => {
+            Some(String::from("the engine was asked to send it a signal"))
+        }
         "kill" if !HARMLESS.contains(&event.signal) => Some(format!(
             "the engine was asked to send it signal {}",
             event.signal

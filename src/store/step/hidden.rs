@@ -227,6 +227,9 @@ fn pack(hidden: &BTreeSet<PathBuf>, looks: Looks<'_>) -> Result<Vec<u8>> {
         let mut header = tar::Header::new_gnu();
         header.set_size(0);
         header.set_mode(0o600);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
         layer
             .append_data(&mut header, inside(&above.join(mark)), &[][..])
             .map_err(packing)?;

@@ -14,6 +14,7 @@ mod secrets;
 mod source;
 mod spec;
 mod start;
+mod stdin;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};

@@ -2,19 +2,18 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::engine::complaint::Complaint;
 use crate::engine::containers::Attached;
 use crate::engine::frames::{self, Frames, UnknownKind};
 use crate::error::{Error, ErrorKind, Result};
-use crate::os::Watched;
 use crate::store::points::Layers;
-use crate::store::step::command::{self, Command, Stdin};
+use crate::store::step::command::{self, Command};
 use crate::store::step::copy::make_path;
 use crate::store::step::ending::{self, Exit, Span};
-use crate::store::step::input::InputFile;
-use crate::store::step::log::LogFile;
 use crate::store::step::secrets::SecretVolume;
 use crate::store::step::spec::{self, Spec};
 use crate::store::step::start::not_started;
+use crate::store::step::stdin::{Next, Reader};
 use crate::store::step::{Made, Open, Step, StepContext};
 use crate::wait::Wait;
 
@@ -212,7 +211,14 @@ impl Open {
         let start_sent = SystemTime::now();
         made.changed = true;
         engine.start_container(container, wait).map_err(refused)?;
-        pump(&mut attached, input, &mut self.log, output, wait)?;
+        // Podman says itself among the errors of a command that it did not read all of its input.
+        let complaint = (input.is_some() && engine.is_podman()).then(Complaint::default);
+        let log = &mut self.log;
+        let mut deliver = |channel, bytes: &[u8]| {
+            log.write(bytes)?;
+            output(Output { channel, bytes })
+        };
+        pump(&mut attached, input, complaint, &mut deliver, wait)?;
         let span = Span {
             create_sent: made.create_sent,
             start_sent,
@@ -247,83 +253,15 @@ fn volumes_exist(step: &StepContext<'_>, command: &Command) -> Result<()> {
     Ok(())
 }
 
-/// What the command is to read, and how much of it has been sent.
-struct Reader<'a> {
-    source: Source<'a>,
-    buffer: Vec<u8>,
-    sent: usize,
-    filled: usize,
-}
-
-enum Source<'a> {
-    Bytes(&'a [u8]),
-    File(InputFile),
-}
-
-/// What is to be sent next.
-enum Next<'a> {
-    Bytes(&'a [u8]),
-    /// Nothing yet: this is to be waited for.
-    Later(Watched<'a>),
-    End,
-}
-
-impl<'a> Reader<'a> {
-    /// Opens what a command is to read; `None` where that is nothing.
-    fn open(stdin: &'a Stdin) -> Result<Option<Self>> {
-        let source = match stdin {
-            Stdin::Nothing => return Ok(None),
-            Stdin::Bytes(bytes) => Source::Bytes(bytes),
-            Stdin::File(path) => {
-                let bad = |e: std::io::Error| {
-                    let why = format!("opening {}: {e}", path.display());
-                    Error::new(ErrorKind::InvalidArgument, why).with_os_errno(e.raw_os_error())
-                };
-                Source::File(InputFile::at(path).map_err(bad)?)
-            }
-        };
-        Ok(Some(Reader {
-            source,
-            buffer: vec![0; 64 << 10],
-            sent: 0,
-            filled: 0,
-        }))
-    }
-
-    fn next(&mut self) -> Result<Next<'_>> {
-        if self.sent == self.filled {
-            let n = match &mut self.source {
-                Source::Bytes(bytes) => {
-                    let (now, later) = bytes.split_at(bytes.len().min(self.buffer.len()));
-                    self.buffer[..now.len()].copy_from_slice(now);
-                    *bytes = later;
-                    Some(now.len())
-                }
-                Source::File(file) => file
-                    .try_read(&mut self.buffer)
-                    .map_err(|e| Error::io("reading the command's input", &e))?,
-            };
-            self.sent = 0;
-            self.filled = n.unwrap_or_default();
-            match (n, &self.source) {
-                (Some(0), _) => return Ok(Next::End),
-                (None, Source::File(file)) => return Ok(Next::Later(file.watched())),
-                _ => {}
-            }
-        }
-        Ok(Next::Bytes(&self.buffer[self.sent..self.filled]))
-    }
-}
-
 /// How much of what the engine reports among the output is kept.
 const LONGEST_REPORT: usize = 16 << 10;
 
-/// Moves output to the log and the sink, and input to the command, until the output ends.
+/// Moves output to `deliver`, and input to the command, until the output ends.
 fn pump(
     attached: &mut Attached<'_>,
     mut input: Option<Reader<'_>>,
-    log: &mut LogFile,
-    output: Sink<'_>,
+    mut complaint: Option<Complaint>,
+    deliver: &mut dyn FnMut(Channel, &[u8]) -> Result<()>,
     wait: Wait<'_>,
 ) -> Result<()> {
     let mut frames = Frames::default();
@@ -355,19 +293,31 @@ fn pump(
             break;
         }
         frames.feed(&buffer[..n], |channel, bytes| {
-            let channel = match channel {
-                frames::Channel::Stdout => Channel::Stdout,
-                frames::Channel::Stderr => Channel::Stderr,
+            let is_error = matches!(channel, frames::Channel::Stderr);
+            if let Some(complaint) = &mut complaint {
+                let earlier = complaint.hear(is_error, bytes);
+                if !earlier.is_empty() {
+                    deliver(Channel::Stderr, &earlier)?;
+                }
+                if complaint.is_held() {
+                    return Ok(());
+                }
+            }
+            match channel {
+                frames::Channel::Stdout => deliver(Channel::Stdout, bytes),
+                frames::Channel::Stderr => deliver(Channel::Stderr, bytes),
                 frames::Channel::Daemon => {
                     // An error of some length, of which no more is shown.
                     let room = LONGEST_REPORT.saturating_sub(daemon.len()).min(bytes.len());
                     daemon.push_str(&String::from_utf8_lossy(&bytes[..room]));
-                    return Ok(());
+                    Ok(())
                 }
-            };
-            log.write(bytes)?;
-            output(Output { channel, bytes })
+            }
         })?;
+    }
+    let last = complaint.map(Complaint::at_end).unwrap_or_default();
+    if !last.is_empty() {
+        deliver(Channel::Stderr, &last)?;
     }
     if !daemon.is_empty() {
         return Err(Error::new(
