@@ -64,6 +64,51 @@ fn nobody_else_can_read_or_lock_what_is_the_librarys_own() {
 }
 
 #[test]
+fn folders_that_somebody_removed_while_a_store_is_open_are_made_again() {
+    let root = Root::new("removed");
+    let store = root.open_with_base();
+    let below = |name: &str| root.path.join(name);
+    let request = docker_store::CacheRequest::new();
+    for (n, removed) in [
+        ".store/sessions",
+        ".store/builds",
+        ".store/caches",
+        "logs",
+        "state",
+        "empty",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        fs::remove_dir_all(below(removed)).expect(removed);
+        let id = format!("step-{n}");
+        let lease = store.cache("c", &request).expect(removed);
+        let mut step = begin(&store, "base", &id);
+        let mut write = common::sh("echo x >>/c/file; echo said");
+        step.run(write.lease(&lease, "/c")).expect(removed);
+        step.commit().expect(removed);
+        let won = lease.release().expect(removed);
+        assert!(
+            matches!(won, docker_store::Released::Won(_)),
+            "{removed}: {won:?}"
+        );
+        let log = fs::read_to_string(store.log_file(&id).expect("a path")).expect(removed);
+        assert_eq!(log, "said\n", "{removed}");
+        // What says that the store is open is there again, for everybody.
+        assert_eq!(
+            fs::read_dir(below(".store/sessions"))
+                .expect(removed)
+                .count(),
+            1
+        );
+        let other = root.open();
+        assert!(other.result(&id).expect("a look"), "{removed}");
+        other.close().expect("closed");
+    }
+    store.close().expect("closed");
+}
+
+#[test]
 fn a_root_that_somebody_else_prepared_is_refused_before_anything_is_written() {
     for name in ["logs", "state", ".store", "empty"] {
         let (root, far) = (

@@ -49,9 +49,9 @@ pub(crate) fn begin(
         return Ok(Begun::Present);
     }
     site.check_root("beginning a step")?;
-    site.session.keep();
+    site.keep_session();
     let path = site.paths.build_lock(id.as_str());
-    let lock = match FileLock::try_take(&path)? {
+    let lock = match site.paths.in_folders(|| FileLock::try_take(&path))? {
         Some(lock) => lock,
         None => FileLock::take(&path, limits.wait()).map_err(|e| {
             e.context(format_args!(

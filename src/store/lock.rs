@@ -8,7 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::engine::stopped;
 use crate::error::{Error, Result};
@@ -21,6 +21,9 @@ use crate::wait::Wait;
 /// held for a head is free again before the second try.
 const FIRST_PAUSE: Duration = Duration::from_micros(200);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+
+/// From which age on a lock's file is touched when it is taken. Cleaners of old files count in days.
+const OLD: Duration = Duration::from_secs(600);
 
 /// What the name of a lock's file begins with until it is locked. No id and no session is called so.
 const UNFINISHED: &str = ".new-";
@@ -76,6 +79,7 @@ impl FileLock {
             };
             // The holder before us may have removed the file between our open and our lock: then it locks nothing.
             if is_still(&lock.file, path).map_err(|e| failed(&e))? {
+                lock.touch();
                 return Ok(Some(lock));
             }
         }
@@ -146,6 +150,19 @@ impl FileLock {
         *self = again;
         self.new = new;
         Ok(true)
+    }
+
+    /// Tells cleaners of old files that it is in use. Removed while it is held, it would lock nobody out.
+    pub(crate) fn touch(&self) {
+        let found = self.file.metadata().and_then(|found| found.modified());
+        let age = found.map(|modified| SystemTime::now().duration_since(modified));
+        // One from the future is as good as new.
+        if !matches!(age, Ok(Ok(age)) if age >= OLD) {
+            return;
+        }
+        if let Err(e) = self.file.set_modified(SystemTime::now()) {
+            log::debug!("touching the lock {}: {e}", self.path.display());
+        }
     }
 
     /// What is in the file, or the first `most` bytes of it.
@@ -403,6 +420,27 @@ mod tests {
         assert!(lock.was_left());
         lock.remove();
         assert!(FileLock::try_take_left(&path).expect("a try").is_none() && !path.exists());
+    }
+
+    #[test]
+    fn the_file_of_a_lock_that_is_in_use_is_never_an_old_one() {
+        let path = path("old");
+        let month = Duration::from_secs(30 * 24 * 3600);
+        let age = || {
+            let modified = std::fs::metadata(&path).and_then(|found| found.modified());
+            let age = SystemTime::now().duration_since(modified.expect("its time"));
+            age.expect("none from the future")
+        };
+        drop(FileLock::try_take(&path).expect("a try").expect("the lock"));
+        let file = File::options().write(true).open(&path).expect("its file");
+        file.set_modified(SystemTime::now() - month).expect("older");
+        assert!(age() >= month);
+        let lock = FileLock::try_take(&path).expect("a try").expect("the lock");
+        assert!(age() < OLD);
+        file.set_modified(SystemTime::now() - month).expect("older");
+        lock.touch();
+        assert!(age() < OLD);
+        lock.remove();
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
 use crate::os;
@@ -58,6 +60,18 @@ impl Paths {
             self.make_below(&folder)?;
         }
         Ok(())
+    }
+
+    /// Does `what` with a file in one of the folders, once more where somebody removed the folder under our feet: it held nothing that
+    /// is still needed.
+    pub(crate) fn in_folders<T>(&self, mut what: impl FnMut() -> Result<T>) -> Result<T> {
+        match what() {
+            Err(e) if e.os_errno() == Some(Errno::NOENT.raw_os_error()) => {
+                self.make_folders()?;
+                what()
+            }
+            done => done,
+        }
     }
 
     /// Makes a folder below `.store`, or finds it made.

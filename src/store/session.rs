@@ -1,11 +1,10 @@
 //! A session: one open store in one process. It lives exactly as long as its lock file is locked, so that any process can
 //! tell a live one's belongings from a dead one's.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -16,13 +15,11 @@ use crate::store::identity::random_word;
 use crate::store::clock::Uptime;
 pub(crate) use crate::store::identity::SHORT;
 use crate::store::lock::FileLock;
+use crate::store::paths::Paths;
 use crate::wait::Wait;
 
 /// How many hex digits a session's id has.
 pub(crate) const ID_LENGTH: usize = SHORT + 12;
-
-/// How often a session's file is touched at most. Cleaners of old files count in days.
-const TOUCH: Duration = Duration::from_secs(600);
 
 /// How long the engine may be finishing what a killed process asked it for.
 const LATE: Duration = Duration::from_secs(10 * 60);
@@ -50,7 +47,6 @@ pub(crate) struct Session {
     next: AtomicU64,
     path: PathBuf,
     lock: Mutex<Option<FileLock>>,
-    touched: Mutex<Instant>,
     /// Something could not be removed.
     owes: AtomicBool,
 }
@@ -67,7 +63,6 @@ impl Session {
             next: AtomicU64::new(0),
             path,
             lock: Mutex::new(Some(lock)),
-            touched: Mutex::new(Instant::now()),
             owes: AtomicBool::new(false),
         })
     }
@@ -83,35 +78,22 @@ impl Session {
     }
 
     /// Keeps the file from being taken for an old one, and makes it again if it was.
-    pub(crate) fn keep(&self) {
-        let mut touched = self.touched.lock();
-        let now = Instant::now();
-        let is_there = self.lock.lock().as_ref().is_none_or(FileLock::is_in_place);
-        if is_there && now.duration_since(*touched) < TOUCH {
-            return;
+    pub(crate) fn keep(&self, paths: &Paths) {
+        let mut lock = self.lock.lock();
+        let Some(held) = lock.as_mut() else { return };
+        if held.is_in_place() {
+            return held.touch();
         }
-        let kept = match is_there {
-            true => fs::open_with(File::options().write(true), &self.path)
-                .and_then(|file| file.set_modified(SystemTime::now()))
-                .map_err(|e| Error::io(format!("touching {}", self.path.display()), &e)),
-            false => self.renew(),
-        };
-        match kept {
-            Ok(()) => *touched = now,
+        let path = self.path.display();
+        match paths.in_folders(|| locked(&self.path)) {
+            Ok(again) => {
+                *held = again;
+                log::warn!(
+                    "somebody removed {path}, which says that this store is open; it was made again"
+                );
+            }
             Err(e) => log::warn!("{e}; another open may take what this session holds for left"),
         }
-    }
-
-    fn renew(&self) -> Result<()> {
-        let mut lock = self.lock.lock();
-        if lock.is_some() {
-            log::warn!(
-                "somebody removed {}, which says that this store is open; it was made again",
-                self.path.display()
-            );
-            *lock = Some(locked(&self.path)?);
-        }
-        Ok(())
     }
 
     /// Something of this session stays on the engine: the file stays, too, so that a later open looks for it.
@@ -275,14 +257,23 @@ mod tests {
 
     #[test]
     fn a_session_whose_file_was_cleaned_up_is_never_dead_and_makes_it_again() {
-        let folder = folder("cleaned");
+        let root = folder("cleaned");
+        let paths = Paths::create(&root, None).expect("a root");
+        paths.make_folders().expect("folders");
+        let folder = paths.sessions();
         let session = Session::begin(&folder, "01234567").expect("a session");
-        std::fs::remove_file(folder.join(session.id())).expect("removed");
         let is = || life(&folder, session.id()).expect("a look");
-        assert_eq!(is(), Life::Unknown);
-        session.keep();
-        assert_eq!(is(), Life::Alive);
+        for remove in [
+            |path: &Path| std::fs::remove_file(path),
+            |path: &Path| std::fs::remove_dir_all(path.parent().expect("a folder")),
+        ] {
+            remove(&folder.join(session.id())).expect("removed");
+            assert_eq!(is(), Life::Unknown);
+            session.keep(&paths);
+            assert_eq!(is(), Life::Alive);
+        }
         session.end();
         std::fs::remove_dir(&folder).expect("nothing left");
+        std::fs::remove_dir_all(&root).expect("removed");
     }
 }

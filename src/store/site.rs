@@ -222,6 +222,11 @@ impl Site {
         Ok(())
     }
 
+    /// Makes sure that others see this session's file: see [`Session::keep`].
+    pub(crate) fn keep_session(&self) {
+        self.session.keep(&self.paths);
+    }
+
     /// The labels of an object that this session makes. Never on a step's own container: a commit would write them into
     /// the result.
     pub(crate) fn labels(&self, kind: &str) -> Value {

@@ -57,7 +57,7 @@ impl Caches {
         site.check_open("leasing a cache")?;
         let escaped = CacheName::new(name)?;
         site.check_root("leasing a cache")?;
-        site.session.keep();
+        site.keep_session();
         let wait = request.wait();
         let folder = self.folder(site, &escaped);
         let turn = || match request.mode {

@@ -37,7 +37,7 @@ impl Caches {
     ) -> Result<Released> {
         let began = Instant::now();
         site.check_root("releasing a lease")?;
-        site.session.keep();
+        site.keep_session();
         let left = match &held.record.group {
             Some(group) => self.leave(site, held, group, true, wait)?,
             None => Left::Last { keep: true },

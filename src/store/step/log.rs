@@ -1,7 +1,7 @@
 //! The log file of a step: everything its commands write, in the order in which it arrives, as long as it may be.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -39,16 +39,10 @@ impl LogFile {
     /// Starts it anew, as another file: who still reads that of the try before reads it to its end.
     pub(crate) fn begin(&mut self, paths: &Paths) -> Result<()> {
         let _ = fs::remove_file(&self.path);
-        let file = match access::create_log(&self.path) {
-            // Somebody removed the folder under our feet; it holds nothing that is still needed.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                paths.make_folders()?;
-                access::create_log(&self.path)
-            }
-            made => made,
-        };
-        let file =
-            file.map_err(|e| Error::io(format!("creating the log {}", self.path.display()), &e))?;
+        let file = paths.in_folders(|| {
+            access::create_log(&self.path)
+                .map_err(|e| Error::io(format!("creating the log {}", self.path.display()), &e))
+        })?;
         self.file = Some(file);
         Ok(())
     }

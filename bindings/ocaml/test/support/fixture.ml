@@ -39,23 +39,26 @@ let empty store =
   List.iter (fun { name; _ } -> ignore (get (delete_cache store name))) (get (caches store));
   get (complete_deletes ~timeout:60. store)
 
-(* An image without files, of which a store makes its helpers; it stays for the next time. *)
+(* An image without files, of which a store makes its helpers. *)
 let helper prefix = prefix ^ "-empty"
 
-(* The root's claim on the prefix, which stays. *)
+(* The root's claim on the prefix. *)
 let claim prefix = prefix ^ "-store"
 
+(* Both stay as long as their root does. *)
+let stays prefix name = name = helper prefix || name = claim prefix
+
+(* What is left beside them was leaked. They are taken away here, since the root goes. *)
 let leaves_nothing prefix =
+  let left = List.filter (fun name -> not (stays prefix name)) (Engine.all prefix) in
   if List.mem (helper prefix) (Engine.images prefix) then ignore (Engine.docker [ "image"; "rm"; helper prefix ]);
-  match List.filter (( <> ) (claim prefix)) (Engine.all prefix) with
-  | [] -> ()
-  | left -> failwith ("left on the engine: " ^ String.concat ", " left)
+  ignore (Engine.docker [ "volume"; "rm"; "--force"; claim prefix ]);
+  if left <> [] then failwith ("left on the engine: " ^ String.concat ", " left)
 
 (* Whether the result "base" is all that there is. *)
 let only_base store =
   let prefix = prefix store in
-  let stays name = name = helper prefix || name = claim prefix in
-  List.filter (fun name -> not (stays name)) (Engine.all prefix) = [ prefix ^ "-image-base" ]
+  List.filter (fun name -> not (stays prefix name)) (Engine.all prefix) = [ prefix ^ "-image-base" ]
 
 (* [f] gets a store with the result "base". *)
 let with_base f =
@@ -75,7 +78,10 @@ let with_base f =
   | exception e ->
     let backtrace = Printexc.get_raw_backtrace () in
     (* What went wrong first is the one to tell. *)
-    (try clean () with after -> Printf.printf "        (then: %s)\n" (Printexc.to_string after));
+    (try
+       clean ();
+       leaves_nothing prefix
+     with after -> Printf.printf "        (then: %s)\n" (Printexc.to_string after));
     Printexc.raise_with_backtrace e backtrace
 
 let sh ?env ?mounts ?timeout ?allow_failure script =

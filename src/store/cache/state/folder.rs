@@ -40,6 +40,10 @@ pub(crate) struct Guard<'a> {
     _thread: MutexGuard<'a, ()>,
 }
 
+fn is_missing(e: &io::Error) -> bool {
+    e.kind() == io::ErrorKind::NotFound
+}
+
 impl Folder {
     /// The folder of the cache whose escaped name is `escaped`. Nothing is made yet.
     pub(crate) fn new(site: &Site, escaped: &str) -> Self {
@@ -119,7 +123,16 @@ impl Folder {
     fn make(&self) -> Result<()> {
         let doing =
             |e: &io::Error| Error::io(format!("making the folder {}", self.path.display()), e);
-        match access::create_dir(&self.path) {
+        let mut made = access::create_dir(&self.path);
+        if made.as_ref().is_err_and(is_missing) {
+            // Somebody removed the folder of all caches.
+            made = self
+                .path
+                .parent()
+                .map_or(Ok(()), access::create_dir)
+                .and_then(|()| access::create_dir(&self.path));
+        }
+        match made {
             Ok(()) => self
                 .path
                 .parent()
