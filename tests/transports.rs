@@ -114,7 +114,8 @@ fn forward(socket: PathBuf) -> u16 {
 
 /// What a host does all day, on the engine that the environment names.
 fn conversation(folder: &Path, scheme: &str) {
-    let store = Store::open(folder.join("root"), &Options::new()).expect("a store");
+    let root = common::Root::at(folder.join("root"));
+    let store = root.open();
     assert!(store.engine().starts_with(scheme), "{}", store.engine());
     common::import_base(&store, "base");
     let mut step = common::begin(&store, "base", "made");
@@ -255,7 +256,8 @@ fn what_holds_over_a_unix_socket_holds_over_ssh() {
 
 /// The connection breaks in the middle of a command's output.
 fn cut(folder: &Path) {
-    let store = Store::open(folder.join("root"), &Options::new()).expect("a store");
+    let root = common::Root::at(folder.join("root"));
+    let store = root.open();
     common::import_base(&store, "base");
     let mut step = common::begin(&store, "base", "cut");
     let ended = std::thread::scope(|scope| {
