@@ -1,4 +1,5 @@
-//! The engine calls of a step, in the library's order and with its bodies, over bare sockets.
+//! The engine calls of a step, in the library's order and with its bodies (but for how the container is given no network), over bare
+//! sockets.
 
 use std::fs::File;
 use std::io::{Read, Write};

@@ -151,7 +151,8 @@ pub unsafe extern "C" fn dstore_command_user(
     })
 }
 
-/// The host name that the command sees.
+/// The host name that the command sees. By default "docker-store" in a container without a network, and
+/// what the engine makes up in others.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -167,7 +168,8 @@ pub unsafe extern "C" fn dstore_command_hostname(
 }
 
 /// The network, by the engine's name for it: "host", "bridge", ... By default "none": the safe
-/// choice, and the fast one (it saves a tenth of a second).
+/// choice, and the fast one (it saves a tenth of a second): `lo` alone, and an `/etc/hosts` that cannot be
+/// written to; see dstore_options_engine_network().
 ///
 /// Does not block.
 #[unsafe(no_mangle)]

@@ -29,6 +29,7 @@ pub struct dstore_health {
     address: CString,
     image_store: CString,
     strategy_reason: CString,
+    network: CString,
     /// What each trouble is, and the advice.
     troubles: Vec<(CString, CString)>,
 }
@@ -47,6 +48,7 @@ impl dstore_health {
             address: text(&found.address),
             image_store: text(&found.image_store),
             strategy_reason: text(&found.strategy_reason),
+            network: text(&found.network),
             troubles: troubles
                 .map(|trouble| (text(&trouble.what), text(&trouble.advice)))
                 .collect(),
@@ -186,6 +188,17 @@ pub unsafe extern "C" fn dstore_health_strategy_reason(
 ) -> *const c_char {
     infallible!(ptr::null(), |health: &dstore_health| health
         .strategy_reason
+        .as_ptr())
+}
+
+/// Who sets up the network of steps that have none, the runtime or the engine, and why. Borrowed from
+/// `health`; NULL for NULL.
+///
+/// Does not block. May be NULL: health.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_health_network(health: *const dstore_health) -> *const c_char {
+    infallible!(ptr::null(), |health: &dstore_health| health
+        .network
         .as_ptr())
 }
 

@@ -137,6 +137,27 @@ pub unsafe extern "C" fn dstore_options_direct(
     })
 }
 
+/// Whether the engine itself is to set up the network of steps that have none; false by default.
+///
+/// Docker runs a program of its own for that in each container, which takes a third of the time of a
+/// small step. Otherwise the container's runtime does it, where that was tried and behaves: a network
+/// namespace with `lo` alone, up, and an `/etc/hosts` that names `localhost` and the container. That
+/// file cannot be written to then; in the engine's own way it can, and what is written is lost with
+/// the container.
+///
+/// Does not block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_options_engine_network(
+    options: *mut dstore_options,
+    engine: bool,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    setter!(error, options, |options| {
+        options.engine_network(engine);
+        Ok(())
+    })
+}
+
 /// Whether the files of a released lease are synced to disk before it becomes the cache's next
 /// generation; false by default. A killed process loses nothing either way, and after a power failure
 /// a cache is whole either way. With it, the cache is then what was released last. Without it, it is

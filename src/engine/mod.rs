@@ -54,6 +54,11 @@ impl Engine {
         self.peer.product()
     }
 
+    /// How the engine names itself and its version; empty where it does not.
+    pub(crate) fn server(&self) -> String {
+        self.peer.server()
+    }
+
     /// How often another engine answered than before. What was found out about one does not hold for another.
     pub(crate) fn changes(&self) -> u64 {
         self.peer.changes()

@@ -59,6 +59,11 @@ impl Peer {
         }
     }
 
+    /// How it names itself and its version: `Docker/28.5.2 (linux)`; empty where it does not.
+    pub(crate) fn server(&self) -> String {
+        self.said.lock().server.clone()
+    }
+
     /// Whether it is Podman's service.
     pub(crate) fn is_podman(&self) -> bool {
         self.said.lock().podman

@@ -17,23 +17,26 @@ use crate::wait::Wait;
 /// How often another prefix is tried. Two roots choose the same of 2^28 about never.
 const TRIES: u32 = 20;
 
-/// What came of a claim.
-pub(crate) enum Claimed {
-    /// The root's entry for the engine, and whether it is new or changed.
-    Entry(EngineEntry, bool),
-    /// Another directory has claimed the prefix with this root's identity: one is a copy of the other, and this one comes second.
-    ByTwin,
+/// A prefix that is claimed.
+pub(crate) struct Claimed {
+    /// The root's entry for the engine.
+    pub(crate) entry: EngineEntry,
+    /// Whether the entry is new or changed.
+    pub(crate) changed: bool,
+    /// What claims it.
+    pub(crate) volume: Volume,
 }
 
 /// Claims a prefix for `identity` on `engine`, or finds it claimed. `first` is the one to try where the root has not been used
-/// with the engine before.
+/// with the engine before. `None`: another directory has claimed the prefix with this root's identity. One is a copy of the other, and
+/// this one comes second.
 pub(crate) fn claim(
     engine: &Engine,
     identity: &Identity,
     word: &str,
     first: &str,
     wait: Wait<'_>,
-) -> Result<Claimed> {
+) -> Result<Option<Claimed>> {
     let of_word = || identity.engines.iter().filter(|entry| entry.word == word);
     let last = of_word()
         .find(|entry| entry.address == engine.address())
@@ -51,7 +54,7 @@ pub(crate) fn claim(
             continue;
         }
         if is_ours && place != identity.mark() {
-            return Ok(Claimed::ByTwin);
+            return Ok(None);
         }
         let known = of_word().find(|entry| entry.prefix == prefix && entry.claim == found);
         if let (true, Some(entry)) = (is_ours, known) {
@@ -60,7 +63,11 @@ pub(crate) fn claim(
                 ..entry.clone()
             };
             let changed = !identity.engines.contains(&entry);
-            return Ok(Claimed::Entry(entry, changed));
+            return Ok(Some(Claimed {
+                entry,
+                changed,
+                volume,
+            }));
         }
         // Seldom: the first open with this engine, or somebody removed the claim, or another root has the prefix here.
         let id = name_of(engine, wait)?;
@@ -78,7 +85,11 @@ pub(crate) fn claim(
                     address: engine.address().to_owned(),
                     prefix,
                 };
-                return Ok(Claimed::Entry(entry, true));
+                return Ok(Some(Claimed {
+                    entry,
+                    changed: true,
+                    volume,
+                }));
             }
             // Made by this call, or by one that did not get any further.
             engine.remove_volume(&volume.name, wait)?;

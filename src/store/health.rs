@@ -6,6 +6,7 @@ use crate::engine::system::Info;
 use crate::error::Result;
 use crate::store::cache::Caches;
 use crate::store::disk::{self, DiskFree};
+use crate::store::loopback;
 use crate::store::options::Strategy;
 use crate::store::site::Site;
 use crate::wait::Limits;
@@ -36,6 +37,8 @@ pub struct Health {
     pub strategy: Option<Strategy>,
     /// Why so.
     pub strategy_reason: String,
+    /// Who sets up the network of steps that have none, and why.
+    pub network: String,
     /// By how many milliseconds the engine's clock is ahead of this machine's; negative where it is behind. `None` where the
     /// engine does not tell.
     pub clock_ahead_ms: Option<i64>,
@@ -119,6 +122,7 @@ pub(crate) fn look(site: &Site, caches: &Caches, limits: &Limits) -> Result<Heal
         image_store: info.image_store(),
         strategy,
         strategy_reason,
+        network: loopback::way(site),
         clock_ahead_ms: clock.map(|clock| clock.ahead_ms),
         free,
         troubles: troubles.0,

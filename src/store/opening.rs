@@ -34,17 +34,22 @@ pub(crate) fn site(root: &Path, options: &Options, limits: &Limits) -> Result<Ar
     let first = names::prefix_of_path(&options.word, paths.root());
     let claim = |identity: &Identity| claim::claim(&engine, identity, &options.word, &first, wait);
     let mut claimed = claim(&identity)?;
-    if matches!(claimed, Claimed::ByTwin) {
+    if claimed.is_none() {
         identity = identity.copied(paths.root(), &file, forget)?;
         claimed = claim(&identity)?;
     }
-    let Claimed::Entry(entry, changed) = claimed else {
+    let Some(claimed) = claimed else {
         let why = format!(
             "opening {}: its identity is in use elsewhere",
             root.display()
         );
         return Err(Error::new(ErrorKind::Conflict, why));
     };
+    let Claimed {
+        entry,
+        changed,
+        volume,
+    } = claimed;
     if changed {
         let same = |known: &&mut _| claim::are_one(known, &entry);
         match identity.engines.iter_mut().find(same) {
@@ -65,12 +70,6 @@ pub(crate) fn site(root: &Path, options: &Options, limits: &Limits) -> Result<Ar
         legacy: identity.legacy,
     };
     Ok(Site::new(
-        engine,
-        owner,
-        entry,
-        paths,
-        session,
-        options.cache,
-        options.log,
+        engine, owner, entry, volume, paths, session, options,
     ))
 }

@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use rustix::io::Errno;
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
 use crate::os;
@@ -66,7 +64,7 @@ impl Paths {
     /// is still needed.
     pub(crate) fn in_folders<T>(&self, mut what: impl FnMut() -> Result<T>) -> Result<T> {
         match what() {
-            Err(e) if e.os_errno() == Some(Errno::NOENT.raw_os_error()) => {
+            Err(e) if e.os_errno().is_some_and(os::is_missing) => {
                 self.make_folders()?;
                 what()
             }
@@ -92,7 +90,7 @@ impl Paths {
         let own = self.own();
         let mut paths = vec![own.join("sessions"), own.join("builds")];
         if all {
-            let more = ["caches", ENGINES, "listed", "probed"];
+            let more = ["caches", ENGINES, "listed", "network", "probed"];
             paths.extend(more.iter().map(|name| own.join(name)));
         } else if let Ok(engines) = fs::read_dir(own.join(ENGINES)) {
             paths.extend(engines.flatten().map(|engine| engine.path().join("builds")));

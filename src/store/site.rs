@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::engine::Engine;
 use crate::engine::images::Dialect;
+use crate::engine::volumes::Volume;
 use crate::error::{Error, ErrorKind, Result};
 use crate::os::{self, Stamp};
 use crate::process::{FORKED, Process};
@@ -18,7 +19,8 @@ use crate::store::deletes::{Deletes, Job, Lane};
 use crate::store::identity::{EngineEntry, Identity};
 use crate::store::lent::Lent;
 use crate::store::names::Names;
-use crate::store::options::{CacheOptions, LogOptions};
+use crate::store::network::Networks;
+use crate::store::options::{CacheOptions, LogOptions, Options};
 use crate::store::ownership::Owner;
 use crate::store::paths::Paths;
 use crate::store::session::Session;
@@ -35,10 +37,14 @@ pub(crate) struct Site {
     pub(crate) deletes: Deletes<Site>,
     pub(crate) cache_options: CacheOptions,
     pub(crate) log_options: LogOptions,
+    /// How steps without a network are given none.
+    pub(crate) networks: Networks,
+    /// The volume that claims the prefix, as it was found at the open.
+    pub(crate) claim: Volume,
     /// What is this root's on the engine.
     pub(crate) owner: Owner,
     /// The engine, as this root knows it.
-    entry: EngineEntry,
+    pub(crate) entry: EngineEntry,
     /// Which file the identity was found in last, and of when.
     identity_seen: Mutex<Option<Stamp>>,
     pub(crate) lent: Lent,
@@ -55,10 +61,10 @@ impl Site {
         engine: Engine,
         owner: Owner,
         entry: EngineEntry,
+        claim: Volume,
         paths: Paths,
         session: Session,
-        cache_options: CacheOptions,
-        log_options: LogOptions,
+        options: &Options,
     ) -> Arc<Self> {
         Arc::new_cyclic(|me| Site {
             packs: AtomicBool::new(false),
@@ -71,8 +77,10 @@ impl Site {
             session,
             counters: Counters::default(),
             deletes: Deletes::default(),
-            cache_options,
-            log_options,
+            cache_options: options.cache,
+            log_options: options.log,
+            networks: Networks::new(options.engine_network),
+            claim,
             identity_seen: Mutex::new(None),
             lent: Lent::default(),
             closed: AtomicBool::new(false),

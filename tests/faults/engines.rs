@@ -540,8 +540,8 @@ fn a_full_disk_under_the_root_is_an_error_and_no_result() {
         }
     }
     let mounted = Mounted(disk);
-    let store = Store::open(mounted.0.join("root"), &Options::new()).expect("a store");
-    let prefix = store.prefix().to_owned();
+    let root = Root::at(mounted.0.join("root"));
+    let store = root.open();
     import_base(&store, "base");
     let mut step = begin(&store, "base", "one");
     let error = step
@@ -577,12 +577,4 @@ fn a_full_disk_under_the_root_is_an_error_and_no_result() {
         store.delete(id).expect("deleted");
     }
     drop(store);
-    for image in crate::common::docker(&[
-        "images",
-        "--format",
-        "{{.Repository}}",
-        &format!("{prefix}-*"),
-    ]) {
-        crate::common::docker(&["rmi", &image]);
-    }
 }

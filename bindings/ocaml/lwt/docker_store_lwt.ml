@@ -86,9 +86,10 @@ let cancelled_by_promise f =
   let cancel = Cancel.create () in
   Call.run ~cancel (fun call -> f call cancel)
 
-let open_store ?engine ?name ?strategy ?direct ?sync ?group ?log_limit ?connect_timeout ?timeout root =
+let open_store ?engine ?name ?strategy ?direct ?sync ?group ?log_limit ?engine_network ?connect_timeout ?timeout root =
   cancelled_by_promise (fun _ cancel ->
-      open_store ?engine ?name ?strategy ?direct ?sync ?group ?log_limit ?connect_timeout ?timeout ~cancel root)
+      open_store ?engine ?name ?strategy ?direct ?sync ?group ?log_limit ?engine_network ?connect_timeout ?timeout
+        ~cancel root)
 
 let close ?timeout t = cancelled_by_promise (fun _ cancel -> close ?timeout ~cancel t)
 
@@ -100,8 +101,8 @@ let bind_or ~failed f next =
       | Error _ as error -> Lwt.bind (failed ()) (fun _ -> Lwt.return error))
     (fun e -> Lwt.bind (failed ()) (fun _ -> Lwt.fail e))
 
-let with_store ?engine ?name ?strategy ?direct ?sync ?group ?log_limit ?connect_timeout root f =
-  Lwt_result.bind (open_store ?engine ?name ?strategy ?direct ?sync ?group ?log_limit ?connect_timeout root) @@ fun store ->
+let with_store ?engine ?name ?strategy ?direct ?sync ?group ?log_limit ?engine_network ?connect_timeout root f =
+  Lwt_result.bind (open_store ?engine ?name ?strategy ?direct ?sync ?group ?log_limit ?engine_network ?connect_timeout root) @@ fun store ->
   let failed () = close store in
   bind_or ~failed (fun () -> f store) @@ fun value -> Lwt_result.map (fun () -> value) (close store)
 

@@ -73,6 +73,7 @@ val open_store :
   ?sync:bool ->
   ?group:int ->
   ?log_limit:int * [ `Fail | `Drop ] ->
+  ?engine_network:bool ->
   ?connect_timeout:float ->
   ?timeout:float ->
   string ->
@@ -88,6 +89,7 @@ val with_store :
   ?sync:bool ->
   ?group:int ->
   ?log_limit:int * [ `Fail | `Drop ] ->
+  ?engine_network:bool ->
   ?connect_timeout:float ->
   string ->
   (t -> 'a answer) ->

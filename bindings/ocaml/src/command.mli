@@ -52,7 +52,9 @@ val make :
     @param env Set over the image's own variables.
     @param user A name or a number, or either with [":"] and a group. By default the image's.
     @param network
-      The engine's name for it: ["host"], ["bridge"], ... By default ["none"]: the safe choice, and the fast one.
+      The engine's name for it: ["host"], ["bridge"], ... By default ["none"]: the safe choice, and the fast one. [/etc/hosts]
+      cannot be written to then.
+    @param hostname By default ["docker-store"] without a network, and what the engine makes up otherwise.
     @param cpus How many processors' time it may use.
     @param memory How many bytes, swap included. Beyond that the kernel kills it: [Out_of_memory].
     @param stdin

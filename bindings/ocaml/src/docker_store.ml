@@ -38,11 +38,12 @@ let strategy_of_code = function
   | 2 -> Some Copy
   | _ -> None
 
-let open_store ?engine ?name ?strategy ?(direct = true) ?(sync = false) ?group ?log_limit ?connect_timeout ?timeout ?cancel root =
+let open_store ?engine ?name ?strategy ?(direct = true) ?(sync = false) ?group ?log_limit ?(engine_network = false) ?connect_timeout
+    ?timeout ?cancel root =
   let strategy = strategy_code strategy and connect_timeout_ms = Limits.milliseconds connect_timeout in
   let log_drop = match log_limit with Some (_, `Drop) -> true | _ -> false in
   let log_limit = Option.map fst log_limit in
-  let settings = { Raw.engine; name; strategy; direct; sync; connect_timeout_ms; group; log_limit; log_drop } in
+  let settings = { Raw.engine; name; strategy; direct; sync; connect_timeout_ms; group; log_limit; log_drop; engine_network } in
   let+ raw = Raw.open_store root settings (Limits.make ?timeout ?cancel ()) in
   { raw; names = Raw.names raw }
 
@@ -51,8 +52,8 @@ let close ?timeout ?cancel t =
   | Error { status = Closed; _ } -> Ok ()
   | closed -> closed
 
-let with_store ?engine ?name ?strategy ?direct ?sync ?group ?log_limit ?connect_timeout root f =
-  Result.bind (open_store ?engine ?name ?strategy ?direct ?sync ?group ?log_limit ?connect_timeout root) @@ fun store ->
+let with_store ?engine ?name ?strategy ?direct ?sync ?group ?log_limit ?engine_network ?connect_timeout root f =
+  Result.bind (open_store ?engine ?name ?strategy ?direct ?sync ?group ?log_limit ?engine_network ?connect_timeout root) @@ fun store ->
   let close () = close store in
   let answer = unless_done ~undo:close (fun () -> f store) in
   let closed = close () in
@@ -199,6 +200,7 @@ type health = {
   image_store : string;
   strategy : strategy option;
   strategy_reason : string;
+  network : string;
   clock_ahead : float option;
   free : free;
   troubles : trouble list;
@@ -216,6 +218,7 @@ let health ?timeout ?cancel t =
     image_store = found.Raw.image_store;
     strategy = strategy_of_code found.Raw.cloned_how;
     strategy_reason = found.Raw.cloned_why;
+    network = found.Raw.network;
     clock_ahead = (if Float.is_nan found.Raw.clock_ahead then None else Some found.Raw.clock_ahead);
     free = free_of (if engine < 0. then root else Float.min root engine) root engine;
     troubles = List.map (fun (what, advice) -> { what; advice }) (Array.to_list found.Raw.troubles);

@@ -71,6 +71,7 @@ val open_store :
   ?sync:bool ->
   ?group:int ->
   ?log_limit:int * [ `Fail | `Drop ] ->
+  ?engine_network:bool ->
   ?connect_timeout:float ->
   ?timeout:float ->
   ?cancel:Cancel.t ->
@@ -98,6 +99,10 @@ val open_store :
     @param log_limit
       The most bytes that the log of a step may have, and what then: the step fails, or the rest is counted and dropped,
       and the log's last line says how much that was. By default as many as the disk has.
+    @param engine_network
+      Whether the engine itself is to set up the network of steps that have none; by default the container's runtime
+      does, where that was tried and behaves: a third less time for a small step. [/etc/hosts] cannot be written to
+      then.
     @param connect_timeout How many seconds opening may take to reach the engine; 30 by default.
     @param timeout How many seconds all of it may take. *)
 
@@ -115,6 +120,7 @@ val with_store :
   ?sync:bool ->
   ?group:int ->
   ?log_limit:int * [ `Fail | `Drop ] ->
+  ?engine_network:bool ->
   ?connect_timeout:float ->
   string ->
   (t -> ('a, Error.t) result) ->
@@ -275,6 +281,7 @@ type health = {
   image_store : string;  (** Its storage driver, or ["containerd (overlayfs)"]. *)
   strategy : strategy option;  (** How caches are cloned; [None] where they cannot be. *)
   strategy_reason : string;
+  network : string;  (** Who sets up the network of steps that have none, and why. *)
   clock_ahead : float option;
       (** By how many seconds the engine's clock is ahead of this machine's, where that is known. *)
   free : free;

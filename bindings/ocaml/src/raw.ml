@@ -49,6 +49,7 @@ type settings = {
   group : int option;
   log_limit : int option;
   log_drop : bool;
+  engine_network : bool;
 }
 
 type names = {
@@ -73,6 +74,7 @@ type health = {
   free_root : float;
   free_engine : float;
   troubles : (string * string) array;
+  network : string;
 }
 
 type purged = { containers : int; images : int; volumes : int }

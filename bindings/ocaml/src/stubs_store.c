@@ -46,6 +46,7 @@ static void set_options(struct call *call, dstore_options *options, value settin
     if (Is_block(Field(settings, 7)))
         dstore_options_log_limit(options, (uint64_t)Long_val(Field(Field(settings, 7), 0)),
                                  Bool_val(Field(settings, 8)), NULL);
+    dstore_options_engine_network(options, Bool_val(Field(settings, 9)), NULL);
 }
 
 CAMLprim value ocaml_dstore_open(value v_root, value v_settings, value v_limits)
@@ -221,7 +222,7 @@ static value record_of(const dstore_health *health)
     CAMLlocal1(record);
     int64_t ahead = dstore_health_clock_ahead_ms(health);
 
-    record = caml_alloc(12, 0);
+    record = caml_alloc(13, 0);
     Store_field(record, 0, text_of(dstore_health_engine(health)));
     Store_field(record, 1, text_of(dstore_health_engine_version(health)));
     Store_field(record, 2, text_of(dstore_health_api_version(health)));
@@ -234,6 +235,7 @@ static value record_of(const dstore_health *health)
     Store_field(record, 9, caml_copy_double(dstore_health_free_root(health)));
     Store_field(record, 10, caml_copy_double(dstore_health_free_engine(health)));
     Store_field(record, 11, troubles_of(health));
+    Store_field(record, 12, text_of(dstore_health_network(health)));
     CAMLreturn(record);
 }
 

@@ -6,6 +6,7 @@ use crate::engine::complaint::Complaint;
 use crate::engine::containers::Attached;
 use crate::engine::frames::{self, Frames, UnknownKind};
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::loopback;
 use crate::store::points::Layers;
 use crate::store::step::command::{self, Command};
 use crate::store::step::copy::make_path;
@@ -83,20 +84,33 @@ impl Step {
 impl Open {
     fn run(&mut self, step: &StepContext<'_>, command: &Command, output: Sink<'_>) -> Result<Exit> {
         // Before anything is settled: a bad command costs nothing.
-        spec::of(command, "", &spec::Config::new(), &[])?;
+        spec::of(command, "", &spec::Config::new(), &[], None)?;
         let input = Reader::open(&command.stdin)?;
         volumes_exist(step, command)?;
         self.settle(step)?;
         let image = self.bare(step)?;
-        let secrets = SecretVolume::create(step.site, &command.secrets, step.wait)?;
-        let binds = secrets
-            .as_ref()
-            .map(|s| s.binds.as_slice())
-            .unwrap_or_default();
-        let config = &self.image(step)?.base.config;
-        let spec = spec::of(command, &image, config, binds)?;
-        let program = spec.program();
-        let made = self.make_container(step, spec, secrets).map(drop);
+        let mut alone = match spec::is_alone(command) {
+            true => loopback::alone(step.site, &image, command.hostname.as_deref(), step.wait)?,
+            false => None,
+        };
+        let (program, made) = loop {
+            let secrets = SecretVolume::create(step.site, &command.secrets, step.wait)?;
+            let binds = secrets
+                .as_ref()
+                .map(|s| s.binds.as_slice())
+                .unwrap_or_default();
+            let config = &self.image(step)?.base.config;
+            let spec = spec::of(command, &image, config, binds, alone.as_ref())?;
+            let program = spec.program();
+            match self.make_container(step, spec, secrets).map(drop) {
+                // Somebody removed the volume with its hosts, say.
+                Err(e) if alone.is_some() && e.kind() == ErrorKind::InvalidArgument => {
+                    loopback::doubt(step.site, &e);
+                    alone = None;
+                }
+                made => break (program, made),
+            }
+        };
         let made = made.and_then(|()| self.make_places(step));
         for (volume, path) in spec::targets_in_volumes(command) {
             step.site.lent.cover(volume, path);

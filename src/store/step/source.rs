@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::helper::make_empty_image;
+use crate::store::loopback;
 use crate::store::step::{Open, Step, StepContext, input};
 use crate::store::tar_end::Watched;
 
@@ -72,7 +73,8 @@ impl Step {
                 return Err(stopped);
             }
             watched.check().and(done)?;
-            open.begin_with(step, &name, "what was imported")
+            open.begin_with(step, &name, "what was imported")?;
+            open.look_at_networks(step)
         })
     }
 
@@ -123,7 +125,8 @@ impl Step {
                         total: detail.total,
                     })
                 })?;
-            open.begin_with(step, reference, &format!("image {reference}"))
+            open.begin_with(step, reference, &format!("image {reference}"))?;
+            open.look_at_networks(step)
         })
     }
 
@@ -136,7 +139,8 @@ impl Step {
         self.working("taking an image as a base", |open, step| {
             open.only_first("taking an image as a base")?;
             named(reference)?;
-            open.begin_with(step, reference, &format!("image {reference}"))
+            open.begin_with(step, reference, &format!("image {reference}"))?;
+            open.look_at_networks(step)
         })
     }
 }
@@ -148,6 +152,14 @@ impl Open {
             return Err(Error::new(ErrorKind::InvalidArgument, why));
         }
         Ok(())
+    }
+
+    /// Tries, with a base from outside, how containers without a network are made: then no later step is held up by it.
+    fn look_at_networks(&mut self, step: &StepContext<'_>) -> Result<()> {
+        match self.image(step)?.bare.clone() {
+            Some(image) => loopback::learn(step.site, &image, step.wait),
+            None => Ok(()),
+        }
     }
 
     /// Begins with an image without files.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::helper::volume_mount;
+use crate::store::network::Alone;
 use crate::store::step::command::{Command, Entrypoint, Mount, Source, Stdin};
 
 /// The configuration of an image, as the engine wrote it.
@@ -38,12 +39,14 @@ pub(crate) fn idle(image: &str) -> Spec {
     }
 }
 
-/// The spec of a container for `command`. `secrets` are the binds of the secret files: (path on the engine, target).
+/// The spec of a container for `command`. `secrets` are the binds of the secret files: (path on the engine, target). `alone`: what it is
+/// given in place of a network of the engine's.
 pub(crate) fn of(
     command: &Command,
     image: &str,
     config: &Config,
     secrets: &[(String, String)],
+    alone: Option<&Alone>,
 ) -> Result<Spec> {
     check(command)?;
     let mut argv: Vec<Value> = match &command.entrypoint {
@@ -105,8 +108,11 @@ pub(crate) fn of(
         "AttachStdin": input,
         "OpenStdin": input,
         "StdinOnce": input,
-        "HostConfig": host,
     });
+    if let Some(alone) = alone {
+        alone.give(&mut body, &mut host);
+    }
+    body["HostConfig"] = host;
     if is_checked(config) {
         // What a check writes would be in the result. A commit takes the base's check back.
         body["Healthcheck"] = json!({ "Test": ["NONE"] });
@@ -116,6 +122,16 @@ pub(crate) fn of(
         leaks: leaks(command, config),
         targets: targets(command).map(str::to_owned).collect(),
     })
+}
+
+/// Whether the command has no network, and leaves `/etc/hosts` to whoever makes it.
+pub(crate) fn is_alone(command: &Command) -> bool {
+    let none = command
+        .network
+        .as_deref()
+        .is_none_or(|network| network == "none");
+    let covers = |target: &str| Path::new("/etc/hosts").starts_with(Path::new(target));
+    none && !targets(command).any(covers)
 }
 
 /// The parts that every container of a step has. The engine's own log is off: it costs four bytes on disk for each byte of
@@ -286,9 +302,9 @@ mod tests {
         ];
         for (n, spoil) in bad.iter().enumerate() {
             let mut command = Command::new(["true"]);
-            assert!(of(&command, "i", &Config::new(), &[]).is_ok());
+            assert!(of(&command, "i", &Config::new(), &[], None).is_ok());
             spoil(&mut command);
-            let error = of(&command, "i", &Config::new(), &[]).expect_err("refused");
+            let error = of(&command, "i", &Config::new(), &[], None).expect_err("refused");
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "case {n}");
         }
     }
@@ -302,11 +318,33 @@ mod tests {
             "i",
             &Config::new(),
             &[("/v/0".into(), "/run/secrets/key".into())],
+            None,
         )
         .expect("a spec");
         assert!(
             !spec.body.to_string().contains("hunter2")
                 && !format!("{command:?}").contains("hunter2")
         );
+    }
+
+    #[test]
+    fn a_command_that_mounts_over_its_hosts_or_has_a_network_is_left_to_the_engine() {
+        assert!(is_alone(&Command::new(["true"])));
+        assert!(is_alone(Command::new(["true"]).network("none")));
+        assert!(!is_alone(Command::new(["true"]).network("host")));
+        for (target, alone) in [
+            ("/etc/hosts", false),
+            ("/etc", false),
+            ("/etc/", false),
+            ("/etc/ssl", true),
+            ("/etc/hosts.allow", true),
+        ] {
+            let mut command = Command::new(["true"]);
+            assert_eq!(
+                is_alone(command.volume("v", target, false)),
+                alone,
+                "{target}"
+            );
+        }
     }
 }

@@ -145,15 +145,15 @@ let named () =
   let found = get (health ~timeout:60. store) in
   check "who answers" (found.engine <> "" && found.engine_version <> "" && found.address = engine store);
   check "its API" (found.api_version = api_version store);
+  check "who makes networks" (found.network <> "");
   check "how it clones" (found.strategy = Some (fst (get (strategy store))));
   check "its clock" (match found.clock_ahead with Some ahead -> Float.abs ahead < 60. | None -> false);
   check "advice" (List.for_all (fun { what; advice } -> what <> "" && advice <> "") found.troubles);
   let purged = get (purge store) in
   check "nothing to purge" (purged = { containers = 0; images = 0; volumes = 0 });
-  get
-    (with_store ~name:"ours" (root store) (fun other ->
-         check "another word" (String.sub (prefix other) 0 5 = "ours-");
-         Ok ()))
+  let other = get (with_store ~name:"ours" (root store) (fun other -> Ok (prefix other))) in
+  check "another word" (String.sub other 0 5 = "ours-");
+  leaves_nothing other
 
 let tests =
   [

@@ -1,0 +1,100 @@
+//! The `/etc/hosts` of containers whose network the engine does not set up: files in the volume of the root's claim, one for each name
+//! of a container. They are bound read-only, so that any number of containers share them.
+
+use std::collections::BTreeSet;
+
+use crate::error::{Error, Result};
+use crate::store::helper::Helper;
+use crate::store::site::Site;
+use crate::wait::Wait;
+
+/// Where a helper mounts the volume.
+const AT: &str = "/hosts";
+
+/// How many there may be. A caller who gives each step a name of its own gains nothing by it.
+const MOST: usize = 64;
+
+/// The path, on the engine's machine, of the file for a container called `name`; `None` where there is none and shall be none.
+/// `known` are those for which there is one, and whether one was made is the other value.
+pub(crate) fn file(
+    site: &Site,
+    known: &mut BTreeSet<String>,
+    name: &str,
+    wait: Wait<'_>,
+) -> Result<(Option<String>, bool)> {
+    let volume = &site.claim.mountpoint;
+    if volume.is_empty() || !is_plain(name) {
+        return Ok((None, false));
+    }
+    let is_new = !known.contains(name);
+    if is_new {
+        if known.len() >= MOST {
+            return Ok((None, false));
+        }
+        put(site, name, wait)?;
+        known.insert(name.to_owned());
+    }
+    Ok((Some(format!("{volume}/{}", file_name(name))), is_new))
+}
+
+fn put(site: &Site, name: &str, wait: Wait<'_>) -> Result<()> {
+    let packed = |e| Error::io("packing a file of hosts", &e);
+    let text = text(name);
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    header.set_size(text.len() as u64);
+    header.set_mode(0o644);
+    tar.append_data(&mut header, file_name(name), text.as_bytes())
+        .map_err(packed)?;
+    let tar = tar.into_inner().map_err(packed)?;
+    let helper = Helper::create(site, &[(&site.claim.name, AT)], wait)?;
+    helper.put(AT, &mut tar.as_slice(), wait)
+}
+
+fn file_name(name: &str) -> String {
+    format!("hosts-{name}")
+}
+
+/// What a resolver takes for the name of a host, and a file system for that of a file.
+fn is_plain(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    !name.is_empty() && name.bytes().all(plain)
+}
+
+/// As Docker writes it, and the container's own name, which Docker gives an address in a network only.
+pub(crate) fn text(name: &str) -> String {
+    let short = name.split('.').next().unwrap_or_default();
+    let names = match short.is_empty() || short == name {
+        true => name.to_owned(),
+        false => format!("{name} {short}"),
+    };
+    format!(
+        "127.0.0.1\tlocalhost\n\
+         ::1\tlocalhost ip6-localhost ip6-loopback\n\
+         fe00::0\tip6-localnet\n\
+         ff00::0\tip6-mcastprefix\n\
+         ff02::1\tip6-allnodes\n\
+         ff02::2\tip6-allrouters\n\
+         127.0.0.1\t{names}\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_containers_name_is_in_its_hosts_in_full_and_in_short() {
+        assert!(text("builder").ends_with("\n127.0.0.1\tbuilder\n"));
+        assert!(text("a.example.org").ends_with("\n127.0.0.1\ta.example.org a\n"));
+        assert!(text(".odd").ends_with("\n127.0.0.1\t.odd\n"));
+    }
+
+    #[test]
+    fn what_is_no_name_gets_no_file() {
+        for name in ["", "a b", "a\nb", "a/b", "ä", "a\tb", "a#b"] {
+            assert!(!is_plain(name), "{name:?}");
+        }
+        assert!(is_plain("Builder_1.example.org"));
+    }
+}
