@@ -271,6 +271,9 @@ fn size_in(records: &[u8]) -> Option<u64> {
     sizes.next_back().and_then(|size| size.parse().ok())
 }
 
+/// A gzip header longer than this is none: one has a file's name in it, and perhaps a comment.
+const HEADER_MAX: usize = 128 << 10;
+
 /// Unpacks what gzip has packed, member by member, for the entries alone.
 struct Gzip {
     state: State,
@@ -312,6 +315,13 @@ impl Gzip {
         self.input.extend_from_slice(bytes);
         loop {
             let took = match self.state {
+                State::Header
+                    if self.input.len() > HEADER_MAX && header_length(&self.input).is_none() =>
+                {
+                    self.state = State::Broken;
+                    self.input = Vec::new();
+                    None
+                }
                 State::Header => header_length(&self.input).inspect(|_| {
                     self.state = State::Body;
                     self.inflate.init();
@@ -477,6 +487,18 @@ mod tests {
             header[124..136].copy_from_slice(size);
             assert_eq!(flaw(&header, 512, true), Some(Flaw::CutShort));
         }
+    }
+
+    #[test]
+    fn a_packed_name_without_an_end_is_not_kept() {
+        let mut endless = vec![0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3];
+        endless.resize(4 << 20, b'n');
+        let mut gzip = Gzip::default();
+        for piece in endless.chunks(8 << 10) {
+            gzip.take(piece);
+            assert!(gzip.input.len() <= HEADER_MAX + piece.len());
+        }
+        assert_eq!(flaw(&endless, 8 << 10, true), Some(Flaw::CutShort));
     }
 
     #[test]

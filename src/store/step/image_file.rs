@@ -18,8 +18,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::names::hex;
 use crate::store::step::spec::Config;
 
-/// The longest description of an image that is looked at.
+/// The longest description of an image that is looked at, and the most that all of them may have.
 const BLOB_MAX: u64 = 4 << 20;
+const BLOBS_MAX: u64 = 16 * BLOB_MAX;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
@@ -102,6 +103,7 @@ pub(super) fn by_digests(layers: &[String]) -> Vec<Value> {
 pub(super) fn descriptors(saved: &mut dyn Read, id: &str) -> io::Result<Vec<Value>> {
     let mut blobs = HashMap::new();
     let mut first = id.to_owned();
+    let mut left = BLOBS_MAX;
     for entry in tar::Archive::new(saved).entries()? {
         let mut entry = entry?;
         if entry.size() > BLOB_MAX {
@@ -110,6 +112,10 @@ pub(super) fn descriptors(saved: &mut dyn Read, id: &str) -> io::Result<Vec<Valu
         let path = entry.path()?.to_string_lossy().into_owned();
         let mut text = Vec::new();
         entry.read_to_end(&mut text)?;
+        let length = text.len() as u64;
+        left = left
+            .checked_sub(length)
+            .ok_or_else(|| io::Error::other("there are too many descriptions in its file"))?;
         let Ok(value) = serde_json::from_slice::<Value>(&text) else {
             continue;
         };
@@ -294,6 +300,14 @@ mod tests {
             let found = descriptors(&mut file.as_slice(), id).expect("found");
             assert_eq!(json!(found), layers, "{id}");
         }
+        // More than any image has, and of what is no part of it: refused, and not kept.
+        let large = format!("\"{}\"", "x".repeat(BLOB_MAX as usize / 2));
+        let many: Vec<_> = (0..40)
+            .map(|n| (format!("blobs/sha256/{n}"), large.as_bytes()))
+            .collect();
+        let many = pack(&many).expect("a file");
+        let refused = descriptors(&mut many.as_slice(), &id).expect_err("too many");
+        assert!(refused.to_string().contains("too many"), "{refused}");
         let none = pack(&[("index.json".into(), index.as_bytes())]).expect("a file");
         assert!(descriptors(&mut none.as_slice(), &id).is_err());
         assert!(descriptors(&mut &file[..700], &id).is_err());
