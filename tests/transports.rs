@@ -5,11 +5,12 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::certificates::{Authority, Valid};
@@ -179,8 +180,135 @@ fn conversation(folder: &Path, scheme: &str) {
     }
     store.purge().expect("purged");
     drop(store);
+    falls_silent(folder);
     // None of ours is left, not even as a zombie.
     assert_eq!(children(), Vec::new());
+}
+
+/// From one moment on nothing is heard of the engine, over connections that stay: calls end when they are told to.
+fn falls_silent(folder: &Path) {
+    let silent = Arc::new(AtomicBool::new(false));
+    let mut options = Options::new();
+    match common::role().as_str() {
+        "ssh" => stop_children_while(Arc::clone(&silent)),
+        "tcp" | "tls" => {
+            let host = std::env::var("DOCKER_HOST").expect("an address");
+            let port = host.rsplit(':').next().and_then(|port| port.parse().ok());
+            let front = pass_on(port.expect("a port"), Arc::clone(&silent));
+            options.engine(format!("tcp://localhost:{front}"));
+        }
+        // The same transport as one of these.
+        _ => return,
+    }
+    let store = Store::open(folder.join("silent"), &options).expect("a store");
+    common::import_base(&store, "base");
+    let mut steps = ["timed out", "cancelled"].map(|told| {
+        let mut step = common::begin(&store, "base", &told.replace(' ', "-"));
+        step.run(&sh("true")).expect("a run");
+        (told, step)
+    });
+    silent.store(true, Ordering::SeqCst);
+    common::until("nothing is heard any more", || {
+        let stopped = |(pid, _): (String, String)| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.rsplit(')')
+                .next()
+                .is_some_and(|rest| rest.starts_with(" T"))
+        };
+        children().into_iter().all(stopped)
+    });
+    let (cancel, soon) = (Cancel::new(), Duration::from_millis(700));
+    let told_at = Instant::now() + soon;
+    let ends = |what: &str, wanted: ErrorKind, error: docker_store::Error| {
+        let late = told_at.elapsed();
+        assert_eq!(error.kind(), wanted, "{what}: {error}");
+        assert!(
+            late < Duration::from_secs(2),
+            "{what}, {wanted:?}: {late:?} late"
+        );
+    };
+    std::thread::scope(|scope| {
+        for (told, step) in &mut steps {
+            let (limits, wanted) = match *told {
+                "cancelled" => (Limits::none().cancel(&cancel), ErrorKind::Cancelled),
+                _ => (Limits::none().timeout(soon), ErrorKind::TimedOut),
+            };
+            let (ends, store, looks) = (&ends, &store, limits.clone());
+            scope.spawn(move || {
+                let looked = store.result_within("base", &looks);
+                ends("a look", wanted, looked.expect_err("silence"));
+            });
+            scope.spawn(move || {
+                step.limit(&limits);
+                let ran = step.run(&sh("true"));
+                ends("a run", wanted, ran.expect_err("silence"));
+            });
+        }
+        std::thread::sleep(soon);
+        cancel.cancel();
+    });
+    silent.store(false, Ordering::SeqCst);
+    drop(steps);
+    let limits = Limits::none().timeout(Duration::from_secs(60));
+    store.complete_deletes(&limits).expect("removed");
+    store.delete("base").expect("deleted");
+    store.purge().expect("purged");
+    store.close().expect("closed");
+}
+
+/// Stops what this process has started, and what it starts, as long as `silent` says so.
+fn stop_children_while(silent: Arc<AtomicBool>) {
+    std::thread::spawn(move || {
+        let mut stopped = Vec::new();
+        loop {
+            let (now, signal) = match silent.load(Ordering::SeqCst) {
+                true => (
+                    children().into_iter().map(|(pid, _)| pid).collect(),
+                    "-STOP",
+                ),
+                false => (std::mem::take(&mut stopped), "-CONT"),
+            };
+            for pid in &now {
+                let _ = Process::new("kill").args([signal, pid]).status();
+            }
+            if signal == "-STOP" {
+                stopped = now;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
+}
+
+/// A port of the loopback that leads to another one, and nowhere as long as `silent` says so.
+fn pass_on(port: u16, silent: Arc<AtomicBool>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let front = listener.local_addr().expect("a port").port();
+    std::thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let engine = TcpStream::connect(("127.0.0.1", port)).expect("the engine's port");
+            for (from, to) in [(&client, &engine), (&engine, &client)] {
+                from.set_nodelay(true).expect("set");
+                let (mut from, mut to) = (
+                    from.try_clone().expect("a copy"),
+                    to.try_clone().expect("a copy"),
+                );
+                let silent = Arc::clone(&silent);
+                std::thread::spawn(move || {
+                    let mut buffer = [0; 64 << 10];
+                    while let Ok(n) = from.read(&mut buffer) {
+                        while silent.load(Ordering::SeqCst) {
+                            std::thread::sleep(Duration::from_millis(10));
+                        }
+                        if n == 0 || to.write_all(&buffer[..n]).is_err() {
+                            break;
+                        }
+                    }
+                    let _ = to.shutdown(Shutdown::Write);
+                });
+            }
+        }
+    });
+    front
 }
 
 /// The processes that this one has started and not waited for: their numbers and names.
@@ -260,9 +388,12 @@ fn cut(folder: &Path) {
     let store = root.open();
     common::import_base(&store, "base");
     let mut step = common::begin(&store, "base", "cut");
+    let log = store.log_file("cut").expect("a path");
     let ended = std::thread::scope(|scope| {
         scope.spawn(|| {
-            std::thread::sleep(Duration::from_secs(3));
+            common::until("the output has begun", || {
+                std::fs::read_to_string(&log).is_ok_and(|text| text.contains("more"))
+            });
             let (pids, _): (Vec<_>, Vec<_>) = children().into_iter().unzip();
             assert!(!pids.is_empty(), "no ssh runs");
             for pid in pids {
