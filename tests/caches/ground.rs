@@ -60,9 +60,7 @@ impl Way {
 
 /// Those of `ways` that there are on this engine. Podman's archives do not say whose something is, so they are none.
 pub fn here(ways: impl IntoIterator<Item = Way>) -> impl Iterator<Item = Way> {
-    let podman = get("/version")["Components"]
-        .as_array()
-        .is_some_and(|parts| parts.iter().any(|part| part["Name"] == "Podman Engine"));
+    let podman = is_podman();
     ways.into_iter().filter(move |way| {
         let is_here = way.direct || !podman;
         if !is_here {
@@ -70,6 +68,13 @@ pub fn here(ways: impl IntoIterator<Item = Way>) -> impl Iterator<Item = Way> {
         }
         is_here
     })
+}
+
+/// Whether the engine is Podman.
+pub fn is_podman() -> bool {
+    let version = get("/version");
+    let mut parts = version["Components"].as_array().into_iter().flatten();
+    parts.any(|part| part["Name"] == "Podman Engine")
 }
 
 /// Runs a test in each way.

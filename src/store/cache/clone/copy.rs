@@ -7,14 +7,14 @@ use serde_json::json;
 
 use crate::engine::volumes::Volume;
 use crate::error::Result;
-use crate::store::cache::clone::archive;
 use crate::store::cache::clone::strategy::{Cloning, Made, Seal, Sealed, Source};
 use crate::store::cache::clone::view::View;
 use crate::store::cache::clone::volumes;
+use crate::store::cache::clone::{archive, layer};
 use crate::store::cache::facts::Facts;
 use crate::store::cache::files::look::Size;
 use crate::store::cache::files::tree::Root;
-use crate::store::cache::files::{copy_direct, walk};
+use crate::store::cache::files::{copy_direct, merge, walk};
 use crate::store::cache::state::head::{Kind, Part};
 use crate::store::cache::state::record::Looks;
 use crate::store::options::Strategy;
@@ -71,6 +71,7 @@ impl Cloning for Copy<'_> {
                     kind: Kind::Whole, ..
                 },
             ] => self.clone_volume(site, whole, &lease, source.owner, wait),
+            layers if self.0.reach => self.clone_layers(site, layers, &lease, source.owner, wait),
             layers => {
                 // An overlay is mounted only where a container has it, so its files come through the archive API.
                 let archives = archive::ways(self.0)?;
@@ -157,6 +158,32 @@ impl Copy<'_> {
         let copied = copy_direct::copy_tree(Path::new(&source.mountpoint), place, owner, wait);
         // Somebody who removed the source meanwhile has left us with less than all of it, and maybe without an error.
         volumes::find_part(site, from, wait)?;
+        site.counters.bytes_copied.add(copied?);
+        Ok(Looks::Tree(walk::look(place, wait)?.digest))
+    }
+}
+
+impl Copy<'_> {
+    /// Copies what an overlay of `layers` would show. It is mounted only where a container has it, but its files are in reach.
+    fn clone_layers(
+        &self,
+        site: &Site,
+        layers: &[Part],
+        to: &Volume,
+        owner: (u32, u32),
+        wait: Wait<'_>,
+    ) -> Made<Looks> {
+        let mut places = Vec::new();
+        for part in layers.iter().rev() {
+            let volume = volumes::find_part(site, part, wait)?;
+            places.push(PathBuf::from(layer::place(part.kind, &volume.mountpoint)));
+        }
+        let place = Path::new(&to.mountpoint);
+        let copied = merge::copy(&places, place, owner, &self.0.marks(), wait);
+        // As with a whole one.
+        for part in layers {
+            volumes::find_part(site, part, wait)?;
+        }
         site.counters.bytes_copied.add(copied?);
         Ok(Looks::Tree(walk::look(place, wait)?.digest))
     }

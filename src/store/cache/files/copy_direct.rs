@@ -56,7 +56,7 @@ fn copy_open_tree(
             copier.leave()
         }
     })?;
-    Ok(copier.contents.bytes)
+    Ok(copier.bytes())
 }
 
 /// A tree that is being written.
@@ -71,6 +71,8 @@ pub(crate) struct Copier<'a> {
     /// Where the copy of a file with more than one name is, by the file's device and number.
     links: HashMap<(u64, u64), CString>,
     contents: Contents<'a>,
+    /// Which extended attributes of files are not theirs, and stay behind.
+    leaves: fn(&[u8]) -> bool,
     wait: Wait<'a>,
 }
 
@@ -83,8 +85,20 @@ impl<'a> Copier<'a> {
             root,
             links: HashMap::new(),
             contents: Contents::new(wait),
+            leaves: |_| false,
             wait,
         })
+    }
+
+    /// Leaves these extended attributes of files behind.
+    pub(crate) fn leaving(mut self, leaves: fn(&[u8]) -> bool) -> Self {
+        self.leaves = leaves;
+        self
+    }
+
+    /// How many bytes of contents were copied.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.contents.bytes
     }
 
     pub(crate) fn folder(&self) -> &OwnedFd {
@@ -200,7 +214,7 @@ impl<'a> Copier<'a> {
             Some(Gid::from_raw(stat.st_gid)),
         )?;
         fchmod(&to, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
-        xattr::copy(from.as_fd(), to.as_fd(), |_| true)?;
+        xattr::copy(from.as_fd(), to.as_fd(), |name| !(self.leaves)(name))?;
         futimens(&to, &times(stat))?;
         Ok(())
     }
@@ -224,7 +238,8 @@ impl<'a> Copier<'a> {
                 AtFlags::empty(),
             )?;
         }
-        xattr::copy_unopened(source, self.folder.as_fd(), name)?;
+        let keep = |attribute: &[u8]| !(self.leaves)(attribute);
+        xattr::copy_unopened(source, self.folder.as_fd(), name, keep)?;
         utimensat(&self.folder, name, &times(stat), link)?;
         Ok(())
     }

@@ -31,24 +31,27 @@ pub(crate) fn merge(
     marks: &Marks,
     wait: Wait<'_>,
 ) -> Result<(), Error> {
-    let merged = || -> Result<(), Fault> {
-        let mut layers = Vec::new();
-        for layer in sources.iter().chain(below) {
-            layers.push(walk::open_root(layer)?);
-        }
-        let merge = Merge {
-            layers,
-            copier: Copier::new(walk::open_root(to)?, wait)?,
-            levels: Vec::new(),
-            torn: false,
-            marks,
-            wait,
-        };
-        let all = (0..sources.len()).collect();
-        let under = (sources.len()..merge.layers.len()).collect();
-        merge.run(all, under)
+    let all = || Merge::of(sources, below, to, marks, wait)?.run(sources.len());
+    let merged = all().map(drop);
+    merged.map_err(|fault| fault.into_error("merging layers into", to))
+}
+
+/// Copies what an overlay of the trees `layers`, topmost first, shows into the empty directory `to`, whose owner is to be `owner`.
+/// Gives how many bytes of contents there were.
+pub(crate) fn copy(
+    layers: &[PathBuf],
+    to: &Path,
+    owner: (u32, u32),
+    marks: &Marks,
+    wait: Wait<'_>,
+) -> Result<u64, Error> {
+    let all = || {
+        let mut merge = Merge::of(layers, &[], to, marks, wait)?;
+        merge.copies_for = Some(owner);
+        merge.copier = merge.copier.leaving(marks.is_own);
+        merge.run(layers.len())
     };
-    merged().map_err(|fault| fault.into_error("merging layers into", to))
+    all().map_err(|fault| fault.into_error("copying layers into", to))
 }
 
 /// The merge under way. Each layer has one open directory: the one that corresponds to the current level, or, where it has
@@ -59,6 +62,8 @@ struct Merge<'a> {
     levels: Vec<Level>,
     /// A file with more names than one was copied, and some of them may have been linked before.
     torn: bool,
+    /// Where files are not to be linked, as somebody will write to them: whose the whole is to be.
+    copies_for: Option<(u32, u32)>,
     marks: &'a Marks,
     wait: Wait<'a>,
 }
@@ -82,9 +87,33 @@ enum Found {
     Other(Stat),
 }
 
-impl Merge<'_> {
-    fn run(mut self, sources: Vec<usize>, under: Vec<usize>) -> Result<(), Fault> {
-        self.enter(sources, under, false)?;
+impl<'a> Merge<'a> {
+    fn of(
+        sources: &[PathBuf],
+        below: &[PathBuf],
+        to: &Path,
+        marks: &'a Marks,
+        wait: Wait<'a>,
+    ) -> Result<Self, Fault> {
+        let mut layers = Vec::new();
+        for layer in sources.iter().chain(below) {
+            layers.push(walk::open_root(layer)?);
+        }
+        Ok(Merge {
+            layers,
+            copier: Copier::new(walk::open_root(to)?, wait)?,
+            levels: Vec::new(),
+            torn: false,
+            copies_for: None,
+            marks,
+            wait,
+        })
+    }
+
+    /// Merges the first so many layers. Gives how many bytes of contents were copied.
+    fn run(mut self, sources: usize) -> Result<u64, Fault> {
+        let under = (sources..self.layers.len()).collect();
+        self.enter((0..sources).collect(), under, false)?;
         while let Some(level) = self.levels.last_mut() {
             self.wait.left()?;
             match level.names.next() {
@@ -95,7 +124,7 @@ impl Merge<'_> {
         if self.torn {
             self.copier.gather()?;
         }
-        Ok(())
+        Ok(self.copier.bytes())
     }
 
     /// Begins the level of which these layers have their directories open, and so has the result.
@@ -216,7 +245,7 @@ impl Merge<'_> {
 
     fn other(&mut self, source: usize, name: &CStr, stat: &Stat) -> Result<(), Fault> {
         let from = &self.layers[source];
-        if !self.copier.has_copy(stat) {
+        if self.copies_for.is_none() && !self.copier.has_copy(stat) {
             match linkat(from, name, self.copier.folder(), name, AtFlags::empty()) {
                 Ok(()) => return Ok(()),
                 // Too many names already, or another quota project, or another file system.
@@ -234,7 +263,10 @@ impl Merge<'_> {
         let folder = self.copier.folder().as_fd();
         // The topmost decides how the directory looks.
         if let Some((top, stat)) = level.active.first() {
-            let (from, owner) = (self.layers[*top].as_fd(), (stat.st_uid, stat.st_gid));
+            let is_root = self.levels.is_empty();
+            let owner = self.copies_for.filter(|_| is_root);
+            let owner = owner.unwrap_or((stat.st_uid, stat.st_gid));
+            let from = self.layers[*top].as_fd();
             dress_folder(from, folder, stat, owner, |name| !(self.marks.is_own)(name))?;
             if level.opaque {
                 // Setting an attribute changes no modification time.

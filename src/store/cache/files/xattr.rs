@@ -78,6 +78,7 @@ pub(crate) fn copy_unopened(
     from: BorrowedFd<'_>,
     to: BorrowedFd<'_>,
     name: &CStr,
+    keep: impl Fn(&[u8]) -> bool,
 ) -> Result<(), Fault> {
     // There is no call relative to a directory for these, but /proc makes a path of a descriptor.
     let Ok(source) = path(from, name) else {
@@ -90,6 +91,9 @@ pub(crate) fn copy_unopened(
         Err(e) => return Err(e.into()),
     };
     for attribute in names {
+        if !keep(attribute.to_bytes()) {
+            continue;
+        }
         match read_all(|buffer| lgetxattr(&source, &attribute, buffer)) {
             Ok(value) => settle(
                 lsetxattr(path(to, name)?, &attribute, &value, XattrFlags::empty()),

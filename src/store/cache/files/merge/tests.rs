@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -141,6 +142,17 @@ fn read(at: &Path, marks: &Marks) -> Folder {
     }
 }
 
+/// Whoever writes to them changes nothing else.
+fn are_files_of_their_own(at: &Path) {
+    for entry in fs::read_dir(at).expect("a folder") {
+        let entry = entry.expect("an entry");
+        match entry.file_type().expect("its kind").is_dir() {
+            true => are_files_of_their_own(&entry.path()),
+            false => assert_eq!(entry.metadata().expect("a look").nlink(), 1),
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
     #[test]
@@ -169,12 +181,23 @@ proptest! {
         let done = merge(&paths[from..to], &paths[to..], &merged, &marks, Wait::unbounded());
         done.expect("merged");
         let merged = read(&merged, &marks);
+        let copied = place.join("copied");
+        fs::create_dir(&copied).expect("a folder");
+        // Only root may give it away.
+        let look = copied.metadata().expect("a look");
+        let owner = (look.uid(), if look.uid() == 0 { 7 } else { look.gid() });
+        super::copy(&paths, &copied, owner, &marks, Wait::unbounded()).expect("copied");
+        prop_assert_eq!(copied.metadata().expect("a look").gid(), owner.1);
+        are_files_of_their_own(&copied);
+        let copied = read(&copied, &marks);
         fs::remove_dir_all(&place).expect("removed");
 
         let all: Vec<&Folder> = layers.iter().collect();
         let (above, below) = (&all[..from], &all[to..]);
         let with: Vec<&Folder> = above.iter().copied().chain([&merged]).chain(below.iter().copied()).collect();
         prop_assert_eq!(mounted(&with), mounted(&all));
+        prop_assert_eq!(mounted(&[&copied]), mounted(&all));
+        hides_no_more_than_it_must(&copied, &[]);
         hides_no_more_than_it_must(&merged, below);
     }
 }
