@@ -471,12 +471,8 @@ mod tests {
                 ErrorKind::InvalidArgument,
                 "unix:///path",
             ),
-            (
-                "/var/run/docker.sock",
-                ErrorKind::InvalidArgument,
-                "unix:///path",
-            ),
-            ("", ErrorKind::InvalidArgument, "unix:///path"),
+            ("/var/run/docker.sock", ErrorKind::InvalidArgument, FORMS),
+            ("", ErrorKind::InvalidArgument, FORMS),
             ("ftp://x", ErrorKind::InvalidArgument, "ftp:// is not known"),
             ("fd://", ErrorKind::InvalidArgument, "systemd"),
             (

@@ -325,7 +325,7 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::InvalidArgument);
         assert!(error.message().contains("ca.pem"), "{error}");
         // What has no TLS does not ask for certificates.
-        for plain in ["unix:///x", "http://far", "ssh://far"] {
+        for plain in [USUAL_ADDRESS, "http://far"] {
             assert!(around.connector(Some(plain)).is_ok(), "{plain}");
         }
         folder.write("certificates/ca.pem", "nonsense");
@@ -335,7 +335,7 @@ mod tests {
             .err()
             .expect("no certificate");
         #[cfg(feature = "tls")]
-        assert!(error.message().contains("certificates/ca.pem"), "{error}");
+        assert!(error.message().contains("ca.pem"), "{error}");
         #[cfg(not(feature = "tls"))]
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         (around.verify, around.tls) = (false, true);
@@ -360,7 +360,7 @@ mod tests {
         folder.write(&format!("{tls}/ca.pem"), "nonsense");
         let error = around("tls").connector(None).err().expect("no certificate");
         #[cfg(feature = "tls")]
-        assert!(error.message().contains(&tls), "{error}");
+        assert!(error.message().replace('\\', "/").contains(&tls), "{error}");
         #[cfg(not(feature = "tls"))]
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         folder.context("anybody", r#"{"Host":"tcp://far","SkipTLSVerify":true}"#);
@@ -426,7 +426,8 @@ mod tests {
         }
         // Blank is named, too: the usual one, and no context's.
         around.context = Some("far".into());
-        for host in [" ", "unix://"] {
+        let scheme = &USUAL_ADDRESS[..USUAL_ADDRESS.find("//").expect("a scheme") + 2];
+        for host in [" ", scheme] {
             around.host = Some(host.into());
             assert_eq!(address(&around, None), USUAL_ADDRESS);
         }

@@ -138,8 +138,27 @@ impl Engine {
                 "the engine at {at} is too old: it speaks API {offered}, and {need} or newer is needed (Docker 20.10)"
             )));
         }
+        let system = answer.header("ostype").unwrap_or_default();
+        self.check_system(system)
+            .map_err(|e| e.with_http_status(answer.status()))?;
         self.heard(&answer);
         Ok(())
+    }
+
+    /// Refuses an engine of Windows containers. Its images cannot be imported from a tar, its volumes cannot be overlays, and its archive
+    /// calls know no owners and modes: nothing that a store promises could be kept.
+    fn check_system(&self, system: &str) -> Result<()> {
+        match system.eq_ignore_ascii_case("windows") {
+            false => Ok(()),
+            true => Err(Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "the engine at {} runs Windows containers, which are not supported: a store needs an engine that runs Linux ones \
+                     (Docker Desktop: \"Switch to Linux containers\")",
+                    self.address()
+                ),
+            )),
+        }
     }
 
     /// Takes down who it is that answered.
@@ -180,7 +199,10 @@ impl Engine {
     /// What the engine says of itself. Slower than other look-ups: the engine counts its objects for it.
     pub(crate) fn info(&self, wait: Wait<'_>) -> Result<Info> {
         let call = Call::get(self.path("/info"));
-        self.ask(&"asking what the engine is", call, wait.at_most(QUICK))
+        let info: Info = self.ask(&"asking what the engine is", call, wait.at_most(QUICK))?;
+        // What stands between may have taken the word out of the ping, and an engine can be switched over.
+        self.check_system(&info.os_type)?;
+        Ok(info)
     }
 
     /// A path of the agreed API version.
@@ -197,3 +219,49 @@ impl Engine {
 /// The longest time that an upload may stand still. An engine that stops taking an archive holds that container's lock, and
 /// with it every image delete (seen on 20.10): better to close the connection, which frees it.
 pub(crate) const UPLOAD_STALL: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::memory::{Memory, Step};
+
+    /// An engine that says in its ping, and in what it is, that it is one of these systems.
+    fn engine(ping: &'static str, info: &'static str) -> Memory {
+        Memory::answering(move |asked| {
+            let info = format!(r#"{{"ID":"X","OSType":"{info}","ServerVersion":"27.3.1"}}"#);
+            let (system, body) = match asked.target.ends_with("/info") {
+                true => ("", info.as_str()),
+                false => (ping, ""),
+            };
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nApi-Version: 1.47\r\nServer: Docker/27.3.1\r\n{system}Content-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            vec![Step::Bytes(head.into_bytes())]
+        })
+    }
+
+    fn refusal(outcome: Result<impl Sized>) -> String {
+        let error = outcome.err().expect("it is refused");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        error.message().to_owned()
+    }
+
+    #[test]
+    fn an_engine_of_windows_containers_is_refused_by_its_ping_or_by_what_it_is() {
+        let wait = || Wait::unbounded().at_most(Duration::from_secs(20));
+        let windows = "OSType: windows\r\n";
+        let negotiated = |memory| Engine::negotiate(Box::new(memory), wait());
+        let why = refusal(negotiated(engine(windows, "windows")));
+        assert!(
+            why.contains("Windows containers") && why.contains("Switch to Linux"),
+            "{why}"
+        );
+        // One whose ping does not say it.
+        let silent = negotiated(engine("", "windows")).expect("nothing is known yet");
+        let why = refusal(silent.info(wait()));
+        assert!(why.contains("Windows containers"), "{why}");
+        let linux = negotiated(engine("Ostype: linux\r\n", "linux")).expect("it serves");
+        assert_eq!(linux.info(wait()).expect("an answer").os_type, "linux");
+    }
+}

@@ -154,7 +154,11 @@ pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
         ErrorKind::PermissionDenied => ErrorKind::NotFound.into(),
         _ => e,
     })?;
-    Ok(of_known(&known(file)?).is(&of_known(&known(&there)?)))
+    let (ours, there) = (of_known(&known(file)?), of_known(&known(&there)?));
+    // Wine does not know the volume of a file that was renamed since it was opened.
+    let unknown = (0, 0);
+    let same_volume = ours.device == there.device || ours.device == unknown;
+    Ok(ours.inode == there.inode && same_volume)
 }
 
 pub(crate) fn stamp(found: &Metadata) -> Stamp {

@@ -1,6 +1,6 @@
 //! Times: seconds since 1970 as the engine writes them, and the clock that nobody sets, for how long ago something was.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::os;
 
@@ -29,6 +29,13 @@ impl Uptime {
 /// What names the time since the machine was started; a word where the system has no name for it.
 pub(crate) fn boot() -> String {
     os::boot().unwrap_or_else(|| String::from("unknown"))
+}
+
+/// The time that is so many seconds after the beginning of 1970; that beginning for one that this system's clock cannot show (Windows'
+/// ends in the year 30828).
+pub(crate) fn time(seconds: u64) -> SystemTime {
+    let time = UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+    time.unwrap_or(UNIX_EPOCH)
 }
 
 /// `2026-11-24T07:01:56Z` for a number of seconds since 1970.
@@ -61,7 +68,14 @@ pub(crate) fn rfc3339(seconds: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::rfc3339;
+    use super::*;
+
+    #[test]
+    fn a_time_that_no_clock_shows_is_no_panic() {
+        let day = Duration::from_secs(86_400);
+        assert_eq!(time(86_400), UNIX_EPOCH + day);
+        assert_eq!(time(u64::MAX), UNIX_EPOCH);
+    }
 
     #[test]
     fn seconds_become_the_date_that_date_u_prints() {

@@ -271,7 +271,7 @@ pub(crate) fn random_word() -> u64 {
     hasher.finish()
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use proptest::prelude::*;
 

@@ -1,13 +1,14 @@
 //! Results: look up, list, delete, copy out of.
 
 use std::io::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
 use crate::engine::images::must_exist;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::archive::{absolute, pour};
+use crate::store::clock;
 use crate::store::helper::remove_if_made;
 use crate::store::lock::FileLock;
 use crate::store::site::Site;
@@ -46,8 +47,7 @@ pub(crate) fn list(site: &Site, limits: &Limits) -> Result<Vec<ResultInfo>> {
     for image in images {
         for tag in image.repo_tags.iter().flatten() {
             if let Some(id) = site.names.id_of_image(tag) {
-                let created =
-                    UNIX_EPOCH + Duration::from_secs(image.created.try_into().unwrap_or_default());
+                let created = clock::time(image.created.try_into().unwrap_or_default());
                 results.push(ResultInfo {
                     id: id.to_owned(),
                     created,

@@ -255,6 +255,8 @@ mod tests {
         std::fs::remove_dir_all(&folder).expect("removed");
     }
 
+    // On Windows what is open cannot be removed by others, short of its name.
+    #[cfg(unix)]
     #[test]
     fn a_session_whose_file_was_cleaned_up_is_never_dead_and_makes_it_again() {
         let root = folder("cleaned");

@@ -410,7 +410,7 @@ int main(int argc, char **argv)
     OK(dstore_store_strategy(store, &strategy, &reason, &error));
     CHECK(strategy == DSTORE_STRATEGY_COPY && strstr(reason, "option") && strstr(reason, "archive"));
     dstore_string_free(reason);
-    CHECK(dstore_store_root(store)[0] == '/' && access(dstore_store_state_dir(store), W_OK) == 0);
+    CHECK(is_absolute(dstore_store_root(store)) && access(dstore_store_state_dir(store), W_OK) == 0);
     CHECK(access(dstore_store_empty_dir(store), F_OK) == 0);
     CHECK(strstr(dstore_store_engine(store), "://") && dstore_store_api_version(store)[0] == '1');
 

@@ -56,6 +56,16 @@ static inline void pause_ms(long milliseconds)
     nanosleep(&time, NULL);
 }
 
+/* Whether a path is one from the top: of a drive, on Windows. */
+static inline bool is_absolute(const char *path)
+{
+#ifdef _WIN32
+    return strlen(path) > 2 && path[1] == ':' && path[2] == '\\';
+#else
+    return path[0] == '/';
+#endif
+}
+
 /* Whether a file has `text` in it yet. */
 static inline bool file_has(const char *path, const char *text)
 {

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ use crate::os;
 use crate::store::access;
 use crate::store::cache::files::look::{RootLook, since_1970};
 pub(crate) use crate::store::cache::state::part::{Durable, Kind, Part, Unsure};
-use crate::store::names;
+use crate::store::{clock, names};
 
 /// The version of the file's format.
 const FORMAT: u32 = 1;
@@ -94,7 +94,7 @@ impl Head {
     }
 
     pub(crate) fn created(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(self.created)
+        clock::time(self.created)
     }
 
     /// Makes the cache an empty one, newer than every lease that is out.
