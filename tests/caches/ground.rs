@@ -188,8 +188,10 @@ impl Drop for Root {
         for volume in self.volumes() {
             request("DELETE", &format!("/volumes/{volume}"), None);
         }
-        // What the import of a killed child brought late.
-        let _ = Store::open(&self.path, &Options::new()).and_then(|store| store.purge());
+        // What the import of a killed child brought late. (Without its files it would be another root.)
+        if self.path.join(".store").exists() {
+            let _ = Store::open(&self.path, &Options::new()).and_then(|store| store.purge());
+        }
         request("DELETE", &format!("/volumes/{}", self.claim()), None);
         let images = get("/images/json").as_array().cloned().unwrap_or_default();
         let tags = images
