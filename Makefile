@@ -23,7 +23,7 @@ USERLAND := target/base/userland.tar
 ZLIB := target/base/zlib
 ENGINE := scripts/engine run --
 
-.PHONY: build library help demo demo-real examples test test-ocaml test-quick test-engines miri test-real header msrv lint bench bench-quick bench-caches install uninstall clean toolchain
+.PHONY: build library help demo demo-real examples test test-ocaml test-quick test-engines test-windows demo-static miri test-real header msrv lint bench bench-quick bench-caches install uninstall clean toolchain
 
 build: library
 	@echo
@@ -45,6 +45,8 @@ help:
 	@echo 'make test        all tests; an engine is started if none answers'
 	@echo 'make test-ocaml  those of the OCaml bindings alone (installs OCaml where it can)'
 	@echo 'make test-engines  the tests on Docker 20.10 to 28.5 and Podman 4.3 to 5.8, as a table (root, Debian; an hour)'
+	@echo 'make test-windows  the library for Windows, under Wine (Debian, rustup)'
+	@echo 'make demo-static   make demo, as a static program (musl)'
 	@echo 'make test-quick  the tests that need no engine'
 	@echo 'make miri        the tests of the C boundary under miri (needs nightly Rust with miri)'
 	@echo 'make test-real   the test that compiles a real C project (some minutes)'
@@ -102,6 +104,14 @@ test-ocaml: library $(BUSYBOX)
 test-engines: toolchain
 	CARGO='$(CARGO)' CARGOFLAGS='$(CARGOFLAGS)' scripts/test-engines
 
+# Under Wine, against a real engine; scripts/test-windows says what it needs. Not a part of `make test`.
+test-windows: toolchain $(BUSYBOX)
+	DOCKER_STORE_TEST_BASE='$(abspath $(BUSYBOX))' CARGO='$(CARGO)' CARGOFLAGS='$(CARGOFLAGS)' $(ENGINE) scripts/test-windows
+
+# A demo that needs nothing of the machine that it runs on.
+demo-static: toolchain $(BUSYBOX)
+	CARGO='$(CARGO)' CARGOFLAGS='$(CARGOFLAGS)' scripts/demo-static $(ENGINE)
+
 test-quick: toolchain
 	$(CARGO) test $(CARGOFLAGS) --lib
 
@@ -120,6 +130,7 @@ lint: toolchain
 	$(CARGO) fmt --check
 	$(CARGO) clippy $(CARGOFLAGS) --all-targets -- -D warnings
 	$(CARGO) clippy $(CARGOFLAGS) --no-default-features --lib -- -D warnings
+	CARGO='$(CARGO)' CARGOFLAGS='$(CARGOFLAGS)' scripts/cross-check
 	@if command -v shellcheck >/dev/null; then echo shellcheck; shellcheck scripts/* .ci/run; else echo 'shellcheck is not there: the scripts were not checked'; fi
 
 msrv: toolchain

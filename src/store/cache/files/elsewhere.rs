@@ -130,4 +130,14 @@ pub(crate) mod merge {
     ) -> Result<(), Error> {
         Err(unreached(to))
     }
+
+    pub(crate) fn copy(
+        _layers: &[PathBuf],
+        to: &Path,
+        _owner: (u32, u32),
+        _marks: &Marks,
+        _wait: Wait<'_>,
+    ) -> Result<u64, Error> {
+        Err(unreached(to))
+    }
 }

@@ -1,0 +1,8 @@
+/* What Rust's standard library wants of Windows' bcryptprimitives.dll, for a Wine that has none (before 9.0). */
+#include <windows.h>
+#include <ntsecapi.h>
+
+__declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE place, SIZE_T length)
+{
+    return RtlGenRandom(place, (ULONG)length);
+}
