@@ -22,7 +22,7 @@
 //! Inside, a call flows straight down and its answer straight up: `capi` (the C ABI, described in
 //! `include/docker_store.h`), `store`, `engine` (typed calls), `http`, `transport`.
 
-// The C boundary and what starts a child say why they may.
+// The C boundary, what starts a child, and calls of Windows say why they may.
 #![deny(unsafe_code)]
 
 pub use crate::cancel::Cancel;
