@@ -130,7 +130,8 @@ impl Drop for Root {
             "{{.Repository}}:{{.Tag}}",
             &format!("{p}-*"),
         ]) {
-            docker(&["rmi", "-f", &image]);
+            // Not by force: Podman would take all other names of it along, of other tests' roots.
+            docker(&["rmi", &image]);
         }
         for volume in docker(&["volume", "ls", "-q", "--filter", &format!("name={p}-")]) {
             docker(&["volume", "rm", "-f", &volume]);

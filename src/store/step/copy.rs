@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::archive::{absolute, pour};
-use crate::store::step::{Open, Step, StepContext, input, spec};
+use crate::store::step::{Made, Open, Step, StepContext, input, spec};
 use crate::store::tar_end::Watched;
 
 impl Step {
@@ -89,6 +89,12 @@ impl Open {
 
     /// The step's container, whether it has run something or not.
     fn some_container(&mut self, step: &StepContext<'_>) -> Result<String> {
+        // Podman unmounts a container that has ended at a pace of its own, also in the middle of a copy: which then reads nothing, or
+        // writes where nobody looks (seen on 5.8). One that never ran is not touched.
+        let is_touched = |made: &Made| made.ran && step.site.engine.is_podman();
+        if self.container.as_ref().is_some_and(is_touched) {
+            self.settle(step)?;
+        }
         if let Some(made) = &self.container {
             return Ok(made.container.clone());
         }

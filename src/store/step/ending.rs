@@ -84,7 +84,11 @@ pub(super) fn confirm(
         );
         return Err(Error::new(ErrorKind::Engine, why));
     }
-    match ended_too_soon(span, &found) {
+    let apart = match engine.is_podman() {
+        true => APART,
+        false => Duration::ZERO,
+    };
+    match ended_too_soon(span, &found, apart) {
         true => Err(cut_short("its output ended before the command did")),
         false => Ok(found),
     }
@@ -107,13 +111,14 @@ fn look(step: &StepContext<'_>, container: &str) -> Result<Container> {
 }
 
 /// Whether the output's end came before the command's. An engine ends the stream when the container has ended; so does whoever
-/// breaks the connection. The bytes do not tell, but the times do.
-fn ended_too_soon(span: &Span, found: &Container) -> bool {
+/// breaks the connection. The bytes do not tell, but the times do. `apart`: so much later the engine may say that it ended.
+fn ended_too_soon(span: &Span, found: &Container, apart: Duration) -> bool {
     let Some((ahead, ended)) = ahead(span, found).zip(nanos(&found.state.finished_at)) else {
         return false;
     };
     let ran = ours(span.output_ended) - ours(span.create_sent);
-    ended > ours(span.output_ended) + ahead + LEAST_DRIFT + ran.max(0) / DRIFT
+    let drift = LEAST_DRIFT + ran.max(0) / DRIFT;
+    ended > ours(span.output_ended) + ahead + drift + apart.as_nanos() as i128
 }
 
 /// How far the engine's clock is ahead of ours, at most: what was asked of it, it did later. In nanoseconds.
@@ -260,11 +265,15 @@ mod tests {
             (9.9, true),
             (1.0, true),
         ] {
-            assert_eq!(ended_too_soon(&span(ended), &ran), too_soon, "{ended}");
+            let found = ended_too_soon(&span(ended), &ran, Duration::ZERO);
+            assert_eq!(found, too_soon, "{ended}");
+            // Podman sees the end of a container some time after that of its output.
+            let found = ended_too_soon(&span(ended), &ran, APART);
+            assert_eq!(found, ended < 5.0, "{ended}");
         }
         let unknown = r#"{ "State": { "ExitCode": 0 } }"#;
         let unknown: Container = serde_json::from_str(unknown).expect("a container");
-        assert!(!ended_too_soon(&span(0.0), &unknown));
+        assert!(!ended_too_soon(&span(0.0), &unknown, Duration::ZERO));
     }
 
     #[test]

@@ -92,6 +92,8 @@ struct Made {
     layers: Option<Layers>,
     /// Whether its files may differ from its image's.
     changed: bool,
+    /// Whether it may have been started.
+    ran: bool,
     create_sent: SystemTime,
 }
 

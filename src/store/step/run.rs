@@ -190,6 +190,7 @@ impl Open {
                 secrets,
                 layers: None,
                 changed: false,
+                ran: false,
                 create_sent,
             })),
             Err(e) => {
@@ -223,7 +224,7 @@ impl Open {
         let mut attached = attached.map_err(refused)?;
         let exit = engine.wait_next_exit(container, wait)?;
         let start_sent = SystemTime::now();
-        made.changed = true;
+        (made.changed, made.ran) = (true, true);
         engine.start_container(container, wait).map_err(refused)?;
         // Podman says itself among the errors of a command that it did not read all of its input.
         let complaint = (input.is_some() && engine.is_podman()).then(Complaint::default);
