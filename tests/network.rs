@@ -175,19 +175,32 @@ fn nothing_of_how_the_network_was_made_is_in_the_result() {
 }
 
 #[test]
-fn a_step_goes_on_where_its_hosts_cannot_be_had() {
-    let root = Root::new("pruned");
-    let store = root.open_with_base();
-    // As `docker volume prune -a` does.
-    docker(&["volume", "rm", &format!("{}-store", root.prefix())]);
-    let mut step = begin(&store, "base", "one");
-    step.run(&sh("test -e /proc/net/dev && echo ran"))
-        .expect("a run");
-    step.commit().expect("a commit");
-    assert!(!by_runtime(&store));
-    store.close().expect("closed");
-    let log = root.path.join("logs/one.log");
-    assert_eq!(std::fs::read_to_string(log).expect("a log"), "ran\n");
+fn a_step_goes_on_where_its_hosts_were_pruned_and_the_root_keeps_its_names() {
+    for name in [None, Some("builder")] {
+        let root = Root::new("pruned");
+        let store = root.open_with_base();
+        // As `docker volume prune -a` does.
+        docker(&["volume", "rm", &format!("{}-store", root.prefix())]);
+        let mut step = begin(&store, "base", "one");
+        let mut command = sh("echo ran");
+        if let Some(name) = name {
+            command.hostname(name);
+        }
+        step.run(&command).expect("a run");
+        step.commit().expect("a commit");
+        assert!(!by_runtime(&store));
+        store.close().expect("closed");
+        let log = root.path.join("logs/one.log");
+        assert_eq!(std::fs::read_to_string(log).expect("a log"), "ran\n");
+        // Nobody made a volume in the claim's place, which would make the prefix somebody else's.
+        let store = root.open();
+        assert_eq!(store.prefix(), root.prefix());
+        assert!(store.result("one").expect("a look"));
+        // And what is claimed anew is tried anew.
+        common::build(&store, "one", "two", "true");
+        assert_eq!(by_runtime(&store), !is_podman());
+        store.close().expect("closed");
+    }
 }
 
 #[test]

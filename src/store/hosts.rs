@@ -47,7 +47,8 @@ fn put(site: &Site, name: &str, wait: Wait<'_>) -> Result<()> {
     tar.append_data(&mut header, file_name(name), text.as_bytes())
         .map_err(packed)?;
     let tar = tar.into_inner().map_err(packed)?;
-    let helper = Helper::create(site, &[(&site.claim.name, AT)], wait)?;
+    // By its path: by its name an engine would make a volume that is not there, without labels, and the claim would be nobody's.
+    let helper = Helper::beside(site, &site.claim.mountpoint, AT, wait)?;
     helper.put(AT, &mut tar.as_slice(), wait)
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::engine::frames::{Channel, Frames, UnknownKind};
+use crate::engine::stopped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
 use crate::store::access;
@@ -57,7 +58,14 @@ pub(crate) fn alone(
     };
     let host_name = host_name.unwrap_or(HOST_NAME);
     // Without the lock: it may ask the engine. What two make at once is the same file, and which of them is noted is all one.
-    let (file, made) = hosts::file(site, &mut known.hosts, host_name, wait)?;
+    let (file, made) = match hosts::file(site, &mut known.hosts, host_name, wait) {
+        Ok(found) => found,
+        Err(e) => {
+            still_wanted(wait)?;
+            doubt(site, &e);
+            return Ok(None);
+        }
+    };
     if made {
         remember(site, &known);
         *site.networks.known.lock() = Some(known);
@@ -93,9 +101,7 @@ pub(crate) fn learn(site: &Site, image: &str, wait: Wait<'_>) -> Result<()> {
     let (found, why) = match try_it(site, image, &mut hosts, wait.at_most(LONGEST)) {
         Ok(said) => judge(&said),
         Err(e) => {
-            wait.left().map_err(|stop| {
-                crate::engine::stopped(&"trying a container without a network", stop)
-            })?;
+            still_wanted(wait)?;
             (Found::Unknown, format!("it could not be tried: {e}"))
         }
     };
@@ -107,6 +113,13 @@ pub(crate) fn learn(site: &Site, image: &str, wait: Wait<'_>) -> Result<()> {
     remember(site, &found);
     *networks.known.lock() = Some(found);
     Ok(())
+}
+
+/// A failure may be that of a caller who has no more time.
+fn still_wanted(wait: Wait<'_>) -> Result<()> {
+    let left = wait.left();
+    left.map(drop)
+        .map_err(|stop| stopped(&"trying a container without a network", stop))
 }
 
 /// Lets the engine make networks from now on: a container that was to do without could not be created.
