@@ -53,6 +53,7 @@ let create () =
     accept ()
   in
   ignore (Thread.create accept ());
+  at_exit (fun () -> Unix.unlink path);
   t
 
 let address t = "unix://" ^ t.path
@@ -60,7 +61,7 @@ let address t = "unix://" ^ t.path
 (* From now on nobody hears anything. *)
 let stall t = t.stalled <- true
 
-(* Ends what stalls; what connects from now on gets through. *)
+(* Ends what stalls, and what is connected otherwise; what connects from now on gets through. *)
 let release t =
   held t @@ fun () ->
   t.stalled <- false;
