@@ -445,6 +445,12 @@ fn free_space_is_that_of_the_scarcer_disk() {
     let store = root.open();
     let free = store.df().expect("asked");
     assert!(free.root > 0.0 && free.root <= 100.0);
+    // Behind a network it is taken to be another machine's.
+    let host = std::env::var("DOCKER_HOST").unwrap_or_default();
+    if !host.is_empty() && !host.starts_with("unix:") {
+        assert_eq!((free.engine, free.percent()), (None, free.root));
+        return;
+    }
     let engine = free.engine.expect("an engine on this machine");
     assert_eq!(free.percent(), free.root.min(engine));
 }
