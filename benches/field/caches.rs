@@ -211,6 +211,23 @@ fn cache(world: &World, stores: &[(&str, Store)], content: &Content, rounds: usi
     )
 }
 
+/// Waits until the store has no more volumes than its caches need: what a new generation replaces stays until that is on disk, and is
+/// removed then, in the turn of somebody else.
+fn settle(store: &Store) {
+    let filter = format!("name={}-", store.prefix());
+    let claim = format!("{}-store", store.prefix());
+    for _ in 0..200 {
+        let caches = store.caches().expect("a listing");
+        let needed: usize = caches.iter().map(|cache| cache.layers).sum();
+        let volumes = docker(&["volume", "ls", "--quiet", "--filter", &filter]);
+        if volumes.iter().filter(|name| **name != claim).count() <= needed {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    crate::say("volumes that nobody needs stay: what follows is measured beside their removal");
+}
+
 fn ours(store: &Store, name: &str, parts: &mut Parts, times: &mut Times) {
     rustix::fs::sync();
     let (acquire, lease) = timed(|| lend(store, name));
@@ -218,6 +235,7 @@ fn ours(store: &Store, name: &str, parts: &mut Parts, times: &mut Times) {
     let (release, released) = timed(|| lease.release().expect("released"));
     assert!(matches!(released, Released::Won(_)), "{released:?}");
     let (afterwards, ()) = timed(|| store.complete_deletes(&Limits::none()).expect("gone"));
+    settle(store);
     parts.acquire.push(acquire.as_secs_f64());
     parts.release.push(release.as_secs_f64());
     parts.afterwards.push(afterwards.as_secs_f64());
