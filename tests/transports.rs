@@ -201,7 +201,8 @@ fn falls_silent(folder: &Path) {
         // The same transport as one of these.
         _ => return,
     }
-    let store = Store::open(folder.join("silent"), &options).expect("a store");
+    let root = common::Root::at(folder.join("silent"));
+    let store = root.open_with(&options);
     common::import_base(&store, "base");
     let mut steps = ["timed out", "cancelled"].map(|told| {
         let mut step = common::begin(&store, "base", &told.replace(' ', "-"));
