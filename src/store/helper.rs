@@ -47,8 +47,7 @@ impl<'a> Helper<'a> {
         path: &str,
         wait: Wait<'a>,
     ) -> Result<Self> {
-        let mount = json!({ "Type": "bind", "Source": directory, "Target": path });
-        Helper::with(site, vec![mount], wait)
+        Helper::with(site, vec![bind_mount(directory, path, false)], wait)
     }
 
     fn with(site: &'a Site, mounts: Vec<Value>, wait: Wait<'a>) -> Result<Self> {
@@ -161,4 +160,9 @@ pub(crate) fn volume_mount(volume: &str, target: &str, read_only: bool) -> Value
         "ReadOnly": read_only,
         "VolumeOptions": { "NoCopy": true },
     })
+}
+
+/// A mount of a file or directory of the engine's machine, which must be there.
+pub(crate) fn bind_mount(path: &str, target: &str, read_only: bool) -> Value {
+    json!({ "Type": "bind", "Source": path, "Target": target, "ReadOnly": read_only })
 }

@@ -9,17 +9,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::engine::frames::{Channel, Frames, UnknownKind};
 use crate::engine::stopped;
 use crate::error::{Error, ErrorKind, Result};
-use crate::local as fs;
-use crate::store::access;
 use crate::store::clock::Uptime;
-use crate::store::helper::remove_if_made;
+use crate::store::helper::{bind_mount, remove_if_made};
 use crate::store::hosts;
 use crate::store::network::{Alone, FORMAT, Found, Key, Memory};
+use crate::store::remembered;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
@@ -82,6 +81,13 @@ pub(crate) fn learn(site: &Site, image: &str, wait: Wait<'_>) -> Result<()> {
     if networks.forced || site.engine.is_podman() {
         return Ok(());
     }
+    // Each step asks this: not even the boot is looked up.
+    let is_settled = |memory: &Memory| {
+        memory.found != Found::Unknown && memory.key.server == site.engine.server()
+    };
+    if networks.known.lock().as_ref().is_some_and(is_settled) {
+        return Ok(());
+    }
     let now = memory(site, Found::Unknown, String::new());
     let is_known = |memory: &Option<Memory>| memory.as_ref().is_some_and(|m| m.holds(&now));
     if is_known(&networks.known.lock()) {
@@ -91,8 +97,7 @@ pub(crate) fn learn(site: &Site, image: &str, wait: Wait<'_>) -> Result<()> {
     let Some(_trial) = networks.trial.try_lock() else {
         return Ok(());
     };
-    let read = fs::read(file(site)).ok();
-    let kept = read.and_then(|text| serde_json::from_slice::<Memory>(&text).ok());
+    let kept = remembered::read(&file(site));
     if is_known(&kept) {
         *networks.known.lock() = kept;
         return Ok(());
@@ -165,18 +170,8 @@ fn file(site: &Site) -> std::path::PathBuf {
     site.paths.of_engine().join("network")
 }
 
-/// Written beside and renamed over. If it cannot be, the next process tries again.
 fn remember(site: &Site, memory: &Memory) {
-    let file = file(site);
-    let beside = file.with_extension(site.session.unique());
-    let text = serde_json::to_vec(memory).unwrap_or_default();
-    if let Err(e) = access::write(&beside, &text).and_then(|()| fs::rename(&beside, &file)) {
-        log::debug!(
-            "remembering how networks are made in {}: {e}",
-            file.display()
-        );
-        let _ = fs::remove_file(&beside);
-    }
+    remembered::write(&file(site), memory, &site.session.unique());
 }
 
 /// Runs a container as a step's would be, and gives what it says.
@@ -240,6 +235,20 @@ fn hear(site: &Site, container: &str, wait: Wait<'_>) -> Result<String> {
             let why = format!("reading what a container says: a frame of kind {kind}");
             Error::new(ErrorKind::Corrupt, why)
         })?;
+    }
+}
+
+impl Alone {
+    /// Writes it into what a container is created from.
+    pub(crate) fn give(&self, spec: &mut Value, host: &mut Value) {
+        spec["NetworkDisabled"] = json!(true);
+        spec["Hostname"] = json!(self.host_name);
+        host["NetworkMode"] = json!("none");
+        let mount = bind_mount(&self.hosts, "/etc/hosts", true);
+        match host["Mounts"].as_array_mut() {
+            Some(mounts) => mounts.push(mount),
+            None => host["Mounts"] = json!([mount]),
+        }
     }
 }
 

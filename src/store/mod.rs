@@ -28,6 +28,7 @@ mod place;
 #[cfg_attr(not(target_os = "linux"), path = "points_elsewhere.rs")]
 mod points;
 mod purge;
+mod remembered;
 mod results;
 mod session;
 mod site;

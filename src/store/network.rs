@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 /// The format of what is remembered. Another one is not read.
 pub(crate) const FORMAT: u32 = 1;
@@ -18,22 +17,6 @@ pub(crate) struct Alone {
     pub(crate) host_name: String,
     /// The file for `/etc/hosts`, on the engine's machine.
     pub(crate) hosts: String,
-}
-
-impl Alone {
-    /// Writes it into what a container is created from.
-    pub(crate) fn give(&self, spec: &mut serde_json::Value, host: &mut serde_json::Value) {
-        spec["NetworkDisabled"] = json!(true);
-        spec["Hostname"] = json!(self.host_name);
-        host["NetworkMode"] = json!("none");
-        let mount = json!({
-            "Type": "bind", "Source": self.hosts, "Target": "/etc/hosts", "ReadOnly": true,
-        });
-        match host["Mounts"].as_array_mut() {
-            Some(mounts) => mounts.push(mount),
-            None => host["Mounts"] = json!([mount]),
-        }
-    }
 }
 
 /// How steps without a network are given none, for one open store.

@@ -12,7 +12,6 @@ use crate::engine::system::Info;
 use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
 use crate::os;
-use crate::store::access;
 use crate::store::cache::clone::overlay::mount_options;
 use crate::store::cache::clone::{archive, layer, volumes};
 use crate::store::cache::facts::{
@@ -27,6 +26,7 @@ use crate::store::cache::reach::Sample;
 use crate::store::clock::Uptime;
 use crate::store::helper::Helper;
 use crate::store::options::Strategy;
+use crate::store::remembered;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
@@ -93,9 +93,7 @@ pub(crate) fn facts(site: &Site, wait: Wait<'_>) -> Result<Facts> {
         let age = now.seconds.checked_sub(found.at).map(u64::try_from);
         found.overlay.is_some() || matches!(age, Some(Ok(age)) if age < DOUBT)
     };
-    let mut memory = fs::read(&file)
-        .ok()
-        .and_then(|text| serde_json::from_slice::<Memory>(&text).ok())
+    let mut memory = remembered::read::<Memory>(&file)
         .filter(|memory| memory.format == FORMAT)
         .unwrap_or_default();
     let found = match memory
@@ -111,7 +109,7 @@ pub(crate) fn facts(site: &Site, wait: Wait<'_>) -> Result<Facts> {
             memory.found.retain(|other| other.key != found.key);
             memory.found.insert(0, found);
             memory.found.truncate(KEPT);
-            remember(&file, &memory, &site.session.unique());
+            remembered::write(&file, &memory, &site.session.unique());
             memory.found.swap_remove(0)
         }
     };
@@ -153,16 +151,6 @@ fn decide(found: Found, site: &Site) -> Result<Facts> {
         strategy,
         why: format!("{why}; volumes are reached {place}"),
     })
-}
-
-/// Written beside and renamed over. If it cannot be, the next process probes again.
-fn remember(file: &Path, memory: &Memory, unique: &str) {
-    let beside = file.with_extension(unique);
-    let text = serde_json::to_vec(memory).unwrap_or_default();
-    if let Err(e) = access::write(&beside, &text).and_then(|()| fs::rename(&beside, file)) {
-        log::debug!("remembering what works in {}: {e}", file.display());
-        let _ = fs::remove_file(&beside);
-    }
 }
 
 fn probe(site: &Site, key: Key, at: i64, info: &Info, wait: Wait<'_>) -> Result<Found> {

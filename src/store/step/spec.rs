@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::helper::volume_mount;
+use crate::store::helper::{bind_mount, volume_mount};
 use crate::store::network::Alone;
 use crate::store::step::command::{Command, Entrypoint, Mount, Source, Stdin};
 
@@ -138,10 +138,6 @@ pub(crate) fn is_alone(command: &Command) -> bool {
 /// output, and the step's log has them already.
 fn host_config() -> Value {
     json!({ "NetworkMode": "none", "LogConfig": { "Type": "none" } })
-}
-
-fn bind_mount(path: &str, target: &str, read_only: bool) -> Value {
-    json!({ "Type": "bind", "Source": path, "Target": target, "ReadOnly": read_only })
 }
 
 /// Whether an engine would look after the health of a container with this configuration.

@@ -1,0 +1,25 @@
+//! What was found out by trying, kept in a file of the root. Whoever cannot read it, or not write it, tries again.
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::local as fs;
+use crate::store::access;
+
+/// What was found before; `None` where that is nothing, or makes no sense.
+pub(crate) fn read<T: DeserializeOwned>(file: &Path) -> Option<T> {
+    let text = fs::read(file).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+/// Writes it beside, under a name that nobody else has, and renames it over.
+pub(crate) fn write(file: &Path, found: &impl Serialize, unique: &str) {
+    let beside = file.with_extension(unique);
+    let text = serde_json::to_vec(found).unwrap_or_default();
+    if let Err(e) = access::write(&beside, &text).and_then(|()| fs::rename(&beside, file)) {
+        log::debug!("remembering what was found in {}: {e}", file.display());
+        let _ = fs::remove_file(&beside);
+    }
+}
