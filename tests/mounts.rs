@@ -17,6 +17,17 @@ fn listing(store: &Store, id: &str) -> String {
     output_in(store, id, script)
 }
 
+/// What was there, what was made, and what the image's mounts leave, in order.
+fn with_own<'a>(before: &'a str, made: &'a str) -> Vec<&'a str> {
+    let mut lines: Vec<&str> = before
+        .lines()
+        .chain(made.lines())
+        .chain(["/own 700 0:0 4096"])
+        .collect();
+    lines.sort_unstable();
+    lines
+}
+
 #[test]
 fn what_was_only_made_to_mount_on_is_not_in_the_result() {
     let root = Root::new("mounts");
@@ -45,12 +56,7 @@ fn what_was_only_made_to_mount_on_is_not_in_the_result() {
     step.commit().expect("a commit");
     let after = listing(&store, "one");
     let made = "/new 755 0:0 4096\n/new/dir 755 0:0 4096\n/new/dir/beside 644 0:0 2\n";
-    let mut lines: Vec<&str> = before
-        .lines()
-        .chain(made.lines())
-        .chain(["/own 700 0:0 4096"])
-        .collect();
-    lines.sort_unstable();
+    let lines = with_own(&before, made);
     assert_eq!(after.lines().collect::<Vec<_>>(), lines);
     // What the image has is as it was there.
     let looks =
@@ -118,12 +124,7 @@ fn what_secrets_were_mounted_on_is_hidden_where_the_layers_are_out_of_reach() {
     step.commit().expect("a commit");
     let made =
         "/after 644 0:0 1\n/new 755 0:0 4096\n/new/dir 755 0:0 4096\n/new/dir/beside 644 0:0 2\n";
-    let mut lines: Vec<&str> = before
-        .lines()
-        .chain(made.lines())
-        .chain(["/own 700 0:0 4096"])
-        .collect();
-    lines.sort_unstable();
+    let lines = with_own(&before, made);
     let after = listing(&store, "one");
     assert_eq!(after.lines().collect::<Vec<_>>(), lines);
     let looks =

@@ -85,22 +85,25 @@ fn peer<'a>(peer: &'a Peer, command: &str) -> Way<'a> {
     Way::new(peer.name, move |times| peer.ask(&command, times))
 }
 
+/// `_ping` by the library's own HTTP.
+pub(crate) fn ask_ping(client: &Client) {
+    let request = Request {
+        method: Method::Get,
+        target: Target::new("/_ping"),
+        headers: &[],
+        body: Body::Empty,
+        repeatable: true,
+        upgrade: false,
+        stall: None,
+    };
+    let wait = Wait::unbounded().at_most(Duration::from_secs(60));
+    let mut answer = client.send(request, wait).expect("an answer");
+    answer.read_whole(1000, wait).expect("a body");
+}
+
 fn ping(world: &World) -> Table {
     let client = Client::new(Box::new(UnixConnector::new(&world.socket)));
-    let ours = move || {
-        let request = Request {
-            method: Method::Get,
-            target: Target::new("/_ping"),
-            headers: &[],
-            body: Body::Empty,
-            repeatable: true,
-            upgrade: false,
-            stall: None,
-        };
-        let wait = Wait::unbounded().at_most(Duration::from_secs(60));
-        let mut answer = client.send(request, wait).expect("an answer");
-        answer.read_whole(1000, wait).expect("a body");
-    };
+    let ours = move || ask_ping(&client);
     let mut ways = vec![
         bare(world, vec![bare::request("GET", "/_ping", "")]),
         Way::new("docker-store", |times| {

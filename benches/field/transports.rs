@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use docker_store::{Begun, Limits, Options, Store};
 use rustls::pki_types::pem::PemObject;
@@ -15,16 +15,16 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::bare::{self, Bare};
+use crate::calls::ask_ping;
 use crate::common::certificates::{Authority, Valid};
 use crate::common::own_engine::OwnEngine;
 use crate::common::sshd::Sshd;
 use crate::engine::context::DockerEnv;
-use crate::http::{Body, Client, Method, Request, Target};
+use crate::http::Client;
 use crate::peer::Peer;
 use crate::race::{Times, Way, race};
 use crate::report::{Bound, Report, Section, Table};
 use crate::unit::Unit;
-use crate::wait::Wait;
 use crate::world::World;
 
 /// The argument that makes this program a peer: what follows is the root of its store.
@@ -92,7 +92,7 @@ fn pings<S: Read + Write>(world: &World, kind: &str, stream: S, ours: &DockerEnv
             }
         }),
         Way::new("docker-store", |times: &mut Times| {
-            (0..TURN).for_each(|_| times.time(|| ping(&client)));
+            (0..TURN).for_each(|_| times.time(|| ask_ping(&client)));
         }),
     ];
     table(world, kind, ways)
@@ -108,31 +108,11 @@ fn client(environment: &DockerEnv) -> Client {
     Client::new(environment.connector(None).expect("an address"))
 }
 
-fn ping(client: &Client) {
-    let request = Request {
-        method: Method::Get,
-        target: Target::new("/_ping"),
-        headers: &[],
-        body: Body::Empty,
-        repeatable: true,
-        upgrade: false,
-        stall: None,
-    };
-    let wait = Wait::unbounded().at_most(Duration::from_secs(60));
-    let mut answer = client.send(request, wait).expect("an answer");
-    answer.read_whole(1000, wait).expect("a body");
-}
-
 /// An environment that names this engine and nothing else.
 fn at(host: &str) -> DockerEnv {
     DockerEnv {
         host: Some(host.into()),
-        context: None,
-        config: None,
-        verify: false,
-        tls: false,
-        certificates: None,
-        asks: false,
+        ..DockerEnv::default()
     }
 }
 
@@ -325,7 +305,7 @@ pub(crate) fn serve(arguments: &[String]) {
         match (words.next(), &store) {
             (Some("ping"), _) => {
                 let count = words.next().and_then(|word| word.parse().ok());
-                (0..count.unwrap_or(1)).for_each(|_| time(&mut || ping(&client)));
+                (0..count.unwrap_or(1)).for_each(|_| time(&mut || ask_ping(&client)));
             }
             (Some("step"), Some(store)) => {
                 time(&mut || crate::steps::step_in(store, "made"));

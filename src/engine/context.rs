@@ -17,6 +17,7 @@ use crate::transport::trust::{Pem, Trust};
 const USUAL_TLS: &str = "tcp://localhost:2376";
 
 /// The part of the environment that decides; a type, so that tests need not change the process's own.
+#[derive(Default)]
 pub(crate) struct DockerEnv {
     /// `DOCKER_HOST`.
     pub(crate) host: Option<OsString>,
@@ -255,15 +256,7 @@ mod tests {
     use super::*;
 
     fn none() -> DockerEnv {
-        DockerEnv {
-            host: None,
-            context: None,
-            config: None,
-            verify: false,
-            tls: false,
-            certificates: None,
-            asks: false,
-        }
+        DockerEnv::default()
     }
 
     fn address(around: &DockerEnv, given: Option<&str>) -> OsString {
