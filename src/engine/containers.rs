@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Failure, Response, Upgraded};
 use crate::os::Watched;
 use crate::transport::Moved;
-use crate::wait::{Stop, Wait};
+use crate::wait::Wait;
 
 /// What the store reads of a container.
 #[derive(Debug, Deserialize)]
@@ -59,51 +59,6 @@ pub(crate) struct State {
     pub(crate) started_at: String,
     #[serde(default)]
     pub(crate) finished_at: String,
-}
-
-/// Something that the engine remembers of a container.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Event {
-    /// `kill`, `oom`, …
-    pub(crate) action: String,
-    /// Which signal a `kill` sent; 0 where that is not told, as by Podman.
-    pub(crate) signal: u32,
-}
-
-/// So long Podman may be silent before it has told of a container's end, and after it: what ended it may be told later.
-const BEFORE_ITS_END: Duration = Duration::from_secs(3);
-const AFTER_ITS_END: Duration = Duration::from_millis(300);
-
-/// The longest event.
-const LONGEST_EVENT: usize = 1 << 20;
-
-impl From<WrittenEvent> for Event {
-    fn from(written: WrittenEvent) -> Self {
-        let signal = written.actor.attributes.get("signal");
-        Event {
-            signal: signal.and_then(|s| s.parse().ok()).unwrap_or_default(),
-            action: match written.action.as_str() {
-                // Podman's word.
-                "remove" => String::from("destroy"),
-                _ => written.action,
-            },
-        }
-    }
-}
-
-/// How an engine writes it.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-#[derive(Default)]
-struct WrittenEvent {
-    action: String,
-    actor: Actor,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "PascalCase", default)]
-struct Actor {
-    attributes: HashMap<String, String>,
 }
 
 /// A path that is not in a container as it is in its image.
@@ -428,81 +383,6 @@ impl Engine {
                     // It may have ended, or be gone: the removal tells.
                     _ => Ok(None),
                 }
-            }
-        }
-    }
-
-    /// What befell a container, beside its life, until a moment by the engine's clock, which is waited for. Engines keep their last few
-    /// hundred events, and forget them when they end.
-    pub(crate) fn events_of_container(
-        &self,
-        container: &str,
-        until: Duration,
-        wait: Wait<'_>,
-    ) -> Result<Vec<Event>> {
-        let doing = format!("asking how container {container} ended");
-        if self.is_podman() {
-            return self.events_of_ended(&doing, container, wait);
-        }
-        let filters = json!({
-            "container": [container],
-            "event": ["destroy", "kill", "oom", "stop"],
-        })
-        .to_string();
-        let until = format!("{}.{:09}", until.as_secs(), until.subsec_nanos());
-        let target = self
-            .path("/events")
-            .query("since", "0")
-            .query("until", &until)
-            .query("filters", &filters);
-        let mut events = self.call(&doing, Call::get(target), wait.at_most(QUICK))?;
-        let seen = events
-            .read_whole(1 << 20, wait.at_most(QUICK))
-            .map_err(|f| self.failed(&doing, f))?;
-        let written = serde_json::Deserializer::from_slice(&seen).into_iter::<WrittenEvent>();
-        written
-            .map(|event| {
-                event.map(Event::from).map_err(|e| {
-                    let why = format!("{doing}: the engine answered what is not expected: {e}");
-                    Error::new(ErrorKind::Engine, why)
-                })
-            })
-            .collect()
-    }
-
-    /// The same of Podman, for a container that has ended. Asked until a moment, it may lose some or all of them on the way (seen on 5.8).
-    /// So it is asked for all, and listened to until the end was told and nothing comes any more.
-    fn events_of_ended(&self, doing: &str, container: &str, wait: Wait<'_>) -> Result<Vec<Event>> {
-        let filters = json!({ "container": [container] }).to_string();
-        let target = self.path("/events").query("since", "0");
-        let call = Call::get(target.query("filters", &filters));
-        let mut stream = self.call(&doing, call, wait.at_most(QUICK))?;
-        let (mut seen, mut events) = (Vec::new(), Vec::new());
-        let (mut buffer, mut quiet) = ([0; 4 << 10], BEFORE_ITS_END);
-        loop {
-            match stream.read(&mut buffer, wait.at_most(quiet)) {
-                Ok(0) => return Ok(events),
-                Ok(n) => seen.extend_from_slice(&buffer[..n]),
-                // That is how it ends; unless the caller's time is up, too.
-                Err(Failure::Stopped(Stop::TimedOut)) => {
-                    let left = wait.left().map(drop);
-                    return left.map(|()| events).map_err(|stop| stopped(&doing, stop));
-                }
-                Err(f) => return Err(self.failed(&doing, f)),
-            }
-            while let Some(end) = seen.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = seen.drain(..=end).collect();
-                let event = serde_json::from_slice::<WrittenEvent>(&line).map_err(|e| {
-                    let why = format!("{doing}: the engine answered what is not expected: {e}");
-                    Error::new(ErrorKind::Engine, why)
-                })?;
-                if matches!(event.action.as_str(), "die" | "died") {
-                    quiet = AFTER_ITS_END;
-                }
-                events.push(Event::from(event));
-            }
-            if seen.len() > LONGEST_EVENT {
-                return Err(self.failed(&doing, Failure::TooLarge("event")));
             }
         }
     }

@@ -10,6 +10,7 @@ mod call;
 pub(crate) mod complaint;
 pub(crate) mod containers;
 pub(crate) mod context;
+pub(crate) mod events;
 pub(crate) mod frames;
 pub(crate) mod images;
 pub(crate) mod moment;

@@ -149,7 +149,7 @@ pub(crate) fn real_path(path: &Path) -> io::Result<PathBuf> {
     fs::canonicalize(path)
 }
 
-/// Makes a directory with this mode, short of what the umask takes away.
+/// Makes a directory with this mode, less what the umask takes away.
 pub(crate) fn create_dir(path: &Path, mode: u32) -> io::Result<()> {
     match fs::DirBuilder::new().mode(mode).create(path) {
         // Where the folder above hands on more.

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::engine::containers::{Container, Event, ExitWait, State};
+use crate::engine::containers::{Container, ExitWait, State};
+use crate::engine::events::Event;
 use crate::engine::moment::since_1970;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::step::StepContext;

@@ -40,10 +40,6 @@ pub(crate) struct Guard<'a> {
     _thread: MutexGuard<'a, ()>,
 }
 
-fn is_missing(e: &io::Error) -> bool {
-    e.kind() == io::ErrorKind::NotFound
-}
-
 impl Folder {
     /// The folder of the cache whose escaped name is `escaped`. Nothing is made yet.
     pub(crate) fn new(site: &Site, escaped: &str) -> Self {
@@ -124,7 +120,10 @@ impl Folder {
         let doing =
             |e: &io::Error| Error::io(format!("making the folder {}", self.path.display()), e);
         let mut made = access::create_dir(&self.path);
-        if made.as_ref().is_err_and(is_missing) {
+        if made
+            .as_ref()
+            .is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+        {
             // Somebody removed the folder of all caches.
             made = self
                 .path
