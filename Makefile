@@ -15,6 +15,8 @@ ABI := $(word 1,$(words))$(if $(filter 0,$(word 1,$(words))),.$(word 2,$(words))
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 STATIC := $(TARGET)/release/libdocker_store.a
 SHARED := $(TARGET)/release/libdocker_store.so
+DSTORE := $(TARGET)/release/dstore
+MADE := $(TARGET)/dstore
 # What Rust's standard library needs of the system, for who links the static library.
 STATIC_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 
@@ -23,7 +25,7 @@ USERLAND := target/base/userland.tar
 ZLIB := target/base/zlib
 ENGINE := scripts/engine run --
 
-.PHONY: build library help demo demo-real examples test test-ocaml test-quick test-engines test-windows demo-static miri test-real header msrv lint bench bench-quick bench-caches install uninstall clean toolchain
+.PHONY: build library cli install-library install-cli help demo demo-real examples test test-ocaml test-quick test-engines test-windows demo-static miri test-real header msrv lint bench bench-quick bench-caches install uninstall clean toolchain
 
 build: library
 	@echo
@@ -32,13 +34,21 @@ build: library
 	@echo '        include/docker_store.h'
 	@echo 'Next:   make demo     see it work (starts a Docker engine if none runs)'
 	@echo '        make install  PREFIX=$(PREFIX)'
+	@echo '        make cli      dstore, a command that shows what is in a store'
 	@echo '        make help     all there is'
 
 library: toolchain
 	$(CARGO) build --release $(CARGOFLAGS)
 
+# With what shells and man(1) read. It has dependencies that the library has not, so only who asks for it builds them.
+cli: toolchain
+	$(CARGO) build --release $(CARGOFLAGS) --package dstore
+	rm -rf '$(MADE)'
+	$(DSTORE) generate '$(MADE)'
+
 help:
 	@echo 'make             build the library, shared and static (docker-store $(VERSION))'
+	@echo 'make cli         build dstore, a command that shows what is in a store (docs/dstore.md)'
 	@echo 'make demo        a C program builds with it; once more, and all is found as done'
 	@echo 'make demo-real   a C program compiles a real C project in containers, with a compiler cache'
 	@echo 'make examples    compile examples/c, to start from, into $(TARGET)/c'
@@ -92,9 +102,9 @@ $(ZLIB):
 # The tests of the C ABI link both libraries, as C programs do. Most tests wait for the engine: hence more threads than processors.
 test: library $(BUSYBOX)
 	scripts/need valgrind strace cmake pkg-config g++ git sqlite3
-	$(CARGO) build $(CARGOFLAGS)
+	$(CARGO) build $(CARGOFLAGS) --workspace
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} DOCKER_STORE_TEST_BASE='$(abspath $(BUSYBOX))' \
-	$(ENGINE) sh -c '$(CARGO) test $(CARGOFLAGS) --no-fail-fast && scripts/ocaml $(TARGET)/release'
+	$(ENGINE) sh -c '$(CARGO) test $(CARGOFLAGS) --workspace --no-fail-fast && scripts/ocaml $(TARGET)/release'
 
 # Installs OCaml from Debian's packages where it can.
 test-ocaml: library $(BUSYBOX)
@@ -113,7 +123,7 @@ demo-static: toolchain $(BUSYBOX)
 	CARGO='$(CARGO)' CARGOFLAGS='$(CARGOFLAGS)' scripts/demo-static $(ENGINE)
 
 test-quick: toolchain
-	$(CARGO) test $(CARGOFLAGS) --lib
+	$(CARGO) test $(CARGOFLAGS) --workspace --lib --bins
 
 # Of the C boundary only: what talks to an engine or touches files, miri cannot run. Locks of a dependency keep pointers in numbers.
 MIRI ?= $(CARGO) +nightly miri
@@ -127,8 +137,8 @@ test-real: library $(BUSYBOX) $(USERLAND) $(ZLIB)
 	$(ENGINE) $(CARGO) test $(CARGOFLAGS) --test real_build -- --nocapture
 
 lint: toolchain
-	$(CARGO) fmt --check
-	$(CARGO) clippy $(CARGOFLAGS) --all-targets -- -D warnings
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(CARGOFLAGS) --workspace --all-targets -- -D warnings
 	$(CARGO) clippy $(CARGOFLAGS) --no-default-features --lib -- -D warnings
 	CARGO='$(CARGO)' CARGOFLAGS='$(CARGOFLAGS)' scripts/cross-check
 	@if command -v shellcheck >/dev/null; then echo shellcheck; shellcheck scripts/* .ci/run; else echo 'shellcheck is not there: the scripts were not checked'; fi
@@ -168,7 +178,10 @@ fill = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDED
     packaging/$(1).in >'$(DESTDIR)$(2)' && chmod 644 '$(DESTDIR)$(2)'
 
 # Does not build: under sudo there may be no cargo.
-install:
+install: install-library
+	@if test -f $(DSTORE); then $(MAKE) --no-print-directory install-cli; else echo 'dstore is not built, and not installed: make cli builds it'; fi
+
+install-library:
 	@test -f $(SHARED) || { echo 'make: not built yet: run make first' >&2; exit 1; }
 	install -d '$(DESTDIR)$(dir $(PC))' '$(DESTDIR)$(CMAKE)' '$(DESTDIR)$(INCLUDEDIR)'
 	install -m 644 include/docker_store.h '$(DESTDIR)$(INCLUDEDIR)/docker_store.h'
@@ -180,8 +193,27 @@ install:
 	$(call fill,docker_store-config.cmake,$(CMAKE)/docker_store-config.cmake)
 	$(call fill,docker_store-config-version.cmake,$(CMAKE)/docker_store-config-version.cmake)
 
+BINDIR ?= $(PREFIX)/bin
+SHAREDIR ?= $(PREFIX)/share
+MAN := $(SHAREDIR)/man/man1
+BASH := $(SHAREDIR)/bash-completion/completions
+ZSH := $(SHAREDIR)/zsh/site-functions
+FISH := $(SHAREDIR)/fish/vendor_completions.d
+# Each command has a page; a test of dstore's compares.
+PAGES := $(addprefix dstore,$(addsuffix .1,$(addprefix -,caches completions doctor export log ls purge rm show why)) .1)
+INSTALLED_CLI := $(BINDIR)/dstore $(addprefix $(MAN)/,$(PAGES)) $(BASH)/dstore $(ZSH)/_dstore $(FISH)/dstore.fish
+
+install-cli:
+	@test -f '$(DSTORE)' && test -d '$(MADE)' || { echo 'make: not built yet: run make cli first' >&2; exit 1; }
+	install -d $(foreach place,$(BINDIR) $(MAN) $(BASH) $(ZSH) $(FISH),'$(DESTDIR)$(place)')
+	install -m 755 '$(DSTORE)' '$(DESTDIR)$(BINDIR)/dstore'
+	install -m 644 $(foreach page,$(PAGES),'$(MADE)/man/$(page)') '$(DESTDIR)$(MAN)'
+	install -m 644 '$(MADE)/completions/dstore.bash' '$(DESTDIR)$(BASH)/dstore'
+	install -m 644 '$(MADE)/completions/_dstore' '$(DESTDIR)$(ZSH)/_dstore'
+	install -m 644 '$(MADE)/completions/dstore.fish' '$(DESTDIR)$(FISH)/dstore.fish'
+
 uninstall:
-	rm -f $(foreach file,$(INSTALLED),'$(DESTDIR)$(file)')
+	rm -f $(foreach file,$(INSTALLED) $(INSTALLED_CLI),'$(DESTDIR)$(file)')
 	-rmdir '$(DESTDIR)$(CMAKE)' 2>/dev/null
 
 clean: toolchain

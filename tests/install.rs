@@ -26,8 +26,9 @@ struct Installed(Folder);
 
 impl Installed {
     fn new(name: &str) -> Self {
+        // `install` takes dstore along where it is built, which cli/tests/installed.rs is about.
         let installed = Installed::nothing(name);
-        installed.make("install");
+        installed.make("install-library");
         installed
     }
 

@@ -1,0 +1,166 @@
+//! `dstore doctor`: how all is, and what to do where that is not well.
+
+use docker_store::{Error, ErrorKind, Health, Store};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::commands::caches;
+use crate::context::Context;
+use crate::ending::{DONE, FAILED, Failure};
+use crate::screen::Screen;
+
+#[derive(Serialize)]
+struct Document {
+    root: String,
+    prefix: String,
+    engine: String,
+    engine_version: String,
+    address: String,
+    api_version: String,
+    newest_api_version: String,
+    image_store: String,
+    strategy: Option<&'static str>,
+    strategy_reason: String,
+    network: String,
+    clock_ahead_ms: Option<i64>,
+    free_percent_root: f64,
+    free_percent_engine: Option<f64>,
+    troubles: Vec<Trouble>,
+}
+
+#[derive(Serialize)]
+struct Trouble {
+    what: String,
+    advice: String,
+}
+
+pub(crate) fn run(context: &Context, screen: &mut Screen) -> Result<u8, Failure> {
+    let found = context.with_store(|store| {
+        let health = store.health(context.limits())?;
+        Ok(document(store, health))
+    });
+    let document = match found {
+        Ok(document) => document,
+        Err(Failure::Store(error)) => return unwell(context, screen, error),
+        Err(failure) => return Err(failure),
+    };
+    let status = match document.troubles.is_empty() {
+        true => DONE,
+        false => FAILED,
+    };
+    if context.json {
+        screen.json(&document)?;
+        return Ok(status);
+    }
+    tell(screen, &document)?;
+    Ok(status)
+}
+
+fn document(store: &Store, health: Health) -> Document {
+    let trouble = |trouble: docker_store::Trouble| Trouble {
+        what: trouble.what,
+        advice: trouble.advice,
+    };
+    Document {
+        root: store.root().to_string_lossy().into_owned(),
+        prefix: store.prefix().to_owned(),
+        engine: health.engine,
+        engine_version: health.engine_version,
+        address: health.address,
+        api_version: health.api_version,
+        newest_api_version: health.newest_api_version,
+        image_store: health.image_store,
+        strategy: health.strategy.and_then(caches::word),
+        strategy_reason: health.strategy_reason,
+        network: health.network,
+        clock_ahead_ms: health.clock_ahead_ms,
+        free_percent_root: health.free.root,
+        free_percent_engine: health.free.engine,
+        troubles: health.troubles.into_iter().map(trouble).collect(),
+    }
+}
+
+fn tell(screen: &mut Screen, found: &Document) -> Result<(), Failure> {
+    let free = match found.free_percent_engine {
+        Some(engine) => format!(
+            "{engine:.1} % of the engine's disk, {:.1} % of the root's",
+            found.free_percent_root
+        ),
+        None => format!(
+            "{:.1} % of the root's disk; the engine's is not to be seen from here",
+            found.free_percent_root
+        ),
+    };
+    let clock = match found.clock_ahead_ms {
+        Some(ms) => format!("{:+.1} s beside this machine's", ms as f64 / 1000.0),
+        None => "the engine does not tell".to_owned(),
+    };
+    let caches = match found.strategy {
+        Some(strategy) => format!("{strategy}: {}", found.strategy_reason),
+        None => format!("none can be leased: {}", found.strategy_reason),
+    };
+    screen.facts(&[
+        ("root", found.root.clone()),
+        ("names", format!("{}-…", found.prefix)),
+        (
+            "engine",
+            format!("{} {}", found.engine, found.engine_version),
+        ),
+        ("address", found.address.clone()),
+        (
+            "API",
+            format!(
+                "{}; the engine's newest is {}",
+                found.api_version, found.newest_api_version
+            ),
+        ),
+        ("images", found.image_store.clone()),
+        ("caches", caches),
+        ("network", found.network.clone()),
+        ("clock", clock),
+        ("free", free),
+    ])?;
+    screen.line("")?;
+    if found.troubles.is_empty() {
+        return screen.line(screen.good("All is well."));
+    }
+    for trouble in &found.troubles {
+        say(screen, &trouble.what, &trouble.advice)?;
+    }
+    Ok(())
+}
+
+fn say(screen: &mut Screen, what: &str, advice: &str) -> Result<(), Failure> {
+    screen.line(format!("{} {what}", screen.bad("Not well:")))?;
+    screen.line(format!("{} {advice}", screen.heading("What to do:")))
+}
+
+/// The store cannot even be opened.
+fn unwell(context: &Context, screen: &mut Screen, error: Error) -> Result<u8, Failure> {
+    let advice = match error.kind() {
+        ErrorKind::Cancelled | ErrorKind::TimedOut => return Err(error.into()),
+        ErrorKind::Unreachable => {
+            "see that the engine runs (`docker version` asks the same one), and that DOCKER_HOST, the docker context or --engine name it"
+        }
+        ErrorKind::Unsupported => {
+            "use Docker 20.10 or newer, or Podman 4.3 or newer; docs/engines.md says which were tested"
+        }
+        ErrorKind::Io => {
+            "see who owns the root and whether its disk is full; dstore is to run as the one who builds"
+        }
+        ErrorKind::Conflict => {
+            "see whether another root, or a copy of this one, uses the same names"
+        }
+        ErrorKind::Corrupt => {
+            "put back the file that is named, from a backup; without one, give the root up and build anew"
+        }
+        _ => "what the message names is where to look; -v tells more",
+    };
+    let status = Failure::from(error);
+    match context.json {
+        true => screen
+            .json(&json!({ "troubles": [{ "what": status.to_string(), "advice": advice }] }))?,
+        false => say(screen, &status.to_string(), advice)?,
+    }
+    Ok(status.status())
+}

@@ -1,0 +1,39 @@
+//! One file for each command.
+
+mod caches;
+mod doctor;
+mod export;
+mod log;
+mod ls;
+mod outfile;
+mod purge;
+mod rm;
+mod show;
+mod why;
+
+use crate::arguments::Command;
+use crate::context::Context;
+use crate::ending::{DONE, Failure};
+use crate::generate;
+
+/// Runs it, and gives the exit status.
+pub(crate) fn run(context: &Context, command: Command) -> Result<u8, Failure> {
+    let mut screen = context.screen();
+    let status = match command {
+        Command::Ls(ls) => ls::run(context, &mut screen, &ls),
+        Command::Show(show) => show::run(context, &mut screen, &show.id),
+        Command::Log(log) => log::run(context, &mut screen, &log),
+        Command::Caches => caches::run(context, &mut screen),
+        Command::Why(why) => why::run(context, &mut screen, &why.id),
+        Command::Rm(rm) => rm::run(context, &mut screen, rm),
+        Command::Purge => purge::run(context, &mut screen),
+        Command::Export(export) => export::run(context, &mut screen, &export),
+        Command::Doctor => doctor::run(context, &mut screen),
+        Command::Completions { shell } => generate::completions(shell, &mut screen).map(|()| DONE),
+        Command::Generate { directory } => generate::all(&directory).map(|()| DONE),
+    };
+    // What was printed before a failure is seen, too.
+    let flushed = screen.flush();
+    let status = status?;
+    flushed.map(|()| status)
+}

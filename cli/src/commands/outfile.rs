@@ -1,0 +1,133 @@
+//! Where an archive goes: standard output, or a file that has its name once it is whole.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use crate::amounts;
+use crate::context::Context;
+use crate::ending::{DONE, Failure};
+use crate::screen::Screen;
+
+/// Has `fill` write an archive there, shows how far it is, and says how long it became.
+pub(crate) fn write(
+    context: &Context,
+    screen: &mut Screen,
+    file: Option<&Path>,
+    fill: impl FnOnce(&mut dyn Write) -> docker_store::Result<u64>,
+) -> Result<u8, Failure> {
+    let Some(file) = file.filter(|file| *file != Path::new("-")) else {
+        if screen.is_terminal() {
+            return Err(Failure::usage(
+                "an archive is nothing for a terminal: give --output FILE, or pipe it",
+            ));
+        }
+        let mut out = Counted::new(screen.raw());
+        let filled = fill(&mut out);
+        // What the system said of the output says more than that a callback failed.
+        if let Some(e) = out.failed {
+            return Err(Failure::output(e));
+        }
+        filled?;
+        return Ok(DONE);
+    };
+    let mut part = Part::new(file)?;
+    let mut out = Counted::new(&mut part.open);
+    let filled = fill(&mut out);
+    out.bar.finish_and_clear();
+    let failed = |e| Failure::Io(format!("writing {}", file.display()), e);
+    if let Some(e) = out.failed {
+        return Err(failed(e));
+    }
+    let bytes = filled?;
+    part.open.sync_all().map_err(failed)?;
+    part.keep().map_err(failed)?;
+    match context.json {
+        true => screen.json(&json!({ "file": file.to_string_lossy(), "bytes": bytes }))?,
+        false => screen.line(format!("{}: {}", file.display(), amounts::bytes(bytes)))?,
+    }
+    Ok(DONE)
+}
+
+/// Counts what passes, and keeps why it does not.
+struct Counted<'a, W> {
+    out: &'a mut W,
+    bar: ProgressBar,
+    failed: Option<io::Error>,
+}
+
+impl<'a, W> Counted<'a, W> {
+    fn new(out: &'a mut W) -> Self {
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {decimal_bytes} {elapsed}") {
+            bar.set_style(style);
+        }
+        Counted {
+            out,
+            bar,
+            failed: None,
+        }
+    }
+}
+
+impl<W: Write> Write for Counted<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.out.write(bytes) {
+            Ok(n) => {
+                self.bar.inc(n as u64);
+                Ok(n)
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => Err(e),
+            Err(e) => {
+                let kind = e.kind();
+                self.failed = Some(e);
+                Err(kind.into())
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// A file beside the one that is to be: whoever looks finds the old one or the new one, never half of it.
+struct Part {
+    open: File,
+    path: PathBuf,
+    to: PathBuf,
+    kept: bool,
+}
+
+impl Part {
+    fn new(to: &Path) -> Result<Self, Failure> {
+        let mut name = to.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".part-{}", std::process::id()));
+        let path = to.with_file_name(name);
+        let open = File::create_new(&path)
+            .map_err(|e| Failure::Io(format!("creating {}", path.display()), e))?;
+        Ok(Part {
+            open,
+            path,
+            to: to.to_owned(),
+            kept: false,
+        })
+    }
+
+    fn keep(mut self) -> io::Result<()> {
+        fs::rename(&self.path, &self.to)?;
+        self.kept = true;
+        Ok(())
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if !self.kept {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What all commands share: the root, how it is opened, and what may end a call.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use docker_store::{Cancel, Limits, Options, Store};
+
+use crate::arguments::Common;
+use crate::ending::{Failure, NOT_FOUND};
+use crate::screen::Screen;
+
+pub(crate) struct Context {
+    root: Option<PathBuf>,
+    options: Options,
+    limits: Limits,
+    /// When the time of `--timeout` is up.
+    end: Option<Instant>,
+    pub(crate) cancel: Cancel,
+    pub(crate) json: bool,
+    colours: anstream::ColorChoice,
+}
+
+impl Context {
+    pub(crate) fn new(common: Common, cancel: Cancel) -> Self {
+        let mut options = Options::new();
+        if let Some(engine) = common.engine {
+            options.engine(engine);
+        }
+        if let Some(word) = common.name {
+            options.name(word);
+        }
+        if let Some(group) = common.group {
+            options.group(group);
+        }
+        let mut limits = Limits::none().cancel(&cancel);
+        let end = common
+            .timeout
+            .and_then(|time| Instant::now().checked_add(time));
+        if let Some(end) = end {
+            limits = limits.deadline(end);
+        }
+        Context {
+            root: common.root,
+            options,
+            limits,
+            end,
+            cancel,
+            json: common.json,
+            colours: common.color.into(),
+        }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Whether the time of `--timeout` is up.
+    pub(crate) fn is_over(&self) -> bool {
+        self.end.is_some_and(|end| end <= Instant::now())
+    }
+
+    pub(crate) fn screen(&self) -> Screen {
+        Screen::new(self.colours)
+    }
+
+    /// The root, which is there. To open one that is not would make it: a slip of the keyboard would leave a store behind.
+    pub(crate) fn root(&self) -> Result<&Path, Failure> {
+        let Some(root) = &self.root else {
+            return Err(Failure::usage(
+                "which store? Give --root DIRECTORY, or set DSTORE_ROOT",
+            ));
+        };
+        let is_store = |root: &Path| {
+            // The library's own files; or those of a store before it had any, and of OBuilder.
+            root.join(".store").is_dir()
+                || root.join("logs").is_dir() && root.join("state").is_dir()
+        };
+        match root {
+            root if !root.exists() => Err(Failure::not_found(format!(
+                "{}: there is no such directory",
+                root.display()
+            ))),
+            root if !is_store(root) => Err(Failure::Said(
+                NOT_FOUND,
+                format!(
+                    "{} is not the root of a store: there is no .store in it",
+                    root.display()
+                ),
+            )),
+            root => Ok(root),
+        }
+    }
+
+    pub(crate) fn open(&self) -> Result<Store, Failure> {
+        let root = self.root()?;
+        Ok(Store::open_within(root, &self.options, &self.limits)?)
+    }
+
+    /// Opens the store for `work`, and closes it.
+    pub(crate) fn with_store<T>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let store = self.open()?;
+        let done = work(&store)?;
+        store.close_within(&self.limits)?;
+        Ok(done)
+    }
+}

@@ -1,0 +1,115 @@
+//! How a command ends: what went wrong, and the exit status that says so. docs/dstore.md lists them.
+
+use std::io;
+
+use docker_store::{Error, ErrorKind};
+use serde_json::json;
+
+/// All was done.
+pub(crate) const DONE: u8 = 0;
+/// The engine, the system or a build failed; or `doctor` found something that is not well.
+pub(crate) const FAILED: u8 = 1;
+/// The arguments make no sense. clap's own, too.
+pub(crate) const USAGE: u8 = 2;
+/// What was named is not there.
+pub(crate) const NOT_FOUND: u8 = 3;
+/// Somebody else uses it.
+pub(crate) const BUSY: u8 = 4;
+/// No engine that serves answers.
+pub(crate) const NO_ENGINE: u8 = 5;
+/// The time of `--timeout` was up: as `timeout(1)` says it.
+pub(crate) const TIMED_OUT: u8 = 124;
+/// Nobody reads what is printed: as the shell says of who died of SIGPIPE.
+pub(crate) const BROKEN_PIPE: u8 = 141;
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The library said so.
+    Store(Error),
+    /// Standard output, or a file of the caller's, could not be written or read.
+    Io(String, io::Error),
+    /// This program itself says so.
+    Said(u8, String),
+}
+
+impl Failure {
+    pub(crate) fn usage(why: impl Into<String>) -> Self {
+        Failure::Said(USAGE, why.into())
+    }
+
+    pub(crate) fn not_found(why: impl Into<String>) -> Self {
+        Failure::Said(NOT_FOUND, why.into())
+    }
+
+    pub(crate) fn output(error: io::Error) -> Self {
+        Failure::Io("writing to standard output".to_owned(), error)
+    }
+
+    pub(crate) fn status(&self) -> u8 {
+        match self {
+            Failure::Store(error) => status_of(error.kind()),
+            Failure::Io(..) if self.is_broken_pipe() => BROKEN_PIPE,
+            Failure::Io(..) => FAILED,
+            Failure::Said(status, _) => *status,
+        }
+    }
+
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        matches!(self, Failure::Io(_, e) if e.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// One line on standard error.
+    pub(crate) fn tell(&self, json: bool) {
+        if json {
+            let error = json!({ "error": {
+                "kind": kind_of(self.status()), "message": self.to_string(), "status": self.status(),
+            }});
+            eprintln!("{error}");
+        } else {
+            eprintln!("dstore: {self}");
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Failure::Store(error) => f.write_str(error.message()),
+            Failure::Io(doing, error) => write!(f, "{doing}: {error}"),
+            Failure::Said(_, why) => f.write_str(why),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Store(error)
+    }
+}
+
+pub(crate) fn status_of(kind: ErrorKind) -> u8 {
+    use ErrorKind::{
+        Busy, Conflict, InProgress, InvalidArgument, NotFound, TimedOut, Unreachable, Unsupported,
+    };
+    match kind {
+        InvalidArgument => USAGE,
+        NotFound => NOT_FOUND,
+        Busy | Conflict | InProgress => BUSY,
+        Unreachable | Unsupported => NO_ENGINE,
+        TimedOut => TIMED_OUT,
+        _ => FAILED,
+    }
+}
+
+/// What a program that reads JSON may act on.
+pub(crate) fn kind_of(status: u8) -> &'static str {
+    match status {
+        USAGE => "usage",
+        NOT_FOUND => "not-found",
+        BUSY => "busy",
+        NO_ENGINE => "no-engine",
+        TIMED_OUT => "timed-out",
+        _ => "failed",
+    }
+}

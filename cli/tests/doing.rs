@@ -1,0 +1,337 @@
+//! What `dstore` does to a store, and how it ends.
+
+mod at;
+#[path = "../../tests/common/mod.rs"]
+mod common;
+
+use std::io::{Read, Write};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use at::{Terminal, at, json, names_in, prints, says};
+use common::patience::ended;
+use common::{Root, begin, build, docker, sh, untar, until};
+
+#[test]
+fn results_and_caches_are_removed_and_each_that_is_not_is_told() {
+    let root = Root::new("cli-rm");
+    let store = root.open_with_base();
+    build(&store, "base", "one", "true");
+    build(&store, "base", "two", "true");
+    let building = begin(&store, "base", "busy");
+
+    let said = says(&root, &["rm", "one", "gone", "two"]);
+    assert_eq!(
+        (said.status, said.out.as_str()),
+        (Some(3), "one\ntwo\n"),
+        "{said:?}"
+    );
+    assert_eq!(said.err.lines().count(), 1, "{said:?}");
+    assert!(docker(&["images", "-q", &root.image("one")]).is_empty());
+    let (document, status) = json(&root, &["rm", "busy"]);
+    assert_eq!(status, Some(4));
+    assert_eq!(document["failed"][0]["kind"], "busy");
+    building.abort().expect("aborted");
+
+    drop(
+        store
+            .cache("compiler", &Default::default())
+            .expect("a lease"),
+    );
+    assert_eq!(prints(&root, &["rm", "--cache", "compiler"]), "compiler\n");
+    assert!(store.caches().expect("listed").is_empty());
+}
+
+#[test]
+fn what_a_dead_session_left_is_purged() {
+    let root = Root::new("cli-purge");
+    let name = format!("{}-container-left", root.prefix());
+    // As an OBuilder store leaves it: told by its name alone, and by nobody while another session lives.
+    root.open_with_base().close().expect("closed");
+    docker(&["create", "--name", &name, &root.image("base"), "x"]);
+    assert_eq!(root.leftovers(), [name.as_str()]);
+    let (document, status) = json(&root, &["purge"]);
+    assert_eq!(
+        (status, &document["containers"]),
+        (Some(0), &1.into()),
+        "{document}"
+    );
+    assert_eq!(root.leftovers(), [""; 0]);
+    assert_eq!(prints(&root, &["purge"]), "nothing was left\n");
+}
+
+#[test]
+fn an_export_is_the_files_of_the_result_and_whole_or_not_there() {
+    let root = Root::new("cli-export");
+    let store = root.open_with_base();
+    build(&store, "base", "made", "mkdir /d && echo hello >/d/f");
+
+    let output = at(&root, &["export", "made", "/d"])
+        .output()
+        .expect("it runs");
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{output:?}"
+    );
+    let expected = vec![
+        ("d/".to_owned(), vec![]),
+        ("d/f".to_owned(), b"hello\n".to_vec()),
+    ];
+    assert_eq!(untar(&output.stdout), expected);
+
+    let file = root.path.join("made.tar");
+    let name = file.display().to_string();
+    let said = prints(&root, &["export", "made", "/d", "-o", &name]);
+    let length = std::fs::metadata(&file).expect("written").len();
+    assert!(said.starts_with(&name), "{said}");
+    assert_eq!(untar(&std::fs::read(&file).expect("read")), expected);
+    let (document, _) = json(&root, &["export", "made", "/d", "-o", &name]);
+    assert_eq!(document["bytes"], length);
+    let all = at(&root, &["export", "made"]).output().expect("it runs");
+    assert!(
+        untar(&all.stdout)
+            .iter()
+            .any(|(name, _)| name.ends_with("d/f"))
+    );
+
+    // What fails leaves the file as it was, and no other.
+    let before = names_in(&root.path);
+    let said = says(&root, &["export", "made", "/nowhere", "-o", &name]);
+    assert_eq!(said.status, Some(3), "{said:?}");
+    assert_eq!(std::fs::metadata(&file).expect("still there").len(), length);
+    assert_eq!(names_in(&root.path), before);
+    // Nothing that a terminal could show.
+    let (shown, status) = Terminal::run(&root, "$DSTORE export made").end();
+    assert_eq!(status, Some(2), "{shown}");
+    assert!(shown.contains("--output"), "{shown}");
+}
+
+#[test]
+fn a_log_is_followed_while_another_process_builds_and_ends_with_it() {
+    let root = Root::new("cli-follow");
+    let store = root.open_with_base();
+    let go = root.path.join("go");
+    std::fs::create_dir(&go).expect("made");
+    for (id, script, status, last) in [
+        ("good", "exit 0", 0, ""),
+        ("bad", "exit 5", 1, "ended without a result"),
+    ] {
+        let mut step = begin(&store, "base", id);
+        let mut dstore = at(&root, &["log", "-f", id])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        let mut out = dstore.stdout.take().expect("piped");
+        let folder = go.join(id);
+        std::fs::create_dir(&folder).expect("made");
+        let script =
+            format!("echo first; until [ -e /go/on ]; do sleep 0.05; done; echo last; {script}");
+        let build = {
+            let folder = folder.clone();
+            std::thread::spawn(move || {
+                let ran = step.run(sh(&script).bind(folder.display().to_string(), "/go", true));
+                match ran {
+                    Ok(_) => step.commit().expect("a commit"),
+                    Err(_) => step.abort().expect("aborted"),
+                }
+            })
+        };
+        // The first line is there while the build goes on.
+        let mut first = [0; 6];
+        out.read_exact(&mut first).expect("a line");
+        assert_eq!(&first, b"first\n");
+        assert!(store.building(id).expect("asked"));
+        std::fs::write(folder.join("on"), "").expect("written");
+        let mut rest = String::new();
+        out.read_to_string(&mut rest).expect("the rest");
+        build.join().expect("built");
+        let ended = ended(&mut dstore, "dstore log -f");
+        let mut err = String::new();
+        dstore
+            .stderr
+            .take()
+            .expect("piped")
+            .read_to_string(&mut err)
+            .expect("read");
+        assert_eq!(
+            (rest.as_str(), ended.code()),
+            ("last\n", Some(status)),
+            "{err}"
+        );
+        assert!(err.contains(last), "{err}");
+        // And once it is over, in full.
+        let log = store.log_file(id).expect("a path");
+        let said = says(&root, &["log", id]);
+        assert_eq!(said.out.as_bytes(), std::fs::read(log).expect("a log"));
+        assert_eq!(said.status, Some(0));
+    }
+}
+
+#[test]
+fn a_build_that_has_not_begun_is_waited_for_on_request() {
+    let root = Root::new("cli-wait");
+    let store = root.open_with_base();
+    let mut dstore = at(&root, &["log", "-f", "--wait", "later"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(
+        dstore.try_wait().expect("asked").is_none(),
+        "it does not wait"
+    );
+    build(&store, "base", "later", "echo here");
+    let status = ended(&mut dstore, "dstore log -f --wait");
+    let mut out = String::new();
+    dstore
+        .stdout
+        .take()
+        .expect("piped")
+        .read_to_string(&mut out)
+        .expect("read");
+    assert_eq!((out.as_str(), status.code()), ("here\n", Some(0)));
+    // With a time that is up first.
+    let said = says(&root, &["--timeout", "1s", "log", "-f", "--wait", "never"]);
+    assert_eq!(said.status, Some(124), "{said:?}");
+}
+
+#[test]
+fn ctrl_c_ends_it_with_130_and_leaves_nothing() {
+    let root = Root::new("cli-interrupt");
+    let store = root.open_with_base();
+    let step = begin(&store, "base", "long");
+    let mut terminal = Terminal::run(&root, "exec $DSTORE log -f long");
+    until("it follows", || {
+        names_in(&root.path.join(".store/sessions")).len() > 1
+    });
+    terminal.press("\x03");
+    let (shown, status) = terminal.end();
+    assert_eq!(status, Some(130), "{shown}");
+    assert!(
+        !shown.contains("cancelled") && !shown.contains("dstore:"),
+        "{shown}"
+    );
+
+    // Through a pipe that is full: nobody reads what it writes, and a signal ends it all the same.
+    build(&store, "base", "big", "head -c 3000000 /dev/zero >/big");
+    let mut dstore = at(&root, &["export", "big"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut byte = [0];
+    dstore
+        .stdout
+        .as_mut()
+        .expect("piped")
+        .read_exact(&mut byte)
+        .expect("a byte");
+    let began = Instant::now();
+    let id = dstore.id().to_string();
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-INT", &id])
+            .status()
+            .expect("kill")
+            .success()
+    );
+    let status = ended(&mut dstore, "dstore export");
+    assert!(!status.success());
+    assert!(
+        began.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        began.elapsed()
+    );
+
+    step.abort().expect("aborted");
+    store.close().expect("closed");
+    prints(&root, &["ls"]);
+    assert_eq!(root.leftovers(), [""; 0]);
+}
+
+#[test]
+fn a_reader_that_goes_is_no_news() {
+    use std::os::unix::process::ExitStatusExt;
+    let root = Root::new("cli-pipe");
+    let store = root.open_with_base();
+    for arguments in [
+        &["ls"][..],
+        &["--json", "ls"],
+        &["doctor"],
+        &["completions", "bash"],
+    ] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = at(&root, arguments)
+            .stdout(writer)
+            .output()
+            .expect("it runs");
+        assert_eq!(
+            output.status.signal(),
+            Some(13),
+            "{arguments:?}: {output:?}"
+        );
+        assert!(output.stderr.is_empty(), "{arguments:?}: {output:?}");
+    }
+    // A follower does not wait for another line to notice.
+    let step = begin(&store, "base", "long");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let mut dstore = at(&root, &["log", "-f", "long"])
+        .stdout(writer)
+        .spawn()
+        .expect("it runs");
+    until("it follows", || {
+        names_in(&root.path.join(".store/sessions")).len() > 1
+    });
+    drop(reader);
+    let status = ended(&mut dstore, "dstore log -f");
+    assert_eq!(status.signal(), Some(13), "{status:?}");
+    step.abort().expect("aborted");
+    let _ = std::io::stdout().flush();
+}
+
+#[test]
+fn a_full_disk_is_told() {
+    let root = Root::new("cli-full");
+    let full = || {
+        std::fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .expect("open")
+    };
+    for arguments in [&["ls"][..], &["--json", "ls"], &["completions", "zsh"]] {
+        let output = at(&root, arguments)
+            .stdout(full())
+            .output()
+            .expect("it runs");
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{err}");
+        assert!(
+            err.contains("standard output") && err.contains("No space left"),
+            "{err}"
+        );
+    }
+}
+
+#[test]
+fn colours_are_for_terminals_and_no_color_is_heard() {
+    let root = Root::new("cli-colours");
+    let coloured = |words: &str| {
+        let (shown, status) = Terminal::run(&root, words).end();
+        assert_eq!(status, Some(0), "{shown}");
+        assert!(shown.contains("CREATED"), "{shown}");
+        shown.contains('\x1b')
+    };
+    assert!(coloured("$DSTORE ls"));
+    for words in [
+        "NO_COLOR=1 $DSTORE ls",
+        "TERM=dumb $DSTORE ls",
+        "$DSTORE --color never ls",
+        "$DSTORE ls | cat",
+    ] {
+        assert!(!coloured(words), "{words}");
+    }
+    assert!(coloured("$DSTORE --color always ls | cat"));
+    assert!(!prints(&root, &["ls"]).contains('\x1b'));
+    assert!(prints(&root, &["--color", "always", "ls"]).contains('\x1b'));
+}
