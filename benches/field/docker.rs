@@ -33,8 +33,8 @@ pub(crate) fn docker_to(args: &[&str], file: File) {
     );
 }
 
-/// Runs `docker` with its input from a file.
-pub(crate) fn docker_from(args: &[&str], file: File) {
+/// Runs `docker` with its input from a file or a pipe.
+pub(crate) fn docker_from(args: &[&str], file: impl Into<Stdio>) {
     let status = Command::new("docker")
         .args(args)
         .stdin(file)

@@ -28,6 +28,13 @@ pub(crate) fn describe(world: &World) -> String {
         ),
         ("`docker`", said("docker", &["--version"])),
         (
+            "BuildKit",
+            match std::env::var("DOCKER_STORE_BENCH_BUILDKIT") {
+                Ok(program) => format!("the engine's own, by {}", said(&program, &["--version"])),
+                Err(_) => String::from("could not be reached, and was left out"),
+            },
+        ),
+        (
             "docker-store",
             format!(
                 "{}, API {}",

@@ -8,6 +8,8 @@
 
 mod bare;
 mod bare_step;
+mod buildkit;
+mod builds;
 mod caches;
 mod calls;
 mod common;
@@ -22,6 +24,7 @@ mod output;
 mod peer;
 mod plot;
 mod race;
+mod real;
 mod rebuild;
 mod report;
 mod seed;
@@ -69,12 +72,14 @@ use world::World;
 type Measure = fn(&World, &mut Report);
 
 /// In the order of the report.
-const ALL: [(&str, Measure); 11] = [
+const ALL: [(&str, Measure); 13] = [
     ("calls", calls::measure),
     ("transports", transports::measure),
     ("threads", threads::measure),
     ("rebuild", rebuild::measure),
     ("steps", steps::measure),
+    ("builds", builds::measure),
+    ("real", real::measure),
     ("caches", caches::measure),
     ("depth", depth::measure),
     ("output", output::measure),

@@ -26,6 +26,7 @@ impl Times {
 pub(crate) struct Way<'a> {
     name: String,
     turn: Box<dyn FnMut(&mut Times) + 'a>,
+    most: usize,
 }
 
 impl<'a> Way<'a> {
@@ -33,7 +34,14 @@ impl<'a> Way<'a> {
         Way {
             name: name.to_owned(),
             turn: Box::new(turn),
+            most: usize::MAX,
         }
+    }
+
+    /// It takes so long that it has so many turns at most.
+    pub(crate) fn at_most(mut self, rounds: usize) -> Self {
+        self.most = rounds;
+        self
     }
 }
 
@@ -43,6 +51,8 @@ pub(crate) struct Series {
     pub(crate) name: String,
     /// In the order in which they were measured.
     values: Vec<f64>,
+    /// How many turns it had; each has measured as many as the others.
+    turns: usize,
 }
 
 impl Series {
@@ -50,7 +60,15 @@ impl Series {
         assert!(!values.is_empty(), "{name} was never measured");
         Series {
             name: name.to_owned(),
+            turns: values.len(),
             values,
+        }
+    }
+
+    fn of_turns(name: &str, values: Vec<f64>, turns: usize) -> Self {
+        Series {
+            turns,
+            ..Series::new(name, values)
         }
     }
 
@@ -75,9 +93,9 @@ impl Series {
 
     /// This over `other`: the median of what it is in each round. A machine that is slow for a while is slow for both.
     pub(crate) fn paired(&self, other: &Series) -> f64 {
-        let rounds = self.values.len().min(other.values.len());
+        let rounds = self.turns.min(other.turns);
         let of = |series: &Series, round: usize| {
-            let turn = series.values.len() / rounds;
+            let turn = series.values.len() / series.turns;
             median(series.values[round * turn..(round + 1) * turn].to_vec())
         };
         median((0..rounds).map(|n| of(self, n) / of(other, n)).collect())
@@ -85,14 +103,12 @@ impl Series {
 
     /// The same of one of so many.
     pub(crate) fn divided(&self, by: f64) -> Self {
-        Series::new(
-            &self.name,
-            self.values.iter().map(|value| value / by).collect(),
-        )
+        let values = self.values.iter().map(|value| value / by);
+        Series::of_turns(&self.name, values.collect(), self.turns)
     }
 
     pub(crate) fn named(&self, name: &str) -> Self {
-        Series::new(name, self.values.clone())
+        Series::of_turns(name, self.values.clone(), self.turns)
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -112,7 +128,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// Lets each way have its turn in each of `rounds`, after one that is not counted.
 pub(crate) fn race(what: &str, rounds: usize, mut ways: Vec<Way<'_>>) -> Vec<Series> {
     let began = Instant::now();
-    for way in &mut ways {
+    for way in ways.iter_mut().filter(|way| way.most >= rounds) {
         (way.turn)(&mut Times::default());
     }
     let series = unwarmed(rounds, ways);
@@ -136,10 +152,12 @@ pub(crate) fn unwarmed(rounds: usize, mut ways: Vec<Way<'_>>) -> Vec<Series> {
                 count - 1 - place
             };
             let n = (place + round) % count;
-            (ways[n].turn)(&mut times[n]);
+            if round < ways[n].most {
+                (ways[n].turn)(&mut times[n]);
+            }
         }
     }
     let both = ways.iter().zip(times);
-    both.map(|(way, times)| Series::new(&way.name, times.0))
+    both.map(|(way, times)| Series::of_turns(&way.name, times.0, rounds.min(way.most)))
         .collect()
 }

@@ -1,9 +1,9 @@
 //! The seed, OBuilder's Docker store: its own `docker` commands in its own order, as its processes were seen to run. Its names stand
 //! beside ours under the same word, and the image called busybox is a private one.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use crate::docker::{attempt, docker, docker_pipe};
+use crate::docker::{attempt, docker, docker_from, docker_pipe};
 use crate::world::BUSYBOX;
 
 /// One look-up: `result`.
@@ -29,6 +29,23 @@ pub(crate) fn open(prefix: &str) {
 
 /// One step that runs `/bin/true`, from the look-up to the result.
 pub(crate) fn step(prefix: &str, base: &str, id: &str) {
+    let run = Run {
+        options: &[],
+        command: &["/bin/true"],
+        input: None,
+    };
+    step_of(prefix, base, id, run);
+}
+
+/// What a step hands to `docker run`, beside what every one does.
+pub(crate) struct Run<'a> {
+    pub(crate) options: &'a [&'a str],
+    pub(crate) command: &'a [&'a str],
+    pub(crate) input: Option<Stdio>,
+}
+
+/// One step, from the look-up to the result.
+pub(crate) fn step_of(prefix: &str, base: &str, id: &str, run: Run<'_>) {
     let (base, result_image) = (
         format!("{prefix}-image-{base}"),
         format!("{prefix}-image-{id}"),
@@ -40,17 +57,12 @@ pub(crate) fn step(prefix: &str, base: &str, id: &str) {
     assert!(!result(&result_image));
     docker(&["tag", &base, &tmp]);
     attempt(&["inspect", "--type=container", "--", &container]);
-    docker(&[
-        "run",
-        "--name",
-        &container,
-        "-i",
-        "--network",
-        "none",
-        "--",
-        &tmp,
-        "/bin/true",
-    ]);
+    let each = ["run", "--name", &container, "-i", "--network", "none"];
+    let words = [&each[..], run.options, &["--", &tmp], run.command].concat();
+    match run.input {
+        Some(input) => docker_from(&words, input),
+        None => drop(docker(&words)),
+    }
     docker(&[
         "inspect",
         "--type=image",
@@ -91,8 +103,13 @@ impl Cache {
         }
     }
 
-    /// Lends it; gives the volume to mount.
+    /// Lends it to root; gives the volume to mount.
     pub(crate) fn acquire(&self) -> &str {
+        self.acquire_for("0:0")
+    }
+
+    /// Lends it to whoever has these numbers.
+    pub(crate) fn acquire_for(&self, owner: &str) -> &str {
         if !attempt(&["volume", "inspect", "--", &self.main]).0 {
             docker(&["volume", "create", "--", &self.main]);
         }
@@ -106,7 +123,7 @@ impl Cache {
             "--",
             &self.tmp,
         ]);
-        let chown = Command::new("chown").arg("0:0").arg(&place[0]).status();
+        let chown = Command::new("chown").arg(owner).arg(&place[0]).status();
         assert!(chown.expect("chown").success());
         &self.tmp
     }

@@ -127,7 +127,9 @@ fn parallel(world: &World) -> Vec<Series> {
             let store = &world.store;
             at_once(
                 times,
-                ids.iter().map(|id| move || step_in(store, id)).collect(),
+                ids.iter()
+                    .map(|id| move || step_in(store, "base", id))
+                    .collect(),
             );
             forget(world, &ids);
         }),
@@ -164,12 +166,12 @@ fn parallel(world: &World) -> Vec<Series> {
 }
 
 fn step(world: &World, id: &str) {
-    step_in(&world.store, id);
+    step_in(&world.store, "base", id);
 }
 
 /// The step: that which runs `/bin/true`.
-pub(crate) fn step_in(store: &docker_store::Store, id: &str) {
-    let mut step = crate::world::begin(store, "base", id);
+pub(crate) fn step_in(store: &docker_store::Store, base: &str, id: &str) {
+    let mut step = crate::world::begin(store, base, id);
     step.run(&Command::new(["/bin/true"])).expect("a run");
     step.commit().expect("a commit");
 }

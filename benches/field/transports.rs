@@ -308,7 +308,7 @@ pub(crate) fn serve(arguments: &[String]) {
                 (0..count.unwrap_or(1)).for_each(|_| time(&mut || ask_ping(&client)));
             }
             (Some("step"), Some(store)) => {
-                time(&mut || crate::steps::step_in(store, "made"));
+                time(&mut || crate::steps::step_in(store, "base", "made"));
                 assert!(store.delete("made").expect("deleted"));
             }
             (Some("end"), Some(store)) => {
