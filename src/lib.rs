@@ -28,11 +28,13 @@
 pub use crate::cancel::Cancel;
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::store::cache::{CacheInfo, CacheMode, CacheRequest, Lease, Released};
+pub use crate::store::progress::Progress;
+pub use crate::store::registry::RegistryLogin;
 pub use crate::store::step::command::Command;
-pub use crate::store::step::{Channel, Exit, Output, Progress, RegistryLogin, Step};
+pub use crate::store::step::{Channel, Exit, HealthCheck, ImageConfig, Output, Step};
 pub use crate::store::{
-    Begun, DiskFree, Health, LogFull, Options, Outcome, Purged, ResultInfo, Stats, Store, Strategy,
-    Trouble,
+    Begun, DiskFree, Health, ImageFormat, LogFull, Options, Outcome, Purged, Pushed, ResultInfo,
+    Stats, Store, Strategy, Tagged, Trouble,
 };
 pub use crate::wait::Limits;
 

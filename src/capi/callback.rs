@@ -8,7 +8,8 @@ use crate::capi::arguments::refused;
 use crate::capi::boundary::{Argument, Call};
 use crate::capi::text::c_string;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::step::{Channel, Output, Progress};
+use crate::store::progress::Progress;
+use crate::store::step::{Channel, Output};
 
 /// Which of its outputs a command wrote to.
 #[repr(i32)]

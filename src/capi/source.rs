@@ -10,7 +10,7 @@ use crate::capi::error::dstore_error;
 use crate::capi::fallible::fallible;
 use crate::capi::status::dstore_status;
 use crate::capi::step::dstore_step;
-use crate::store::step::RegistryLogin;
+use crate::store::registry::RegistryLogin;
 
 /// Begins with the files in a tar stream that `read` gives: a base that needs no registry. Only for
 /// a step without a base, and first. What the stream must be, dstore_step_copy_in() says; an archive of

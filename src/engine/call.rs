@@ -38,7 +38,7 @@ pub(crate) struct Call<'a> {
     /// Asking twice is the same as asking once.
     pub(crate) repeatable: bool,
     pub(crate) upgrade: bool,
-    /// The value of `X-Registry-Auth`, for pulls.
+    /// The value of `X-Registry-Auth`, for pulls and pushes.
     pub(crate) registry_auth: Option<&'a str>,
 }
 

@@ -1,4 +1,4 @@
-//! Images: inspect, tag, remove, list, commit, import, load, pull.
+//! Images: inspect, tag, remove, list, commit, import, load, pull, push.
 
 use std::io::Read;
 
@@ -250,14 +250,10 @@ impl Engine {
     }
 
     /// Takes in a tar as `docker save` writes it.
-    pub(crate) fn load_image(&self, mut tar: &[u8], name: &str, wait: Wait<'_>) -> Result<()> {
+    pub(crate) fn load_image(&self, tar: &mut dyn Read, name: &str, wait: Wait<'_>) -> Result<()> {
         let doing = format!("loading image {name}");
         let call = Call::post(self.path("/images/load").query("quiet", "1"));
-        let response = self.call(
-            &doing,
-            call.sending(Send::Tar(&mut tar, UPLOAD_STALL)),
-            wait,
-        )?;
+        let response = self.call(&doing, call.sending(Send::Tar(tar, UPLOAD_STALL)), wait)?;
         self.follow(&doing, response, wait, |_| Ok(()))
     }
 
@@ -280,6 +276,27 @@ impl Engine {
         let call = Call {
             registry_auth: auth,
             ..Call::post(target)
+        };
+        let response = self.call(&doing, call, wait)?;
+        self.follow(&doing, response, wait, each)
+    }
+
+    /// Pushes the image `name` to the registry that the name says. `auth` is as for a pull; without any an engine refuses it.
+    ///
+    /// Waits as long as the registry takes.
+    pub(crate) fn push_image(
+        &self,
+        name: &str,
+        auth: &str,
+        wait: Wait<'_>,
+        each: impl FnMut(&Message) -> Result<()>,
+    ) -> Result<()> {
+        let doing = format!("pushing {name}");
+        let (repo, tag) = repo_and_tag(name);
+        let target = self.path("/images").segment(repo).fixed("/push");
+        let call = Call {
+            registry_auth: Some(auth),
+            ..Call::post(target.query("tag", tag))
         };
         let response = self.call(&doing, call, wait)?;
         self.follow(&doing, response, wait, each)

@@ -1,4 +1,4 @@
-//! Progress streams: JSON values, one after the other, with errors in band (image import, load and pull).
+//! Progress streams: JSON values, one after the other, with errors in band (image import, load, pull and push).
 
 use serde::Deserialize;
 
@@ -21,6 +21,8 @@ pub(crate) struct Message {
     pub(crate) stream: String,
     #[serde(rename = "progressDetail")]
     pub(crate) detail: Detail,
+    /// What a push has come to: an object with `Digest`. Other calls tell other things here.
+    aux: Option<serde_json::Value>,
     #[serde(rename = "errorDetail")]
     error_detail: Option<ErrorDetail>,
     /// The older form of `errorDetail`, gone since API 1.48.
@@ -42,6 +44,11 @@ struct ErrorDetail {
 }
 
 impl Message {
+    /// The digest of what was pushed, in a push's last message.
+    pub(crate) fn digest(&self) -> Option<&str> {
+        self.aux.as_ref()?.get("Digest")?.as_str()
+    }
+
     fn failure(&self) -> Option<&str> {
         match (&self.error_detail, &self.error) {
             (Some(detail), _) => Some(&detail.message),

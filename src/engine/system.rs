@@ -25,6 +25,9 @@ pub(crate) struct Info {
     pub(crate) docker_root_dir: String,
     #[serde(rename = "OSType", default)]
     pub(crate) os_type: String,
+    /// As its kernel calls it: `x86_64`.
+    #[serde(default)]
+    pub(crate) architecture: String,
     #[serde(default)]
     pub(crate) server_version: String,
     #[serde(default)]

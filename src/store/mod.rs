@@ -9,10 +9,13 @@ mod claim;
 mod clock;
 mod deletes;
 mod disk;
+mod gunzip;
+mod handing_on;
 mod health;
 mod helper;
 mod hosts;
 mod identity;
+pub(crate) mod image_archive;
 mod lent;
 mod lock;
 mod loopback;
@@ -27,7 +30,10 @@ mod paths;
 mod place;
 #[cfg_attr(not(target_os = "linux"), path = "points_elsewhere.rs")]
 mod points;
+pub(crate) mod progress;
 mod purge;
+mod reference;
+pub(crate) mod registry;
 mod remembered;
 mod results;
 mod session;
@@ -36,20 +42,24 @@ mod stats;
 pub(crate) mod step;
 mod tar_end;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::build::{Begun, Outcome};
 pub use self::disk::DiskFree;
+pub use self::handing_on::{Pushed, Tagged};
 pub use self::health::{Health, Trouble};
+pub use self::image_archive::ImageFormat;
 pub use self::options::{LogFull, Options, Strategy};
 pub use self::purge::Purged;
 pub use self::results::ResultInfo;
 pub use self::stats::Stats;
 
 use self::cache::{CacheInfo, CacheRequest, Caches, Lease};
+use self::progress::Progress;
+use self::registry::RegistryLogin;
 use self::site::Site;
 use self::step::Step;
 use crate::engine::stopped;
@@ -285,6 +295,87 @@ impl Store {
         limits: &Limits,
     ) -> Result<u64> {
         results::copy_out(&self.site, id, path, tar, limits)
+    }
+
+    /// Gives the result `id` the further name `name`, `[HOST[:PORT]/]PATH[:TAG]`, taking it from whatever image had it. The name is the
+    /// caller's: it stays when the result is deleted, and the image with it.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name that no engine takes, or that a store's own objects
+    /// have; [`NotFound`](crate::ErrorKind::NotFound) where there is no such result.
+    pub fn tag(&self, id: &str, name: &str, limits: &Limits) -> Result<Tagged> {
+        handing_on::tag(&self.site, id, name, limits)
+    }
+
+    /// Pushes the result `id` to a registry under `name`, which says which one: `registry.example:5000/team/app:1.0`. It is given
+    /// that name on the engine, too, as by [`tag`](Self::tag). The engine sends it, and is who must reach and believe the registry.
+    ///
+    /// # Errors
+    ///
+    /// Those of `tag`; what the engine or the registry answered, and what `report` returned. What was pushed by then may
+    /// be there.
+    pub fn push(
+        &self,
+        id: &str,
+        name: &str,
+        login: Option<&RegistryLogin>,
+        report: &mut dyn FnMut(Progress<'_>) -> Result<()>,
+        limits: &Limits,
+    ) -> Result<Pushed> {
+        handing_on::push(&self.site, id, name, login, report, limits)
+    }
+
+    /// Writes the result `id` to `file` as a tar stream, which every engine loads, as does [`load`](Self::load). `name` is
+    /// what who loads it will call the image; without one it has none. Gives the bytes written.
+    ///
+    /// The same image gives the same bytes, whatever engine has it and whenever it is saved. Layers that the engine gives out of
+    /// order wait in the root, in files without a name.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::ErrorKind::NotFound) where there is no such result; [`Io`](crate::ErrorKind::Io) where `file` cannot be
+    /// written; else what the engine answered.
+    pub fn save(
+        &self,
+        id: &str,
+        format: ImageFormat,
+        name: Option<&str>,
+        file: &mut dyn Write,
+        limits: &Limits,
+    ) -> Result<u64> {
+        image_archive::save::save(&self.site, id, format, name, file, limits)
+    }
+
+    /// Records the image in `file`, a docker archive or an OCI layout, as the result `id`; unless that is there, in which case
+    /// nothing is read. The same as [`begin`](Self::begin) without a base, [`Step::load`] and [`Step::commit`].
+    ///
+    /// # Errors
+    ///
+    /// Those of these three.
+    pub fn load(
+        &self,
+        id: &str,
+        file: &mut dyn Read,
+        report: &mut dyn FnMut(Progress<'_>) -> Result<()>,
+        limits: &Limits,
+    ) -> Result<Outcome> {
+        self.build(None, id, limits, |step| step.load(file, report))
+    }
+
+    /// [`load`](Self::load) from the file at `path`. One that is silent (a pipe) is waited for as long as `limits` allows.
+    ///
+    /// # Errors
+    ///
+    /// Those of `load`; [`Io`](crate::ErrorKind::Io) where the file cannot be read.
+    pub fn load_file(
+        &self,
+        id: &str,
+        path: &Path,
+        report: &mut dyn FnMut(Progress<'_>) -> Result<()>,
+        limits: &Limits,
+    ) -> Result<Outcome> {
+        self.build(None, id, limits, |step| step.load_file(path, report))
     }
 
     /// Lends a private writable copy of the newest generation of the cache `name`, which is any bytes but none. A cache that

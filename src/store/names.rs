@@ -17,7 +17,7 @@ const REPOSITORY_MAX: usize = 255 - "docker.io/library/".len();
 const WORD_MAX: usize = 32;
 
 /// How many hex digits a prefix has.
-const HASH: usize = 7;
+pub(crate) const HASH: usize = 7;
 
 /// How long an escaped cache name may be before its digest stands in for it. Leaves room in a file name (255 bytes) for
 /// the prefix, the generation and the session.
@@ -223,7 +223,7 @@ impl CacheName {
 
 /// One component of a repository's path: runs of a-z0-9 with separators between them (distribution `reference`,
 /// `path-component`).
-fn is_path_component(text: &str) -> bool {
+pub(crate) fn is_path_component(text: &str) -> bool {
     let mut separator = 1; // as if one had come before the first character
     let mut last = b'.';
     for byte in text.bytes() {

@@ -272,7 +272,7 @@ fn size_in(records: &[u8]) -> Option<u64> {
 }
 
 /// A gzip header longer than this is none: one has a file's name in it, and perhaps a comment.
-const HEADER_MAX: usize = 128 << 10;
+pub(crate) const HEADER_MAX: usize = 128 << 10;
 
 /// Unpacks what gzip has packed, member by member, for the entries alone.
 struct Gzip {
@@ -376,7 +376,7 @@ impl Gzip {
 }
 
 /// The length of a gzip member's header (RFC 1952), once all of it is there.
-fn header_length(input: &[u8]) -> Option<usize> {
+pub(crate) fn header_length(input: &[u8]) -> Option<usize> {
     let flags = *input.get(3)?;
     let mut at = 10;
     if flags & 4 != 0 {

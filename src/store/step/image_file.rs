@@ -11,26 +11,20 @@ use std::collections::HashMap;
 use std::io::{self, Read};
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::engine::images::Image;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::names::hex;
+use crate::store::image_archive::parts::{
+    self, BLOB_MAX, BLOBS_MAX, CONFIG, LAYER, blob, described, digest,
+};
 use crate::store::step::spec::Config;
-
-/// The longest description of an image that is looked at, and the most that all of them may have.
-const BLOB_MAX: u64 = 4 << 20;
-const BLOBS_MAX: u64 = 16 * BLOB_MAX;
-
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
 /// A layer that the engine does not have yet: its tar.
 pub(super) type NewLayer<'a> = Option<&'a [u8]>;
 
 /// The digest of what is in a layer.
 pub(super) fn layer_digest(tar: &[u8]) -> String {
-    format!("sha256:{}", digest(tar))
+    digest(tar)
 }
 
 /// A file as `docker save` writes it, of an image named `name`, tag included, with so many layers. `top` is the last of them, where
@@ -42,14 +36,9 @@ pub(super) fn saved(
     top: NewLayer<'_>,
 ) -> Result<Vec<u8>> {
     let names: Vec<String> = (0..layers).map(|n| format!("{n}/layer.tar")).collect();
-    let manifest = json!([{
-        "Config": "config.json",
-        "RepoTags": [name],
-        "Layers": names,
-    }]);
-    let manifest = manifest.to_string();
+    let manifest = parts::docker_manifest("config.json", &names, Some(name));
     let mut files = vec![
-        ("manifest.json".to_owned(), manifest.as_bytes()),
+        ("manifest.json".to_owned(), manifest.as_slice()),
         ("config.json".to_owned(), record),
     ];
     files.extend(names.last().cloned().zip(top));
@@ -64,28 +53,14 @@ pub(super) fn layout(
     top: NewLayer<'_>,
 ) -> Result<Vec<u8>> {
     let new = top.map(|tar| described(LAYER, tar));
-    let layers: Vec<&Value> = layers.iter().chain(&new).collect();
-    let config = described("application/vnd.oci.image.config.v1+json", record);
-    let manifest = json!({
-        "schemaVersion": 2,
-        "mediaType": MANIFEST,
-        "config": config,
-        "layers": layers,
-    })
-    .to_string();
-    let mut listed = described(MANIFEST, manifest.as_bytes());
-    let full = full_name(name);
-    // The first is containerd's, the second Podman's, which wants all of the name in it.
-    listed["annotations"] = json!({
-        "io.containerd.image.name": full,
-        "org.opencontainers.image.ref.name": full,
-    });
-    let index = json!({ "schemaVersion": 2, "manifests": [listed] }).to_string();
-    let blob = |bytes| format!("blobs/sha256/{}", digest(bytes));
+    let layers: Vec<Value> = layers.iter().cloned().chain(new).collect();
+    let manifest = parts::manifest(&described(CONFIG, record), &layers);
+    let index = parts::index(&manifest, Some(name));
+    let blob = |bytes| blob(&digest(bytes));
     let mut files: Vec<(String, &[u8])> = vec![
-        ("oci-layout".into(), br#"{"imageLayoutVersion":"1.0.0"}"#),
-        ("index.json".into(), index.as_bytes()),
-        (blob(manifest.as_bytes()), manifest.as_bytes()),
+        ("oci-layout".into(), parts::LAYOUT_FILE),
+        ("index.json".into(), index.as_slice()),
+        (blob(&manifest), manifest.as_slice()),
         (blob(record), record),
     ];
     files.extend(top.map(|tar| (blob(tar), tar)));
@@ -165,11 +140,8 @@ fn plain(value: &Value) -> Value {
                 .iter()
                 .map(|(key, value)| (key.clone(), plain(value)));
             // Volumes and ports are fields that say something by being there.
-            let says = |(key, value): &(String, Value)| !value.is_null() || key.starts_with('/');
-            let port = |key: &str| key.ends_with("/tcp") || key.ends_with("/udp");
-            let kept: serde_json::Map<_, _> = fields
-                .filter(|field| says(field) || port(&field.0))
-                .collect();
+            let says = |(key, value): &(String, Value)| !value.is_null() || key.contains('/');
+            let kept: serde_json::Map<_, _> = fields.filter(says).collect();
             if kept.is_empty() {
                 return Value::Null;
             }
@@ -178,35 +150,16 @@ fn plain(value: &Value) -> Value {
         Value::Array(all) if all.is_empty() => Value::Null,
         Value::String(text) if text.is_empty() => Value::Null,
         Value::Bool(false) => Value::Null,
+        Value::Number(number) if number.as_i64() == Some(0) => Value::Null,
         other => other.clone(),
     }
-}
-
-/// The name with the registry that engines take it to be of.
-fn full_name(name: &str) -> String {
-    match name.split_once('/') {
-        None => format!("docker.io/library/{name}"),
-        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => name.to_owned(),
-        Some(_) => format!("docker.io/{name}"),
-    }
-}
-
-fn described(kind: &str, bytes: &[u8]) -> Value {
-    let digest = format!("sha256:{}", digest(bytes));
-    json!({ "mediaType": kind, "digest": digest, "size": bytes.len() })
-}
-
-fn digest(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
 }
 
 fn pack(files: &[(String, &[u8])]) -> Result<Vec<u8>> {
     let packing = |e| Error::io("packing an image's configuration", &e);
     let mut tar = tar::Builder::new(Vec::new());
     for (path, content) in files {
-        let mut header = tar::Header::new_ustar();
-        header.set_size(content.len() as u64);
-        header.set_mode(0o644);
+        let mut header = parts::file_header(content.len() as u64);
         tar.append_data(&mut header, path, *content)
             .map_err(packing)?;
     }
@@ -243,7 +196,7 @@ mod tests {
             files(&layout("p-image-tmp-x:2", record, &layers, Some(b"the top")).expect("a file"));
         for (path, content) in &files {
             if let Some(hex) = path.strip_prefix("blobs/sha256/") {
-                assert_eq!(hex, digest(content));
+                assert_eq!(format!("sha256:{hex}"), digest(content));
             }
         }
         let index = value(&files["index.json"]);
@@ -283,12 +236,12 @@ mod tests {
     fn packed_layers_are_found_by_the_images_id_or_by_the_index() {
         let layers = json!([{ "digest": "sha256:packed", "size": 7, "mediaType": "m" }]);
         let manifest = json!({ "config": {}, "layers": layers }).to_string();
-        let id = format!("sha256:{}", digest(manifest.as_bytes()));
+        let id = digest(manifest.as_bytes());
         let many = json!({ "manifests": [{ "digest": "sha256:not-here" }, { "digest": id }] });
         let many = many.to_string();
-        let many_id = format!("sha256:{}", digest(many.as_bytes()));
+        let many_id = digest(many.as_bytes());
         let index = json!({ "manifests": [{ "digest": many_id }] }).to_string();
-        let blob = |bytes: &str| format!("blobs/sha256/{}", digest(bytes.as_bytes()));
+        let blob = |bytes: &str| blob(&digest(bytes.as_bytes()));
         let file = pack(&[
             ("blobs/sha256/0".into(), b"no JSON"),
             (blob(&many), many.as_bytes()),
@@ -337,18 +290,6 @@ mod tests {
             json!({ "Cmd": ["a"], "Volumes": { "/data": {} }, "User": "0" }),
         ] {
             assert!(check(image("linux", &["sha256:a"], leak)).is_err());
-        }
-    }
-
-    #[test]
-    fn a_name_is_of_the_registry_that_engines_take_it_to_be_of() {
-        for (name, full) in [
-            ("a:1", "docker.io/library/a:1"),
-            ("a/b:1", "docker.io/a/b:1"),
-            ("localhost/a:1", "localhost/a:1"),
-            ("r.example:5000/a:1", "r.example:5000/a:1"),
-        ] {
-            assert_eq!(full_name(name), full);
         }
     }
 }

@@ -4,8 +4,10 @@ pub(crate) mod command;
 pub(crate) mod copy;
 mod ending;
 mod hidden;
+pub(crate) mod image_config;
 mod image_file;
 mod input;
+mod load;
 mod log;
 mod publish;
 mod record;
@@ -20,8 +22,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 pub use self::ending::Exit;
+pub use self::image_config::{HealthCheck, ImageConfig};
 pub use self::run::{Channel, Output};
-pub use self::source::{Progress, RegistryLogin};
 
 use self::log::LogFile;
 use self::record::Record;
@@ -61,6 +63,8 @@ struct Open {
     container: Option<Made>,
     /// How many tags there may be beside the first: those of the step, and of a killed one before it.
     tags: u16,
+    /// What the result says in another way than its base.
+    configured: ImageConfig,
     failed: bool,
     /// Whether the engine was cut off in something that it may still finish.
     cut_off: bool,
@@ -114,6 +118,7 @@ impl Step {
             image: None,
             container: None,
             tags: 0,
+            configured: ImageConfig::new(),
             failed: false,
             cut_off: false,
             unsure: false,
@@ -164,6 +169,26 @@ impl Step {
     /// [`Io`](ErrorKind::Io) where the log cannot be written; the step can then only be aborted.
     pub fn write_log(&mut self, bytes: &[u8]) -> Result<()> {
         self.working("writing to the log", |open, _| open.log.write(bytes))
+    }
+
+    /// Sets what the result says to whoever runs it. Commands of this step still run as its base says. May be called at any time before
+    /// the commit, and again: later settings stand over earlier ones.
+    ///
+    /// The commit fails ([`Unsupported`](ErrorKind::Unsupported)) where the engine cannot be given exactly this: Podman, for one,
+    /// keeps no health check.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for what no engine takes; nothing has changed then.
+    pub fn configure(&mut self, config: &ImageConfig) -> Result<()> {
+        self.working("configuring the result", |open, _| {
+            config.check()?;
+            open.configured.changes.extend_from_slice(&config.changes);
+            if let Some(image) = open.image.as_mut().filter(|_| !config.is_empty()) {
+                image.whole = None;
+            }
+            Ok(())
+        })
     }
 
     /// Records the result and ends the step. The result appears with the last call, at once and whole: whatever happens
@@ -338,7 +363,7 @@ impl Open {
         engine.tag_image(&image.id, &step.tag(), step.wait.whole())?;
         let base = Record::of(image);
         self.image = Some(Current {
-            whole: Some(base.image.id.clone()),
+            whole: self.configured.is_empty().then(|| base.image.id.clone()),
             bare: (!base.declares_volumes()).then(|| base.image.id.clone()),
             layers: base.image.root_fs.layers.len(),
             has_places: !base.declares_volumes(),

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::engine::images::{self, Dialect, Image, must_exist};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::step::hidden::Covered;
+use crate::store::step::image_config::ImageConfig;
 use crate::store::step::image_file::{self, NewLayer};
 use crate::store::step::spec::Config;
 use crate::store::step::{Current, Open, StepContext, spec};
@@ -119,14 +120,16 @@ impl Open {
 
     /// The image that can be the result.
     fn whole(&mut self, step: &StepContext<'_>) -> Result<String> {
+        let configured = self.configured.clone();
         let Current {
             whole, bare, base, ..
         } = self.image(step)?;
         if let Some(whole) = whole {
             return Ok(whole.clone());
         }
-        // The last command was settled already, and nothing was changed since.
-        let (bare, config) = (bare.clone().unwrap_or_default(), base.config.clone());
+        let config = configured.over(&base.config);
+        // The last command was settled already, and nothing was changed since. Only the base is ever there whole alone.
+        let bare = bare.clone().unwrap_or_else(|| base.image.id.clone());
         let image = inspected(step, &bare)?;
         let whole = match self.rewrite(step, (&bare, &image), &config, None)? {
             Ok(whole) => whole,
@@ -150,7 +153,9 @@ impl Open {
         }
         let covered = self.uncover(step)?;
         // Podman's commit adds what its runtime sets for every container.
-        let mut loses = step.site.engine.is_podman()
+        let configured = into == Into::Whole && !self.configured.is_empty();
+        let mut loses = configured
+            || step.site.engine.is_podman()
             || self.container.as_ref().is_some_and(|made| made.spec.leaks);
         if self
             .image
@@ -166,7 +171,7 @@ impl Open {
             return Ok(());
         };
         let config = match into {
-            Into::Whole => image.base.config.clone(),
+            Into::Whole => self.configured.over(&image.base.config),
             Into::Bare => image.base.bare_config(),
         };
         let body = spec::commit_body(&config);
@@ -175,7 +180,7 @@ impl Open {
         engine.commit(&made.container, &name, &body, author, step.wait)?;
         made.changed = false;
         image.layers += 1;
-        image.become_one(name.clone(), into);
+        image.become_one(name.clone(), into, &self.configured);
         let over = match covered {
             Some(covered) => self.layer_over(step, &name, &covered)?,
             None => None,
@@ -184,11 +189,16 @@ impl Open {
             let committed = inspected(step, &name)?;
             match self.rewrite(step, (&name, &committed), &config, over.as_deref())? {
                 Ok(exact) => {
+                    let configured = self.configured.clone();
                     let image = self.image(step)?;
                     image.layers += usize::from(over.is_some());
-                    image.become_one(exact, into);
+                    image.become_one(exact, into, &configured);
                 }
                 Err(why) if !loses => ::log::warn!("{why}; {STAYS}"),
+                Err(why) if configured => {
+                    let why = format!("the result cannot be given its configuration: {why}");
+                    return Err(Error::new(ErrorKind::Unsupported, why));
+                }
                 Err(why) => {
                     let why = format!(
                         "the result cannot be given the configuration of its base, and would have some of its command's: {why}"
@@ -266,9 +276,11 @@ impl Open {
                     image_file::layout(&name, &record, &packed, over)?
                 }
             };
-            match engine.load_image(&file, &name, step.wait) {
-                // Docker's own form it takes as it is, or not at all.
-                Ok(()) if dialect == Dialect::Saved => return Ok(Ok(name)),
+            match engine.load_image(&mut file.as_slice(), &name, step.wait) {
+                // Docker's own form it takes as it is, or not at all. What the caller has thought of is looked at all the same.
+                Ok(()) if dialect == Dialect::Saved && self.configured.is_empty() => {
+                    return Ok(Ok(name));
+                }
                 Ok(()) => {
                     let loaded = inspected(step, &name)?;
                     let checked = image_file::check(&name, &loaded, layers, config);
@@ -298,9 +310,10 @@ impl Open {
         // An import takes its configuration as text; the commit of an untouched container, which follows, takes it as it is.
         let made = self.make_container(step, spec::idle(&name), None)?;
         made.changed = true;
+        let configured = self.configured.clone();
         let image = self.image(step)?;
         image.layers = 1;
-        image.become_one(name, Into::Bare);
+        image.become_one(name, Into::Bare, &configured);
         Ok(())
     }
 
@@ -320,8 +333,8 @@ impl Open {
 
 impl Current {
     /// The files have become those of the image `name`.
-    fn become_one(&mut self, name: String, into: Into) {
-        let both = !self.base.declares_volumes();
+    fn become_one(&mut self, name: String, into: Into, configured: &ImageConfig) {
+        let both = !self.base.declares_volumes() && configured.is_empty();
         self.whole = (both || into == Into::Whole).then(|| name.clone());
         self.bare = (both || into == Into::Bare).then_some(name);
         self.has_places = true;
@@ -356,7 +369,7 @@ fn packed_layers(step: &StepContext<'_>, known_as: &str, image: &Image) -> Resul
     })
 }
 
-fn inspected(step: &StepContext<'_>, name: &str) -> Result<Image> {
+pub(super) fn inspected(step: &StepContext<'_>, name: &str) -> Result<Image> {
     let found = step.site.engine.inspect_image(name, step.wait)?;
     found.ok_or_else(|| must_exist(&format!("image {name}")))
 }

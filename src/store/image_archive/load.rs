@@ -1,0 +1,439 @@
+//! Loading: an image's file of whatever kind, brought into the form that every engine takes, as it passes.
+//!
+//! A docker archive says itself what its images are to be called, and an engine does as it says: it would take names from whoever has
+//! them. And Docker with storage drivers of its own takes no layout without a `manifest.json`. So the lists of images in the file are
+//! kept back, and one is written at its end which names one image, as the caller of this wants it. All else passes as it is.
+//!
+//! A file is whole when its end mark has come, and every part that its lists name. Before that no list is sent, and without
+//! one an engine has nothing to load.
+
+use std::collections::{HashMap, HashSet};
+use std::io::{self, Read};
+
+use serde_json::{Map, Value};
+use tar::EntryType;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::gunzip::{Gunzip, MAGIC};
+use crate::store::image_archive::parts::{self, BLOB_MAX, BLOBS_MAX};
+
+const BLOCK: u64 = 512;
+
+/// The lists of images, which do not pass.
+const LISTS: [&str; 4] = ["manifest.json", "repositories", "index.json", "oci-layout"];
+
+/// An index may name indexes, this deep.
+const DEPTH: u32 = 3;
+
+/// The machine that an engine is for: of several images in a layout, that one's is taken.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Platform {
+    pub(crate) os: String,
+    pub(crate) architecture: String,
+}
+
+/// What an image in a file is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Described {
+    /// Its layers, by the digests of what is in them.
+    pub(crate) layers: Vec<String>,
+    /// What its configuration says to whoever runs it.
+    pub(crate) config: Map<String, Value>,
+    /// Where in the file its parts are: its configuration, and its layers.
+    paths: (String, Vec<String>),
+}
+
+/// What of a configuration says something to whoever runs the image. Of the rest engines show what they like.
+pub(crate) fn meaning(config: Option<&Map<String, Value>>) -> Map<String, Value> {
+    const FIELDS: [&str; 12] = [
+        "Cmd",
+        "Entrypoint",
+        "Env",
+        "ExposedPorts",
+        "Healthcheck",
+        "Labels",
+        "OnBuild",
+        "Shell",
+        "StopSignal",
+        "User",
+        "Volumes",
+        "WorkingDir",
+    ];
+    let mut config = config.cloned().unwrap_or_default();
+    config.retain(|field, _| FIELDS.contains(&field.as_str()));
+    config
+}
+
+/// What images call an architecture that a kernel calls so.
+pub(crate) fn architecture(machine: &str) -> &str {
+    match machine {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "i386" | "i686" => "386",
+        "armv6l" | "armv7l" => "arm",
+        other => other,
+    }
+}
+
+/// A stream, unpacked where gzip packed it.
+pub(crate) fn unpacked<'a>(source: &'a mut dyn Read) -> io::Result<Box<dyn Read + 'a>> {
+    let mut first = Vec::new();
+    source.take(6).read_to_end(&mut first)?;
+    for (magic, packer) in [
+        (&b"BZh"[..], "bzip2"),
+        (b"\xfd7zXZ\0", "xz"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+    ] {
+        if first.starts_with(magic) {
+            let why = format!("it is packed by {packer}, which this library does not unpack");
+            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+        }
+    }
+    let packed = first.starts_with(&MAGIC);
+    let whole = io::Cursor::new(first).chain(source);
+    Ok(match packed {
+        true => Box::new(Gunzip::new(whole)),
+        false => Box::new(whole),
+    })
+}
+
+/// An image's file as it is sent: it reads as a docker archive of one image called `name`.
+pub(crate) struct OneImage<'a, R: Read> {
+    entries: tar::Entries<'a, R>,
+    name: &'a str,
+    platform: Platform,
+    now: Now<'a, R>,
+    /// Headers, padding and lists that are to be sent next.
+    out: io::Cursor<Vec<u8>>,
+    found: Found,
+    image: Option<Described>,
+    fault: Option<Error>,
+}
+
+/// What passes now.
+enum Now<'a, R: Read> {
+    Next,
+    /// The content of a file, of which so many bytes of padding are to follow.
+    Content(Box<tar::Entry<'a, R>>, u64),
+    Ended,
+}
+
+/// What was found in the file.
+#[derive(Default)]
+struct Found {
+    paths: HashSet<String>,
+    /// Descriptions, by their names.
+    small: HashMap<String, Vec<u8>>,
+    /// How many bytes they have.
+    bytes: u64,
+}
+
+impl<'a, R: Read> OneImage<'a, R> {
+    pub(crate) fn new(entries: tar::Entries<'a, R>, name: &'a str, platform: Platform) -> Self {
+        OneImage {
+            entries,
+            name,
+            platform,
+            now: Now::Next,
+            out: io::Cursor::default(),
+            found: Found::default(),
+            image: None,
+            fault: None,
+        }
+    }
+
+    /// Why the file is no image's, if that was found.
+    pub(crate) fn fault(&mut self) -> Option<Error> {
+        self.fault.take()
+    }
+
+    /// What the file describes, once it has come to its end.
+    pub(crate) fn image(self) -> Result<Described> {
+        self.image.ok_or_else(|| {
+            let why = "loading an image: the engine did not take all of its file";
+            Error::new(ErrorKind::CutShort, why)
+        })
+    }
+
+    /// Goes on with the next entry.
+    fn next(&mut self) -> io::Result<Now<'a, R>> {
+        let Some(entry) = self.entries.next() else {
+            return self.end();
+        };
+        let mut entry = entry?;
+        let path = normal(&entry.path_bytes());
+        let size = entry.size();
+        let kind = entry.header().entry_type();
+        let is_list = LISTS.contains(&path.as_str());
+        if kind.is_file() && (is_list || size <= BLOB_MAX && self.found.bytes + size <= BLOBS_MAX) {
+            // Small: all of it is here before any of it passes.
+            let mut content = Vec::new();
+            (&mut entry).take(BLOB_MAX + 1).read_to_end(&mut content)?;
+            if content.len() as u64 > BLOB_MAX {
+                return Err(self.wrong(format!("its {path} is too long")));
+            }
+            if !is_list {
+                self.send(&entry, &path, EntryType::Regular, size)?;
+                let padding = size.next_multiple_of(BLOCK) - size;
+                let out = self.out.get_mut();
+                out.extend_from_slice(&content);
+                out.resize(out.len() + padding as usize, 0);
+            }
+            self.found.keep(path, content);
+            return Ok(Now::Next);
+        }
+        match kind {
+            kind if kind.is_file() => {
+                self.send(&entry, &path, EntryType::Regular, size)?;
+                self.found.paths.insert(path);
+                let padding = size.next_multiple_of(BLOCK) - size;
+                return Ok(Now::Content(Box::new(entry), padding));
+            }
+            EntryType::Symlink | EntryType::Link => {
+                self.send(&entry, &path, kind, 0)?;
+                self.found.paths.insert(path);
+            }
+            EntryType::Directory if !path.is_empty() => self.send(&entry, &path, kind, 0)?,
+            // Nothing else is in an image's file.
+            _ => {}
+        }
+        Ok(Now::Next)
+    }
+
+    /// Has a header go out: with the entry's name and kind, and nothing else of it.
+    fn send(
+        &mut self,
+        entry: &tar::Entry<'a, R>,
+        path: &str,
+        kind: EntryType,
+        size: u64,
+    ) -> io::Result<()> {
+        let mut header = parts::file_header(size);
+        header.set_entry_type(kind);
+        if kind.is_dir() {
+            header.set_mode(0o755);
+        }
+        let mut builder = tar::Builder::new(Vec::new());
+        match entry.link_name()? {
+            Some(target) if !kind.is_file() => builder.append_link(&mut header, path, target)?,
+            // The content follows as it comes.
+            _ => builder.append_data(&mut header, path, io::empty())?,
+        }
+        // Without the end that a whole tar would have.
+        self.out.get_mut().append(builder.get_mut());
+        Ok(())
+    }
+
+    /// The file has come to its end: sends the list of the one image.
+    fn end(&mut self) -> io::Result<Now<'a, R>> {
+        let image = match self.found.image(&self.platform) {
+            Ok(image) => image,
+            Err(e) => {
+                self.fault = Some(e);
+                return Err(io::Error::other("it is no image's file"));
+            }
+        };
+        let (config, layers) = &image.paths;
+        let list = parts::docker_manifest(config, layers, Some(self.name));
+        let mut header = parts::file_header(list.len() as u64);
+        let mut builder = tar::Builder::new(Vec::new());
+        builder.append_data(&mut header, "manifest.json", list.as_slice())?;
+        self.out.get_mut().append(&mut builder.into_inner()?);
+        self.image = Some(image);
+        Ok(Now::Ended)
+    }
+
+    fn wrong(&mut self, why: String) -> io::Error {
+        self.fault = Some(wrong(&why));
+        io::Error::other(why)
+    }
+}
+
+impl<R: Read> Read for OneImage<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let n = self.out.read(buffer)?;
+            if n > 0 || buffer.is_empty() {
+                return Ok(n);
+            }
+            self.out = io::Cursor::default();
+            match &mut self.now {
+                Now::Ended => return Ok(0),
+                Now::Next => self.now = self.next()?,
+                Now::Content(entry, padding) => match entry.read(buffer)? {
+                    0 => {
+                        self.out.get_mut().resize(*padding as usize, 0);
+                        self.now = Now::Next;
+                    }
+                    n => return Ok(n),
+                },
+            }
+        }
+    }
+}
+
+impl Found {
+    fn keep(&mut self, path: String, content: Vec<u8>) {
+        let first = content.first();
+        if first == Some(&b'{') || first == Some(&b'[') {
+            self.bytes += content.len() as u64;
+            self.small.insert(path.clone(), content);
+        }
+        self.paths.insert(path);
+    }
+
+    /// The one image in the file.
+    fn image(&self, platform: &Platform) -> Result<Described> {
+        let (config, layers) = if self.paths.contains("manifest.json") {
+            self.in_archive()?
+        } else if self.paths.contains("oci-layout") && self.paths.contains("index.json") {
+            self.in_layout(platform)?
+        } else {
+            return Err(wrong(
+                "it has no manifest.json of a docker archive, and no oci-layout with an index.json",
+            ));
+        };
+        let missing = |path: &&String| !self.paths.contains(*path);
+        if let Some(layer) = layers.iter().find(missing) {
+            return Err(incomplete(&format!("its layer {layer}")));
+        }
+        let record = self.value(&config)?;
+        let ids = texts(&record["rootfs"]["diff_ids"]);
+        let ids = ids.ok_or_else(|| wrong("its configuration names no layers"))?;
+        if ids.len() != layers.len() {
+            return Err(wrong(&format!(
+                "its configuration is of {} layers, and its list of {}",
+                ids.len(),
+                layers.len()
+            )));
+        }
+        Ok(Described {
+            layers: ids,
+            config: meaning(record["config"].as_object()),
+            paths: (config, layers),
+        })
+    }
+
+    /// Where the parts of the image in a docker archive are.
+    fn in_archive(&self) -> Result<(String, Vec<String>)> {
+        let list = self.value("manifest.json")?;
+        let images = list.as_array().map_or(&[][..], Vec::as_slice);
+        let [image] = images else {
+            let why = format!("it is of {} images; save one alone", images.len());
+            return Err(wrong(&why));
+        };
+        let config = image["Config"].as_str();
+        let parts = config.zip(texts(&image["Layers"]).or_else(|| Some(Vec::new())));
+        let (config, layers) = parts.ok_or_else(|| wrong("its list names no configuration"))?;
+        let layers = layers.iter().map(|path| normal(path.as_bytes()));
+        Ok((normal(config.as_bytes()), layers.collect()))
+    }
+
+    /// Where the parts of the image in a layout are.
+    fn in_layout(&self, platform: &Platform) -> Result<(String, Vec<String>)> {
+        let mut manifests = Vec::new();
+        self.listed("index.json", DEPTH, &mut manifests)?;
+        let fits = |of: &Value| {
+            let is = |field: &str, ours: &str| of["platform"][field] == ours;
+            is("os", &platform.os) && is("architecture", &platform.architecture)
+        };
+        let fitting: Vec<&Value> = manifests.iter().filter(|of| fits(of)).collect();
+        let listed = match (manifests.as_slice(), fitting.as_slice()) {
+            ([one], _) => one,
+            (_, [one]) => *one,
+            _ => {
+                let Platform { os, architecture } = platform;
+                let why = format!(
+                    "it is of {} images, and {} of them are for {os}/{architecture}",
+                    manifests.len(),
+                    fitting.len()
+                );
+                return Err(wrong(&why));
+            }
+        };
+        let manifest = self.described(listed)?;
+        let config = &manifest["config"];
+        self.described(config)?;
+        let layers = manifest["layers"].as_array().into_iter().flatten();
+        let layers = layers.map(|layer| Ok(parts::blob(digest_of(layer)?)));
+        Ok((
+            parts::blob(digest_of(config)?),
+            layers.collect::<Result<_>>()?,
+        ))
+    }
+
+    /// The descriptors of the images that an index lists, in indexes of its own, too.
+    fn listed(&self, path: &str, depth: u32, all: &mut Vec<Value>) -> Result<()> {
+        let index = self.value(path)?;
+        for listed in index["manifests"].as_array().into_iter().flatten() {
+            let kind = listed["mediaType"].as_str().unwrap_or_default();
+            // What says how an image was made is listed as one of no machine.
+            if listed["platform"]["os"] == "unknown" {
+                continue;
+            }
+            if kind.contains("index") || kind.contains("manifest.list") {
+                self.described(listed)?;
+                let depth = depth.checked_sub(1);
+                let depth = depth.ok_or_else(|| wrong("its index has no end"))?;
+                self.listed(&parts::blob(digest_of(listed)?), depth, all)?;
+            } else {
+                all.push(listed.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// The blob of a descriptor, compared with its digest.
+    fn described(&self, described: &Value) -> Result<Value> {
+        let digest = digest_of(described)?;
+        let path = parts::blob(digest);
+        let value = self.value(&path)?;
+        let content = self.small.get(&path).map(Vec::as_slice);
+        let is_it = !digest.starts_with("sha256:")
+            || content.is_some_and(|content| parts::digest(content) == digest);
+        match is_it {
+            true => Ok(value),
+            false => Err(wrong(&format!("{path} is not what it is called"))),
+        }
+    }
+
+    fn value(&self, path: &str) -> Result<Value> {
+        let content = self.small.get(path);
+        let content = match (content, self.paths.contains(path)) {
+            (Some(content), _) => content,
+            (None, true) => return Err(wrong(&format!("its {path} is no JSON"))),
+            (None, false) => return Err(incomplete(path)),
+        };
+        serde_json::from_slice(content).map_err(|e| wrong(&format!("its {path}: {e}")))
+    }
+}
+
+/// A path in a tar as the lists have it.
+fn normal(path: &[u8]) -> String {
+    let path = String::from_utf8_lossy(path);
+    let mut rest = path.as_ref();
+    while let Some(shorter) = rest.strip_prefix("./") {
+        rest = shorter;
+    }
+    rest.trim_end_matches('/').to_owned()
+}
+
+fn texts(list: &Value) -> Option<Vec<String>> {
+    let texts = list.as_array()?.iter();
+    texts.map(|text| text.as_str().map(str::to_owned)).collect()
+}
+
+fn digest_of(described: &Value) -> Result<&str> {
+    let digest = described["digest"].as_str();
+    digest.ok_or_else(|| wrong("it describes a part without its digest"))
+}
+
+fn wrong(why: &str) -> Error {
+    let why = format!("this is no image's file that can be loaded: {why}");
+    Error::new(ErrorKind::InvalidArgument, why)
+}
+
+fn incomplete(part: &str) -> Error {
+    let why = format!("the image's file is not whole: {part} is not in it");
+    Error::new(ErrorKind::CutShort, why)
+}

@@ -1,0 +1,52 @@
+//! [`Spool`]: bytes that come before their turn, kept in a file without a name.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::local as fs;
+use crate::os;
+use crate::store::access;
+
+/// A file of the root's disk that is gone with this process, however that ends.
+pub(super) struct Spool {
+    file: File,
+    length: u64,
+}
+
+impl Spool {
+    /// Makes one; `path` is its name for an instant.
+    pub(super) fn new(path: &Path) -> Result<Self> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        let made = access::open_with(&options, path).and_then(|file| {
+            os::remove_open(path)?;
+            Ok(Spool { file, length: 0 })
+        });
+        made.map_err(|e| Error::io(format!("making the file {}", path.display()), &e))
+    }
+
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The file, from its beginning.
+    pub(super) fn rewound(mut self) -> io::Result<File> {
+        self.file.seek(SeekFrom::Start(0))?;
+        Ok(self.file)
+    }
+}
+
+impl Write for Spool {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        fs::room(self.length, bytes.len())?;
+        let n = self.file.write(bytes)?;
+        self.length += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

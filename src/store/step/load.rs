@@ -1,0 +1,94 @@
+//! Beginning with an image's file: a docker archive or an OCI layout.
+
+use std::io::Read;
+use std::path::Path;
+
+#[cfg(doc)]
+use crate::error::ErrorKind;
+use crate::error::{Error, Result};
+use crate::store::image_archive::load::{self, Described, OneImage, Platform};
+use crate::store::progress::{Counted, Progress, Report};
+use crate::store::step::publish::inspected;
+use crate::store::step::{Open, Step, StepContext, image_file, input};
+use crate::store::tar_end::Watched;
+
+impl Step {
+    /// Begins with the image in `file`: a docker archive (`docker save`) or an OCI layout as one tar stream, which gzip may have
+    /// packed. Only for a step without a base. A commit of it that did nothing else records just that image, with the
+    /// configuration that it has. Names in the file are passed over. While `file` itself blocks, no limit and no cancel ends the
+    /// call.
+    ///
+    /// Of a layout of several images, the one for the engine's machine is taken.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) where the step has begun with something, and for what is no image's file, or one
+    /// of several images; [`CutShort`](ErrorKind::CutShort) for one that does not come to its end or lacks a part; else what the
+    /// engine answered. It is an error, too, if the engine then has another image than the file.
+    pub fn load(&mut self, file: &mut dyn Read, report: Report<'_>) -> Result<()> {
+        self.working("loading an image", |open, step| {
+            open.only_first("loading an image")?;
+            open.load(step, file, report)
+        })
+    }
+
+    /// [`load`](Self::load) from the file at `path`. One that is silent (a pipe) is waited for as long as the step's limits allow; a
+    /// reader of the caller's own is not cut off.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load); [`Io`](ErrorKind::Io) where the file cannot be read.
+    pub fn load_file(&mut self, path: &Path, report: Report<'_>) -> Result<()> {
+        let mut file = input::open(path)?;
+        let total = file.size();
+        let limits = self.limits.clone();
+        let mut reading = file.reading(limits.wait());
+        let done = self.load(&mut reading, &mut |so_far| {
+            report(Progress { total, ..so_far })
+        });
+        done.map_err(|e| reading.why().unwrap_or(e))
+    }
+}
+
+impl Open {
+    fn load(
+        &mut self,
+        step: &StepContext<'_>,
+        file: &mut dyn Read,
+        report: Report<'_>,
+    ) -> Result<()> {
+        let mut watched = Watched::new(file, false);
+        let mut counted = Counted::new(&mut watched, "Loading", report);
+        let name = self.new_tag(step)?;
+        let sent = send(step, &name, &mut counted);
+        if let Some(stopped) = counted.stopped() {
+            return Err(stopped);
+        }
+        // What is wrong with the file is the cause of all else.
+        let image = watched.check().and(sent)?;
+        let mut loaded = inspected(step, &name)?;
+        loaded.config = Some(load::meaning(loaded.config.as_ref()));
+        image_file::check(&name, &loaded, &image.layers, &image.config)?;
+        self.begin_with(step, &name, "what was loaded")
+    }
+}
+
+/// Has the engine load the file as the image `name`; gives what the file describes.
+fn send(step: &StepContext<'_>, name: &str, file: &mut dyn Read) -> Result<Described> {
+    let reading = |e| Error::io("reading an image's file", &e);
+    let engine = &step.site.engine;
+    let info = engine.info(step.wait)?;
+    let platform = Platform {
+        os: info.os_type,
+        architecture: load::architecture(&info.architecture).to_owned(),
+    };
+    let mut unpacked = load::unpacked(file).map_err(reading)?;
+    let mut archive = tar::Archive::new(&mut unpacked);
+    let entries = archive.entries().map_err(reading)?;
+    let mut one = OneImage::new(entries, name, platform);
+    let loaded = engine.load_image(&mut one, name, step.wait);
+    match one.fault() {
+        Some(fault) => Err(fault),
+        None => loaded.and_then(|()| one.image()),
+    }
+}
