@@ -33,8 +33,8 @@ pub use crate::store::registry::RegistryLogin;
 pub use crate::store::step::command::Command;
 pub use crate::store::step::{Channel, Exit, HealthCheck, ImageConfig, Output, Step};
 pub use crate::store::{
-    Begun, DiskFree, Health, ImageFormat, LogFull, Options, Outcome, Purged, Pushed, ResultInfo,
-    Stats, Store, Strategy, Tagged, Trouble,
+    Begun, Destroy, DiskFree, Fate, Health, ImageFormat, LogFull, Options, Outcome, Purged, Pushed,
+    Remains, Remnant, RemnantKind, ResultInfo, Stats, Store, Strategy, Tagged, Trouble,
 };
 pub use crate::wait::Limits;
 

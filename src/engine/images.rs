@@ -1,5 +1,6 @@
 //! Images: inspect, tag, remove, list, commit, import, load, pull, push.
 
+use std::collections::HashMap;
 use std::io::Read;
 
 use serde::Deserialize;
@@ -74,6 +75,8 @@ pub(crate) struct ListedImage {
     /// Bytes, counting layers that it shares with others.
     #[serde(default)]
     pub(crate) size: u64,
+    #[serde(default)]
+    pub(crate) labels: Option<HashMap<String, String>>,
 }
 
 /// One line of an image's history, newest first as the engine lists it.
@@ -161,6 +164,16 @@ impl Engine {
     pub(crate) fn list_images(&self, reference: &str, wait: Wait<'_>) -> Result<Vec<ListedImage>> {
         let doing = format!("listing images {reference}");
         self.filter_images(&doing, &json!({ "reference": [reference] }), wait)
+    }
+
+    /// The images with `label`, `NAME` or `NAME=VALUE`, with names and without.
+    pub(crate) fn list_labelled_images(
+        &self,
+        label: &str,
+        wait: Wait<'_>,
+    ) -> Result<Vec<ListedImage>> {
+        let doing = format!("listing images of {label}");
+        self.filter_images(&doing, &json!({ "label": [label] }), wait)
     }
 
     /// The images with `label` that have lost their names.

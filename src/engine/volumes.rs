@@ -113,8 +113,17 @@ impl Engine {
 
     /// The volumes whose name contains `name`.
     pub(crate) fn list_volumes(&self, name: &str, wait: Wait<'_>) -> Result<Vec<Volume>> {
-        let doing = format!("listing volumes {name}");
-        let filters = json!({ "name": [name] }).to_string();
+        self.filter_volumes(name, &json!({ "name": [name] }), wait)
+    }
+
+    /// The volumes with `label`, `NAME` or `NAME=VALUE`.
+    pub(crate) fn list_labelled_volumes(&self, label: &str, wait: Wait<'_>) -> Result<Vec<Volume>> {
+        self.filter_volumes(label, &json!({ "label": [label] }), wait)
+    }
+
+    fn filter_volumes(&self, what: &str, filters: &Value, wait: Wait<'_>) -> Result<Vec<Volume>> {
+        let doing = format!("listing volumes {what}");
+        let filters = filters.to_string();
         let call = Call::get(self.path("/volumes").query("filters", &filters));
         let listed: Listed = self.ask(&doing, call, wait.at_most(QUICK))?;
         Ok(listed.volumes.map_or_else(Vec::new, |list| list.0))

@@ -11,7 +11,9 @@ use crate::engine::volumes::Volume;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::identity::{EngineEntry, Identity, random};
 use crate::store::names::{self, Names};
-use crate::store::ownership::{LABEL_CLAIM, LABEL_KIND, LABEL_PLACE, LABEL_ROOT, LABEL_STORE};
+use crate::store::ownership::{
+    LABEL_CLAIM, LABEL_KIND, LABEL_PATH, LABEL_PLACE, LABEL_ROOT, LABEL_STORE,
+};
 use crate::wait::Wait;
 
 /// How often another prefix is tried. Two roots choose the same of 2^28 about never.
@@ -150,14 +152,63 @@ fn name_of(engine: &Engine, wait: Wait<'_>) -> Result<String> {
 }
 
 fn ask(engine: &Engine, identity: &Identity, prefix: &str, wait: Wait<'_>) -> Result<Volume> {
+    let path = identity.path().to_string_lossy();
+    make_or_find(engine, prefix, &identity.id, &identity.mark(), &path, wait)
+}
+
+fn make_or_find(
+    engine: &Engine,
+    prefix: &str,
+    root: &str,
+    mark: &str,
+    path: &str,
+    wait: Wait<'_>,
+) -> Result<Volume> {
     let labels = json!({
         LABEL_STORE: prefix,
-        LABEL_ROOT: identity.id,
+        LABEL_ROOT: root,
         LABEL_KIND: "store",
         LABEL_CLAIM: random(),
-        LABEL_PLACE: identity.mark(),
+        LABEL_PLACE: mark,
+        LABEL_PATH: path,
     });
     engine.create_or_find_volume(&Names::new(prefix).claim(), &labels, &Value::Null, wait)
+}
+
+/// Claims a prefix for a root that is gone, so that nobody else takes it while what it left is removed; `false` where somebody has.
+pub(crate) fn claim_for_gone(
+    engine: &Engine,
+    root: &str,
+    prefix: &str,
+    wait: Wait<'_>,
+) -> Result<bool> {
+    let claim = make_or_find(engine, prefix, root, "gone", "", wait)?;
+    Ok(claim.label(LABEL_ROOT) == Some(root))
+}
+
+/// Whether `engine` is the one of `entry`.
+pub(crate) fn is_engine_of(
+    engine: &Engine,
+    root: &str,
+    entry: &EngineEntry,
+    wait: Wait<'_>,
+) -> Result<bool> {
+    let claim = engine.inspect_volume(&Names::new(&entry.prefix).claim(), wait)?;
+    let known = claim.is_some_and(|claim| {
+        claim.label(LABEL_ROOT) == Some(root) && claim.label(LABEL_CLAIM) == Some(&entry.claim)
+    });
+    Ok(known || name_of(engine, wait)? == entry.engine)
+}
+
+/// Whether nobody else has claimed the prefix.
+pub(crate) fn is_free_for(
+    engine: &Engine,
+    root: &str,
+    prefix: &str,
+    wait: Wait<'_>,
+) -> Result<bool> {
+    let claim = engine.inspect_volume(&Names::new(prefix).claim(), wait)?;
+    Ok(claim.is_none_or(|claim| claim.label(LABEL_ROOT) == Some(root)))
 }
 
 /// Whether others have objects under the prefix: a root whose claim was pruned, or one of version 0.1, which claims nothing. What

@@ -170,6 +170,11 @@ impl Identity {
         self.place.mark(&self.id)
     }
 
+    /// Where the root was when it was looked at last.
+    pub(crate) fn path(&self) -> &Path {
+        self.at.path()
+    }
+
     /// Whether the root of `file` still has the identity `id`.
     pub(crate) fn is_still(file: &Path, id: &str) -> Result<bool> {
         Ok(Identity::read_either(file)?.is_some_and(|there| there.id == id))

@@ -8,6 +8,7 @@ pub(crate) mod cache;
 mod claim;
 mod clock;
 mod deletes;
+mod destroy;
 mod disk;
 mod gunzip;
 mod handing_on;
@@ -34,6 +35,7 @@ pub(crate) mod progress;
 mod purge;
 mod reference;
 pub(crate) mod registry;
+mod remains;
 mod remembered;
 mod results;
 mod session;
@@ -48,12 +50,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::build::{Begun, Outcome};
+pub use self::destroy::Destroy;
 pub use self::disk::DiskFree;
 pub use self::handing_on::{Pushed, Tagged};
 pub use self::health::{Health, Trouble};
 pub use self::image_archive::ImageFormat;
 pub use self::options::{LogFull, Options, Strategy};
 pub use self::purge::Purged;
+pub use self::remains::{Fate, Remains, Remnant, RemnantKind};
 pub use self::results::ResultInfo;
 pub use self::stats::Stats;
 
@@ -107,6 +111,52 @@ impl Store {
         purge::at_open(&store.site, &store.caches, limits)?;
         store.caches.keep_found(&store.site);
         Ok(store)
+    }
+
+    /// Gives up the root at `root`: removes everything of it from every engine that it was used with, and from the disk. That is
+    /// results, caches, logs, what steps left, the caller's own files in [`state_dir`](Self::state_dir), and the directory.
+    /// Names that [`tag`](Self::tag) gave are the caller's, and stay.
+    ///
+    /// What cannot be removed, as a stranger's container uses it, is told with its reason; then the root stays, too, and the next
+    /// call goes on. So it does after one that was cut off or killed.
+    ///
+    /// `options` say which engine, for one that has another address now than when the root was used with it last.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`](crate::ErrorKind::Busy) while a store is open there, in any process; [`NotFound`](crate::ErrorKind::NotFound) where
+    /// nothing is there, see [`remains`](Self::remains); [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for what is no
+    /// store's root; [`Unreachable`](crate::ErrorKind::Unreachable) where an engine cannot be asked that the root was used with, unless
+    /// [`Destroy::abandon`] says otherwise. After these nothing was removed. Else what the engine or the system answered,
+    /// [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
+    pub fn destroy(
+        root: impl AsRef<Path>,
+        options: &Options,
+        how: &Destroy,
+        limits: &Limits,
+    ) -> Result<Remains> {
+        destroy::destroy(root.as_ref(), options, how, limits)
+    }
+
+    /// What roots have on an engine, by the identities that the objects carry; those of `identity` alone, if that is given. Nothing
+    /// is removed. Whether a root is still there, the engine does not know: where it was is told, and people know the rest.
+    ///
+    /// # Errors
+    ///
+    /// What the engine answered.
+    pub fn remains(options: &Options, identity: Option<&str>, limits: &Limits) -> Result<Remains> {
+        destroy::remains(options, identity, limits)
+    }
+
+    /// Removes from an engine what is left there of a root whose directory is gone, by its identity: see
+    /// [`remains`](Self::remains). Whose directory is not gone loses its results and caches by this.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`](crate::ErrorKind::Busy) while a container of it runs; [`Conflict`](crate::ErrorKind::Conflict) where the root is on
+    /// this machine, where it was: [`destroy`](Self::destroy) that. Else what the engine answered.
+    pub fn destroy_remains(options: &Options, identity: &str, limits: &Limits) -> Result<Remains> {
+        destroy::destroy_remains(options, identity, limits)
     }
 
     /// The root directory, without links.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::engine::Engine;
 use crate::engine::context::DockerEnv;
 use crate::error::{Error, ErrorKind, Result};
+use crate::os;
 use crate::store::claim::{self, Claimed};
 use crate::store::identity::Identity;
 use crate::store::lock::FileLock;
@@ -15,7 +16,10 @@ use crate::store::ownership::Owner;
 use crate::store::paths::{self, Paths};
 use crate::store::session::Session;
 use crate::store::site::Site;
-use crate::wait::Limits;
+use crate::wait::{Limits, Wait};
+
+/// How often the root is made again that somebody else gave up meanwhile.
+const ROOTS: u32 = 10;
 
 /// Makes the ground of a store at `root`. The engine is asked before anything is made: an open that fails leaves nothing behind.
 pub(crate) fn site(root: &Path, options: &Options, limits: &Limits) -> Result<Arc<Site>> {
@@ -24,10 +28,35 @@ pub(crate) fn site(root: &Path, options: &Options, limits: &Limits) -> Result<Ar
     paths::check(root, options.group)?;
     let wait = limits.wait().at_most(options.connect_timeout);
     let engine = Engine::negotiate(connector, wait)?;
+    let (paths, lock) = ground(root, options, wait)?;
+    let site = site_on(engine, paths, options, wait);
+    // The session is seen to be alive before the lock is free: whoever gives the root up holds that, and looks for sessions.
+    drop(lock);
+    site
+}
 
-    let paths = Paths::create(root, options.group)?;
-    paths.make_own()?;
-    let lock = FileLock::take(&paths.identity_lock(), wait)?;
+/// Makes the root where it is missing, and takes the lock on who it is.
+fn ground(root: &Path, options: &Options, wait: Wait<'_>) -> Result<(Paths, FileLock)> {
+    let mut tries = 0;
+    loop {
+        let paths = Paths::create(root, options.group)?;
+        paths.make_own()?;
+        match FileLock::take(&paths.identity_lock(), wait) {
+            // Whoever had the lock has given the root up.
+            Err(e) if tries < ROOTS && e.os_errno().is_some_and(os::is_missing) => tries += 1,
+            lock => return lock.map(|lock| (paths, lock)),
+        }
+    }
+}
+
+/// The same where the caller holds the lock on who the root is, and knows the engine.
+pub(crate) fn site_on(
+    engine: Engine,
+    paths: Paths,
+    options: &Options,
+    wait: Wait<'_>,
+) -> Result<Arc<Site>> {
+    let root = paths.root().to_owned();
     let file = paths.identity();
     let forget = |all| paths.forget_objects(all);
     let mut identity = Identity::of(paths.root(), &file, paths.is_legacy(), forget)?;
@@ -58,7 +87,6 @@ pub(crate) fn site(root: &Path, options: &Options, limits: &Limits) -> Result<Ar
         }
         identity.write(&file)?;
     }
-    drop(lock);
 
     let paths = paths.with_engine(&entry.folder);
     paths.make_folders()?;

@@ -20,6 +20,9 @@ pub(crate) const LABEL_CLAIM: &str = "docker-store.claim";
 /// The label of a claim that tells the root's directory from its copies.
 pub(crate) const LABEL_PLACE: &str = "docker-store.place";
 
+/// The label of a claim that says where the root was then: for people who find it.
+pub(crate) const LABEL_PATH: &str = "docker-store.path";
+
 /// What tells this root's objects from others'.
 #[derive(Clone, Debug)]
 pub(crate) struct Owner {

@@ -89,7 +89,12 @@ pub(crate) fn purge(site: &Arc<Site>, caches: &Arc<Caches>, limits: &Limits) -> 
     Ok(purged)
 }
 
-fn run(site: &Arc<Site>, caches: &Arc<Caches>, scope: Scope, limits: &Limits) -> Result<Purged> {
+pub(crate) fn run(
+    site: &Arc<Site>,
+    caches: &Arc<Caches>,
+    scope: Scope,
+    limits: &Limits,
+) -> Result<Purged> {
     let wait = limits.wait();
     let mut steps = BTreeMap::new();
     build_locks(&site.paths.builds(), &mut steps)?;

@@ -29,6 +29,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+pub(crate) use self::clone::volumes::session_in_name;
 pub use self::lease::Lease;
 pub use self::request::{CacheInfo, CacheMode, CacheRequest, Released};
 
