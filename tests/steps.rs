@@ -5,7 +5,8 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{
-    ImageStore, Root, begin, build, docker, image_store, marked, output_in, sh, tar_of, untar,
+    ImageStore, Root, base_tar, begin, build, docker, image_store, marked, output_in, sh, tar_of,
+    untar,
 };
 use docker_store::{Begun, Cancel, Channel, Command, Error, ErrorKind, Limits, Outcome};
 
@@ -799,4 +800,32 @@ fn a_base_is_imported_whole_or_not_at_all() {
     step.commit().expect("a commit");
     store.complete_deletes(&Limits::none()).expect("done");
     assert_eq!(root.leftovers(), Vec::<String>::new());
+}
+
+/// Podman looks for a layer, finds it, and loses it when the image that has it is removed meanwhile.
+#[test]
+fn results_of_the_same_files_are_made_while_others_of_the_same_files_go() {
+    let root = Root::new("same");
+    let store = root.open();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let store = &store;
+            scope.spawn(move || {
+                for n in 0..4 {
+                    let (base, made) = (format!("base-{thread}-{n}"), format!("made-{thread}-{n}"));
+                    let begun = store.begin(None, &base, &Limits::none()).expect("begun");
+                    let Begun::Step(mut step) = begun else {
+                        panic!("{base} is there already");
+                    };
+                    step.import_file(&base_tar(), &mut |_| Ok(()))
+                        .expect("an import");
+                    step.commit().expect("a commit");
+                    build(store, &base, &made, "echo same > /same");
+                    assert!(store.delete(&made).expect("deleted"));
+                    assert!(store.delete(&base).expect("deleted"));
+                }
+            });
+        }
+    });
+    assert_eq!(store.results().expect("a list").len(), 0);
 }

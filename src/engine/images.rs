@@ -223,8 +223,10 @@ impl Engine {
         if !author.is_empty() {
             target = target.query("author", author);
         }
-        let call = Call::post(target).sending(Send::Json(config));
-        self.done(&doing, call, wait)
+        self.with_layers_kept(&doing, wait, || {
+            let call = Call::post(target.clone()).sending(Send::Json(config));
+            self.done(&doing, call, wait)
+        })
     }
 
     /// Makes an image named `name` of one layer, the files in the tar stream `source`. `change` is one Dockerfile
@@ -249,9 +251,15 @@ impl Engine {
         if let Some(change) = change {
             target = target.query("changes", change);
         }
+        // Podman knows an image by its record, whose time has whole seconds: two imports of the same files would be one image, and what
+        // is done to the one be done to the other.
+        if self.is_podman() {
+            target = target.query("message", &format!("Imported as {name}"));
+        }
         let call = Call::post(target).sending(Send::Tar(source, UPLOAD_STALL));
-        let response = self.call(&doing, call, wait)?;
-        self.follow(&doing, response, wait, each)
+        self.call(&doing, call, wait)
+            .and_then(|response| self.follow(&doing, response, wait, each))
+            .map_err(|e| self.lost_or(e))
     }
 
     /// All of an image as one tar stream.
@@ -266,8 +274,15 @@ impl Engine {
     pub(crate) fn load_image(&self, tar: &mut dyn Read, name: &str, wait: Wait<'_>) -> Result<()> {
         let doing = format!("loading image {name}");
         let call = Call::post(self.path("/images/load").query("quiet", "1"));
-        let response = self.call(&doing, call.sending(Send::Tar(tar, UPLOAD_STALL)), wait)?;
-        self.follow(&doing, response, wait, |_| Ok(()))
+        self.call(&doing, call.sending(Send::Tar(tar, UPLOAD_STALL)), wait)
+            .and_then(|response| self.follow(&doing, response, wait, |_| Ok(())))
+            .map_err(|e| self.lost_or(e))
+    }
+
+    /// The same of a tar that can be sent again.
+    pub(crate) fn load_image_file(&self, tar: &[u8], name: &str, wait: Wait<'_>) -> Result<()> {
+        let doing = format!("loading image {name}");
+        self.with_layers_kept(&doing, wait, || self.load_image(&mut &tar[..], name, wait))
     }
 
     /// Pulls `reference` from its registry. `auth` is the value of `X-Registry-Auth`: base64url, padded, of a JSON object.

@@ -13,6 +13,7 @@ pub(crate) mod context;
 pub(crate) mod events;
 pub(crate) mod frames;
 pub(crate) mod images;
+mod lost_layer;
 pub(crate) mod moment;
 mod peer;
 pub(crate) mod progress;

@@ -142,8 +142,12 @@ pub(crate) fn make_empty_image(site: &Site, wait: Wait<'_>) -> Result<()> {
         Ok(false) => {
             let label = format!("LABEL {LABEL_ROOT}={}", site.owner.root);
             let change = Some(label.as_str());
-            site.engine
-                .import_image(&mut EMPTY_TAR.as_slice(), &name, change, wait, |_| Ok(()))
+            let doing = format!("making image {name}");
+            site.engine.with_layers_kept(&doing, wait, || {
+                let mut files = EMPTY_TAR.as_slice();
+                let engine = &site.engine;
+                engine.import_image(&mut files, &name, change, wait, |_| Ok(()))
+            })
         }
         there => there.map(drop),
     };

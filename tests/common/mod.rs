@@ -178,8 +178,8 @@ pub fn base_tar() -> PathBuf {
 
 pub fn import_base(store: &Store, id: &str) {
     if let Begun::Step(mut step) = store.begin(None, id, &Limits::none()).expect("a step") {
-        let mut tar = std::fs::File::open(base_tar()).expect("the base");
-        step.import(&mut tar, &mut |_| Ok(())).expect("an import");
+        step.import_file(&base_tar(), &mut |_| Ok(()))
+            .expect("an import");
         step.commit().expect("a commit");
     }
 }

@@ -276,7 +276,7 @@ impl Open {
                     image_file::layout(&name, &record, &packed, over)?
                 }
             };
-            match engine.load_image(&mut file.as_slice(), &name, step.wait) {
+            match engine.load_image_file(&file, &name, step.wait) {
                 // Docker's own form it takes as it is, or not at all. What the caller has thought of is looked at all the same.
                 Ok(()) if dialect == Dialect::Saved && self.configured.is_empty() => {
                     return Ok(Ok(name));

@@ -11,6 +11,9 @@ use crate::store::registry::RegistryLogin;
 use crate::store::step::{Open, Step, StepContext, input};
 use crate::store::tar_end::Watched;
 
+/// How often a file is read once more, where the engine lost what it had made of it.
+const TRIES: u32 = 10;
+
 impl Step {
     /// Begins with the files in the tar stream `tar`: a base that needs no registry. Only for a step without a base. It may be packed
     /// as for [`copy_in`](Self::copy_in). While `tar` itself blocks, no limit and no cancel ends the call.
@@ -18,7 +21,8 @@ impl Step {
     /// # Errors
     ///
     /// [`InvalidArgument`](ErrorKind::InvalidArgument) where the step has begun with something, and for an image as `docker save`
-    /// writes it; [`CutShort`](ErrorKind::CutShort) for a stream that does not come to its end; else what the engine answered.
+    /// writes it; [`CutShort`](ErrorKind::CutShort) for a stream that does not come to its end; [`Busy`](ErrorKind::Busy) where Podman
+    /// lost the files to the removal of an image of the same files: try again; else what the engine answered.
     pub fn import(&mut self, tar: &mut dyn Read, report: Report<'_>) -> Result<()> {
         self.working("importing a base", |open, step| {
             open.only_first("importing a base")?;
@@ -37,20 +41,28 @@ impl Step {
     }
 
     /// [`import`](Self::import) from the file at `path`. One that is silent (a pipe) is waited for as long as the step's limits
-    /// allow; a reader of the caller's own is not cut off.
+    /// allow; a reader of the caller's own is not cut off. A file is read again where the engine is [`Busy`](ErrorKind::Busy).
     ///
     /// # Errors
     ///
     /// As [`import`](Self::import); [`Io`](ErrorKind::Io) where the file cannot be read.
     pub fn import_file(&mut self, path: &Path, report: Report<'_>) -> Result<()> {
-        let mut file = input::open(path)?;
-        let total = file.size();
-        let limits = self.limits.clone();
-        let mut reading = file.reading(limits.wait());
-        let done = self.import(&mut reading, &mut |so_far| {
-            report(Progress { total, ..so_far })
-        });
-        done.map_err(|e| reading.why().unwrap_or(e))
+        let mut tries = 0..TRIES;
+        loop {
+            let mut file = input::open(path)?;
+            let total = file.size();
+            let limits = self.limits.clone();
+            let mut reading = file.reading(limits.wait());
+            let done = self.import(&mut reading, &mut |so_far| {
+                report(Progress { total, ..so_far })
+            });
+            let done = done.map_err(|e| reading.why().unwrap_or(e));
+            // Unlike a stream, a file can be read again. (Podman, and an image of the same files that was removed meanwhile.)
+            match done {
+                Err(e) if e.kind() == ErrorKind::Busy && total > 0 && tries.next().is_some() => {}
+                done => return done,
+            }
+        }
     }
 
     /// Begins with an image that the engine pulls from its registry. Only for a step without a base.
