@@ -33,8 +33,10 @@ pub use crate::store::registry::RegistryLogin;
 pub use crate::store::step::command::Command;
 pub use crate::store::step::{Channel, Exit, HealthCheck, ImageConfig, Output, Step};
 pub use crate::store::{
-    Begun, Destroy, DiskFree, Fate, Health, ImageFormat, LogFull, Options, Outcome, Purged, Pushed,
-    Remains, Remnant, RemnantKind, ResultInfo, Stats, Store, Strategy, Tagged, Trouble,
+    Begun, CacheUsage, Destroy, DiskFree, Fate, Health, ImageFormat, Item, Leftovers, LogFull,
+    LogUsage, Options, Outcome, Pin, Policy, PruneFate, PruneReport, PruneRow, Purged, Pushed,
+    Remains, Remnant, RemnantKind, ResultInfo, ResultUsage, Stats, Store, Strategy, Tagged, Totals,
+    Trouble, Usage, Went,
 };
 pub use crate::wait::Limits;
 

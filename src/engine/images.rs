@@ -42,6 +42,9 @@ pub(crate) struct Image {
     pub(crate) config: Option<Map<String, Value>>,
     #[serde(rename = "RootFS", default)]
     pub(crate) root_fs: RootFs,
+    /// Bytes, counting layers that it shares with others.
+    #[serde(default)]
+    pub(crate) size: u64,
 }
 
 /// How an engine takes an image's file without layers.
@@ -69,6 +72,9 @@ pub(crate) struct RootFs {
 pub(crate) struct ListedImage {
     pub(crate) id: String,
     pub(crate) repo_tags: Option<Vec<String>>,
+    /// The image that it was committed on, where the engine made it so and knows.
+    #[serde(default)]
+    pub(crate) parent_id: String,
     /// Seconds since 1970.
     #[serde(default)]
     pub(crate) created: i64,

@@ -52,3 +52,13 @@ pub(crate) enum Other {
 
 /// When a file was written, and which: whoever sees the same again need not read it again.
 pub(crate) type Stamp = (u64, i64, i64);
+
+/// How much of a file system's space this user may still fill, in percent.
+pub(crate) fn percent_free(path: &std::path::Path) -> std::io::Result<f64> {
+    let (all, free) = space(path)?;
+    Ok(match all {
+        // A pseudo file system has no blocks, and never fills.
+        0 => 100.0,
+        all => free as f64 / all as f64 * 100.0,
+    })
+}

@@ -13,7 +13,10 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, Timespec, poll};
-use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with};
+use rustix::fs::{
+    AtFlags, CWD, FlockOperation, OFlags, RenameFlags, Timestamps, UTIME_NOW, flock, renameat_with,
+    utimensat,
+};
 use rustix::io::Errno;
 
 use super::{Hold, Numbers, Other, Stamp};
@@ -96,6 +99,19 @@ pub(crate) fn remove_open(path: &Path) -> io::Result<()> {
     fs::remove_file(path)
 }
 
+/// Gives a file the time of now. Whoever may write to it may do this.
+pub(crate) fn touch(path: &Path) -> io::Result<()> {
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: UTIME_NOW,
+    };
+    let both = Timestamps {
+        last_access: now,
+        last_modification: now,
+    };
+    Ok(utimensat(CWD, path, &both, AtFlags::empty())?)
+}
+
 /// Whether what is at a path is this file.
 pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let (ours, there) = (file.metadata()?, fs::metadata(path)?);
@@ -109,7 +125,7 @@ pub(crate) fn stamp(found: &Metadata) -> Stamp {
 /// What the file at a path is known by; of a link itself, unless it is followed.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn numbers(path: &Path, follow: bool) -> io::Result<Numbers> {
-    use rustix::fs::{AtFlags, FileType, RawMode, StatxFlags, statx};
+    use rustix::fs::{FileType, RawMode, StatxFlags, statx};
     let flags = match follow {
         true => AtFlags::empty(),
         false => AtFlags::SYMLINK_NOFOLLOW,
@@ -209,14 +225,11 @@ pub(crate) fn dress(file: &File, model: &Metadata) {
     let _ = file.set_permissions(fs::Permissions::from_mode(model.mode() & 0o777));
 }
 
-/// How much of a file system's space this user may still fill, in percent.
-pub(crate) fn percent_free(path: &Path) -> io::Result<f64> {
+/// How many bytes a file system has, and how many of them this user may still fill.
+pub(crate) fn space(path: &Path) -> io::Result<(u64, u64)> {
     let stat = rustix::fs::statvfs(path)?;
-    Ok(match stat.f_blocks {
-        // A pseudo file system has no blocks, and never fills.
-        0 => 100.0,
-        blocks => stat.f_bavail as f64 / blocks as f64 * 100.0,
-    })
+    let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+    Ok((bytes(stat.f_blocks), bytes(stat.f_bavail)))
 }
 
 /// Whether the error with this number says that a disk, or somebody's share of it, is full.

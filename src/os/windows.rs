@@ -255,17 +255,19 @@ pub(crate) fn other(_found: &Metadata) -> Option<Other> {
 /// Makes a new file look like the one whose place it takes: what it may be used for it has from its folder.
 pub(crate) fn dress(_file: &File, _model: &Metadata) {}
 
-/// How much of a file system's space this user may still fill, in percent.
-pub(crate) fn percent_free(path: &Path) -> io::Result<f64> {
+/// How many bytes a file system has, and how many of them this user may still fill.
+pub(crate) fn space(path: &Path) -> io::Result<(u64, u64)> {
     let path = wide(path)?;
     let (mut free, mut all) = (0, 0);
     let nobody = std::ptr::null_mut();
     // SAFETY: the text has its end, both numbers may be written to, and the third is not asked for.
     done(unsafe { GetDiskFreeSpaceExW(path.as_ptr(), &mut free, &mut all, nobody) })?;
-    Ok(match all {
-        0 => 100.0,
-        all => free as f64 / all as f64 * 100.0,
-    })
+    Ok((all, free))
+}
+
+/// Gives a file the time of now. Whoever may write to it may do this.
+pub(crate) fn touch(path: &Path) -> io::Result<()> {
+    fs::open_with(OpenOptions::new().write(true), path)?.set_modified(std::time::SystemTime::now())
 }
 
 /// Whether the error with this number says that a disk, or somebody's share of it, is full.

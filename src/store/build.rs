@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::error::Result;
+use crate::store::bounds::record;
 use crate::store::lock::FileLock;
 use crate::store::site::Site;
 use crate::store::step::Step;
@@ -39,13 +40,10 @@ pub(crate) fn begin(
     let base = base.map(|base| site.names.id(base)).transpose()?;
     let id = site.names.id(id)?;
     let image = site.names.image(&id);
-    let is_there = || -> Result<bool> {
-        let there = site.engine.image_exists(&image, limits.wait())?;
-        site.counters.result_hits.add(u64::from(there));
-        Ok(there)
-    };
+    let is_there = || site.engine.image_exists(&image, limits.wait());
     // What is there needs no lock: most builds end here.
-    if is_there()? {
+    if is_there()? && record::mark(site, &id, limits.wait())? {
+        site.counters.result_hits.add(1);
         return Ok(Begun::Present);
     }
     site.check_root("beginning a step")?;
@@ -62,7 +60,9 @@ pub(crate) fn begin(
     };
     // Somebody else's build may have ended between the look and the lock.
     if is_there()? {
+        record::mark_held(site, &id);
         lock.give_back();
+        site.counters.result_hits.add(1);
         return Ok(Begun::Present);
     }
     site.counters.result_misses.add(1);

@@ -35,16 +35,27 @@ pub(crate) fn free(site: &Site, limits: &Limits) -> Result<DiskFree> {
 /// The same where the engine has told of itself already.
 pub(crate) fn of(site: &Site, info: &Info) -> Result<DiskFree> {
     let root = percent_free(site.paths.root())?;
-    let data = &info.docker_root_dir;
+    let engine = engine_data(site, info).map(percent_free).transpose()?;
+    Ok(DiskFree { root, engine })
+}
+
+/// The directory that the engine keeps its data in, where that is on this machine and in sight.
+pub(crate) fn engine_data<'a>(site: &Site, info: &'a Info) -> Option<&'a Path> {
+    let data = Path::new(&info.docker_root_dir);
     // The engine behind a socket of this machine may still be in a container or a machine of its own. Then its path means nothing
     // here, either, but is most likely not there.
-    let engine = match Path::new(data) {
-        data if is_here(site.engine.address()) && data.is_absolute() && data.is_dir() => {
-            Some(percent_free(data)?)
-        }
-        _ => None,
-    };
-    Ok(DiskFree { root, engine })
+    let in_sight = is_here(site.engine.address()) && data.is_absolute() && data.is_dir();
+    in_sight.then_some(data)
+}
+
+/// How many bytes the file system of `path` has, and how many are free.
+pub(crate) fn space(path: &Path) -> Result<(u64, u64)> {
+    os::space(path).map_err(|e| {
+        Error::io(
+            format!("asking for the free space of {}", path.display()),
+            &e,
+        )
+    })
 }
 
 /// Whether an address is of this machine. One that a network leads to is not, or nobody can tell: a path of that engine may be here,

@@ -3,6 +3,7 @@
 #[cfg_attr(windows, path = "access_windows.rs")]
 mod access;
 mod archive;
+mod bounds;
 mod build;
 pub(crate) mod cache;
 mod claim;
@@ -47,8 +48,12 @@ mod tar_end;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+pub use self::bounds::pins::{Item, Pin};
+pub use self::bounds::policy::{Policy, PruneFate, PruneReport, PruneRow};
+pub use self::bounds::record::Went;
+pub use self::bounds::usage::{CacheUsage, Leftovers, LogUsage, ResultUsage, Totals, Usage};
 pub use self::build::{Begun, Outcome};
 pub use self::destroy::Destroy;
 pub use self::disk::DiskFree;
@@ -61,6 +66,7 @@ pub use self::remains::{Fate, Remains, Remnant, RemnantKind};
 pub use self::results::ResultInfo;
 pub use self::stats::Stats;
 
+use self::bounds::{pins, prune, record, usage};
 use self::cache::{CacheInfo, CacheRequest, Caches, Lease};
 use self::progress::Progress;
 use self::registry::RegistryLogin;
@@ -494,6 +500,97 @@ impl Store {
     /// Those of `strategy`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
     pub fn strategy_within(&self, limits: &Limits) -> Result<(Strategy, String)> {
         self.caches.strategy(&self.site, limits.wait())
+    }
+
+    /// What takes the space: a row for each result, cache and log, what dead sessions left, and sums that count shared layers once.
+    /// Three listings of the engine's, whatever it has.
+    ///
+    /// # Errors
+    ///
+    /// What the engine or the system answered; and [`TimedOut`](crate::ErrorKind::TimedOut) and
+    /// [`Cancelled`](crate::ErrorKind::Cancelled), as `limits` says.
+    pub fn usage(&self, limits: &Limits) -> Result<Usage> {
+        usage::usage(&self.site, &self.caches, limits)
+    }
+
+    /// How the result `id` went, and when, if it was there once and is not any more; that is remembered for thirty days. Asks the
+    /// engine nothing: what somebody removed there past the store is known when it was noticed, by a [`usage`](Self::usage) or a
+    /// [`prune`](Self::prune).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for an id that no image name takes.
+    pub fn went(&self, id: &str) -> Result<Option<(Went, SystemTime)>> {
+        self.site.check_open("asking how a result went")?;
+        Ok(record::went(&self.site.paths, &self.site.names.id(id)?))
+    }
+
+    /// Brings the store to the bounds of `policy`: removes results, caches and logs until they hold. Any number of processes may do so
+    /// at once, while others build. What is being built stays, and the base of a step under way, what is leased or pinned, and results
+    /// that somebody was told of just now ([`Policy::spare`]).
+    ///
+    /// `progress` is called with each row of the report as it comes; an error of its ends the prune, and is what this gives. What was
+    /// removed by then is gone. Each thing is tried once.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) where the policy asks how much is free on an engine's disk that is not in sight;
+    /// what the engine answered to being asked what there is; and [`TimedOut`](crate::ErrorKind::TimedOut) and
+    /// [`Cancelled`](crate::ErrorKind::Cancelled). That something could not be removed is no error, but a row of the report.
+    pub fn prune(
+        &self,
+        policy: &Policy,
+        limits: &Limits,
+        mut progress: impl FnMut(&PruneRow) -> Result<()>,
+    ) -> Result<PruneReport> {
+        prune::prune(&self.site, &self.caches, policy, limits, &mut progress)
+    }
+
+    /// Pins the result `id`, whether it is there or not: no prune of any process removes it from now on. `false`: it was pinned before.
+    /// Waits where a prune is just removing it. A [`delete`](Self::delete) removes it all the same, and the pin stays.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for an id that no image name takes; what the system answered; and
+    /// [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
+    pub fn pin(&self, id: &str, limits: &Limits) -> Result<bool> {
+        pins::pin(&self.site, id, limits)
+    }
+
+    /// Takes the pin of the result `id` away. `false`: there was none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`pin`](Self::pin).
+    pub fn unpin(&self, id: &str) -> Result<bool> {
+        pins::unpin(&self.site, id)
+    }
+
+    /// Pins the cache `name`, whether it is there or not. `false`: it was pinned before.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`pin`](Self::pin).
+    pub fn pin_cache(&self, name: impl AsRef<[u8]>, limits: &Limits) -> Result<bool> {
+        self.caches.pin(&self.site, name.as_ref(), limits.wait())
+    }
+
+    /// Takes the pin of the cache `name` away. `false`: there was none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`pin`](Self::pin).
+    pub fn unpin_cache(&self, name: impl AsRef<[u8]>) -> Result<bool> {
+        pins::unpin_cache(&self.site, name.as_ref())
+    }
+
+    /// What is pinned: results by id, then caches by name. Kept in the root, for all engines that it is used with.
+    ///
+    /// # Errors
+    ///
+    /// What the system answered.
+    pub fn pins(&self) -> Result<Vec<Pin>> {
+        pins::list(&self.site)
     }
 
     /// Waits until everything that was given up has left the engine. Also once the store is closed. The generation of a cache

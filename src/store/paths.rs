@@ -14,6 +14,8 @@ pub(crate) struct Paths {
     root: PathBuf,
     /// Below `.store`; empty for the first engine that the root was used with.
     engine: PathBuf,
+    /// What is kept of results: asked for with each hit.
+    records: PathBuf,
     /// Who may use it, besides its owner.
     group: Option<u32>,
 }
@@ -25,6 +27,7 @@ impl Paths {
         let real = os::real_path(root)
             .map_err(|e| Error::io(format!("resolving {}", root.display()), &e))?;
         Ok(Paths {
+            records: real.join(OWN).join(RECORDS),
             root: real,
             engine: PathBuf::new(),
             group,
@@ -39,6 +42,7 @@ impl Paths {
     /// The same root, with `folder` for what is known of an engine.
     pub(crate) fn with_engine(self, folder: &str) -> Self {
         Paths {
+            records: self.own().join(folder).join(RECORDS),
             engine: PathBuf::from(folder),
             ..self
         }
@@ -54,7 +58,16 @@ impl Paths {
             self.make_below(&self.own().join(ENGINES))?;
             self.make_below(&self.of_engine())?;
         }
-        for folder in [self.sessions(), self.builds(), self.caches()] {
+        for folder in [
+            self.sessions(),
+            self.builds(),
+            self.caches(),
+            self.records.clone(),
+            self.gone(),
+            self.pins(),
+            self.pins().join(RESULTS),
+            self.pins().join(CACHES),
+        ] {
             self.make_below(&folder)?;
         }
         Ok(())
@@ -90,7 +103,9 @@ impl Paths {
         let own = self.own();
         let mut paths = vec![own.join("sessions"), own.join("builds")];
         if all {
-            let more = ["caches", ENGINES, "listed", "network", "probed"];
+            let more = [
+                "caches", RECORDS, "gone", ENGINES, "listed", "network", "probed",
+            ];
             paths.extend(more.iter().map(|name| own.join(name)));
         } else if let Ok(engines) = fs::read_dir(own.join(ENGINES)) {
             paths.extend(engines.flatten().map(|engine| engine.path().join("builds")));
@@ -141,7 +156,7 @@ impl Paths {
 
     /// The library's own files.
     pub(crate) fn own(&self) -> PathBuf {
-        self.root.join(".store")
+        self.root.join(OWN)
     }
 
     /// Who the root is.
@@ -179,11 +194,59 @@ impl Paths {
         self.of_engine().join("listed")
     }
 
+    /// What is kept of each result.
+    pub(crate) fn records(&self) -> &Path {
+        &self.records
+    }
+
+    /// What is kept of the result `id`. Asked for with each hit, so it is made with one allocation.
+    pub(crate) fn record(&self, id: &str) -> PathBuf {
+        let mut path = PathBuf::with_capacity(self.records.as_os_str().len() + 1 + id.len());
+        path.push(&self.records);
+        path.push(id);
+        path
+    }
+
+    /// The same while the result is being removed: no id begins with a dot.
+    pub(crate) fn going(&self, id: &str) -> PathBuf {
+        self.records.join(format!(".going-{id}"))
+    }
+
+    /// What is kept for a while of results that have gone.
+    pub(crate) fn gone(&self) -> PathBuf {
+        self.of_engine().join("gone")
+    }
+
+    /// What no prune removes, on whichever engine.
+    fn pins(&self) -> PathBuf {
+        self.own().join("pins")
+    }
+
+    /// The pins of results, by id.
+    pub(crate) fn pinned_results(&self) -> PathBuf {
+        self.pins().join(RESULTS)
+    }
+
+    /// The pins of caches, by escaped name.
+    pub(crate) fn pinned_caches(&self) -> PathBuf {
+        self.pins().join(CACHES)
+    }
+
     /// Heads, locks and lease records of all caches.
     pub(crate) fn caches(&self) -> PathBuf {
         self.of_engine().join("caches")
     }
 }
+
+/// The library's own folder.
+const OWN: &str = ".store";
+
+/// Where it keeps what it knows of results.
+const RECORDS: &str = "results";
+
+/// The folders of pins.
+const RESULTS: &str = "results";
+const CACHES: &str = "caches";
 
 /// Where the folders of further engines are.
 pub(crate) const ENGINES: &str = "engines";

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::engine::images::must_exist;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::archive::{absolute, pour};
+use crate::store::bounds::record::{self, Went};
 use crate::store::clock;
 use crate::store::helper::remove_if_made;
 use crate::store::lock::FileLock;
@@ -33,8 +34,9 @@ pub struct ResultInfo {
 pub(crate) fn exists(site: &Site, id: &str, limits: &Limits) -> Result<bool> {
     site.check_open("looking up a result")?;
     let id = site.names.id(id)?;
-    site.engine
-        .image_exists(&site.names.image(&id), limits.wait())
+    let wait = limits.wait();
+    let there = site.engine.image_exists(&site.names.image(&id), wait)?;
+    Ok(there && record::mark(site, &id, wait)?)
 }
 
 /// All results, by id.
@@ -87,7 +89,12 @@ pub(crate) fn delete(site: &Site, id: &str, limits: &Limits) -> Result<bool> {
             _ => e,
         });
     let log = match &removed {
-        Ok(_) => remove_if_there(&site.paths.log(&id)),
+        Ok(there) => {
+            if *there {
+                record::gone(site, &id, Went::Deleted);
+            }
+            remove_log(&site.paths.log(&id))
+        }
         Err(_) => Ok(()),
     };
     if let Some(lock) = lock {
@@ -125,16 +132,18 @@ pub(crate) fn copy_out(
             ErrorKind::NotFound => must_exist(&format!("the result {:?}", id.as_str())),
             _ => e,
         })?;
-    let copied = (|| {
+    // While there is a container of it, the image stays.
+    let copied = record::mark(site, &id, wait).and_then(|_| {
         let mut body = site.engine.get_archive(&container, path, wait)?;
         let copied = pour(&mut body, tar);
         body.why().map_or(copied, Err)
-    })();
+    });
     site.remove_container(&container, wait);
     copied
 }
 
-fn remove_if_there(path: &std::path::Path) -> Result<()> {
+/// Removes a log, if there is one.
+pub(crate) fn remove_log(path: &std::path::Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(
             format!("removing the log {}", path.display()),

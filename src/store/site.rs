@@ -50,6 +50,8 @@ pub(crate) struct Site {
     pub(crate) lent: Lent,
     /// Whether the engine refused Docker's own form of an image's file, as containerd keeps its images.
     packs: AtomicBool,
+    /// Whether this session has told anybody of a result.
+    told: AtomicBool,
     closed: AtomicBool,
     process: Process,
     /// For what is left to the worker.
@@ -68,6 +70,7 @@ impl Site {
     ) -> Arc<Self> {
         Arc::new_cyclic(|me| Site {
             packs: AtomicBool::new(false),
+            told: AtomicBool::new(false),
             me: Weak::clone(me),
             engine,
             names: Names::new(&entry.prefix),
@@ -100,6 +103,16 @@ impl Site {
     /// Notes that it takes packed layers only.
     pub(crate) fn packs(&self) {
         self.packs.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that somebody is told that a result is there.
+    pub(crate) fn tell(&self) {
+        self.told.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether anybody was.
+    pub(crate) fn has_told(&self) -> bool {
+        self.told.load(Ordering::Relaxed)
     }
 
     /// Does `job` later, off the caller's thread; where it fails, once more after a while.

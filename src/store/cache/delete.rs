@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::error::{ErrorKind, Result};
+use crate::store::bounds::pins;
 use crate::store::cache::Caches;
 use crate::store::cache::adopt::left_by_obuilder;
 use crate::store::cache::clone::volumes;
@@ -16,6 +18,16 @@ use crate::wait::Wait;
 /// How often a delete looks again for containers that have a volume which was released while it looked.
 const ROUNDS: u32 = 5;
 
+/// What became of a cache that was to be deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Deleted {
+    Yes,
+    /// There was none.
+    No,
+    /// It must stay, and why.
+    Stays(&'static str),
+}
+
 impl Caches {
     /// Removes a cache, and makes the leases that are out lose. `false`: there was none.
     pub(crate) fn delete(
@@ -24,6 +36,58 @@ impl Caches {
         name: &[u8],
         wait: Wait<'_>,
     ) -> Result<bool> {
+        let deleted = self.delete_if(site, name, &|_| Ok(None), wait)?;
+        Ok(deleted == Deleted::Yes)
+    }
+
+    /// Removes a cache that nobody has leased, that is not pinned, and that was used last at `last_use`.
+    pub(crate) fn delete_unused(
+        self: &Arc<Self>,
+        site: &Arc<Site>,
+        name: &[u8],
+        last_use: SystemTime,
+        wait: Wait<'_>,
+    ) -> Result<Deleted> {
+        let escaped = CacheName::new(name)?;
+        let why_stays = |folder: &Folder| {
+            if folder.leases_out(site)? > 0 {
+                return Ok(Some("it is leased"));
+            }
+            if pins::is_cache_pinned(site, escaped.as_str()) {
+                return Ok(Some("it is pinned"));
+            }
+            let unused = folder.noted_use().is_none_or(|at| at == last_use);
+            Ok((!unused).then_some("it was used meanwhile"))
+        };
+        self.delete_if(site, name, &why_stays, wait)
+    }
+
+    /// Notes the pin of a cache. No removal that did not see it goes on after this.
+    pub(crate) fn pin(
+        self: &Arc<Self>,
+        site: &Arc<Site>,
+        name: &[u8],
+        wait: Wait<'_>,
+    ) -> Result<bool> {
+        site.check_open("pinning a cache")?;
+        let escaped = CacheName::new(name)?;
+        site.check_root("pinning a cache")?;
+        let new = pins::pin_cache(site, name)?;
+        let folder = self.folder(site, &escaped);
+        if folder.exists() {
+            drop(folder.lock(wait)?);
+        }
+        Ok(new)
+    }
+
+    /// `why_stays` is asked with the cache's lock held.
+    fn delete_if(
+        self: &Arc<Self>,
+        site: &Arc<Site>,
+        name: &[u8],
+        why_stays: &dyn Fn(&Folder) -> Result<Option<&'static str>>,
+        wait: Wait<'_>,
+    ) -> Result<Deleted> {
         site.check_open("deleting a cache")?;
         let escaped = CacheName::new(name)?;
         site.check_root("deleting a cache")?;
@@ -51,6 +115,9 @@ impl Caches {
             }
 
             let guard = folder.lock(wait)?;
+            if let Some(why) = why_stays(&folder)? {
+                return Ok(Deleted::Stays(why));
+            }
             let now = heal(&folder, name, guard.head())?;
             let existed = left.is_some() || now.as_ref().is_some_and(|head| !head.deleted);
             let mut head = now.unwrap_or_else(|| Head::new(name));
@@ -74,9 +141,12 @@ impl Caches {
             if !head.retired.is_empty() {
                 remove_retired(site, &folder, &head.retired, wait.clean_up());
             }
-            return Ok(existed);
+            return Ok(match existed {
+                true => Deleted::Yes,
+                false => Deleted::No,
+            });
         }
-        Ok(false)
+        Ok(Deleted::No)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Looking at caches: one row for each.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::engine::stopped;
@@ -8,10 +9,8 @@ use crate::store::cache::Caches;
 use crate::store::cache::request::CacheInfo;
 use crate::store::cache::sizes::Sizes;
 use crate::store::cache::state::folder::{self, Folder};
-use crate::store::cache::state::head::{Kind, Part};
-use crate::store::cache::state::record::COMPACTION;
+use crate::store::cache::state::head::{Head, Kind, Part};
 use crate::store::options::Strategy;
-use crate::store::session::Life;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
@@ -23,6 +22,36 @@ impl Caches {
         wait: Wait<'_>,
     ) -> Result<Vec<CacheInfo>> {
         site.check_open("listing caches")?;
+        self.rows(site, |folder, head| {
+            self.bytes(site, folder, &head.parts, wait)
+        })
+    }
+
+    /// The same without counting anything: bytes are known of those that somebody has counted before.
+    pub(crate) fn known(self: &Arc<Self>, site: &Arc<Site>) -> Result<Vec<CacheInfo>> {
+        self.rows(site, |_, head| {
+            let sizes = head.parts.iter().map(|part| Some(part.size?.bytes));
+            Ok(sizes.sum())
+        })
+    }
+
+    /// The volumes that heads and leases name.
+    pub(crate) fn volumes(&self, site: &Site) -> Result<HashSet<String>> {
+        let mut volumes = HashSet::new();
+        for escaped in folder::all(&site.paths.caches())? {
+            let folder = self.folder_of(site, &escaped);
+            if let Ok(Some(head)) = folder.read_head() {
+                volumes.extend(head.volumes().map(str::to_owned));
+            }
+        }
+        Ok(volumes)
+    }
+
+    fn rows(
+        &self,
+        site: &Arc<Site>,
+        bytes: impl Fn(&Arc<Folder>, &Head) -> Result<Option<u64>>,
+    ) -> Result<Vec<CacheInfo>> {
         let mut rows = Vec::new();
         for escaped in folder::all(&site.paths.caches())? {
             let folder = self.folder_of(site, &escaped);
@@ -34,11 +63,7 @@ impl Caches {
                     continue;
                 }
             };
-            let mut leases = 0;
-            for id in folder.record_ids()? {
-                let whole = !id.ends_with(".new") && !id.ends_with(COMPACTION);
-                leases += usize::from(whole && folder::life(site, &id)? != Life::Dead);
-            }
+            let leases = folder.leases_out(site)?;
             let Some(name) = head.name() else { continue };
             rows.push(CacheInfo {
                 name,
@@ -49,7 +74,7 @@ impl Caches {
                     Some(Kind::Layer) => Strategy::Overlay,
                 },
                 layers: head.parts.len(),
-                bytes: self.bytes(site, &folder, &head.parts, wait)?,
+                bytes: bytes(&folder, &head)?,
                 created: head.created(),
                 last_use: folder.last_use().unwrap_or_else(|| head.created()),
                 leases,

@@ -30,6 +30,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 pub(crate) use self::clone::volumes::session_in_name;
+pub(crate) use self::delete::Deleted;
 pub use self::lease::Lease;
 pub use self::request::{CacheInfo, CacheMode, CacheRequest, Released};
 

@@ -32,6 +32,7 @@ use self::spec::Spec;
 use crate::engine::images::must_exist;
 use crate::engine::stopped;
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::bounds::record::{self as marked, Base};
 use crate::store::lock::FileLock;
 use crate::store::names::Id;
 use crate::store::note::Note;
@@ -55,6 +56,9 @@ pub struct Step {
 
 /// What a step holds while it is open.
 struct Open {
+    began: Instant,
+    /// The result that it was begun on, and whether its layers are the step's still.
+    base: Option<Base>,
     /// Nobody else builds this id meanwhile; and by this lock a purge knows that the step is alive.
     lock: FileLock,
     log: LogFile,
@@ -113,6 +117,8 @@ impl Step {
         let log = LogFile::of(&site.paths, &id, site.log_options);
         let noted = Note::read(&lock)?;
         let mut open = Open {
+            began: Instant::now(),
+            base: None,
             lock,
             log,
             image: None,
@@ -147,7 +153,13 @@ impl Step {
         if let Some(base) = base {
             let image = step.site.names.image(base);
             step.working("beginning", |open, step| {
-                open.begin_with(step, &image, &format!("the base {:?}", base.as_str()))
+                open.begin_with(step, &image, &format!("the base {:?}", base.as_str()))?;
+                open.base = open.image.as_ref().map(|begun| begun.base.as_base(base));
+                // From here on the step's own tag holds it. A prune that was faster took the name away, and not the layers.
+                if !marked::mark(step.site, base, step.wait)? {
+                    ::log::info!("the base {:?} was pruned meanwhile", base.as_str());
+                }
+                Ok(())
             })?;
         }
         // Last, so that a bad base does not cost the log of the try before.

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::engine::images::{self, Dialect, Image, must_exist};
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::bounds::record::{self, Record};
 use crate::store::step::hidden::Covered;
 use crate::store::step::image_config::ImageConfig;
 use crate::store::step::image_file::{self, NewLayer};
@@ -50,6 +51,8 @@ impl Open {
             self.look_again(step, &name, e)?;
         }
         step.site.counters.results_committed.add(1);
+        let record = Record::new(self.base.take(), self.began.elapsed());
+        record::committed(step.site, step.id, &record);
         Ok(())
     }
 
@@ -111,6 +114,7 @@ impl Open {
                 let bare = self.export(step, &container)?;
                 self.remove_container(step.site, step.wait)?;
                 self.image(step)?.layers = 1;
+                self.is_one_layer();
                 bare
             }
         };
@@ -314,7 +318,15 @@ impl Open {
         let image = self.image(step)?;
         image.layers = 1;
         image.become_one(name, Into::Bare, &configured);
+        self.is_one_layer();
         Ok(())
+    }
+
+    /// Nothing of the base's layers is in it any more.
+    fn is_one_layer(&mut self) {
+        if let Some(base) = &mut self.base {
+            base.shared = false;
+        }
     }
 
     /// Makes an image of one layer and no configuration of a container's files.

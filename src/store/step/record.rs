@@ -6,7 +6,9 @@ use serde_json::{Map, Value, json};
 
 use crate::engine::images::{Image, Step};
 use crate::store::archive::absolute;
+use crate::store::bounds::record::Base;
 use crate::store::clock::rfc3339;
+use crate::store::names::Id;
 use crate::store::step::spec::Config;
 
 /// The record of a step's base.
@@ -21,6 +23,16 @@ impl Record {
         Record {
             config: image.config.take().unwrap_or_default(),
             image,
+        }
+    }
+
+    /// What is kept of it in the record of a result.
+    pub(super) fn as_base(&self, id: &Id) -> Base {
+        Base {
+            id: id.as_str().to_owned(),
+            image: self.image.id.clone(),
+            bytes: self.image.size,
+            shared: true,
         }
     }
 

@@ -2,7 +2,6 @@
 //! while a caller's code runs or while bytes are copied for a lease.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -16,7 +15,7 @@ use crate::os;
 use crate::store::access;
 use crate::store::cache::state::group::Group;
 use crate::store::cache::state::head::{Head, sync_folder};
-use crate::store::cache::state::record::Record;
+use crate::store::cache::state::record::{COMPACTION, Record};
 use crate::store::lock::{self, FileLock};
 use crate::store::session::{self, Life};
 use crate::store::site::Site;
@@ -157,6 +156,16 @@ impl Folder {
         Record::list(&self.leases())
     }
 
+    /// How many leases are out, in all processes.
+    pub(crate) fn leases_out(&self, site: &Site) -> Result<usize> {
+        let mut leases = 0;
+        for id in self.record_ids()? {
+            let whole = !id.ends_with(".new") && !id.ends_with(COMPACTION);
+            leases += usize::from(whole && life(site, &id)? != Life::Dead);
+        }
+        Ok(leases)
+    }
+
     /// The newest generation that any lease was cloned from, as far as the records can be read.
     pub(crate) fn newest_base(&self) -> Result<u64> {
         let records = self
@@ -166,20 +175,38 @@ impl Folder {
         Ok(records.map(|record| record.base).max().unwrap_or_default())
     }
 
-    /// Notes that the cache was used now. The time of the lock file says it: the head need not be written for that.
+    /// The time of this file says when the cache was used last: the head need not be written for that. (The lock's file is touched by
+    /// whoever takes the lock, for whatever.)
+    fn used_file(&self) -> PathBuf {
+        self.path.join("used")
+    }
+
+    /// Notes that the cache was used now.
     pub(crate) fn touch(&self) {
-        let touched = fs::open_with(File::options().write(true), self.lock_file())
-            .and_then(|f| f.set_modified(SystemTime::now()));
+        let path = self.used_file();
+        let touched = match os::touch(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => access::create(&path).map(drop),
+            touched => touched,
+        };
         if let Err(e) = touched {
             log::debug!("noting the use of the cache {}: {e}", self.escaped);
         }
     }
 
-    /// When the cache was used last.
-    pub(crate) fn last_use(&self) -> Option<SystemTime> {
-        fs::metadata(self.lock_file())
+    /// When the cache was used last, if that was noted.
+    pub(crate) fn noted_use(&self) -> Option<SystemTime> {
+        fs::metadata(self.used_file())
             .and_then(|found| found.modified())
             .ok()
+    }
+
+    /// When the cache was used last. Of one that only 0.1.0 has used, its lock tells.
+    pub(crate) fn last_use(&self) -> Option<SystemTime> {
+        let by_lock = || {
+            let found = fs::metadata(self.lock_file());
+            found.and_then(|found| found.modified()).ok()
+        };
+        self.noted_use().or_else(by_lock)
     }
 }
 

@@ -1,0 +1,354 @@
+//! Which images share layers with which, and so what goes when a result goes: a forest in which each image stands on the one that
+//! it was committed on. Told by the records of results, and where there is none by what the engine knows of an image's parent.
+//!
+//! An image whose last name is gone stays on the disk for as long as others stand on it.
+
+use std::collections::HashMap;
+
+use crate::engine::images::ListedImage;
+use crate::store::bounds::record::Record;
+
+/// One image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Member {
+    /// What it holds beside what it stands on.
+    pub(crate) own: u64,
+    /// All of it.
+    pub(crate) total: u64,
+    pub(crate) parent: Option<usize>,
+    /// How many that are there stand on it directly.
+    children: usize,
+    /// How many results it is.
+    names: usize,
+    /// Whether a step under way has it.
+    held: bool,
+}
+
+/// All of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Family {
+    members: Vec<Member>,
+    /// What all results hold, layers that they share counted once.
+    bytes: u64,
+}
+
+/// An image as it is given in: by its number in the listing.
+pub(crate) struct Given<'a> {
+    pub(crate) image: &'a ListedImage,
+    /// The ids of the results that it is, each with its record.
+    pub(crate) results: Vec<(&'a str, Option<&'a Record>)>,
+    /// Whether a step under way has it.
+    pub(crate) held: bool,
+}
+
+impl Family {
+    /// `gone` finds the record of a result that is not there any more. Gives the members in the order of `given`, and how many results
+    /// there are of which nobody knows what they stand on.
+    pub(crate) fn new<'a>(
+        given: &[Given<'a>],
+        gone: &dyn Fn(&str) -> Option<Record>,
+    ) -> (Self, usize) {
+        let mut numbers: HashMap<&str, usize> = HashMap::new();
+        let mut members: Vec<Member> = Vec::new();
+        for (number, given) in given.iter().enumerate() {
+            numbers.insert(given.image.id.as_str(), number);
+            members.push(Member {
+                total: given.image.size,
+                names: given.results.len(),
+                held: given.held,
+                ..Member::default()
+            });
+        }
+        let mut unknown = 0;
+        let mut ghosts: HashMap<String, usize> = HashMap::new();
+        for (number, given) in given.iter().enumerate() {
+            let record = given.results.iter().find_map(|(_, record)| *record);
+            let parent = match record {
+                Some(record) => match &record.base {
+                    Some(base) if base.shared => {
+                        let listed = numbers.get(base.image.as_str()).copied();
+                        let of_ghost = || {
+                            let seen = Ghosts {
+                                numbers: &numbers,
+                                gone,
+                            };
+                            seen.number(
+                                &mut members,
+                                &mut ghosts,
+                                &base.image,
+                                &base.id,
+                                base.bytes,
+                            )
+                        };
+                        Some(listed.unwrap_or_else(of_ghost))
+                    }
+                    _ => None,
+                },
+                None => {
+                    let known = numbers.get(given.image.parent_id.as_str()).copied();
+                    unknown += usize::from(known.is_none() && !given.results.is_empty());
+                    known
+                }
+            };
+            members[number].parent = parent.filter(|parent| *parent != number);
+        }
+        let mut family = Family { members, bytes: 0 };
+        family.cut_circles();
+        family.count();
+        (family, unknown)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    pub(crate) fn member(&self, number: usize) -> &Member {
+        &self.members[number]
+    }
+
+    /// What all results hold.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether something that is there stands on it.
+    pub(crate) fn has_children(&self, number: usize) -> bool {
+        self.members[number].children > 0
+    }
+
+    /// Whether a step under way has it.
+    pub(crate) fn is_held(&self, number: usize) -> bool {
+        self.members[number].held
+    }
+
+    /// What would go if one of the member's names went now.
+    pub(crate) fn goes_with(&self, number: usize) -> u64 {
+        let mut bytes = 0;
+        let mut at = Some(number);
+        let mut names = 1;
+        while let Some(number) = at {
+            let member = &self.members[number];
+            // The one below is its last child.
+            let children = usize::from(names == 0);
+            if member.held || member.names > names || member.children > children {
+                break;
+            }
+            bytes += member.own;
+            at = member.parent;
+            names = 0;
+        }
+        bytes
+    }
+
+    /// One of the member's names is gone.
+    pub(crate) fn lose(&mut self, number: usize) {
+        let goes = self.goes_with(number);
+        self.bytes = self.bytes.saturating_sub(goes);
+        self.members[number].names = self.members[number].names.saturating_sub(1);
+        let mut at = number;
+        while !self.is_there(at) {
+            let Some(parent) = self.members[at].parent else {
+                break;
+            };
+            self.members[parent].children -= 1;
+            at = parent;
+        }
+    }
+
+    fn is_there(&self, number: usize) -> bool {
+        let member = &self.members[number];
+        member.held || member.names > 0 || member.children > 0
+    }
+
+    /// What was read of files may say anything.
+    fn cut_circles(&mut self) {
+        let mut seen = vec![0; self.members.len()];
+        for start in 0..self.members.len() {
+            let (mut at, turn) = (start, start + 1);
+            while seen[at] == 0 {
+                seen[at] = turn;
+                match self.members[at].parent {
+                    Some(parent) if seen[parent] == turn => self.members[at].parent = None,
+                    Some(parent) => at = parent,
+                    None => {}
+                }
+            }
+        }
+    }
+
+    /// Counts children and bytes, of what is there.
+    fn count(&mut self) {
+        for number in 0..self.members.len() {
+            let below = self.members[number]
+                .parent
+                .map(|parent| &self.members[parent]);
+            let below = below.map_or(0, |parent| parent.total);
+            let member = &mut self.members[number];
+            member.own = member.total.saturating_sub(below);
+        }
+        let mut there = vec![false; self.members.len()];
+        for number in 0..self.members.len() {
+            let member = &self.members[number];
+            let mut at = Some(number).filter(|_| member.held || member.names > 0);
+            while let Some(number) = at.filter(|number| !there[*number]) {
+                there[number] = true;
+                at = self.members[number].parent;
+                if let Some(parent) = at {
+                    self.members[parent].children += 1;
+                }
+            }
+        }
+        // What steps under way have come to is theirs, not a result's.
+        let of_result = self.stand_under_results();
+        let own = self.members.iter().zip(of_result);
+        self.bytes = own
+            .filter(|(_, counts)| *counts)
+            .map(|(member, _)| member.own)
+            .sum();
+    }
+
+    fn stand_under_results(&self) -> Vec<bool> {
+        let mut under = vec![false; self.members.len()];
+        for number in 0..self.members.len() {
+            let mut at = Some(number).filter(|number| self.members[*number].names > 0);
+            while let Some(number) = at.filter(|number| !under[*number]) {
+                under[number] = true;
+                at = self.members[number].parent;
+            }
+        }
+        under
+    }
+}
+
+/// Images that are not listed any more, and on which others stand.
+struct Ghosts<'a> {
+    numbers: &'a HashMap<&'a str, usize>,
+    gone: &'a dyn Fn(&str) -> Option<Record>,
+}
+
+impl Ghosts<'_> {
+    fn number(
+        &self,
+        members: &mut Vec<Member>,
+        ghosts: &mut HashMap<String, usize>,
+        image: &str,
+        id: &str,
+        bytes: u64,
+    ) -> usize {
+        if let Some(number) = ghosts.get(image) {
+            return *number;
+        }
+        let number = members.len();
+        members.push(Member {
+            total: bytes,
+            ..Member::default()
+        });
+        ghosts.insert(image.to_owned(), number);
+        let base = (self.gone)(id).and_then(|record| record.base);
+        if let Some(base) = base.filter(|base| base.shared && base.bytes <= bytes) {
+            let parent = match self.numbers.get(base.image.as_str()) {
+                Some(parent) => *parent,
+                None => self.number(members, ghosts, &base.image, &base.id, base.bytes),
+            };
+            members[number].parent = Some(parent).filter(|parent| *parent != number);
+        }
+        number
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::store::bounds::record::Base;
+
+    fn image(id: &str, size: u64, parent: &str) -> ListedImage {
+        ListedImage {
+            id: id.to_owned(),
+            repo_tags: None,
+            parent_id: parent.to_owned(),
+            created: 0,
+            size,
+            labels: None,
+        }
+    }
+
+    fn on(id: &str, bytes: u64, shared: bool) -> Record {
+        let base = Base {
+            id: id.to_owned(),
+            image: format!("i-{id}"),
+            bytes,
+            shared,
+        };
+        Record::new(Some(base), Duration::ZERO)
+    }
+
+    fn family(
+        images: &[ListedImage],
+        records: &HashMap<&str, Record>,
+        gone: &HashMap<&str, Record>,
+    ) -> (Family, usize) {
+        let given: Vec<_> = images
+            .iter()
+            .map(|image| {
+                let id = image.id.strip_prefix("i-").unwrap_or_default();
+                Given {
+                    image,
+                    results: vec![(id, records.get(id))],
+                    held: false,
+                }
+            })
+            .collect();
+        Family::new(&given, &|id| gone.get(id).cloned())
+    }
+
+    #[test]
+    fn layers_are_counted_once_also_those_of_bases_that_have_lost_their_name() {
+        // a <- b (gone) <- c, d; a <- e as one layer; f of nobody knows what, g on f as the engine says.
+        let images = [
+            image("i-a", 100, ""),
+            image("i-c", 160, ""),
+            image("i-d", 170, ""),
+            image("i-e", 130, ""),
+            image("i-f", 1000, "x"),
+            image("i-g", 1001, "i-f"),
+        ];
+        let records = HashMap::from([
+            ("a", Record::new(None, Duration::ZERO)),
+            ("c", on("b", 150, true)),
+            ("d", on("b", 150, true)),
+            ("e", on("a", 100, false)),
+        ]);
+        let gone = HashMap::from([("b", on("a", 100, true))]);
+        let (mut family, unknown) = family(&images, &records, &gone);
+        assert_eq!(unknown, 1);
+        let own: Vec<u64> = (0..6).map(|number| family.member(number).own).collect();
+        assert_eq!(own, [100, 10, 20, 130, 1000, 1]);
+        assert_eq!(family.bytes(), 100 + 50 + 10 + 20 + 130 + 1001);
+        // The base of a base alone frees nothing; the last on it takes it along.
+        assert_eq!((family.goes_with(0), family.has_children(0)), (0, true));
+        family.lose(0);
+        assert_eq!(family.bytes(), 1311);
+        assert_eq!(family.goes_with(1), 10);
+        family.lose(1);
+        assert_eq!(family.goes_with(2), 20 + 50 + 100);
+        family.lose(2);
+        assert_eq!(family.bytes(), 130 + 1001);
+        assert!(!family.has_children(0));
+    }
+
+    #[test]
+    fn records_that_say_what_cannot_be_are_no_trouble() {
+        let images = [image("i-a", 10, "i-a"), image("i-b", 20, "i-a")];
+        let records = HashMap::from([("a", on("b", 20, true)), ("b", on("a", 10, true))]);
+        let gone = HashMap::from([("c", on("d", 5, true)), ("d", on("c", 5, true))]);
+        let (family, _) = family(&images, &records, &gone);
+        assert!(family.bytes() <= 30);
+        let images = [image("i-e", 10, "")];
+        let records = HashMap::from([("e", on("c", 5, true))]);
+        let (mut family, _) = super::tests::family(&images, &records, &gone);
+        assert!(family.bytes() <= 20);
+        family.lose(0);
+    }
+}

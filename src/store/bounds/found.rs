@@ -1,0 +1,273 @@
+//! All that a store keeps, as it is found at one moment: one listing of the engine's, and the small files of the root. No further call.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::engine::images::ListedImage;
+use crate::error::Result;
+use crate::local as fs;
+use crate::store::bounds::family::{Family, Given};
+use crate::store::bounds::folder::for_each;
+use crate::store::bounds::pins::{self, Item};
+use crate::store::bounds::record::{self, Kept, Name, Record};
+use crate::store::bounds::removal::Removal;
+use crate::store::cache::{CacheInfo, Caches};
+use crate::store::clock;
+use crate::store::lock::{self, FileLock};
+use crate::store::site::Site;
+use crate::wait::Wait;
+
+/// A record whose result is not listed is believed to be of one that has gone when it is older than this.
+const SETTLED: Duration = Duration::from_secs(60);
+
+/// What was found.
+pub(crate) struct Found {
+    pub(crate) at: SystemTime,
+    pub(crate) results: Vec<FoundResult>,
+    pub(crate) family: Family,
+    /// Of so many results nobody knows what they stand on.
+    pub(crate) unknown: usize,
+    pub(crate) caches: Vec<(CacheInfo, bool)>,
+    pub(crate) logs: Vec<FoundLog>,
+    /// Images of steps that nobody runs any more.
+    pub(crate) left_images: usize,
+    /// The ids that somebody builds now.
+    pub(crate) building: BTreeSet<String>,
+    pub(crate) pinned: BTreeSet<String>,
+}
+
+/// One result.
+pub(crate) struct FoundResult {
+    pub(crate) id: String,
+    /// The engine's id of its image.
+    pub(crate) image: String,
+    /// Its number in the family.
+    pub(crate) member: usize,
+    pub(crate) created: SystemTime,
+    pub(crate) last_use: SystemTime,
+    /// The time of its record, where there is one.
+    pub(crate) marked: Option<SystemTime>,
+    pub(crate) record: Option<Record>,
+    /// The result that it stands on, where only the engine knows.
+    pub(crate) base: Option<String>,
+    pub(crate) log_bytes: u64,
+}
+
+/// One log.
+pub(crate) struct FoundLog {
+    pub(crate) id: String,
+    pub(crate) bytes: u64,
+    pub(crate) at: SystemTime,
+    pub(crate) has_result: bool,
+}
+
+impl Found {
+    /// Looks at everything.
+    pub(crate) fn look(site: &Arc<Site>, caches: &Arc<Caches>, wait: Wait<'_>) -> Result<Self> {
+        let at = SystemTime::now();
+        let reference = format!("{}-image-*", site.names.prefix());
+        // First what the engine has: who is under way by then has its lock.
+        let images = site.engine.list_images(&reference, wait)?;
+        let records = records(site, &images, at, wait)?;
+        let building = building(site)?;
+        let pins = pins::list(site)?;
+        let mut pinned = BTreeSet::new();
+        let mut pinned_caches = BTreeSet::new();
+        for pin in pins {
+            match pin.item {
+                Item::Cache(name) => pinned_caches.insert(name),
+                Item::Result(id) | Item::Log(id) => pinned.insert(id),
+            };
+        }
+        let mut logs = logs(site)?;
+        let sizes: HashMap<&str, u64> = logs
+            .iter()
+            .map(|log| (log.id.as_str(), log.bytes))
+            .collect();
+
+        let mut left_images = 0;
+        let mut given = Vec::new();
+        for image in &images {
+            let tags = || image.repo_tags.iter().flatten();
+            let results = tags().filter_map(|tag| site.names.id_of_image(tag));
+            let results =
+                results.map(|id| (id, records.get(id).and_then(|kept| kept.record.as_ref())));
+            let steps: BTreeSet<&str> = tags()
+                .filter_map(|tag| site.names.id_of_tmp_image(tag))
+                .collect();
+            let held = steps.iter().any(|id| holds(site, id).unwrap_or(true));
+            left_images += usize::from(!steps.is_empty() && !held);
+            given.push(Given {
+                image,
+                results: results.collect(),
+                held,
+            });
+        }
+        let gone = |id: &str| {
+            let kept = Record::read(&site.paths.gone().join(id));
+            // One that is there again is not what others stood on.
+            let kept = kept.map(|kept| kept.record);
+            kept.or_else(|| records.get(id).map(|kept| kept.record.clone()))?
+        };
+        let (family, unknown) = Family::new(&given, &gone);
+
+        let mut results = Vec::new();
+        for (member, given) in given.iter().enumerate() {
+            let created = clock::time(given.image.created.try_into().unwrap_or_default());
+            let stands_on = family
+                .member(member)
+                .parent
+                .and_then(|parent| given_id(&images, site, parent));
+            for (id, record) in &given.results {
+                let marked = records.get(*id).map(|kept| kept.at);
+                results.push(FoundResult {
+                    id: (*id).to_owned(),
+                    image: given.image.id.clone(),
+                    member,
+                    created,
+                    last_use: record::not_later(marked.unwrap_or(created), at),
+                    marked,
+                    record: record.cloned(),
+                    base: stands_on.clone(),
+                    log_bytes: sizes.get(id).copied().unwrap_or_default(),
+                });
+            }
+        }
+        results.sort_by(|a, b| a.id.cmp(&b.id));
+        for log in &mut logs {
+            let found = results.binary_search_by(|result| result.id.cmp(&log.id));
+            log.has_result = found.is_ok();
+        }
+        let caches = caches.known(site)?.into_iter();
+        let caches = caches.map(|info| {
+            let pinned = pinned_caches.contains(&info.name);
+            (info, pinned)
+        });
+        Ok(Found {
+            at,
+            results,
+            family,
+            unknown,
+            caches: caches.collect(),
+            logs,
+            left_images,
+            building,
+            pinned,
+        })
+    }
+}
+
+/// The first result that the image with this number is.
+fn given_id(images: &[ListedImage], site: &Site, number: usize) -> Option<String> {
+    let mut tags = images.get(number)?.repo_tags.iter().flatten();
+    tags.find_map(|tag| site.names.id_of_image(tag))
+        .map(str::to_owned)
+}
+
+/// Whether a step of this id may be under way: its lock is held, or somebody removed the file.
+pub(crate) fn holds(site: &Site, id: &str) -> Result<bool> {
+    let path = site.paths.build_lock(id);
+    Ok(FileLock::is_held(&path)? || fs::symlink_metadata(&path).is_err())
+}
+
+/// The ids whose locks are held.
+fn building(site: &Site) -> Result<BTreeSet<String>> {
+    let mut building = BTreeSet::new();
+    for_each(&site.paths.builds(), |name, _| {
+        let path = site.paths.build_lock(name);
+        if !lock::is_unfinished(name) && FileLock::is_held(&path).unwrap_or(true) {
+            building.insert(name.to_owned());
+        }
+    })?;
+    Ok(building)
+}
+
+/// The records of results, without those of results that are gone.
+fn records(
+    site: &Site,
+    images: &[ListedImage],
+    now: SystemTime,
+    wait: Wait<'_>,
+) -> Result<HashMap<String, Kept>> {
+    let tags = images
+        .iter()
+        .flat_map(|image| image.repo_tags.iter().flatten());
+    let listed: BTreeSet<&str> = tags.filter_map(|tag| site.names.id_of_image(tag)).collect();
+    let mut records = HashMap::new();
+    let mut going = Vec::new();
+    for_each(site.paths.records(), |name, path| {
+        match record::name(name) {
+            Some(Name::Result(id)) => {
+                records.extend(Record::read(path).map(|kept| (id.to_owned(), kept)));
+            }
+            Some(Name::Going(id)) => {
+                let kept = Record::read(path);
+                going.extend(kept.map(|kept| (id.to_owned(), kept)));
+            }
+            None => {}
+        }
+    })?;
+    let settled = |kept: &Kept| now.duration_since(kept.at).is_ok_and(|age| age > SETTLED);
+    let mut vanished: Vec<String> = records
+        .iter()
+        .filter(|(id, kept)| !listed.contains(id.as_str()) && settled(kept))
+        .map(|(id, _)| id.clone())
+        .collect();
+    vanished.extend(going.iter().map(|(id, _)| id.clone()));
+    if !vanished.is_empty() {
+        // On another engine they may well be there.
+        site.check_engine("looking at what is kept", wait)?;
+    }
+    for id in vanished {
+        forget(site, &id, listed.contains(id.as_str()), wait);
+    }
+    for (id, kept) in going {
+        records.entry(id).or_insert(kept);
+    }
+    records.retain(|id, _| listed.contains(id.as_str()));
+    record::forget_old(&site.paths, now);
+    Ok(records)
+}
+
+/// Ends what a killed removal had begun, or notes that somebody else removed the result.
+fn forget(site: &Site, id: &str, listed: bool, wait: Wait<'_>) {
+    let Ok(id) = site.names.id(id) else { return };
+    let was_going = fs::symlink_metadata(site.paths.going(id.as_str())).is_ok();
+    let Ok(Some(removal)) = Removal::begin(site, &id) else {
+        // Somebody builds or removes it.
+        return;
+    };
+    if listed {
+        return removal.undo();
+    }
+    match site.engine.image_exists(&site.names.image(&id), wait) {
+        Ok(false) => removal.done(match was_going {
+            true => record::Went::Pruned,
+            false => record::Went::Vanished,
+        }),
+        _ => removal.undo(),
+    }
+}
+
+fn logs(site: &Site) -> Result<Vec<FoundLog>> {
+    let mut logs = BTreeMap::new();
+    for_each(&site.paths.logs(), |name, path| {
+        let id = name
+            .strip_suffix(".log")
+            .filter(|id| site.names.id(id).is_ok());
+        if let (Some(id), Ok(found)) = (id, fs::symlink_metadata(path)) {
+            if found.is_file() {
+                let at = found.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+                logs.insert(id.to_owned(), (found.len(), at));
+            }
+        }
+    })?;
+    let logs = logs.into_iter().map(|(id, (bytes, at))| FoundLog {
+        id,
+        bytes,
+        at,
+        has_result: false,
+    });
+    Ok(logs.collect())
+}

@@ -1,0 +1,13 @@
+//! How a store stays within its bounds: what is kept of each result (its base, when it was used last), what must stay, what takes the
+//! space, and what is removed when that is too much.
+
+mod family;
+mod folder;
+mod found;
+pub(crate) mod pins;
+mod plan;
+pub(crate) mod policy;
+pub(crate) mod prune;
+pub(crate) mod record;
+mod removal;
+pub(crate) mod usage;

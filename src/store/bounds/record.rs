@@ -1,0 +1,277 @@
+//! What is kept of a result: what it was built on, how many bytes that had, how long it took; and, as the time of the file, when it was
+//! used last. One small file each, never synced: one that is missing or torn says nothing, and then the image's own dates hold.
+//!
+//! A hit touches the file, and that is all it costs. Whoever removes the result renames the file first: so a hit either was there
+//! before, and is seen by its time, or finds no file and waits for what comes of it.
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::local as fs;
+use crate::os;
+use crate::store::access;
+use crate::store::lock::FileLock;
+use crate::store::names::Id;
+use crate::store::paths::Paths;
+use crate::store::site::Site;
+use crate::wait::Wait;
+
+const FORMAT: u32 = 1;
+
+/// What is written to beside, until it is whole.
+const UNFINISHED: &str = ".new-";
+
+/// For so long it is remembered of a result that it is gone, and when it went.
+const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// What is kept of one result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    format: u32,
+    pub(crate) base: Option<Base>,
+    /// How long it took to build, in milliseconds.
+    pub(crate) built_ms: u64,
+    /// Where the result has gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) gone: Option<Went>,
+}
+
+/// What a result was built on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Base {
+    pub(crate) id: String,
+    /// The image that it was then.
+    pub(crate) image: String,
+    pub(crate) bytes: u64,
+    /// Whether its layers are the result's, too. Not where these were made one.
+    pub(crate) shared: bool,
+}
+
+/// How a result came to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Went {
+    /// Somebody deleted it.
+    Deleted,
+    /// A prune removed it.
+    Pruned,
+    /// Somebody removed it on the engine, past the store: when is not known, but when that was noticed.
+    Vanished,
+}
+
+/// A record as it was found.
+pub(crate) struct Kept {
+    /// `None` where it says nothing.
+    pub(crate) record: Option<Record>,
+    /// When the result was used last; of one that is gone, when it went.
+    pub(crate) at: SystemTime,
+}
+
+impl Record {
+    pub(crate) fn new(base: Option<Base>, built: Duration) -> Self {
+        Record {
+            format: FORMAT,
+            base,
+            built_ms: built.as_millis().try_into().unwrap_or(u64::MAX),
+            gone: None,
+        }
+    }
+
+    /// Reads what is at `path`; `None` where there is no file.
+    pub(crate) fn read(path: &Path) -> Option<Kept> {
+        let mut file = fs::open(path).ok()?;
+        let at = file.metadata().and_then(|found| found.modified()).ok()?;
+        let mut text = Vec::new();
+        let record = match io::Read::read_to_end(&mut file, &mut text) {
+            Ok(1..) => serde_json::from_slice::<Record>(&text).ok(),
+            _ => None,
+        };
+        let record = record.filter(|record| record.format == FORMAT);
+        Some(Kept { record, at })
+    }
+
+    /// Writes it beside, and renames it over.
+    fn write(&self, path: &Path, unique: &str) -> io::Result<()> {
+        let beside = path.with_file_name(format!("{UNFINISHED}{unique}"));
+        let text = serde_json::to_vec(self).map_err(io::Error::from)?;
+        let written = access::write(&beside, &text).and_then(|()| fs::rename(&beside, path));
+        if written.is_err() {
+            let _ = fs::remove_file(&beside);
+        }
+        written
+    }
+}
+
+/// Notes what was committed just now. `id` is locked.
+pub(crate) fn committed(site: &Site, id: &Id, record: &Record) {
+    let path = site.paths.record(id.as_str());
+    site.tell();
+    let write = || record.write(&path, &site.session.unique());
+    let written = match write() {
+        Err(e) if e.raw_os_error().is_some_and(os::is_missing) => site
+            .paths
+            .make_folders()
+            .and_then(|()| failed(&path, write())),
+        written => failed(&path, written),
+    };
+    match written {
+        // It is gone no more.
+        Ok(()) => drop(fs::remove_file(site.paths.gone().join(id.as_str()))),
+        Err(e) => log::warn!("{e}; how the result was built will not be known"),
+    }
+}
+
+/// Marks the result used, which the engine has just shown to be there. `false`: a prune has removed it since.
+pub(crate) fn mark(site: &Site, id: &Id, wait: Wait<'_>) -> Result<bool> {
+    let path = site.paths.record(id.as_str());
+    site.tell();
+    match os::touch(&path) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => first_mark(site, id, wait),
+        Err(e) => {
+            log::debug!("noting the use of {:?}: {e}", id.as_str());
+            Ok(true)
+        }
+    }
+}
+
+/// The same for who holds the lock of `id`.
+pub(crate) fn mark_held(site: &Site, id: &Id) {
+    site.tell();
+    put_back(&site.paths, id);
+    if os::touch(&site.paths.record(id.as_str())).is_err() {
+        make(site, id);
+    }
+}
+
+/// There is no record: another tool made the result, or it is being removed.
+fn first_mark(site: &Site, id: &Id, wait: Wait<'_>) -> Result<bool> {
+    // Before the look for a removal: one that begins after that look finds it.
+    make(site, id);
+    if fs::symlink_metadata(site.paths.going(id.as_str())).is_err() {
+        return Ok(true);
+    }
+    let path = site.paths.build_lock(id.as_str());
+    let lock = site.paths.in_folders(|| FileLock::take(&path, wait));
+    let lock = lock.map_err(|e| e.context(format_args!("{:?} is being removed", id.as_str())))?;
+    let there = site.engine.image_exists(&site.names.image(id), wait);
+    match there {
+        Ok(true) => mark_held(site, id),
+        Ok(false) => gone(site, id, Went::Pruned),
+        Err(_) => {}
+    }
+    lock.give_back();
+    there
+}
+
+/// Makes a record that says nothing but when.
+fn make(site: &Site, id: &Id) {
+    let path = site.paths.record(id.as_str());
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    let create = || access::open_with(&options, &path).map(drop);
+    let made = match create() {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => match site.paths.make_folders() {
+            Ok(()) => create(),
+            Err(_) => Err(e),
+        },
+        made => made,
+    };
+    match made {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+            log::debug!("noting the use of {:?}: {e}", id.as_str());
+        }
+        _ => {}
+    }
+}
+
+/// Undoes what a removal had begun, also one that was killed. The lock of `id` is held.
+pub(crate) fn put_back(paths: &Paths, id: &Id) {
+    let (going, path) = (paths.going(id.as_str()), paths.record(id.as_str()));
+    if fs::symlink_metadata(&going).is_err() {
+        return;
+    }
+    // Somebody marked it meanwhile.
+    let marked = fs::symlink_metadata(&path).is_ok();
+    if let Err(e) = fs::rename(&going, &path) {
+        log::debug!("putting back {}: {e}", path.display());
+    }
+    if marked {
+        let _ = os::touch(&path);
+    }
+}
+
+/// Notes that the result is gone. The lock of `id` is held, or there is no room for one.
+pub(crate) fn gone(site: &Site, id: &Id, how: Went) {
+    let (going, path) = (
+        site.paths.going(id.as_str()),
+        site.paths.record(id.as_str()),
+    );
+    let kept = Record::read(&going).filter(|kept| kept.record.is_some());
+    let kept = kept.or_else(|| Record::read(&path));
+    let known = kept.and_then(|kept| kept.record);
+    let mut record = known.unwrap_or_else(|| Record::new(None, Duration::ZERO));
+    record.gone = Some(how);
+    let at = site.paths.gone().join(id.as_str());
+    if let Err(e) = record.write(&at, &site.session.unique()) {
+        log::debug!("noting that {:?} is gone: {e}", id.as_str());
+    }
+    for path in [going, path] {
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// How the result `id` went, and when, if that is known.
+pub(crate) fn went(paths: &Paths, id: &Id) -> Option<(Went, SystemTime)> {
+    let kept = Record::read(&paths.gone().join(id.as_str()))?;
+    Some((kept.record?.gone?, kept.at))
+}
+
+/// Removes what is not worth being remembered any more, and what killed writers left.
+pub(crate) fn forget_old(paths: &Paths, now: SystemTime) {
+    let is_old = |path: &Path| {
+        let at = fs::symlink_metadata(path).and_then(|found| found.modified());
+        at.is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age > REMEMBERED))
+    };
+    for folder in [paths.gone(), paths.records().to_owned()] {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let unfinished = entry.file_name().to_string_lossy().starts_with(UNFINISHED);
+            if (unfinished || folder == paths.gone()) && is_old(&path) {
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+}
+
+/// What a file in the folder of records is of.
+pub(crate) enum Name<'a> {
+    Result(&'a str),
+    /// One whose removal was begun.
+    Going(&'a str),
+}
+
+/// What the name of a file in the folder of records means.
+pub(crate) fn name(name: &str) -> Option<Name<'_>> {
+    match name.strip_prefix(".going-") {
+        Some(id) => Some(Name::Going(id)),
+        None => (!name.starts_with('.')).then_some(Name::Result(name)),
+    }
+}
+
+/// A time that no clock of this machine's has shown yet is now.
+pub(crate) fn not_later(at: SystemTime, now: SystemTime) -> SystemTime {
+    at.min(now).max(UNIX_EPOCH)
+}
+
+fn failed(path: &Path, written: io::Result<()>) -> Result<()> {
+    written.map_err(|e| {
+        let doing = format!("writing the record {}", path.display());
+        crate::error::Error::io(doing, &e)
+    })
+}

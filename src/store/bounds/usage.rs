@@ -1,0 +1,232 @@
+//! What takes the space: a row for each result, cache and log, and the sums of all.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serde_json::json;
+
+use crate::error::Result;
+use crate::store::bounds::found::{Found, FoundLog, FoundResult, holds};
+use crate::store::cache::{CacheInfo, Caches};
+use crate::store::ownership::LABEL_SESSION;
+use crate::store::session::{self, Life};
+use crate::store::site::Site;
+use crate::wait::{Limits, Wait};
+
+/// What [`Store::usage`](crate::Store::usage) found.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// All results, by id.
+    pub results: Vec<ResultUsage>,
+    /// All caches, by name.
+    pub caches: Vec<CacheUsage>,
+    /// All logs, by id.
+    pub logs: Vec<LogUsage>,
+    /// What dead sessions left, and a purge removes.
+    pub leftovers: Leftovers,
+    /// The sums.
+    pub totals: Totals,
+}
+
+/// A result, and what it takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ResultUsage {
+    /// The id it was built under.
+    pub id: String,
+    /// The engine's id of its image.
+    pub image: String,
+    /// What it holds beside what its base holds.
+    pub own_bytes: u64,
+    /// All of it, counting layers that it shares with others.
+    pub bytes: u64,
+    /// The id of the result that it was built on, whether that is still there or not; `None` for one that was built on nothing, or
+    /// where nobody knows.
+    pub base: Option<String>,
+    /// When its image was made.
+    pub created: SystemTime,
+    /// When it was used last: committed, found by a look or a build, begun with, or copied out of. Where there is no record of that,
+    /// when its image was made.
+    pub last_use: SystemTime,
+    /// How long it took to build, from the beginning of its step, where that was recorded.
+    pub build_time: Option<Duration>,
+    /// Whether it is pinned.
+    pub pinned: bool,
+    /// Whether somebody builds this id now.
+    pub building: bool,
+    /// Whether a step under way has it as its base.
+    pub held: bool,
+    /// What its log holds.
+    pub log_bytes: u64,
+}
+
+/// A cache, and what it takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CacheUsage {
+    /// The row of the listing, with its bytes only where somebody has counted them before.
+    pub info: CacheInfo,
+    /// Whether it is pinned.
+    pub pinned: bool,
+}
+
+/// A log, and what it takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogUsage {
+    /// Of which build.
+    pub id: String,
+    /// How long it is.
+    pub bytes: u64,
+    /// When it was written last.
+    pub written: SystemTime,
+    /// Whether there is a result of it.
+    pub has_result: bool,
+}
+
+/// What nobody uses any more, as numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Leftovers {
+    /// Containers of dead steps and sessions.
+    pub containers: u64,
+    /// Images that only dead steps hold.
+    pub images: u64,
+    /// Volumes of dead sessions that no cache names.
+    pub volumes: u64,
+}
+
+/// The sums of a [`Usage`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Totals {
+    /// What all results hold, layers that they share counted once, also those of bases that have lost their name.
+    pub results: u64,
+    /// What all caches hold, as far as that is known.
+    pub caches: u64,
+    /// What all logs hold.
+    pub logs: u64,
+    /// How many results there are of which nobody knows what they share with others: each is counted as a whole.
+    pub results_unknown: u64,
+    /// How many caches there are whose bytes nobody has counted yet: they are not in the sum.
+    pub caches_unknown: u64,
+    /// How the sums were found, in words.
+    pub how: String,
+}
+
+/// See [`Store::usage`](crate::Store::usage).
+pub(crate) fn usage(site: &Arc<Site>, caches: &Arc<Caches>, limits: &Limits) -> Result<Usage> {
+    site.check_open("asking what takes the space")?;
+    let wait = limits.wait();
+    let mut leftovers = leftovers(site, caches, wait)?;
+    let found = Found::look(site, caches, wait)?;
+    leftovers.images = found.left_images as u64;
+    let totals = totals(&found);
+    Ok(Usage {
+        leftovers,
+        totals,
+        results: found
+            .results
+            .iter()
+            .map(|row| result(&found, row))
+            .collect(),
+        logs: found.logs.into_iter().map(log).collect(),
+        caches: found
+            .caches
+            .into_iter()
+            .map(|(info, pinned)| CacheUsage { info, pinned })
+            .collect(),
+    })
+}
+
+fn result(found: &Found, row: &FoundResult) -> ResultUsage {
+    let member = found.family.member(row.member);
+    let record = row.record.as_ref();
+    let base = record.map(|record| record.base.as_ref().map(|base| base.id.clone()));
+    ResultUsage {
+        id: row.id.clone(),
+        image: row.image.clone(),
+        own_bytes: member.own,
+        bytes: member.total,
+        base: base.unwrap_or_else(|| row.base.clone()),
+        created: row.created,
+        last_use: row.last_use,
+        build_time: record.map(|record| Duration::from_millis(record.built_ms)),
+        pinned: found.pinned.contains(&row.id),
+        building: found.building.contains(&row.id),
+        held: found.family.is_held(row.member),
+        log_bytes: row.log_bytes,
+    }
+}
+
+fn log(log: FoundLog) -> LogUsage {
+    LogUsage {
+        id: log.id,
+        bytes: log.bytes,
+        written: log.at,
+        has_result: log.has_result,
+    }
+}
+
+fn totals(found: &Found) -> Totals {
+    let (results_unknown, known) = (
+        found.unknown as u64,
+        found.results.len() - found.unknown.min(found.results.len()),
+    );
+    let sizes = || found.caches.iter().map(|(info, _)| info.bytes);
+    let mut how = format!(
+        "images by the engine's listing, with the layers that they share counted once by what each was built on ({known} of {} known)",
+        found.results.len()
+    );
+    let caches_unknown = sizes().filter(Option::is_none).count() as u64;
+    if caches_unknown > 0 {
+        how.push_str(&format!(
+            "; caches by what was counted at their releases and listings, and {caches_unknown} not at all"
+        ));
+    }
+    Totals {
+        results: found.family.bytes(),
+        caches: sizes().flatten().sum(),
+        logs: found.logs.iter().map(|log| log.bytes).sum(),
+        results_unknown,
+        caches_unknown,
+        how,
+    }
+}
+
+/// What is on the engine of dead sessions. Listed first, and asked for life after.
+fn leftovers(site: &Arc<Site>, caches: &Arc<Caches>, wait: Wait<'_>) -> Result<Leftovers> {
+    let mut left = Leftovers::default();
+    let prefix = site.names.prefix();
+    let is_dead = |session: &str| {
+        session::life(&site.paths.sessions(), session).map(|life| life == Life::Dead)
+    };
+    let filters = json!({ "name": [format!("^/?{prefix}-")] });
+    for container in site.engine.list_containers(&filters, wait)? {
+        let labels = container.labels.as_ref();
+        let session = labels.and_then(|labels| labels.get(LABEL_SESSION));
+        let mut names = container.names.iter();
+        let id = names.find_map(|name| site.names.id_of_container(name.trim_start_matches('/')));
+        let dead = match (session, id) {
+            (Some(session), _) if site.owner.owns(labels) => is_dead(session)?,
+            (_, Some(id)) => !holds(site, id)?,
+            _ => false,
+        };
+        left.containers += u64::from(dead);
+    }
+    let prefix = format!("{prefix}-");
+    let volumes = site.engine.list_volumes(&prefix, wait)?;
+    let named = caches.volumes(site)?;
+    for volume in volumes {
+        let session = volume.label(LABEL_SESSION).unwrap_or_default();
+        if volume.name.starts_with(&prefix)
+            && site.owner.owns(volume.labels.as_ref())
+            && !named.contains(&volume.name)
+            && is_dead(session)?
+        {
+            left.volumes += 1;
+        }
+    }
+    Ok(left)
+}
