@@ -200,7 +200,7 @@ BASH := $(SHAREDIR)/bash-completion/completions
 ZSH := $(SHAREDIR)/zsh/site-functions
 FISH := $(SHAREDIR)/fish/vendor_completions.d
 # Each command has a page; a test of dstore's compares.
-PAGES := $(addprefix dstore,$(addsuffix .1,$(addprefix -,caches completions doctor export log ls purge rm show why)) .1)
+PAGES := $(addprefix dstore,$(addsuffix .1,$(addprefix -,caches completions destroy doctor export load log ls pin prune purge push rm save show tag unpin usage why)) .1)
 INSTALLED_CLI := $(BINDIR)/dstore $(addprefix $(MAN)/,$(PAGES)) $(BASH)/dstore $(ZSH)/_dstore $(FISH)/dstore.fish
 
 install-cli:

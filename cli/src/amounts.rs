@@ -26,6 +26,61 @@ pub(crate) fn bytes(bytes: u64) -> String {
     format!("{amount:.digits$} {}", UNITS[unit])
 }
 
+/// The other way: `500MB`, `1.5G`, `10GiB`, `4096`.
+pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
+    let wrong = || {
+        format!("{text:?} is no amount of bytes: write a number and a unit, as in 500MB or 10GiB")
+    };
+    let text = text.trim();
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = (&text[..end], text[end..].trim());
+    let unit = unit.to_ascii_lowercase();
+    let base: f64 = if unit.contains('i') { 1024.0 } else { 1000.0 };
+    let power = match unit.trim_end_matches('b').trim_end_matches('i') {
+        "" if !unit.contains('i') => 0,
+        "k" => 1,
+        "m" => 2,
+        "g" => 3,
+        "t" => 4,
+        "p" => 5,
+        _ => return Err(wrong()),
+    };
+    if unit.matches('b').count() > 1 || unit.matches('i').count() > 1 {
+        return Err(wrong());
+    }
+    if power == 0 {
+        return number.parse().map_err(|_| wrong());
+    }
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    let amount = number * base.powi(power);
+    match amount < u64::MAX as f64 {
+        true => Ok(amount.round() as u64),
+        false => Err(wrong()),
+    }
+}
+
+/// How much is to be free.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Free {
+    Bytes(u64),
+    Percent(f64),
+}
+
+/// `20GiB`, or `15%`.
+pub(crate) fn parse_free(text: &str) -> Result<Free, String> {
+    let Some(percent) = text.trim().strip_suffix('%') else {
+        return parse_bytes(text).map(Free::Bytes);
+    };
+    match percent.trim().parse() {
+        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Free::Percent(percent)),
+        _ => Err(format!(
+            "{text:?} is no percentage: write one from 0% to 100%"
+        )),
+    }
+}
+
 /// How long ago: one number and one unit.
 pub(crate) fn ago(time: SystemTime, now: SystemTime) -> String {
     match now.duration_since(time) {
@@ -84,6 +139,37 @@ mod tests {
             (u64::MAX, "18.4 EB"),
         ] {
             assert_eq!(bytes(amount), shown);
+        }
+    }
+
+    #[test]
+    fn amounts_are_read_in_both_kinds_of_units() {
+        for (text, amount) in [
+            ("0", 0),
+            ("4096", 4096),
+            ("12B", 12),
+            ("500MB", 500_000_000),
+            ("500 mb", 500_000_000),
+            ("1.5G", 1_500_000_000),
+            ("10GiB", 10 << 30),
+            ("1Ki", 1024),
+        ] {
+            assert_eq!(parse_bytes(text), Ok(amount), "{text}");
+        }
+        for text in [
+            "", "MB", "-1", "1.5", "1e9", "5 apples", "1iB", "1MBB", "1.2.3k", "99999PB", "iMB",
+        ] {
+            assert!(parse_bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_to_be_free_is_bytes_or_a_percentage() {
+        assert_eq!(parse_free("15%"), Ok(Free::Percent(15.0)));
+        assert_eq!(parse_free("2.5 %"), Ok(Free::Percent(2.5)));
+        assert_eq!(parse_free("2GB"), Ok(Free::Bytes(2_000_000_000)));
+        for text in ["%", "101%", "-1%", "NaN%", "x"] {
+            assert!(parse_free(text).is_err(), "{text}");
         }
     }
 

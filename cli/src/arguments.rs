@@ -7,6 +7,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+use crate::amounts::{self, Free};
+
 const EXIT: &str = "Exit status: 0 done; 1 failed, or doctor found something; 2 wrong arguments; 3 not there; 4 in use; 5 no engine; \
 124 the time was up; 128 and the signal's number where one ended it.";
 
@@ -32,8 +34,8 @@ pub(crate) struct Common {
     #[arg(long, global = true, value_name = "ADDRESS")]
     pub(crate) engine: Option<String>,
     /// The word in front of all names on the engine, where the store was opened with another
-    #[arg(long, global = true, value_name = "WORD")]
-    pub(crate) name: Option<String>,
+    #[arg(long = "name", global = true, value_name = "WORD")]
+    pub(crate) word: Option<String>,
     /// The group that the root is for, by its number
     #[arg(long, global = true, value_name = "GID")]
     pub(crate) group: Option<u32>,
@@ -90,8 +92,26 @@ pub(crate) enum Command {
     Rm(Rm),
     /// Remove what dead sessions left on the engine
     Purge,
+    /// Tell what takes the space
+    Usage,
+    /// Remove what was used the longest ago, until the store is within bounds
+    Prune(Prune),
+    /// Keep results, or caches, from every prune; without names, list what is pinned
+    Pin(Pin),
+    /// Let results, or caches, be pruned again
+    Unpin(Rm),
     /// Write the files of a result as a tar archive
     Export(Export),
+    /// Give a result a further name on the engine
+    Tag(Tag),
+    /// Push a result to a registry, as whom `docker login` has left there
+    Push(Push),
+    /// Write a result as an image, which `docker load` and other engines take
+    Save(Save),
+    /// Record an image out of a file as a result
+    Load(Load),
+    /// Give the root up: remove all of it from the engine and the disk
+    Destroy(Destroy),
     /// Tell how engine and store are, and what to do where that is not well
     Doctor,
     /// Print the completions for a shell
@@ -119,8 +139,11 @@ pub(crate) struct Ls {
     /// Ids alone
     #[arg(short, long)]
     pub(crate) quiet: bool,
+    /// Draw what was built on what
+    #[arg(short, long, conflicts_with_all = ["quiet", "sort"])]
+    pub(crate) tree: bool,
     /// What comes first
-    #[arg(long, value_name = "BY", default_value = "created")]
+    #[arg(short, long, value_name = "BY", default_value = "created")]
     pub(crate) sort: Sort,
 }
 
@@ -132,6 +155,8 @@ pub(crate) enum Sort {
     Id,
     /// The largest
     Size,
+    /// What was used last
+    Used,
 }
 
 #[derive(Args)]
@@ -158,6 +183,48 @@ pub(crate) struct Rm {
 }
 
 #[derive(Args)]
+#[command(group = clap::ArgGroup::new("bounds").multiple(true).required(true))]
+pub(crate) struct Prune {
+    /// Keep at most so much, such as 500MB or 20GiB
+    #[arg(long, value_name = "SIZE", group = "bounds", value_parser = amounts::parse_bytes)]
+    pub(crate) most: Option<u64>,
+    /// Have so much free on the engine's disk: a size, or a percentage such as 15%
+    #[arg(long, value_name = "SIZE", group = "bounds", value_parser = amounts::parse_free)]
+    pub(crate) least_free: Option<Free>,
+    /// Remove all that was not used for so long, such as 36h or 30days
+    #[arg(long, value_name = "TIME", group = "bounds", value_parser = humantime::parse_duration)]
+    pub(crate) unused_for: Option<Duration>,
+    /// Keep so many results at least
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) keep: Option<usize>,
+    /// Keep results that were used within this time
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) spare: Option<Duration>,
+    /// Keep all results
+    #[arg(long)]
+    pub(crate) no_results: bool,
+    /// Keep all caches
+    #[arg(long)]
+    pub(crate) no_caches: bool,
+    /// Remove logs by themselves, too: those of builds that failed, and of results that stay
+    #[arg(long)]
+    pub(crate) logs: bool,
+    /// Only tell what would go
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Pin {
+    /// Ids of results, or names of caches
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<OsString>,
+    /// The names are of caches
+    #[arg(long)]
+    pub(crate) cache: bool,
+}
+
+#[derive(Args)]
 pub(crate) struct Export {
     /// The id of the result
     #[arg(value_name = "ID")]
@@ -168,4 +235,80 @@ pub(crate) struct Export {
     /// Where to; standard output by default
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Tag {
+    /// The id of the result
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    /// The name: [HOST[:PORT]/]PATH[:TAG]
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+}
+
+#[derive(Args)]
+pub(crate) struct Push {
+    /// The id of the result
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    /// The name, which says where to: HOST[:PORT]/PATH[:TAG]
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// As whom; the password is the first line of standard input
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Save {
+    /// The id of the result
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    /// In which form
+    #[arg(long, value_name = "FORM", default_value = "docker")]
+    pub(crate) format: Format,
+    /// What who loads it will call the image
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Where to; standard output by default
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Format {
+    /// As `docker save`
+    Docker,
+    /// An OCI layout
+    Oci,
+}
+
+#[derive(Args)]
+pub(crate) struct Load {
+    /// The id of the result
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    /// The file; - is standard input
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct Destroy {
+    /// Only tell what would go
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+    /// Do it without asking
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Give up, too, what is on engines that cannot be asked
+    #[arg(long)]
+    pub(crate) abandon: bool,
+    /// What is left on the engine of a root whose directory is gone
+    #[arg(long, value_name = "IDENTITY", conflicts_with = "abandon")]
+    pub(crate) identity: Option<String>,
+    /// List the roots that have anything on the engine
+    #[arg(long, conflicts_with_all = ["identity", "abandon", "yes", "dry_run"])]
+    pub(crate) remains: bool,
 }

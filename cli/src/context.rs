@@ -17,6 +17,7 @@ pub(crate) struct Context {
     end: Option<Instant>,
     pub(crate) cancel: Cancel,
     pub(crate) json: bool,
+    pub(crate) verbose: bool,
     colours: anstream::ColorChoice,
 }
 
@@ -26,7 +27,7 @@ impl Context {
         if let Some(engine) = common.engine {
             options.engine(engine);
         }
-        if let Some(word) = common.name {
+        if let Some(word) = common.word {
             options.name(word);
         }
         if let Some(group) = common.group {
@@ -46,6 +47,7 @@ impl Context {
             end,
             cancel,
             json: common.json,
+            verbose: common.verbose,
             colours: common.color.into(),
         }
     }
@@ -63,13 +65,20 @@ impl Context {
         Screen::new(self.colours)
     }
 
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The root that was named.
+    pub(crate) fn named_root(&self) -> Result<&Path, Failure> {
+        self.root
+            .as_deref()
+            .ok_or_else(|| Failure::usage("which store? Give --root DIRECTORY, or set DSTORE_ROOT"))
+    }
+
     /// The root, which is there. To open one that is not would make it: a slip of the keyboard would leave a store behind.
-    pub(crate) fn root(&self) -> Result<&Path, Failure> {
-        let Some(root) = &self.root else {
-            return Err(Failure::usage(
-                "which store? Give --root DIRECTORY, or set DSTORE_ROOT",
-            ));
-        };
+    fn root(&self) -> Result<&Path, Failure> {
+        let root = self.named_root()?;
         let is_store = |root: &Path| {
             // The library's own files; or those of a store before it had any, and of OBuilder.
             root.join(".store").is_dir()

@@ -42,6 +42,10 @@ impl Failure {
         Failure::Said(NOT_FOUND, why.into())
     }
 
+    pub(crate) fn failed(why: impl Into<String>) -> Self {
+        Failure::Said(FAILED, why.into())
+    }
+
     pub(crate) fn output(error: io::Error) -> Self {
         Failure::Io("writing to standard output".to_owned(), error)
     }

@@ -10,9 +10,13 @@ mod commands;
 mod context;
 mod ending;
 mod generate;
+mod login;
 mod names;
+mod progress;
+mod rows;
 mod screen;
 mod table;
+mod tree;
 mod warnings;
 
 use std::process::ExitCode;
@@ -41,6 +45,33 @@ fn main() -> ExitCode {
             }
             failure.tell(context.json);
             ExitCode::from(failure.status())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// clap hands a global option on to a command's own argument of the same name, and says nothing.
+    #[test]
+    fn no_argument_is_taken_for_another() {
+        let all = Arguments::command();
+        all.clone().debug_assert();
+        let global: Vec<_> = all
+            .get_arguments()
+            .map(|argument| argument.get_id())
+            .collect();
+        for command in all.get_subcommands() {
+            for argument in command.get_arguments() {
+                assert!(
+                    !global.contains(&argument.get_id()),
+                    "{} {argument}",
+                    command.get_name()
+                );
+            }
         }
     }
 }

@@ -93,8 +93,20 @@ fn every_field_is_documented_and_every_documented_field_is_there() {
     step.run(&sh("false")).expect_err("it fails");
     step.abort().expect("aborted");
     let file = root.path.join("file.tar").display().to_string();
+    store
+        .pin("made", &docker_store::Limits::none())
+        .expect("pinned");
+    let name = format!("example.com/{}", root.prefix());
     for arguments in [
         &["ls"][..],
+        &["usage"],
+        &["pin"],
+        &["prune", "-n", "--unused-for", "0s"],
+        &["unpin", "made", "base"],
+        &["pin", "base"],
+        &["tag", "made", &name],
+        &["save", "made", "-o", &file],
+        &["load", "loaded", &file],
         &["show", "made"],
         &["caches"],
         &["why", "failed"],
@@ -105,9 +117,16 @@ fn every_field_is_documented_and_every_documented_field_is_there() {
         &["rm", "made", "gone"],
     ] {
         let (document, _) = json(&root, arguments);
-        compare(arguments[0], &document);
+        let command = match arguments {
+            ["pin", _] => "pin ID",
+            _ => arguments[0],
+        };
+        compare(command, &document);
     }
+    common::docker(&["rmi", &name]);
     let (document, _) = json(&root, &["show", "gone"]);
     compare("error", &document);
     store.close().expect("closed");
+    let (document, _) = json(&root, &["destroy", "-n"]);
+    compare("destroy", &document);
 }

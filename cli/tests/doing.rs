@@ -335,3 +335,309 @@ fn colours_are_for_terminals_and_no_color_is_heard() {
     assert!(!prints(&root, &["ls"]).contains('\x1b'));
     assert!(prints(&root, &["--color", "always", "ls"]).contains('\x1b'));
 }
+
+#[test]
+fn a_prune_removes_what_it_says_and_a_dry_one_nothing() {
+    let root = Root::new("cli-prune");
+    let store = root.open_with_base();
+    for id in ["one", "two", "three"] {
+        build(
+            &store,
+            "base",
+            id,
+            "head -c 1000000 /dev/zero | tr '\\0' x >/big",
+        );
+    }
+    prints(&root, &["pin", "two"]);
+    let ids = || prints(&root, &["ls", "-q", "--sort", "id"]);
+    let all = ids();
+    let unused = ["prune", "--unused-for", "0s", "--spare", "0s"];
+    let dry = [&unused[..], &["-n"]].concat();
+    let (would, _) = json(&root, &dry);
+    assert_eq!(ids(), all);
+    assert_eq!(
+        (&would["dry_run"], &would["freed"]),
+        (&true.into(), &serde_json::Value::Null)
+    );
+    let said = says(&root, &dry);
+    assert!(
+        said.out.contains("would remove result one (1.00 MB"),
+        "{said:?}"
+    );
+    assert!(!said.out.contains("kept"), "{said:?}");
+    let said = says(&root, &[&["-v"], &dry[..]].concat());
+    assert!(said.out.contains("kept result two: "), "{said:?}");
+
+    let (did, _) = json(&root, &unused);
+    let of = |document: &serde_json::Value, fate: &str| {
+        let rows = document["rows"].as_array().expect("rows");
+        let mut names: Vec<String> = rows
+            .iter()
+            .filter(|row| row["fate"] == fate)
+            .map(|row| row["name"].as_str().expect("a name").to_owned())
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(of(&did, "removed"), of(&would, "removed"));
+    assert_eq!(ids(), "two\n");
+    for id in of(&did, "removed") {
+        assert!(
+            docker(&["images", "-q", &root.image(&id)]).is_empty(),
+            "{id}"
+        );
+    }
+    // A bound that cannot be kept is told.
+    let said = says(&root, &["prune", "--most", "1kB", "--spare", "0s"]);
+    assert_eq!(said.status, Some(1), "{said:?}");
+    assert!(said.out.contains("not what was asked for"), "{said:?}");
+    prints(&root, &["unpin", "two"]);
+    prints(&root, &["prune", "--most", "0", "--spare", "0s"]);
+    assert_eq!(ids(), "");
+    // Who asks for nothing has forgotten something.
+    assert_eq!(says(&root, &["prune"]).status, Some(2));
+    assert_eq!(says(&root, &["prune", "-n"]).status, Some(2));
+    store.close().expect("closed");
+}
+
+#[test]
+fn pins_are_listed_and_taken_away() {
+    let root = Root::new("cli-pins");
+    assert_eq!(prints(&root, &["pin", "one", "two"]), "one\ntwo\n");
+    assert_eq!(prints(&root, &["pin", "--cache", "compiler"]), "compiler\n");
+    let table = prints(&root, &["pin"]);
+    let firsts = |line: &str| {
+        line.split_whitespace()
+            .take(2)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let lines: Vec<_> = table.lines().skip(1).map(firsts).collect();
+    assert_eq!(
+        lines,
+        [["result", "one"], ["result", "two"], ["cache", "compiler"]]
+    );
+    let (document, _) = json(&root, &["pin"]);
+    assert_eq!(document["pins"][2]["name_hex"], "636f6d70696c6572");
+    let said = says(&root, &["unpin", "one", "three"]);
+    assert_eq!(
+        (said.status, said.out.as_str()),
+        (Some(3), "one\n"),
+        "{said:?}"
+    );
+    let (document, _) = json(&root, &["unpin", "two"]);
+    assert_eq!(document["unpinned"], serde_json::json!(["two"]));
+    assert_eq!(
+        prints(&root, &["unpin", "--cache", "compiler"]),
+        "compiler\n"
+    );
+    assert_eq!(json(&root, &["pin"]).0["pins"], serde_json::json!([]));
+}
+
+#[test]
+fn a_result_is_tagged_saved_and_loaded_again() {
+    let root = Root::new("cli-save");
+    let store = root.open_with_base();
+    build(&store, "base", "made", "echo hello >/hello");
+    let name = format!("example.com/{}:1", root.prefix());
+    assert_eq!(prints(&root, &["tag", "made", &name]), format!("{name}\n"));
+    let id_of = |image: &str| docker(&["image", "inspect", "--format", "{{.Id}}", image]);
+    assert_eq!(id_of(&name), id_of(&root.image("made")));
+    let said = says(&root, &["tag", "base", &name]);
+    assert!(
+        said.status == Some(0) && said.err.contains("had that name before"),
+        "{said:?}"
+    );
+    docker(&["rmi", &name]);
+
+    let file = root.path.join("made.tar").display().to_string();
+    prints(&root, &["save", "made", "-o", &file, "--as", &name]);
+    let loaded = docker(&["load", "-i", &file]);
+    assert!(loaded.concat().contains(&name), "{loaded:?}");
+    assert_eq!(id_of(&name), id_of(&root.image("made")));
+    docker(&["rmi", &name]);
+    assert_eq!(prints(&root, &["load", "again", &file]), "again\n");
+    assert_eq!(id_of(&root.image("again")), id_of(&root.image("made")));
+    assert_eq!(json(&root, &["load", "again", &file]).0["was_there"], true);
+    // From one pipe into another.
+    let mut save = at(&root, &["save", "made", "--format", "oci"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let pipe = save.stdout.take().expect("piped");
+    let load = at(&root, &["load", "piped", "-"])
+        .stdin(pipe)
+        .output()
+        .expect("it runs");
+    assert!(
+        load.status.success() && ended(&mut save, "save").success(),
+        "{load:?}"
+    );
+    assert_eq!(id_of(&root.image("piped")), id_of(&root.image("made")));
+    let (shown, status) = Terminal::run(&root, "$DSTORE load x -").end();
+    assert_eq!(status, Some(2), "{shown}");
+    store.close().expect("closed");
+}
+
+/// What an engine is told of who pushes: an address where nobody listens is enough, but for a proxy in between.
+#[test]
+fn a_push_is_made_as_whom_docker_has_logged_in() {
+    let root = Root::new("cli-push");
+    let store = root.open_with_base();
+    let name = format!("localhost:9/{}:1", root.prefix());
+    let folder = root.path.join("docker");
+    std::fs::create_dir(&folder).expect("made");
+    let push = |arguments: &[&str]| {
+        let mut push = at(&root, arguments);
+        let output = push
+            .env("DOCKER_CONFIG", &folder)
+            .env("PATH", &folder)
+            .output();
+        at::Said::from(output.expect("it runs"))
+    };
+    // The helper is asked for that registry; what it says no to is no login.
+    std::fs::write(
+        folder.join("config.json"),
+        r#"{"credHelpers":{"localhost:9":"test"}}"#,
+    )
+    .expect("written");
+    let helper = folder.join("docker-credential-test");
+    let asked = folder.join("asked");
+    let script = format!(
+        "#!/bin/sh\nread -r registry\necho \"$1 $registry\" >{}\necho '{{\"Username\":\"me\",\"Secret\":\"x\"}}'\n",
+        asked.display()
+    );
+    std::fs::write(&helper, script).expect("written");
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).expect("set");
+    let said = push(&["push", "base", &name]);
+    assert_eq!(said.status, Some(1), "{said:?}");
+    assert!(said.err.contains("localhost:9"), "{said:?}");
+    assert_eq!(
+        std::fs::read_to_string(&asked).expect("asked"),
+        "get localhost:9\n"
+    );
+    // Without a helper that is there, it is told.
+    std::fs::remove_file(&helper).expect("removed");
+    let said = push(&["push", "base", &name]);
+    assert!(said.err.contains("docker-credential-test"), "{said:?}");
+    let said = push(&["push", "--user", "me", "base", &name]);
+    assert_eq!(said.status, Some(1), "{said:?}");
+    docker(&["rmi", &name]);
+    store.close().expect("closed");
+}
+
+#[test]
+fn a_root_is_given_up_once_somebody_says_yes() {
+    let root = Root::new("cli-destroy");
+    let store = root.open_with_base();
+    build(&store, "base", "made", "true");
+    drop(
+        store
+            .cache("compiler", &Default::default())
+            .expect("a lease"),
+    );
+    let said = says(&root, &["destroy", "--yes"]);
+    assert_eq!(said.status, Some(4), "somebody has it open: {said:?}");
+    store.close().expect("closed");
+
+    let objects = || {
+        let mut all = docker(&[
+            "volume",
+            "ls",
+            "-q",
+            "--filter",
+            &format!("name={}-", root.prefix()),
+        ]);
+        all.extend(docker(&[
+            "images",
+            "--format",
+            "{{.Repository}}",
+            &format!("{}-*", root.prefix()),
+        ]));
+        all.sort();
+        all
+    };
+    let before = objects();
+    assert!(before.len() >= 4, "{before:?}");
+    let (would, _) = json(&root, &["destroy", "-n"]);
+    let names: Vec<&str> = would["things"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|thing| thing["name"].as_str())
+        .collect();
+    for object in &before {
+        assert!(
+            names.iter().any(|name| name.starts_with(object.as_str())),
+            "{object}: {names:?}"
+        );
+    }
+    // Nobody there to say yes; somebody who says no, or leaves.
+    assert_eq!(says(&root, &["destroy"]).status, Some(2));
+    for (keys, status) in [("no\n", 1), ("\x03", 130)] {
+        let mut terminal = Terminal::run(&root, "exec $DSTORE destroy");
+        terminal.until_it_shows("Type yes:");
+        terminal.press(keys);
+        let (shown, ended) = terminal.end();
+        assert_eq!(ended, Some(status), "{shown}");
+    }
+    assert_eq!(objects(), before);
+    let mut terminal = Terminal::run(&root, "exec $DSTORE destroy");
+    terminal.until_it_shows("Type yes:");
+    terminal.press("yes\n");
+    let (shown, ended) = terminal.end();
+    assert_eq!(ended, Some(0), "{shown}");
+    assert!(shown.contains("all of it is gone"), "{shown}");
+    assert_eq!(objects(), [""; 0]);
+    assert!(!root.path.exists());
+    assert_eq!(says(&root, &["destroy", "--yes"]).status, Some(3));
+}
+
+#[test]
+fn what_is_left_of_a_root_whose_directory_is_gone_is_found_and_removed() {
+    let root = Root::new("cli-remains");
+    let store = root.open_with_base();
+    store.close().expect("closed");
+    let path = root.path.display().to_string();
+    std::fs::remove_dir_all(&root.path).expect("removed");
+    let (all, _) = json(&root, &["destroy", "--remains"]);
+    let things = all["things"].as_array().expect("a list");
+    let mine = things
+        .iter()
+        .find(|thing| thing["root"] == path)
+        .expect("it is listed");
+    let identity = mine["identity"].as_str().expect("an identity").to_owned();
+    let table = prints(&root, &["destroy", "--remains"]);
+    let line = table
+        .lines()
+        .find(|line| line.contains(&identity))
+        .expect("it is listed");
+    assert!(line.contains(&path) && line.contains("gone"), "{line}");
+
+    assert!(
+        says(&root, &["destroy", "--identity", &identity]).status == Some(2),
+        "it does not ask"
+    );
+    let would = prints(&root, &["destroy", "-n", "--identity", &identity]);
+    assert!(
+        would.contains(&format!("would remove image {}", root.image("base"))),
+        "{would}"
+    );
+    prints(&root, &["destroy", "--yes", "--identity", &identity]);
+    assert!(
+        docker(&[
+            "volume",
+            "ls",
+            "-q",
+            "--filter",
+            &format!("name={}-", root.prefix())
+        ])
+        .is_empty()
+    );
+    assert!(docker(&["images", "-q", &format!("{}-*", root.prefix())]).is_empty());
+    assert_eq!(
+        says(&root, &["destroy", "--yes", "--identity", &identity]).status,
+        Some(3)
+    );
+}

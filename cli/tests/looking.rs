@@ -29,7 +29,11 @@ fn of_engine(root: &Root) -> Vec<String> {
 #[test]
 fn results_are_those_that_the_engine_lists() {
     let root = Root::new("cli-ls");
-    assert_eq!(prints(&root, &["ls"]).trim(), "ID  SIZE  CREATED");
+    let nothing = prints(&root, &["ls"]);
+    assert!(
+        nothing.starts_with("ID ") && nothing.lines().count() == 1,
+        "{nothing}"
+    );
     assert_eq!(
         json(&root, &["ls"]).0["results"].as_array().map(Vec::len),
         Some(0)
@@ -58,8 +62,12 @@ fn results_are_those_that_the_engine_lists() {
     );
     let first: Vec<&str> = lines.filter_map(|line| line.split(' ').next()).collect();
     assert_eq!(first, ["base", "second", "third"]);
-    let newest = prints(&root, &["ls", "-q", "--sort", "size"]);
-    assert_eq!(newest.lines().last(), Some("base"), "the smallest");
+    let by_size = prints(&root, &["ls", "-q", "--sort", "size"]);
+    assert_eq!(
+        by_size.lines().last(),
+        Some("third"),
+        "it has nothing of its own"
+    );
 
     let (document, status) = json(&root, &["ls", "--sort", "id"]);
     assert_eq!(status, Some(0));
@@ -84,12 +92,118 @@ fn results_are_those_that_the_engine_lists() {
         );
     }
 
-    let shown = prints(&root, &["show", "second"]);
-    assert!(shown.contains(&root.image("second")), "{shown}");
-    let (document, _) = json(&root, &["show", "second"]);
-    assert_eq!(document["image"], root.image("second"));
-    assert_eq!(document["log"]["bytes"], 0);
+    let own = document["results"][1]["own_size"]
+        .as_u64()
+        .expect("a number");
+    assert!((3_000_000..3_100_000).contains(&own), "{document}");
     store.close().expect("closed");
+}
+
+#[test]
+fn a_result_is_shown_with_what_it_stands_on_and_what_stands_on_it() {
+    let root = Root::new("cli-show");
+    let store = root.open_with_base();
+    for (base, id) in [
+        ("base", "a"),
+        ("a", "b"),
+        ("b", "c"),
+        ("b", "d"),
+        ("base", "aside"),
+    ] {
+        build(&store, base, id, "echo built");
+    }
+    let (document, _) = json(&root, &["show", "b"]);
+    assert_eq!(document["image"], root.image("b"));
+    let engine_id = docker(&["image", "inspect", "--format", "{{.Id}}", &root.image("b")]);
+    assert_eq!(document["engine_id"], engine_id[0]);
+    assert_eq!(document["log_size"], 6);
+    assert_eq!(document["chain"], serde_json::json!(["base", "a", "b"]));
+    assert_eq!(document["children"], serde_json::json!(["c", "d"]));
+    let shown = prints(&root, &["show", "b"]);
+    let tree: Vec<&str> = shown
+        .lines()
+        .skip_while(|line| !line.contains("OWN"))
+        .skip(1)
+        .collect();
+    let names = ["base", "└─ a", "└─ b", "   ├─ c", "   └─ d"];
+    assert_eq!(tree.len(), names.len(), "{shown}");
+    for (line, name) in tree.iter().zip(names) {
+        assert!(line.contains(&format!("  {name}")), "{name}: {shown}");
+    }
+    assert!(
+        tree[2].contains("<-") && shown.matches("<-").count() == 1,
+        "{shown}"
+    );
+    // All of them, in the letters that the locale has.
+    let all = at::at(&root, &["ls", "--tree"])
+        .env("LC_ALL", "C")
+        .output()
+        .expect("it runs");
+    let all = String::from_utf8_lossy(&all.stdout).into_owned();
+    assert!(
+        all.contains("|- a") && all.contains("`- aside") && !all.contains('└'),
+        "{all}"
+    );
+    // A base that went before what stands on it.
+    assert!(store.delete("a").expect("deleted"));
+    let shown = prints(&root, &["show", "b"]);
+    assert!(shown.contains("b (on a, which is gone)"), "{shown}");
+}
+
+#[test]
+fn what_is_being_built_is_listed() {
+    let root = Root::new("cli-building");
+    let store = root.open_with_base();
+    let mut step = begin(&store, "base", "slow");
+    step.run(&sh("echo begun")).expect("a run");
+    let (document, _) = json(&root, &["ls"]);
+    assert_eq!(document["building"], serde_json::json!(["slow"]));
+    assert_eq!(document["results"][0]["held"], true);
+    let text = prints(&root, &["ls"]);
+    assert!(
+        text.contains("slow is being built") && text.contains("base of a step"),
+        "{text}"
+    );
+    step.abort().expect("aborted");
+    assert_eq!(json(&root, &["ls"]).0["building"], serde_json::json!([]));
+}
+
+#[test]
+fn usage_is_the_sum_of_what_is_listed() {
+    let root = Root::new("cli-usage");
+    let store = root.open_with_base();
+    build(
+        &store,
+        "base",
+        "big",
+        "head -c 5000000 /dev/zero | tr '\\0' x >/big",
+    );
+    drop(
+        store
+            .cache("compiler", &CacheRequest::new())
+            .expect("a lease"),
+    );
+    let (usage, _) = json(&root, &["usage"]);
+    let own = |n: usize| usage["results"][n]["own_size"].as_u64().expect("a number");
+    assert_eq!(usage["totals"]["results"], own(0) + own(1), "{usage}");
+    // By the engine's own count of the layers of the topmost one.
+    let size = docker(&[
+        "image",
+        "inspect",
+        "--format",
+        "{{.Size}}",
+        &root.image("big"),
+    ]);
+    assert_eq!(usage["totals"]["results"].to_string(), size[0]);
+    assert_eq!(usage["caches"][0]["name"], "compiler");
+    assert_eq!(usage["leftovers"]["containers"], 0);
+    let text = prints(&root, &["usage"]);
+    for word in ["results", "caches", "logs", "leftovers", "free"] {
+        assert!(
+            text.lines().any(|line| line.starts_with(word)),
+            "{word}: {text}"
+        );
+    }
 }
 
 #[test]
@@ -174,7 +288,7 @@ fn caches_are_shown_with_what_is_lent() {
     assert_eq!(row["name_hex"], "636f6d70696c65721b5b324aff");
     assert_eq!((&row["generation"], &row["leases"]), (&1.into(), &1.into()));
     let known = store.caches().expect("listed");
-    assert_eq!(row["bytes"].as_u64(), known[0].bytes);
+    assert_eq!(row["size"].as_u64(), known[0].bytes);
 }
 
 #[test]
@@ -200,6 +314,38 @@ fn why_says_what_is_known() {
     assert_eq!(state("fails"), "failed");
     let said = says(&root, &["why", "fails"]);
     assert!(said.out.contains("dstore log fails"), "{said:?}");
+    // How a result went, by whatever process.
+    for id in ["deleted", "pruned", "vanished"] {
+        build(&store, "base", id, "echo here");
+    }
+    assert!(store.delete("deleted").expect("deleted"));
+    assert_eq!(state("deleted"), "deleted");
+    docker(&["rmi", &root.image("vanished")]);
+    // What is younger than a minute is not looked at: it might be published just now.
+    let record = root.path.join(".store/results/vanished");
+    let record = std::fs::File::options()
+        .write(true)
+        .open(record)
+        .expect("a record");
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(100);
+    record.set_modified(long_ago).expect("set");
+    assert_eq!(state("vanished"), "vanished");
+    prints(&root, &["pin", "base"]);
+    says(
+        &root,
+        &[
+            "prune",
+            "--unused-for",
+            "0s",
+            "--spare",
+            "0s",
+            "--no-caches",
+        ],
+    );
+    assert_eq!(state("pruned"), "pruned");
+    assert_eq!(state("base"), "there");
+    build(&store, "base", "deleted", "true");
+    assert_eq!(state("deleted"), "there");
 }
 
 #[test]

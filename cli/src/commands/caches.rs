@@ -2,65 +2,34 @@
 
 use std::time::SystemTime;
 
-use docker_store::{CacheInfo, Strategy};
+use docker_store::{CacheInfo, Item};
 use serde::Serialize;
 
 use crate::amounts;
 use crate::context::Context;
 use crate::ending::{DONE, Failure};
 use crate::names;
+use crate::rows::CacheRow;
 use crate::screen::Screen;
 use crate::table::{LEFT, RIGHT};
 
 #[derive(Serialize)]
 struct Document {
-    caches: Vec<Row>,
-}
-
-/// One cache, as JSON has it.
-#[derive(Serialize)]
-struct Row {
-    /// `null` where it is no text.
-    name: Option<String>,
-    name_hex: String,
-    generation: u64,
-    strategy: Option<&'static str>,
-    layers: usize,
-    bytes: Option<u64>,
-    created: String,
-    last_use: String,
-    leases: usize,
-}
-
-impl From<&CacheInfo> for Row {
-    fn from(cache: &CacheInfo) -> Self {
-        Row {
-            name: String::from_utf8(cache.name.clone()).ok(),
-            name_hex: names::hex(&cache.name),
-            generation: cache.generation,
-            strategy: word(cache.strategy),
-            layers: cache.layers,
-            bytes: cache.bytes,
-            created: amounts::moment(cache.created),
-            last_use: amounts::moment(cache.last_use),
-            leases: cache.leases,
-        }
-    }
-}
-
-/// `None` where there is none yet.
-pub(crate) fn word(strategy: Strategy) -> Option<&'static str> {
-    match strategy {
-        Strategy::Overlay => Some("overlay"),
-        Strategy::Copy => Some("copy"),
-        _ => None,
-    }
+    caches: Vec<CacheRow>,
 }
 
 pub(crate) fn run(context: &Context, screen: &mut Screen) -> Result<u8, Failure> {
-    let caches = context.with_store(|store| Ok(store.caches_within(context.limits())?))?;
+    let (caches, pins) = context.with_store(|store| {
+        // Also those whose bytes nobody has counted yet, which may take its time.
+        Ok((store.caches_within(context.limits())?, store.pins()?))
+    })?;
+    let is_pinned = |cache: &CacheInfo| {
+        let of = |item: &Item| matches!(item, Item::Cache(name) if *name == cache.name);
+        pins.iter().any(|pin| of(&pin.item))
+    };
     if context.json {
-        let caches = caches.iter().map(Row::from).collect();
+        let row = |cache| CacheRow::new(cache, is_pinned(cache));
+        let caches = caches.iter().map(row).collect();
         screen.json(&Document { caches })?;
         return Ok(DONE);
     }
@@ -74,6 +43,7 @@ pub(crate) fn run(context: &Context, screen: &mut Screen) -> Result<u8, Failure>
             cache.leases.to_string(),
             amounts::ago(cache.last_use, now),
             amounts::ago(cache.created, now),
+            if is_pinned(cache) { "pinned" } else { "" }.to_owned(),
         ]
     };
     let rows = caches.iter().map(row).collect();
@@ -85,6 +55,7 @@ pub(crate) fn run(context: &Context, screen: &mut Screen) -> Result<u8, Failure>
         ("LENT", RIGHT),
         ("LAST USE", LEFT),
         ("CREATED", LEFT),
+        ("", LEFT),
     ];
     screen.table(&columns, rows)?;
     Ok(DONE)

@@ -4,9 +4,10 @@ use docker_store::{Error, ErrorKind, Health, Store};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::commands::caches;
+use crate::commands::usage::free_text;
 use crate::context::Context;
 use crate::ending::{DONE, FAILED, Failure};
+use crate::rows::{self, Left};
 use crate::screen::Screen;
 
 #[derive(Serialize)]
@@ -23,8 +24,11 @@ struct Document {
     strategy_reason: String,
     network: String,
     clock_ahead_ms: Option<i64>,
+    #[serde(skip)]
+    free: String,
     free_percent_root: f64,
     free_percent_engine: Option<f64>,
+    leftovers: Left,
     troubles: Vec<Trouble>,
 }
 
@@ -37,7 +41,8 @@ struct Trouble {
 pub(crate) fn run(context: &Context, screen: &mut Screen) -> Result<u8, Failure> {
     let found = context.with_store(|store| {
         let health = store.health(context.limits())?;
-        Ok(document(store, health))
+        let leftovers = store.usage(context.limits())?.leftovers.into();
+        Ok(document(store, health, leftovers))
     });
     let document = match found {
         Ok(document) => document,
@@ -56,11 +61,18 @@ pub(crate) fn run(context: &Context, screen: &mut Screen) -> Result<u8, Failure>
     Ok(status)
 }
 
-fn document(store: &Store, health: Health) -> Document {
+fn document(store: &Store, health: Health, leftovers: Left) -> Document {
     let trouble = |trouble: docker_store::Trouble| Trouble {
         what: trouble.what,
         advice: trouble.advice,
     };
+    let mut troubles: Vec<Trouble> = health.troubles.into_iter().map(trouble).collect();
+    if leftovers.sum() > 0 {
+        troubles.push(Trouble {
+            what: format!("sessions that were killed left something on the engine: {leftovers}"),
+            advice: "dstore purge removes it; where that does not help, the engine's log tells why it refuses".to_owned(),
+        });
+    }
     Document {
         root: store.root().to_string_lossy().into_owned(),
         prefix: store.prefix().to_owned(),
@@ -70,27 +82,19 @@ fn document(store: &Store, health: Health) -> Document {
         api_version: health.api_version,
         newest_api_version: health.newest_api_version,
         image_store: health.image_store,
-        strategy: health.strategy.and_then(caches::word),
+        strategy: health.strategy.and_then(rows::strategy),
         strategy_reason: health.strategy_reason,
         network: health.network,
         clock_ahead_ms: health.clock_ahead_ms,
+        free: free_text(health.free),
         free_percent_root: health.free.root,
         free_percent_engine: health.free.engine,
-        troubles: health.troubles.into_iter().map(trouble).collect(),
+        leftovers,
+        troubles,
     }
 }
 
 fn tell(screen: &mut Screen, found: &Document) -> Result<(), Failure> {
-    let free = match found.free_percent_engine {
-        Some(engine) => format!(
-            "{engine:.1} % of the engine's disk, {:.1} % of the root's",
-            found.free_percent_root
-        ),
-        None => format!(
-            "{:.1} % of the root's disk; the engine's is not to be seen from here",
-            found.free_percent_root
-        ),
-    };
     let clock = match found.clock_ahead_ms {
         Some(ms) => format!("{:+.1} s beside this machine's", ms as f64 / 1000.0),
         None => "the engine does not tell".to_owned(),
@@ -118,7 +122,8 @@ fn tell(screen: &mut Screen, found: &Document) -> Result<(), Failure> {
         ("caches", caches),
         ("network", found.network.clone()),
         ("clock", clock),
-        ("free", free),
+        ("free", found.free.clone()),
+        ("leftovers", found.leftovers.to_string()),
     ])?;
     screen.line("")?;
     if found.troubles.is_empty() {

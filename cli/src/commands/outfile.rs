@@ -4,12 +4,12 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::amounts;
 use crate::context::Context;
 use crate::ending::{DONE, Failure};
+use crate::progress::Bar;
 use crate::screen::Screen;
 
 /// Has `fill` write an archive there, shows how far it is, and says how long it became.
@@ -37,9 +37,12 @@ pub(crate) fn write(
     let mut part = Part::new(file)?;
     let mut out = Counted::new(&mut part.open);
     let filled = fill(&mut out);
-    out.bar.finish_and_clear();
+    let Counted {
+        bar, failed: why, ..
+    } = out;
+    drop(bar);
     let failed = |e| Failure::Io(format!("writing {}", file.display()), e);
-    if let Some(e) = out.failed {
+    if let Some(e) = why {
         return Err(failed(e));
     }
     let bytes = filled?;
@@ -55,19 +58,15 @@ pub(crate) fn write(
 /// Counts what passes, and keeps why it does not.
 struct Counted<'a, W> {
     out: &'a mut W,
-    bar: ProgressBar,
+    bar: Bar,
     failed: Option<io::Error>,
 }
 
 impl<'a, W> Counted<'a, W> {
     fn new(out: &'a mut W) -> Self {
-        let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {decimal_bytes} {elapsed}") {
-            bar.set_style(style);
-        }
         Counted {
             out,
-            bar,
+            bar: Bar::new(),
             failed: None,
         }
     }
@@ -77,7 +76,7 @@ impl<W: Write> Write for Counted<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self.out.write(bytes) {
             Ok(n) => {
-                self.bar.inc(n as u64);
+                self.bar.passed(n);
                 Ok(n)
             }
             Err(e) if e.kind() == io::ErrorKind::Interrupted => Err(e),

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::context::Context;
 use crate::ending::{DONE, Failure};
+use crate::rows::many;
 use crate::screen::Screen;
 
 pub(crate) fn run(context: &Context, screen: &mut Screen) -> Result<u8, Failure> {
@@ -18,10 +19,6 @@ pub(crate) fn run(context: &Context, screen: &mut Screen) -> Result<u8, Failure>
         }))?;
         return Ok(DONE);
     }
-    let many = |n: u64, what: &str| match n {
-        1 => format!("1 {what}"),
-        n => format!("{n} {what}s"),
-    };
     let (containers, images, volumes) = (purged.containers, purged.images, purged.volumes);
     screen.line(match containers + images + volumes {
         0 => "nothing was left".to_owned(),

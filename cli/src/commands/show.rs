@@ -5,62 +5,78 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use crate::amounts;
-use crate::commands::ls::Row;
+use crate::commands::chain;
 use crate::context::Context;
 use crate::ending::{DONE, Failure};
+use crate::rows::ResultRow;
 use crate::screen::Screen;
 
 #[derive(Serialize)]
 struct Document {
     #[serde(flatten)]
-    row: Row,
+    row: ResultRow,
     image: String,
-    log: Option<Log>,
-}
-
-#[derive(Serialize)]
-struct Log {
-    file: String,
-    bytes: u64,
+    engine_id: String,
+    log: Option<String>,
+    chain: Vec<String>,
+    children: Vec<String>,
 }
 
 pub(crate) fn run(context: &Context, screen: &mut Screen, id: &str) -> Result<u8, Failure> {
     let (results, log, image) = context.with_store(|store| {
         let log = store.log_file(id)?;
         let image = format!("{}-image-{id}", store.prefix());
-        Ok((store.results_within(context.limits())?, log, image))
+        Ok((store.usage(context.limits())?.results, log, image))
     })?;
-    let Some(result) = results.iter().find(|result| result.id == id) else {
+    let around = chain::around(&results, id);
+    let Some(at) = around.iter().position(|result| result.id == id) else {
         return Err(Failure::not_found(format!(
             "there is no result {id}; `dstore why {id}` may tell more"
         )));
     };
-    let log = std::fs::metadata(&log).ok().map(|file| Log {
-        file: log.to_string_lossy().into_owned(),
-        bytes: file.len(),
-    });
+    let result = around[at];
+    let log = log.exists().then(|| log.to_string_lossy().into_owned());
     if context.json {
-        let row = Row::from(result);
-        screen.json(&Document { row, image, log })?;
+        let ids = |results: &[&docker_store::ResultUsage]| {
+            results.iter().map(|result| result.id.clone()).collect()
+        };
+        screen.json(&Document {
+            row: ResultRow::from(result),
+            image,
+            engine_id: result.image.clone(),
+            log,
+            chain: ids(&around[..=at]),
+            children: ids(&around[at + 1..]),
+        })?;
         return Ok(DONE);
     }
     let now = SystemTime::now();
+    let when = |time| format!("{} ({})", amounts::moment(time), amounts::ago(time, now));
+    let built = match result.build_time {
+        Some(time) => format!(", built in {}", amounts::length(time)),
+        None => String::new(),
+    };
+    let size = format!(
+        "{} of its own, {} in all",
+        amounts::bytes(result.own_bytes),
+        amounts::bytes(result.bytes)
+    );
     let log = log.map_or("none".to_owned(), |log| {
-        format!("{} ({})", log.file, amounts::bytes(log.bytes))
+        format!("{log} ({})", amounts::bytes(result.log_bytes))
     });
     screen.facts(&[
         ("id", result.id.clone()),
-        ("image", image),
-        ("size", amounts::bytes(result.size)),
+        ("image", format!("{image} ({})", result.image)),
+        ("size", size),
+        ("created", when(result.created) + &built),
+        ("last use", when(result.last_use)),
         (
-            "created",
-            format!(
-                "{} ({})",
-                amounts::moment(result.created),
-                amounts::ago(result.created, now)
-            ),
+            "pinned",
+            if result.pinned { "yes" } else { "no" }.to_owned(),
         ),
         ("log", log),
     ])?;
+    screen.line("")?;
+    chain::tree(screen, &around, Some(id), now)?;
     Ok(DONE)
 }
