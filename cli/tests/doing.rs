@@ -168,6 +168,52 @@ fn a_log_is_followed_while_another_process_builds_and_ends_with_it() {
     }
 }
 
+/// Who waits for another's build begins at once when that fails, and makes another log of the same name.
+#[test]
+fn another_try_of_the_same_build_is_followed_from_its_start() {
+    let root = Root::new("cli-again");
+    let store = root.open_with_base();
+    let mut first = begin(&store, "base", "again");
+    first.run(&sh("echo the first try")).expect("a run");
+    let mut dstore = at(&root, &["log", "-f", "again"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut out = dstore.stdout.take().expect("piped");
+    let mut line = [0; 14];
+    out.read_exact(&mut line).expect("a line");
+    assert_eq!(&line, b"the first try\n");
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| {
+            let mut second = begin(&store, "base", "again");
+            second
+                .run(&sh("echo the second try; sleep 1"))
+                .expect("a run");
+            second.commit().expect("a commit");
+        });
+        // For it to wait.
+        std::thread::sleep(Duration::from_millis(300));
+        first.abort().expect("aborted");
+        second.join().expect("built");
+    });
+    let status = ended(&mut dstore, "dstore log -f");
+    let (mut rest, mut err) = (String::new(), String::new());
+    out.read_to_string(&mut rest).expect("read");
+    dstore
+        .stderr
+        .take()
+        .expect("piped")
+        .read_to_string(&mut err)
+        .expect("read");
+    assert_eq!(
+        (rest.as_str(), status.code()),
+        ("the second try\n", Some(0)),
+        "{err}"
+    );
+    assert!(err.contains("once more"), "{err}");
+}
+
 #[test]
 fn a_build_that_has_not_begun_is_waited_for_on_request() {
     let root = Root::new("cli-wait");

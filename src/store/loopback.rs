@@ -142,10 +142,17 @@ pub(crate) fn way(site: &Site) -> String {
     if site.engine.is_podman() {
         return String::from("by the engine: Podman leaves it to the runtime already");
     }
-    match site.networks.known.lock().as_ref() {
+    let known = site.networks.known.lock().clone();
+    // Another session may have tried it.
+    let kept = || remembered::read(&file(site));
+    let now = memory(site, Found::Unknown, String::new());
+    let known = known
+        .or_else(kept)
+        .filter(|known: &Memory| known.holds(&now));
+    match known {
         Some(memory) if memory.found == Found::Behaves => format!("by the runtime: {}", memory.why),
         Some(memory) => format!("by the engine: {}", memory.why),
-        None => String::from("not tried yet in this session"),
+        None => String::from("not tried yet: the first step finds it out"),
     }
 }
 

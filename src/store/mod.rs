@@ -66,7 +66,7 @@ pub use self::remains::{Fate, Remains, Remnant, RemnantKind};
 pub use self::results::ResultInfo;
 pub use self::stats::Stats;
 
-use self::bounds::{pins, prune, record, usage};
+use self::bounds::{found, pins, prune, record, usage};
 use self::cache::{CacheInfo, CacheRequest, Caches, Lease};
 use self::progress::Progress;
 use self::registry::RegistryLogin;
@@ -523,6 +523,19 @@ impl Store {
     pub fn went(&self, id: &str) -> Result<Option<(Went, SystemTime)>> {
         self.site.check_open("asking how a result went")?;
         Ok(record::went(&self.site.paths, &self.site.names.id(id)?))
+    }
+
+    /// [`went`](Self::went) of a result that is not there, and asks the engine where that is not known: so it tells, too, what somebody
+    /// has removed there past the store just now.
+    ///
+    /// # Errors
+    ///
+    /// Those of `went`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled), as `limits`
+    /// says.
+    pub fn why_gone(&self, id: &str, limits: &Limits) -> Result<Option<(Went, SystemTime)>> {
+        self.site.check_open("asking why a result is not there")?;
+        found::notice(&self.site, &self.site.names.id(id)?, limits.wait())?;
+        self.went(id)
     }
 
     /// Brings the store to the bounds of `policy`: removes results, caches and logs until they hold. Any number of processes may do so

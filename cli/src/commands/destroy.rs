@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::arguments;
 use crate::context::Context;
 use crate::ending::{BUSY, DONE, Failure};
+use crate::names;
 use crate::rows::many;
 use crate::screen::Screen;
 use crate::table::{LEFT, RIGHT};
@@ -64,7 +65,16 @@ pub(crate) fn run(
         return tell(context, screen, &there, true);
     }
     if !asked.yes {
-        confirm(context, &there)?;
+        let of = match (
+            root,
+            there.things.first().and_then(|thing| thing.root.as_deref()),
+        ) {
+            (Some(root), _) => root.display().to_string(),
+            (None, of) => of
+                .unwrap_or("a root that was nobody knows where")
+                .to_owned(),
+        };
+        confirm(context, &there, &of)?;
     }
     tell(context, screen, &destroy(root, &how)?, false)
 }
@@ -106,14 +116,18 @@ fn remains(context: &Context, screen: &mut Screen) -> Result<u8, Failure> {
 }
 
 /// Somebody at a terminal says yes; nobody else can.
-fn confirm(context: &Context, there: &Remains) -> Result<(), Failure> {
+fn confirm(context: &Context, there: &Remains, of: &str) -> Result<(), Failure> {
     let stdin = io::stdin();
     if !stdin.is_terminal() || context.json {
         return Err(Failure::usage(
             "give --yes to mean it, or --dry-run to look first",
         ));
     }
-    eprint!("This removes {}, for good. Type yes: ", counted(there));
+    let of = names::shown(of.as_bytes());
+    eprint!(
+        "This removes {} of {of}, for good. Type yes: ",
+        counted(there)
+    );
     let _ = io::stderr().flush();
     while !is_typed(context)? {}
     let mut answer = String::new();

@@ -96,7 +96,10 @@ fn document(store: &Store, health: Health, leftovers: Left) -> Document {
 
 fn tell(screen: &mut Screen, found: &Document) -> Result<(), Failure> {
     let clock = match found.clock_ahead_ms {
-        Some(ms) => format!("{:+.1} s beside this machine's", ms as f64 / 1000.0),
+        // Less than a look at it takes says nothing.
+        Some(-99..=99) => "as this machine's".to_owned(),
+        Some(ms) if ms > 0 => format!("{:.1} s ahead of this machine's", ms as f64 / 1000.0),
+        Some(ms) => format!("{:.1} s behind this machine's", ms as f64 / -1000.0),
         None => "the engine does not tell".to_owned(),
     };
     let caches = match found.strategy {

@@ -82,9 +82,7 @@ fn state(context: &Context, store: &Store, id: &str) -> Result<State, Failure> {
     if store.building(id)? {
         return Ok(State::Building);
     }
-    // What went past the store is noticed by this.
-    store.usage(context.limits())?;
-    let went = store.went(id)?;
+    let went = store.why_gone(id, context.limits())?;
     let ended = std::fs::metadata(log).and_then(|log| log.modified()).ok();
     // What happened last.
     Ok(match (went, ended) {

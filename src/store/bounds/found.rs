@@ -15,6 +15,7 @@ use crate::store::bounds::removal::Removal;
 use crate::store::cache::{CacheInfo, Caches};
 use crate::store::clock;
 use crate::store::lock::{self, FileLock};
+use crate::store::names::Id;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
@@ -228,6 +229,18 @@ fn records(
     records.retain(|id, _| listed.contains(id.as_str()));
     record::forget_old(&site.paths, now);
     Ok(records)
+}
+
+/// Notes that somebody else removed the result `id`, if so; also what has not settled yet: this looks after the record was there.
+pub(crate) fn notice(site: &Site, id: &Id, wait: Wait<'_>) -> Result<()> {
+    let kept = Record::read(&site.paths.record(id.as_str()));
+    let is_committed = kept.is_some_and(|kept| kept.record.is_some());
+    let is_going = fs::symlink_metadata(site.paths.going(id.as_str())).is_ok();
+    if is_committed || is_going {
+        site.check_engine("looking whether a result has gone", wait)?;
+        forget(site, id.as_str(), false, wait);
+    }
+    Ok(())
 }
 
 /// Ends what a killed removal had begun, or notes that somebody else removed the result.

@@ -3,7 +3,7 @@
 
 mod family;
 mod folder;
-mod found;
+pub(crate) mod found;
 pub(crate) mod pins;
 mod plan;
 pub(crate) mod policy;
