@@ -1,14 +1,21 @@
-//! A result that is handed on: configured, tagged, saved, loaded, pushed. The engine is asked past the library.
+//! A result that is handed on: configured, tagged, pushed. The engine is asked past the library.
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use common::{Root, begin, build, docker, output_in, sh, tar_of};
-use docker_store::{ErrorKind, HealthCheck, ImageConfig, ImageFormat, Limits, Outcome, Store};
+use common::registry::Registry;
+use common::{Root, begin, build, docker, output_in, sh};
+use docker_store::{Cancel, ErrorKind, HealthCheck, ImageConfig, Limits, RegistryLogin};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
-const FORMATS: [ImageFormat; 2] = [ImageFormat::Docker, ImageFormat::Oci];
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect()
+}
 
 fn config_of(image: &str) -> Value {
     let text = docker(&["image", "inspect", "--format", "{{json .Config}}", image]);
@@ -17,37 +24,6 @@ fn config_of(image: &str) -> Value {
 
 fn id_of(image: &str) -> String {
     docker(&["image", "inspect", "--format", "{{.Id}}", image]).concat()
-}
-
-fn save(store: &Store, id: &str, format: ImageFormat, name: Option<&str>) -> Vec<u8> {
-    let mut file = Vec::new();
-    let bytes = store
-        .save(id, format, name, &mut file, &Limits::none())
-        .expect("saved");
-    assert_eq!(bytes, file.len() as u64);
-    file
-}
-
-/// A chain of some layers: a whiteout, a large file, a small one, one more.
-fn chain(store: &Store) {
-    build(
-        store,
-        "base",
-        "one",
-        "head -c 9000000 /dev/urandom >/large; rm /bin/wget",
-    );
-    build(
-        store,
-        "one",
-        "two",
-        "mkdir /d; echo two >/d/two; ln -s two /d/link",
-    );
-    build(
-        store,
-        "two",
-        "three",
-        "rm -r /d; mkdir /d; echo three >/d/three",
-    );
 }
 
 fn all() -> ImageConfig {
@@ -260,68 +236,143 @@ fn a_tag_is_the_callers_and_says_whom_it_was_taken_from() {
     }
 }
 
-#[test]
-fn a_saved_result_is_the_same_each_time_and_loads_as_the_same_image() {
-    let root = Root::new("saved");
-    let store = root.open_with_base();
-    chain(&store);
-    let id = id_of(&root.image("three"));
-    for format in FORMATS {
-        let file = save(&store, "three", format, Some("example.test/app:1"));
-        assert_eq!(
-            file,
-            save(&store, "three", format, Some("example.test/app:1"))
-        );
-        let outcome = store.load(
-            "copy",
-            &mut file.as_slice(),
-            &mut |_| Ok(()),
-            &Limits::none(),
-        );
-        assert_eq!(outcome.expect("loaded"), Outcome::Built);
-        // On an engine that goes by configurations the id says that all is the same.
-        if common::image_store() == common::ImageStore::Docker {
-            assert_eq!(id_of(&root.image("copy")), id);
-        }
-        assert_eq!(
-            config_of(&root.image("copy")),
-            config_of(&root.image("three"))
-        );
-        assert_eq!(
-            output_in(
-                &store,
-                "copy",
-                "cat /d/*; ls /bin/wget 2>/dev/null; wc -c </large"
-            ),
-            "three\n9000000\n"
-        );
-        assert_eq!(
-            file,
-            save(&store, "copy", format, Some("example.test/app:1")),
-            "a copy is the same result"
-        );
-        // The name in the file is nobody's business here.
-        assert_eq!(id_of("example.test/app:1"), "");
-        // Once it is there, nothing is read.
-        let mut unread = tar_of("x", b"");
-        unread.truncate(10);
-        let outcome = store.load(
-            "copy",
-            &mut unread.as_slice(),
-            &mut |_| Ok(()),
-            &Limits::none(),
-        );
-        assert_eq!(outcome.expect("there"), Outcome::Hit);
-        assert!(store.delete("copy").expect("deleted"));
+/// Podman asks for TLS of every registry that its own configuration does not name.
+fn pushes_in_the_clear() -> bool {
+    let podman = common::image_store() == common::ImageStore::Podman;
+    if podman {
+        println!("skipped: this engine speaks to no registry without TLS");
     }
-    assert!(root.leftovers().is_empty());
-    assert!(spooled(&root.path).is_empty());
+    !podman
 }
 
-fn spooled(root: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(root.join(".store")).expect("a folder");
-    let entries = entries.map(|entry| entry.expect("an entry").path());
-    entries
-        .filter(|path| path.to_string_lossy().contains("spool"))
-        .collect()
+#[test]
+fn a_pushed_result_is_at_the_registry_under_the_digest_that_is_told() {
+    if !pushes_in_the_clear() {
+        return;
+    }
+    let root = Root::new("pushed");
+    let store = root.open_with_base();
+    build(
+        &store,
+        "base",
+        "one",
+        "head -c 3000000 /dev/urandom >/large",
+    );
+    build(&store, "one", "two", "echo 2 >/n");
+    let registry = Registry::start(false);
+    let name = format!("{}/team/app:1.0", registry.host);
+    let mut heard = Vec::new();
+    let mut most = 0;
+    let pushed = store.push(
+        "two",
+        &name,
+        None,
+        &mut |so_far| {
+            heard.push(so_far.status.to_owned());
+            most = most.max(so_far.current);
+            Ok(())
+        },
+        &Limits::none(),
+    );
+    let pushed = pushed.expect("pushed");
+    assert_eq!((pushed.name, pushed.moved_from), (name.clone(), None));
+    assert!(heard.iter().any(|status| status == "Pushed"), "{heard:?}");
+    assert!(most > 1_000_000, "it tells how far it has come: {most}");
+    let (status, head, manifest) = registry.get("/v2/team/app/manifests/1.0");
+    assert_eq!(status, 200);
+    let digest = format!("sha256:{}", sha256(&manifest));
+    assert!(head.contains(&digest), "{head}");
+    assert_eq!(pushed.digest.as_deref(), Some(digest.as_str()));
+    let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+    if common::image_store() == common::ImageStore::Docker {
+        assert_eq!(
+            manifest["config"]["digest"],
+            id_of(&root.image("two")).as_str()
+        );
+    }
+    // Once more: all of it is there, and that costs nothing.
+    let mut heard = Vec::new();
+    let again = store.push(
+        "two",
+        &name,
+        None,
+        &mut |so_far| {
+            heard.push(so_far.status.to_owned());
+            Ok(())
+        },
+        &Limits::none(),
+    );
+    assert_eq!(
+        again.expect("pushed").digest.as_deref(),
+        Some(digest.as_str())
+    );
+    assert!(!heard.iter().any(|status| status == "Pushed"), "{heard:?}");
+    // Another one takes the tag.
+    let other = store
+        .push("one", &name, None, &mut |_| Ok(()), &Limits::none())
+        .expect("pushed");
+    assert_eq!(other.moved_from, Some(id_of(&root.image("two"))));
+    assert_ne!(other.digest, Some(digest));
+    docker(&["rmi", &name]);
+    assert!(root.leftovers().is_empty());
+}
+
+#[test]
+fn a_push_that_is_refused_or_ended_says_why_and_leaves_no_tag_at_the_registry() {
+    if !pushes_in_the_clear() {
+        return;
+    }
+    let root = Root::new("refused-push");
+    let store = root.open_with_base();
+    let registry = Registry::start(true);
+    let name = format!("{}/app:1", registry.host);
+    let push = |login: Option<&RegistryLogin>| {
+        store.push("base", &name, login, &mut |_| Ok(()), &Limits::none())
+    };
+    let login = |password: &str| RegistryLogin {
+        user: "builder".into(),
+        password: password.into(),
+        server: registry.host.clone(),
+    };
+    for bad in [None, Some(login("wrong"))] {
+        let refused = push(bad.as_ref()).expect_err("refused");
+        assert_eq!(refused.kind(), ErrorKind::Engine, "{refused}");
+        assert!(
+            !refused.message().contains("wrong"),
+            "no password in {refused}"
+        );
+        assert_eq!(registry.get("/v2/app/manifests/1").0, 404);
+    }
+    // The caller ends it; a cancel does.
+    let ended = store.push(
+        "base",
+        &name,
+        Some(&login("hunter2")),
+        &mut |_| Err(docker_store::Error::new(ErrorKind::Callback, "enough")),
+        &Limits::none(),
+    );
+    assert_eq!(ended.expect_err("ended").kind(), ErrorKind::Callback);
+    let cancel = Cancel::new();
+    let limits = Limits::none().cancel(&cancel);
+    let mut told = None;
+    let ended = store.push(
+        "base",
+        &name,
+        Some(&login("hunter2")),
+        &mut |_| {
+            cancel.cancel();
+            told.get_or_insert_with(Instant::now);
+            Ok(())
+        },
+        &limits,
+    );
+    assert_eq!(ended.expect_err("ended").kind(), ErrorKind::Cancelled);
+    assert!(told.expect("it began").elapsed() < Duration::from_secs(2));
+    push(Some(&login("hunter2"))).expect("pushed");
+    assert_eq!(registry.get("/v2/app/manifests/1").0, 200);
+    // Nobody there.
+    drop(registry);
+    let down = push(None).expect_err("nobody there");
+    assert_eq!(down.kind(), ErrorKind::Engine, "{down}");
+    docker(&["rmi", &name]);
 }

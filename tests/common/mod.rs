@@ -8,6 +8,7 @@ pub mod certificates;
 pub mod own_engine;
 pub mod patience;
 pub mod proxy;
+pub mod registry;
 pub mod sshd;
 
 use std::io::Read;

@@ -142,7 +142,7 @@ impl<'a, R: Read> OneImage<'a, R> {
         }
     }
 
-    /// Why the file is no image's, if that was found.
+    /// Why the file is no image's, if that was found. Not so where whoever gives it has failed.
     pub(crate) fn fault(&mut self) -> Option<Error> {
         self.fault.take()
     }
@@ -251,6 +251,18 @@ impl<'a, R: Read> OneImage<'a, R> {
 
 impl<R: Read> Read for OneImage<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.pass(buffer);
+        if let Err(e) = &read {
+            if e.kind() != io::ErrorKind::Interrupted {
+                self.fault.get_or_insert_with(|| unreadable(e));
+            }
+        }
+        read
+    }
+}
+
+impl<R: Read> OneImage<'_, R> {
+    fn pass(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let n = self.out.read(buffer)?;
             if n > 0 || buffer.is_empty() {
@@ -426,6 +438,20 @@ fn texts(list: &Value) -> Option<Vec<String>> {
 fn digest_of(described: &Value) -> Result<&str> {
     let digest = described["digest"].as_str();
     digest.ok_or_else(|| wrong("it describes a part without its digest"))
+}
+
+/// The error of a file that makes no sense to whoever unpacks it.
+pub(crate) fn unreadable(e: &io::Error) -> Error {
+    match e.kind() {
+        io::ErrorKind::UnexpectedEof => Error::new(
+            ErrorKind::CutShort,
+            format!("the image's file is not whole: {e}"),
+        ),
+        io::ErrorKind::Unsupported => {
+            Error::new(ErrorKind::Unsupported, format!("the image's file: {e}"))
+        }
+        _ => wrong(&e.to_string()),
+    }
 }
 
 fn wrong(why: &str) -> Error {

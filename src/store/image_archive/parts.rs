@@ -72,6 +72,7 @@ pub(crate) fn digest(bytes: &[u8]) -> String {
 /// The header of a file in a tar that is the same whoever writes it.
 pub(crate) fn file_header(size: u64) -> tar::Header {
     let mut header = tar::Header::new_ustar();
+    header.set_entry_type(tar::EntryType::Regular);
     header.set_size(size);
     header.set_mode(0o644);
     header.set_mtime(0);

@@ -57,15 +57,23 @@ impl Open {
         file: &mut dyn Read,
         report: Report<'_>,
     ) -> Result<()> {
-        let mut watched = Watched::new(file, false);
+        let mut given = Given {
+            file,
+            failed: false,
+        };
+        let mut watched = Watched::new(&mut given, false);
         let mut counted = Counted::new(&mut watched, "Loading", report);
         let name = self.new_tag(step)?;
-        let sent = send(step, &name, &mut counted);
+        let (sent, fault) = send(step, &name, &mut counted);
         if let Some(stopped) = counted.stopped() {
             return Err(stopped);
         }
         // What is wrong with the file is the cause of all else.
-        let image = watched.check().and(sent)?;
+        watched.check()?;
+        let image = match fault {
+            Some(fault) if !given.failed => return Err(fault),
+            _ => sent?,
+        };
         let mut loaded = inspected(step, &name)?;
         loaded.config = Some(load::meaning(loaded.config.as_ref()));
         image_file::check(&name, &loaded, &image.layers, &image.config)?;
@@ -73,22 +81,50 @@ impl Open {
     }
 }
 
-/// Has the engine load the file as the image `name`; gives what the file describes.
-fn send(step: &StepContext<'_>, name: &str, file: &mut dyn Read) -> Result<Described> {
-    let reading = |e| Error::io("reading an image's file", &e);
+/// Has the engine load the file as the image `name`; gives what the file describes, or what is wrong with it.
+fn send(
+    step: &StepContext<'_>,
+    name: &str,
+    file: &mut dyn Read,
+) -> (Result<Described>, Option<Error>) {
     let engine = &step.site.engine;
-    let info = engine.info(step.wait)?;
+    let info = match engine.info(step.wait) {
+        Ok(info) => info,
+        Err(e) => return (Err(e), None),
+    };
     let platform = Platform {
         os: info.os_type,
         architecture: load::architecture(&info.architecture).to_owned(),
     };
-    let mut unpacked = load::unpacked(file).map_err(reading)?;
+    let unreadable = |e: &std::io::Error| {
+        let why = Error::io("reading an image's file", e);
+        (Err(why), Some(load::unreadable(e)))
+    };
+    let mut unpacked = match load::unpacked(file) {
+        Ok(unpacked) => unpacked,
+        Err(e) => return unreadable(&e),
+    };
     let mut archive = tar::Archive::new(&mut unpacked);
-    let entries = archive.entries().map_err(reading)?;
+    let entries = match archive.entries() {
+        Ok(entries) => entries,
+        Err(e) => return unreadable(&e),
+    };
     let mut one = OneImage::new(entries, name, platform);
     let loaded = engine.load_image(&mut one, name, step.wait);
-    match one.fault() {
-        Some(fault) => Err(fault),
-        None => loaded.and_then(|()| one.image()),
+    let fault = one.fault();
+    (loaded.and_then(|()| one.image()), fault)
+}
+
+/// The file, and whether it was what gives it that failed.
+struct Given<'a> {
+    file: &'a mut dyn Read,
+    failed: bool,
+}
+
+impl Read for Given<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read(buffer);
+        self.failed |= matches!(&read, Err(e) if e.kind() != std::io::ErrorKind::Interrupted);
+        read
     }
 }
