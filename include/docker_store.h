@@ -398,6 +398,32 @@ typedef int32_t dstore_counter;
 #endif // __cplusplus
 
 /**
+ * The form of a result's file. Both are one tar stream, without compression.
+ */
+enum dstore_image_format
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * A docker archive, as `docker save` writes it.
+     */
+    DSTORE_IMAGE_DOCKER = 1,
+    /**
+     * An OCI image layout. It has a manifest.json beside its index, so that whoever takes docker
+     * archives takes it, too.
+     */
+    DSTORE_IMAGE_OCI = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum dstore_image_format dstore_image_format;
+#else
+typedef int32_t dstore_image_format;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * How much a line of the log matters.
  */
 enum dstore_log_level
@@ -439,6 +465,43 @@ typedef int32_t dstore_log_level;
 #endif // __cplusplus
 
 /**
+ * What kind of thing is left of a root.
+ */
+enum dstore_remnant
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * A container of a step or a copy.
+     */
+    DSTORE_REMNANT_CONTAINER = 1,
+    /**
+     * A name of an image, or an image without one.
+     */
+    DSTORE_REMNANT_IMAGE = 2,
+    /**
+     * A volume: of a cache, a lease, a secret, or the claim on the root's names.
+     */
+    DSTORE_REMNANT_VOLUME = 3,
+    /**
+     * A file or folder of the root.
+     */
+    DSTORE_REMNANT_FILE = 4,
+    /**
+     * All that an engine has which cannot be asked.
+     */
+    DSTORE_REMNANT_ENGINE = 5,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum dstore_remnant dstore_remnant;
+#else
+typedef int32_t dstore_remnant;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * A list of caches, as they were at one moment. It does not change, so any number of threads may
  * read it.
  */
@@ -471,6 +534,14 @@ typedef struct dstore_error dstore_error;
 typedef struct dstore_health dstore_health;
 
 /**
+ * What a result says to whoever runs it, set over what its base says; what is not set stays. May be
+ * used for any number of steps, by any number of threads at once. A setter that fails is remembered:
+ * dstore_step_configure() then fails with the same error, so a setter's own status need not be
+ * looked at.
+ */
+typedef struct dstore_image_config dstore_image_config;
+
+/**
  * A copy of a cache, lent until it is released or discarded. Any number of threads at once may ask
  * and mount it; it is released or discarded by one thread, with none of the others in between.
  */
@@ -483,6 +554,11 @@ typedef struct dstore_lease dstore_lease;
  * at.
  */
 typedef struct dstore_options dstore_options;
+
+/**
+ * What there is, or was, of roots: a list that does not change, so any number of threads may read it.
+ */
+typedef struct dstore_remains dstore_remains;
 
 /**
  * A list of results, as they were at one moment. It does not change, so any number of threads may
@@ -1320,6 +1396,299 @@ dstore_status dstore_step_copy_out_file(dstore_step *step,
                                         dstore_error **error);
 
 /**
+ * A new configuration, in which nothing is set. Free it with dstore_image_config_free(). NULL only
+ * where the library itself is at fault.
+ *
+ * Does not block.
+ */
+DSTORE_MUST_USE
+dstore_image_config *dstore_image_config_new(void);
+
+/**
+ * The words in front of whatever is run; none takes the base's away. The command of the base stays:
+ * set that, too.
+ *
+ * Does not block. May be NULL: argv, if argc is 0.
+ */
+dstore_status dstore_image_config_entrypoint(dstore_image_config *config,
+                                             const char *const *argv,
+                                             size_t argc,
+                                             dstore_error **error);
+
+/**
+ * What is run where nothing else is asked for; no words take the base's away.
+ *
+ * Does not block. May be NULL: argv, if argc is 0.
+ */
+dstore_status dstore_image_config_command(dstore_image_config *config,
+                                          const char *const *argv,
+                                          size_t argc,
+                                          dstore_error **error);
+
+/**
+ * An environment variable. NULL for a value takes the base's away.
+ *
+ * Does not block. May be NULL: value.
+ */
+dstore_status dstore_image_config_env(dstore_image_config *config,
+                                      const char *name,
+                                      const char *value,
+                                      dstore_error **error);
+
+/**
+ * A label. NULL for a value takes the base's away.
+ *
+ * Does not block. May be NULL: value.
+ */
+dstore_status dstore_image_config_label(dstore_image_config *config,
+                                        const char *name,
+                                        const char *value,
+                                        dstore_error **error);
+
+/**
+ * The user: a name or a number, or either with ":" and a group. "" is nobody in particular, which is
+ * root.
+ *
+ * Does not block.
+ */
+dstore_status dstore_image_config_user(dstore_image_config *config,
+                                       const char *user,
+                                       dstore_error **error);
+
+/**
+ * The working directory, an absolute path.
+ *
+ * Does not block.
+ */
+dstore_status dstore_image_config_directory(dstore_image_config *config,
+                                            const char *path,
+                                            dstore_error **error);
+
+/**
+ * A port that is listened at: "80", "80/tcp" or "53/udp". With `exposed` false the base's is taken
+ * away.
+ *
+ * Does not block.
+ */
+dstore_status dstore_image_config_port(dstore_image_config *config,
+                                       const char *port,
+                                       bool exposed,
+                                       dstore_error **error);
+
+/**
+ * A place for which an engine makes a volume in each container, an absolute path. With `declared`
+ * false the base's is taken away.
+ *
+ * Does not block.
+ */
+dstore_status dstore_image_config_volume(dstore_image_config *config,
+                                         const char *path,
+                                         bool declared,
+                                         dstore_error **error);
+
+/**
+ * The signal that asks it to end: "SIGTERM", "TERM" or "15". "" is as if none were set.
+ *
+ * Does not block.
+ */
+dstore_status dstore_image_config_stop_signal(dstore_image_config *config,
+                                              const char *signal,
+                                              dstore_error **error);
+
+/**
+ * How an engine finds out whether a container is well: by a command that ends with 0. No words take
+ * the base's check away. A time or `retries` of 0 is the engine's own default: how long from one to the
+ * next, how long one may take, for how long after the start failures do not count, and after how many
+ * in a row it is not well. Podman keeps no health check: a commit there fails.
+ *
+ * Does not block. May be NULL: argv, if argc is 0.
+ */
+dstore_status dstore_image_config_health_check(dstore_image_config *config,
+                                               const char *const *argv,
+                                               size_t argc,
+                                               uint64_t interval_ms,
+                                               uint64_t timeout_ms,
+                                               uint64_t start_period_ms,
+                                               uint32_t retries,
+                                               dstore_error **error);
+
+/**
+ * dstore_image_config_health_check() by a line for the image's shell. NULL for one says that none is
+ * made, whatever the base says.
+ *
+ * Does not block. May be NULL: line.
+ */
+dstore_status dstore_image_config_health_shell(dstore_image_config *config,
+                                               const char *line,
+                                               uint64_t interval_ms,
+                                               uint64_t timeout_ms,
+                                               uint64_t start_period_ms,
+                                               uint32_t retries,
+                                               dstore_error **error);
+
+/**
+ * Frees a configuration. NULL is fine.
+ *
+ * Does not block.
+ */
+void dstore_image_config_free(dstore_image_config *config);
+
+/**
+ * Sets what the step's result says to whoever runs it. Commands of the step still run as its base
+ * says. May be called at any time before the commit, and again: later settings stand over earlier ones.
+ * The commit is DSTORE_UNSUPPORTED where the engine cannot be given exactly this.
+ *
+ * Does not block.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_step_configure(dstore_step *step,
+                                    const dstore_image_config *config,
+                                    dstore_error **error);
+
+/**
+ * Gives the result `id` the further name `name`, "[HOST[:PORT]/]PATH[:TAG]", taking it from whatever
+ * image had it: `moved_from` is the id of that one, to be freed with dstore_string_free(), or NULL if
+ * there was none. The name is the caller's: it stays when the result is deleted, and the image with it.
+ * One that objects of a store have is DSTORE_INVALID_ARGUMENT. `timeout_ms` 0 is none.
+ *
+ * Blocks. May be NULL: cancel.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_tag(const dstore_store *store,
+                               const char *id,
+                               const char *name,
+                               uint64_t timeout_ms,
+                               const dstore_cancel *cancel,
+                               char **moved_from,
+                               dstore_error **error);
+
+/**
+ * Pushes the result `id` to a registry under `name`, which says which one:
+ * "registry.example:5000/team/app:1.0". It is given that name on the engine, too, as by
+ * dstore_store_tag(). The engine sends it, and is who must reach and believe the registry. `user`,
+ * `password` and `server` are as for dstore_step_pull(). `digest` is what the registry knows it by, to
+ * be freed with dstore_string_free(); NULL where the engine does not tell. `timeout_ms` 0 is none.
+ *
+ * Blocks. May be NULL: server, progress, user_data, cancel; user and password, if both are.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_push(const dstore_store *store,
+                                const char *id,
+                                const char *name,
+                                const char *user,
+                                const char *password,
+                                const char *server,
+                                dstore_progress_callback progress,
+                                void *user_data,
+                                uint64_t timeout_ms,
+                                const dstore_cancel *cancel,
+                                char **digest,
+                                dstore_error **error);
+
+/**
+ * Writes the result `id` as a file that every engine loads, as does dstore_store_load(), to `write`;
+ * `bytes` is how many that were. `format` is a dstore_image_format. `name` is what who loads it will
+ * call the image; without one it has none. The same image gives the same bytes, whatever engine has it.
+ * `timeout_ms` 0 is none.
+ *
+ * Blocks. May be NULL: name, cancel, user_data, bytes.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_save(const dstore_store *store,
+                                const char *id,
+                                int32_t format,
+                                const char *name,
+                                uint64_t timeout_ms,
+                                const dstore_cancel *cancel,
+                                dstore_write_callback write,
+                                void *user_data,
+                                uint64_t *bytes,
+                                dstore_error **error);
+
+/**
+ * dstore_store_save() to the file `file` of this machine (any bytes), which must not be a pipe. It is
+ * written beside its name, and put there when it is whole: until then, and after a failure, what was
+ * there stays. A link is followed.
+ *
+ * Blocks. May be NULL: name, cancel, bytes.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_save_file(const dstore_store *store,
+                                     const char *id,
+                                     int32_t format,
+                                     const char *name,
+                                     uint64_t timeout_ms,
+                                     const dstore_cancel *cancel,
+                                     const char *file,
+                                     uint64_t *bytes,
+                                     dstore_error **error);
+
+/**
+ * Records the image in a file that `read` gives as the result `id`, unless that is there: then `built`
+ * is false, and nothing is read. The file is a docker archive or an OCI layout, which gzip may have
+ * packed; names in it are passed over. One that is cut short or lacks a part is DSTORE_CUT_SHORT; one of
+ * several images, or none, DSTORE_INVALID_ARGUMENT. While `read` itself blocks, no limit and no cancel
+ * ends the call. `timeout_ms` 0 is none.
+ *
+ * Blocks. May be NULL: read_data, progress, progress_data, cancel, built.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_load(const dstore_store *store,
+                                const char *id,
+                                dstore_read_callback read,
+                                void *read_data,
+                                dstore_progress_callback progress,
+                                void *progress_data,
+                                uint64_t timeout_ms,
+                                const dstore_cancel *cancel,
+                                bool *built,
+                                dstore_error **error);
+
+/**
+ * dstore_store_load() from the file `file` of this machine (any bytes). One that is silent, as a pipe
+ * may be, is waited for no longer than the limits allow.
+ *
+ * Blocks. May be NULL: progress, user_data, cancel, built.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_load_file(const dstore_store *store,
+                                     const char *id,
+                                     const char *file,
+                                     dstore_progress_callback progress,
+                                     void *user_data,
+                                     uint64_t timeout_ms,
+                                     const dstore_cancel *cancel,
+                                     bool *built,
+                                     dstore_error **error);
+
+/**
+ * Begins with the image in a file that `read` gives, as for dstore_store_load(). Only for a step without
+ * a base, and first. A commit of it that did nothing else records just that image.
+ *
+ * Blocks. May be NULL: read_data, progress, progress_data.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_step_load(dstore_step *step,
+                               dstore_read_callback read,
+                               void *read_data,
+                               dstore_progress_callback progress,
+                               void *progress_data,
+                               dstore_error **error);
+
+/**
+ * dstore_step_load() from the file `file` of this machine (any bytes). One that is silent, as a pipe may
+ * be, is waited for no longer than the step's limits allow.
+ *
+ * Blocks. May be NULL: progress, user_data.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_step_load_file(dstore_step *step,
+                                    const char *file,
+                                    dstore_progress_callback progress,
+                                    void *user_data,
+                                    dstore_error **error);
+
+/**
  * A command of `argc` words: the program, looked up in the container's PATH, and its arguments. No
  * shell is involved. Free it with dstore_command_free().
  *
@@ -1983,6 +2352,137 @@ dstore_status dstore_store_complete_deletes(const dstore_store *store,
                                             uint64_t timeout_ms,
                                             const dstore_cancel *cancel,
                                             dstore_error **error);
+
+/**
+ * Gives up the root at `root` (any bytes): removes everything of it from every engine that it was used
+ * with, and from the disk: results, caches, logs, what steps left, the caller's own files in its state
+ * directory, and the directory. Names that dstore_store_tag() gave stay. With `dry_run` nothing is removed.
+ * What could not be removed is in `remains` with its reason: then the root stays, too, and the next call
+ * goes on, as it does after one that was cut off or killed.
+ *
+ * DSTORE_BUSY while a store is open there, in any process; DSTORE_NOT_FOUND where nothing is there;
+ * DSTORE_INVALID_ARGUMENT for what is no store's root. DSTORE_UNREACHABLE where an engine cannot be asked
+ * that the root was used with: nothing was removed then. With `abandon` what is there is given up, too; it
+ * can be found later by the root's identity. `options` say where an engine is that has another address
+ * now. `timeout_ms` 0 is none. Free what it gives with dstore_remains_free().
+ *
+ * Blocks. May be NULL: options, cancel.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_destroy(const char *root,
+                             const dstore_options *options,
+                             bool dry_run,
+                             bool abandon,
+                             uint64_t timeout_ms,
+                             const dstore_cancel *cancel,
+                             dstore_remains **remains,
+                             dstore_error **error);
+
+/**
+ * What roots have on an engine, by the identities that the objects carry; that of `identity` alone, if it
+ * is not NULL. Nothing is removed. Whether a root is still there, the engine does not know: where it was
+ * is told, and people know the rest. `timeout_ms` 0 is none. Free what it gives with
+ * dstore_remains_free().
+ *
+ * Blocks. May be NULL: options, identity, cancel.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_find_remains(const dstore_options *options,
+                                  const char *identity,
+                                  uint64_t timeout_ms,
+                                  const dstore_cancel *cancel,
+                                  dstore_remains **remains,
+                                  dstore_error **error);
+
+/**
+ * Removes from an engine what is left there of a root whose directory is gone, by its identity: look with
+ * dstore_find_remains() first. DSTORE_BUSY while a container of it runs; DSTORE_CONFLICT where the root is on
+ * this machine, where it was. A root that is elsewhere loses its results and caches. `timeout_ms` 0 is
+ * none. Free what it gives with dstore_remains_free().
+ *
+ * Blocks. May be NULL: options, cancel.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_destroy_remains(const dstore_options *options,
+                                     const char *identity,
+                                     uint64_t timeout_ms,
+                                     const dstore_cancel *cancel,
+                                     dstore_remains **remains,
+                                     dstore_error **error);
+
+/**
+ * How many things are in the list; 0 for NULL.
+ *
+ * Does not block. May be NULL: remains.
+ */
+size_t dstore_remains_count(const dstore_remains *remains);
+
+/**
+ * What the thing at `index` is, from 0 on: a dstore_remnant; 0 beyond the end.
+ *
+ * Does not block. May be NULL: remains.
+ */
+int32_t dstore_remains_kind(const dstore_remains *remains,
+                            size_t index);
+
+/**
+ * The name of the thing at `index` on its engine, or its path. Borrowed from `remains`; NULL beyond the
+ * end.
+ *
+ * Does not block. May be NULL: remains.
+ */
+const char *dstore_remains_name(const dstore_remains *remains,
+                                size_t index);
+
+/**
+ * The identity of the root that the thing at `index` is of. Borrowed from `remains`; NULL beyond the end.
+ *
+ * Does not block. May be NULL: remains.
+ */
+const char *dstore_remains_identity(const dstore_remains *remains,
+                                    size_t index);
+
+/**
+ * Where that root was when it claimed its names. Borrowed from `remains`; NULL where that is not known,
+ * and beyond the end.
+ *
+ * Does not block. May be NULL: remains.
+ */
+const char *dstore_remains_root(const dstore_remains *remains,
+                                size_t index);
+
+/**
+ * The address of the engine that has the thing at `index`; "" for a file. Borrowed from `remains`; NULL
+ * beyond the end.
+ *
+ * Does not block. May be NULL: remains.
+ */
+const char *dstore_remains_engine(const dstore_remains *remains,
+                                  size_t index);
+
+/**
+ * Whether the thing at `index` was removed; false beyond the end.
+ *
+ * Does not block. May be NULL: remains.
+ */
+bool dstore_remains_removed(const dstore_remains *remains,
+                            size_t index);
+
+/**
+ * Why the thing at `index` is there still that was to go. Borrowed from `remains`; NULL where it is not,
+ * and beyond the end.
+ *
+ * Does not block. May be NULL: remains.
+ */
+const char *dstore_remains_kept(const dstore_remains *remains,
+                                size_t index);
+
+/**
+ * Frees a list. NULL is fine.
+ *
+ * Does not block.
+ */
+void dstore_remains_free(dstore_remains *remains);
 
 /**
  * Has the library collect its log from now on, for all stores of the process: lines of up to

@@ -49,12 +49,19 @@ fn in_a_root(name: &str, program: &mut Command) {
     assert!(said.ends_with("ok\n"), "{said}");
     // What was given up in the last moment is the next session's to remove.
     root.open().close().expect("closed");
+    // The caller's own name, which outlives a root.
+    common::docker(&["rmi", &format!("example.test/{}:1", root.prefix())]);
     assert_eq!(root.leftovers(), Vec::<String>::new());
 }
 
 #[test]
 fn a_life_of_a_store() {
     program("lifecycle");
+}
+
+#[test]
+fn a_product_is_published_and_the_root_given_up() {
+    program("publish");
 }
 
 #[test]
@@ -171,6 +178,8 @@ fn sample(kind: &str) -> &'static str {
         "const dstore_results *" => "results",
         "const dstore_caches *" => "caches",
         "const dstore_health *" => "health",
+        "const dstore_image_config *" | "dstore_image_config *" => "config",
+        "const dstore_remains *" => "remains",
         "const dstore_error *" => "some_error",
         "const char *" => "\"/x\"",
         "const char *const *" => "words",
@@ -184,6 +193,7 @@ fn sample(kind: &str) -> &'static str {
         "dstore_results **" => "&new_results",
         "dstore_caches **" => "&new_caches",
         "dstore_health **" => "&new_health",
+        "dstore_remains **" => "&new_remains",
         "dstore_outcome *" => "&outcome",
         "dstore_strategy *" => "&strategy",
         "dstore_released *" => "&released",
@@ -202,7 +212,7 @@ fn sample(kind: &str) -> &'static str {
         "dstore_log_callback" => "line",
         // Only of what is freed: NULL is all that is tried.
         "dstore_error *" | "dstore_store *" | "dstore_cancel *" | "dstore_results *"
-        | "dstore_caches *" | "dstore_health *" | "char *" => "NULL",
+        | "dstore_caches *" | "dstore_health *" | "dstore_remains *" | "char *" => "NULL",
         other => panic!("give the generated test a value of the type {other:?}"),
     }
 }

@@ -9,9 +9,29 @@ use std::{env, fs};
 use abi::{Folder, assert_made, root, run};
 
 /// The files of the C ABI, in the order in which their calls stand in the header.
-const SOURCES: [&str; 19] = [
-    "version", "status", "error", "text", "cancel", "options", "store", "results", "build", "step",
-    "source", "copy", "command", "lease", "cache", "health", "upkeep", "log", "callback",
+const SOURCES: [&str; 22] = [
+    "version",
+    "status",
+    "error",
+    "text",
+    "cancel",
+    "options",
+    "store",
+    "results",
+    "build",
+    "step",
+    "source",
+    "copy",
+    "image_config",
+    "publish",
+    "command",
+    "lease",
+    "cache",
+    "health",
+    "upkeep",
+    "destroy",
+    "log",
+    "callback",
 ];
 
 const VERSION: [&str; 3] = [

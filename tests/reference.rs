@@ -27,10 +27,16 @@ dstore_step dstore_store_begin dstore_step_id dstore_step_run dstore_output_call
 dstore_step_write_log dstore_step_limit dstore_step_commit dstore_step_commit_within dstore_step_abort
 dstore_step_abort_within dstore_step_free dstore_store_building dstore_store_build dstore_work_callback dstore_outcome
 ## What a step begins with
-dstore_step_import dstore_step_import_file dstore_step_pull dstore_step_use_image dstore_progress_callback
+dstore_step_import dstore_step_import_file dstore_step_pull dstore_step_use_image dstore_step_load dstore_step_load_file
+dstore_progress_callback
 ## Files into and out of a step
 dstore_step_copy_in dstore_step_copy_in_file dstore_step_copy_out dstore_step_copy_out_file dstore_read_callback
 dstore_write_callback
+## What a result says
+dstore_image_config dstore_step_configure dstore_image_config_*
+## Publishing a result
+dstore_store_tag dstore_store_push dstore_store_save dstore_store_save_file dstore_image_format dstore_store_load
+dstore_store_load_file
 ## Commands
 dstore_command dstore_command_*
 ## Leases of caches
@@ -44,6 +50,8 @@ dstore_store_ping dstore_store_health dstore_health dstore_health_*
 ## Upkeep
 dstore_store_complete_deletes dstore_store_purge dstore_store_purge_within dstore_store_df dstore_store_df_within
 dstore_store_count dstore_counter
+## Giving a root up
+dstore_destroy dstore_find_remains dstore_destroy_remains dstore_remains dstore_remnant dstore_remains_*
 ## Cancelling
 dstore_cancel dstore_cancel_*
 ## Errors and text

@@ -10,6 +10,7 @@ use crate::capi::error::dstore_error;
 use crate::capi::fallible::fallible;
 use crate::capi::status::dstore_status;
 use crate::capi::step::dstore_step;
+use crate::error::Result;
 use crate::store::registry::RegistryLogin;
 
 /// Begins with the files in a tar stream that `read` gives: a base that needs no registry. Only for
@@ -88,17 +89,7 @@ pub unsafe extern "C" fn dstore_step_pull(
          password: Option<&str>,
          server: Option<&str>,
          progress @ (progress, user_data): OnProgress| {
-            let server = server.unwrap_or_default().to_owned();
-            let login = match (user, password) {
-                (None, None) => None,
-                (Some(user), Some(password)) => Some(RegistryLogin {
-                    user: user.to_owned(),
-                    password: password.to_owned(),
-                    server,
-                }),
-                (Some(_), None) => return Err(refused("password", "is NULL, and user is not")),
-                (None, Some(_)) => return Err(refused("user", "is NULL, and password is not")),
-            };
+            let login = login(user, password, server)?;
             step.enter()?
                 .pull(reference, login.as_ref(), &mut |so_far| {
                     progress.hear(so_far)
@@ -120,4 +111,22 @@ pub unsafe extern "C" fn dstore_step_use_image(
     fallible!(error, |step: Arc<dstore_step>, reference: &str| {
         step.enter()?.use_image(reference)
     })
+}
+
+/// A login, if there is one.
+pub(super) fn login(
+    user: Option<&str>,
+    password: Option<&str>,
+    server: Option<&str>,
+) -> Result<Option<RegistryLogin>> {
+    match (user, password) {
+        (None, None) => Ok(None),
+        (Some(user), Some(password)) => Ok(Some(RegistryLogin {
+            user: user.to_owned(),
+            password: password.to_owned(),
+            server: server.unwrap_or_default().to_owned(),
+        })),
+        (Some(_), None) => Err(refused("password", "is NULL, and user is not")),
+        (None, Some(_)) => Err(refused("user", "is NULL, and password is not")),
+    }
 }

@@ -683,7 +683,14 @@ impl Store {
         let idle = self.site.deletes.wait_idle(None, wait.at_most(CLOSING));
         self.site.engine.close_idle();
         match idle {
-            Ok(()) => self.site.deletes.join(),
+            Ok(()) => {
+                self.site.deletes.join();
+                // Where no step and no lease is out, nothing of the session's can come any more: others need not wait until the handle
+                // is freed.
+                if Arc::strong_count(&self.site) == 1 {
+                    self.site.end_session();
+                }
+            }
             Err(_) => {
                 wait.left().map_err(|stop| stopped(&"closing", stop))?;
                 log::warn!("closing: removals are still under way after {CLOSING:?}");

@@ -248,6 +248,15 @@ impl Site {
         self.session.keep(&self.paths);
     }
 
+    /// Ends the session.
+    pub(crate) fn end_session(&self) {
+        // The session's file then stays, and the next open looks for what could not be removed.
+        if self.deletes.has_failed() {
+            self.session.owe();
+        }
+        self.session.end();
+    }
+
     /// The labels of an object that this session makes. Never on a step's own container: a commit would write them into
     /// the result.
     pub(crate) fn labels(&self, kind: &str) -> Value {
@@ -257,10 +266,7 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        // The session's file then stays, and the next open looks for what could not be removed.
-        if self.deletes.has_failed() {
-            self.session.owe();
-        }
+        self.end_session();
     }
 }
 

@@ -7,8 +7,9 @@
 /* What the calls work with. Each row has its own, so that all of them can be under way at once. */
 struct scene {
     const char *root, *tar;
-    char id[32], file[512];
+    char id[32], file[512], spare[512];
     dstore_options *options;
+    dstore_image_config *config;
     dstore_command *command;
     dstore_store *store, *new_store;
     dstore_step *step, *new_step;
@@ -16,6 +17,7 @@ struct scene {
     dstore_results *results;
     dstore_caches *caches;
     dstore_health *health;
+    dstore_remains *remains;
     char *string;
     dstore_outcome outcome;
     dstore_strategy strategy;
@@ -62,7 +64,7 @@ static int32_t work(void *user_data, dstore_step *step)
 }
 
 /* What a row has ready before the engine stops to answer. */
-enum needs { NOTHING, STEP, RUN_STEP, BARE_STEP, LEASE, GIVEN_UP, HERE };
+enum needs { NOTHING, STEP, RUN_STEP, BARE_STEP, LEASE, GIVEN_UP, HERE, SPARE };
 
 struct row {
     const char *name;
@@ -108,6 +110,8 @@ static void prepare(struct scene *scene, int n)
     scene->root = root, scene->tar = tar;
     snprintf(scene->id, sizeof scene->id, "row-%d", n);
     snprintf(scene->file, sizeof scene->file, "%s/row-%d.tar", root, n);
+    snprintf(scene->spare, sizeof scene->spare, "%s/spare", root);
+    scene->config = dstore_image_config_new();
     scene->options = dstore_options_new();
     OK(dstore_options_engine(scene->options, address, &error));
     OK(dstore_store_open(root, scene->options, &scene->store, &error));
@@ -140,6 +144,13 @@ static void prepare(struct scene *scene, int n)
         dstore_step_free(step);
         break;
     }
+    case SPARE:
+        /* A root that nobody has open. */
+        OK(dstore_store_open(scene->spare, scene->options, &scene->new_store, &error));
+        OK(dstore_store_close(scene->new_store, &error));
+        dstore_store_free(scene->new_store);
+        scene->new_store = NULL;
+        break;
     case GIVEN_UP:
         /* When nothing is answered any more. */
         OK(dstore_store_cache(scene->store, scene->id, 0, 0, DSTORE_CACHE_PRIVATE, 0, NULL, &scene->new_lease, &error));
@@ -196,6 +207,8 @@ static void *play(void *argument)
     dstore_results_free(scene.results);
     dstore_caches_free(scene.caches);
     dstore_health_free(scene.health);
+    dstore_remains_free(scene.remains);
+    dstore_image_config_free(scene.config);
     dstore_string_free(scene.string);
     dstore_command_free(scene.command);
     dstore_options_free(scene.options);

@@ -48,11 +48,12 @@ static int32_t line(void *user_data, int32_t level, const char *text, size_t len
 }
 
 static void calls(const dstore_store *store, dstore_step *step, dstore_lease *lease, dstore_results *results,
-                  dstore_caches *caches, dstore_health *health)
+                  dstore_caches *caches, dstore_health *health, dstore_remains *remains)
 {
     dstore_options *options = dstore_options_new();
     dstore_cancel *cancel = dstore_cancel_new();
     dstore_command *command = sh("true");
+    dstore_image_config *config = dstore_image_config_new();
     const char *words[] = {"true"};
     dstore_error *error = NULL, *some_error = NULL;
     dstore_store *new_store = NULL;
@@ -62,6 +63,7 @@ static void calls(const dstore_store *store, dstore_step *step, dstore_lease *le
     dstore_results *new_results = NULL;
     dstore_caches *new_caches = NULL;
     dstore_health *new_health = NULL;
+    dstore_remains *new_remains = NULL;
     dstore_outcome outcome = DSTORE_HIT;
     dstore_strategy strategy = DSTORE_STRATEGY_AUTOMATIC;
     dstore_released released = DSTORE_RELEASE_LOST;
@@ -76,12 +78,13 @@ static void calls(const dstore_store *store, dstore_step *step, dstore_lease *le
     /* CALLS */
 
     /* Not all of these are needed by every version of the header. */
-    (void)store, (void)step, (void)lease, (void)results, (void)caches, (void)health, (void)words, (void)outcome, (void)released, (void)strategy;
+    (void)store, (void)step, (void)lease, (void)results, (void)caches, (void)health, (void)remains, (void)words, (void)outcome, (void)released, (void)strategy;
     (void)flag, (void)number, (void)code, (void)length, (void)part;
     (void)output, (void)progress, (void)give, (void)take, (void)work, (void)line;
-    CHECK(!new_store && !new_step && !new_command && !new_lease && !new_results && !new_caches && !new_health && !string && !error);
+    CHECK(!new_store && !new_step && !new_command && !new_lease && !new_results && !new_caches && !new_health && !new_remains && !string && !error);
     dstore_error_free(some_error);
     dstore_command_free(command);
+    dstore_image_config_free(config);
     dstore_cancel_free(cancel);
     dstore_options_free(options);
 }
@@ -94,15 +97,17 @@ int main(int argc, char **argv)
     dstore_results *results;
     dstore_caches *caches;
     dstore_health *health;
+    dstore_remains *remains;
     OK(dstore_store_open(argv[1], NULL, &store, &error));
     import_base(store, argv[2]);
     OK(dstore_store_cache(store, "cache", 0, 0, DSTORE_CACHE_PRIVATE, 0, NULL, &lease, &error));
     OK(dstore_store_results(store, &results, &error));
     OK(dstore_store_caches(store, &caches, &error));
     OK(dstore_store_health(store, 0, NULL, &health, &error));
+    OK(dstore_find_remains(NULL, "0", 0, NULL, &remains, &error));
     dstore_step *step = begin(store, "base", "step");
 
-    calls(store, step, lease, results, caches, health);
+    calls(store, step, lease, results, caches, health, remains);
 
     /* None of that has done anything to what was there. */
     run(step, "true");
@@ -114,6 +119,7 @@ int main(int argc, char **argv)
     dstore_results_free(results);
     dstore_caches_free(caches);
     dstore_health_free(health);
+    dstore_remains_free(remains);
     OK(dstore_store_close(store, &error));
     dstore_store_free(store);
     puts("ok");

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::super::abi::{self, Folder, Function, Limits, Linked, compile, run};
 use super::super::common::proxy::{Act, Proxy};
 use super::super::common::{Root, base_tar};
+use docker_store::{Destroy, Options, Store};
 
 #[test]
 fn a_timeout_and_a_cancel_end_every_call_that_blocks_of_an_engine_that_hangs() {
@@ -50,6 +51,11 @@ fn a_timeout_and_a_cancel_end_every_call_that_blocks_of_an_engine_that_hangs() {
                 println!("by a {told}:\n{said}");
                 assert!(said.ends_with("ok\n"), "{said}");
                 proxy.release();
+                let spare = root.path.join("spare");
+                let how = Destroy::new();
+                let done =
+                    Store::destroy(&spare, &Options::new(), &how, &docker_store::Limits::none());
+                assert!(!done.expect("given up").is_any_kept() && !spare.exists());
                 let next = root.open();
                 next.purge().expect("purged");
                 next.close().expect("closed");
@@ -103,7 +109,9 @@ fn add(function: &Function, limits: Option<Limits>, calls: &mut String, rows: &m
     }
     .expect("in memory");
     let takes = |kind: &str| function.parameters.iter().any(|(k, _)| k.ends_with(kind));
-    let begins = function.comment.contains("step without a base") || name.contains("import");
+    let begins = function.comment.contains("step without a base")
+        || name.contains("import")
+        || name.contains("step_load");
     let needs = match name.as_str() {
         _ if takes("dstore_lease *") => "LEASE",
         _ if takes("dstore_step *") && begins => "BARE_STEP",
@@ -111,6 +119,7 @@ fn add(function: &Function, limits: Option<Limits>, calls: &mut String, rows: &m
         _ if takes("dstore_step *") => "STEP",
         // What heads say of caches is on this machine; what was given up is waited for.
         "dstore_store_caches_within" => "HERE",
+        "dstore_destroy" => "SPARE",
         "dstore_store_close_within" | "dstore_store_complete_deletes" => "GIVEN_UP",
         _ => "NOTHING",
     };
@@ -124,6 +133,7 @@ fn sample(function: &Function, kind: &str, name: &str) -> &'static str {
         (_, "timeout_ms") => "timeout_ms",
         (_, "cancel") => "cancel",
         (_, "error") => "error",
+        ("const char *", "root") if function.name == "dstore_destroy" => "s->spare",
         ("const char *", "root") => "s->root",
         // What is looked at or deleted must be there, and what is made must not.
         ("const char *", "id") if function.comment.contains("the result `id`") => "\"base\"",
@@ -134,6 +144,8 @@ fn sample(function: &Function, kind: &str, name: &str) -> &'static str {
         ("const char *", "path") => "\"/copied\"",
         ("const char *", "tar") if function.name.contains("copy_out") => "s->file",
         ("const char *", "tar") => "s->tar",
+        ("const char *", "file") if function.name.contains("save") => "s->file",
+        ("const char *", "file") => "s->tar",
         ("const char *", "reference") => "\"localhost:1/none:1\"",
         ("const char *", "user" | "password" | "server") => "NULL",
         (_, "read_data") => "&given",
@@ -150,6 +162,8 @@ fn sample(function: &Function, kind: &str, name: &str) -> &'static str {
         ("dstore_results **", _) => "&s->results",
         ("dstore_caches **", _) => "&s->caches",
         ("dstore_health **", _) => "&s->health",
+        ("dstore_remains **", _) => "&s->remains",
+        ("const dstore_image_config *", _) => "s->config",
         ("char **", _) => "&s->string",
         ("dstore_outcome *", _) => "&s->outcome",
         ("dstore_strategy *", _) => "&s->strategy",
@@ -158,6 +172,7 @@ fn sample(function: &Function, kind: &str, name: &str) -> &'static str {
         ("uint64_t *", _) => "&s->number",
         ("int64_t *", _) => "&s->code",
         ("double *", _) => "&s->part",
+        ("bool", _) => "false",
         ("void *", _) => "NULL",
         ("size_t" | "int32_t" | "uint32_t", _) => "1",
         ("dstore_output_callback", _) => "output",

@@ -34,6 +34,13 @@ module Step = struct
   let pull ?progress ?login t reference =
     run_on t (fun call step -> Step.pull ?progress:(Option.map (heard call) progress) ?login step reference)
 
+  let load ?progress t input =
+    run_on t (fun call step -> Step.load ?progress:(Option.map (heard call) progress) step (heard_input call input))
+
+  let load_file ?progress t file =
+    run_on t (fun call step -> Step.load_file ?progress:(Option.map (heard call) progress) step file)
+
+  let configure t config = Step.configure t.step config
   let use_image t reference = run_on t (fun _ step -> Step.use_image step reference)
   let copy_in t path input = run_on t (fun call step -> Step.copy_in step path (heard_input call input))
   let copy_in_file t path tar = run_on t (fun _ step -> Step.copy_in_file step path tar)
@@ -127,6 +134,35 @@ let copy_out ?timeout t ~id path write =
 
 let copy_out_file ?timeout t ~id path tar =
   cancelled_by_promise (fun _ cancel -> copy_out_file ?timeout ~cancel t ~id path tar)
+
+let tag ?timeout t ~id name = cancelled_by_promise (fun _ cancel -> tag ?timeout ~cancel t ~id name)
+
+let push ?progress ?login ?timeout t ~id name =
+  cancelled_by_promise (fun call cancel ->
+      push ?progress:(Option.map (heard call) progress) ?login ?timeout ~cancel t ~id name)
+
+let save ?name ?timeout t ~id format write =
+  cancelled_by_promise (fun call cancel -> save ?name ?timeout ~cancel t ~id format (heard call write))
+
+let save_file ?name ?timeout t ~id format file =
+  cancelled_by_promise (fun _ cancel -> save_file ?name ?timeout ~cancel t ~id format file)
+
+let load ?progress ?timeout t ~id input =
+  cancelled_by_promise (fun call cancel ->
+      load ?progress:(Option.map (heard call) progress) ?timeout ~cancel t ~id (heard_input call input))
+
+let load_file ?progress ?timeout t ~id file =
+  cancelled_by_promise (fun call cancel ->
+      load_file ?progress:(Option.map (heard call) progress) ?timeout ~cancel t ~id file)
+
+let destroy ?engine ?connect_timeout ?dry_run ?abandon ?timeout root =
+  cancelled_by_promise (fun _ cancel -> destroy ?engine ?connect_timeout ?dry_run ?abandon ?timeout ~cancel root)
+
+let find_remains ?engine ?connect_timeout ?identity ?timeout () =
+  cancelled_by_promise (fun _ cancel -> find_remains ?engine ?connect_timeout ?identity ?timeout ~cancel ())
+
+let destroy_remains ?engine ?connect_timeout ?timeout identity =
+  cancelled_by_promise (fun _ cancel -> destroy_remains ?engine ?connect_timeout ?timeout ~cancel identity)
 
 let lease ?owner ?mode ?timeout t name =
   cancelled_by_promise (fun _ cancel -> lease ?owner ?mode ?timeout ~cancel t name)

@@ -38,6 +38,12 @@ module Step : sig
 
   val import_file : ?progress:(Step.progress -> unit Lwt.t) -> t -> string -> unit answer
   val pull : ?progress:(Step.progress -> unit Lwt.t) -> ?login:Step.login -> t -> string -> unit answer
+  val load : ?progress:(Step.progress -> unit Lwt.t) -> t -> (bytes -> int -> int -> int Lwt.t) -> unit answer
+  val load_file : ?progress:(Step.progress -> unit Lwt.t) -> t -> string -> unit answer
+
+  val configure : t -> Image_config.t -> (unit, Error.t) result
+  (** Does not wait for anything. *)
+
   val use_image : t -> string -> unit answer
   val copy_in : t -> string -> (bytes -> int -> int -> int Lwt.t) -> unit answer
   val copy_in_file : t -> string -> string -> unit answer
@@ -102,6 +108,47 @@ val results : ?timeout:float -> t -> result_info list answer
 val delete : ?timeout:float -> t -> string -> bool answer
 val copy_out : ?timeout:float -> t -> id:string -> string -> (string -> unit Lwt.t) -> int answer
 val copy_out_file : ?timeout:float -> t -> id:string -> string -> string -> int answer
+
+(** {1 Publishing, and giving a root up} *)
+
+val tag : ?timeout:float -> t -> id:string -> string -> string option answer
+
+val push :
+  ?progress:(Docker_store.Step.progress -> unit Lwt.t) ->
+  ?login:Docker_store.Step.login ->
+  ?timeout:float ->
+  t ->
+  id:string ->
+  string ->
+  string option answer
+
+val save : ?name:string -> ?timeout:float -> t -> id:string -> image_format -> (string -> unit Lwt.t) -> int answer
+val save_file : ?name:string -> ?timeout:float -> t -> id:string -> image_format -> string -> int answer
+
+val load :
+  ?progress:(Docker_store.Step.progress -> unit Lwt.t) ->
+  ?timeout:float ->
+  t ->
+  id:string ->
+  (bytes -> int -> int -> int Lwt.t) ->
+  outcome answer
+
+val load_file :
+  ?progress:(Docker_store.Step.progress -> unit Lwt.t) -> ?timeout:float -> t -> id:string -> string -> outcome answer
+
+val destroy :
+  ?engine:string ->
+  ?connect_timeout:float ->
+  ?dry_run:bool ->
+  ?abandon:bool ->
+  ?timeout:float ->
+  string ->
+  remnant list answer
+
+val find_remains :
+  ?engine:string -> ?connect_timeout:float -> ?identity:string -> ?timeout:float -> unit -> remnant list answer
+
+val destroy_remains : ?engine:string -> ?connect_timeout:float -> ?timeout:float -> string -> remnant list answer
 val lease : ?owner:int * int -> ?mode:mode -> ?timeout:float -> t -> string -> Lease.t answer
 val with_lease : ?owner:int * int -> ?mode:mode -> ?timeout:float -> t -> string -> (Lease.t -> 'a answer) -> 'a answer
 val caches : ?timeout:float -> t -> cache_info list answer

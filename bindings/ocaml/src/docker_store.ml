@@ -1,6 +1,7 @@
 module Error = Error
 module Cancel = Cancel
 module Command = Command
+module Image_config = Image_config
 module Step = Step
 module Lease = Lease
 module Log = Log
@@ -106,6 +107,86 @@ let copy_out ?timeout ?cancel t ~id path write =
 
 let copy_out_file ?timeout ?cancel t ~id path tar =
   Error.check (Raw.copy_out_file t.raw id path (Limits.make ?timeout ?cancel ()) tar)
+
+(* ---------------------------------------------------------------- publishing *)
+
+let tag ?timeout ?cancel t ~id name = Error.check (Raw.tag t.raw id name (Limits.make ?timeout ?cancel ()))
+
+let push ?progress ?login ?timeout ?cancel t ~id name =
+  let how = Step.raw_login login, Limits.make ?timeout ?cancel () in
+  Guard.call_optional (Option.map Step.hear_progress progress) (Raw.push t.raw id name how)
+
+type image_format = Docker_archive | Oci_layout
+
+(* enum dstore_image_format *)
+let form format name = (match format with Docker_archive -> 1 | Oci_layout -> 2), name
+
+let save ?name ?timeout ?cancel t ~id format write =
+  Guard.call (Guard.write write) (Raw.save t.raw id (form format name) (Limits.make ?timeout ?cancel ()))
+
+let save_file ?name ?timeout ?cancel t ~id format file =
+  Error.check (Raw.save_file t.raw id (form format name) (Limits.make ?timeout ?cancel ()) file)
+
+let outcome built = if built then Built else Hit
+
+let load ?progress ?timeout ?cancel t ~id input =
+  let guard = Guard.create () in
+  let hear = Option.map (fun f -> Guard.hear guard (Step.hear_progress f)) progress in
+  let read = Guard.hear guard (Guard.read input) in
+  Result.map outcome (Guard.finish guard (Raw.load t.raw id read hear (Limits.make ?timeout ?cancel ())))
+
+let load_file ?progress ?timeout ?cancel t ~id file =
+  let limits = Limits.make ?timeout ?cancel () in
+  let call hear = Raw.load_file t.raw id file hear limits in
+  Result.map outcome (Guard.call_optional (Option.map Step.hear_progress progress) call)
+
+(* ---------------------------------------------------------------- giving a root up *)
+
+type remnant_kind = Container | Image | Volume | File | Engine
+type fate = Found | Removed | Kept of string
+
+type remnant = {
+  kind : remnant_kind;
+  name : string;
+  identity : string;
+  root : string option;
+  engine : string;
+  fate : fate;
+}
+
+(* enum dstore_remnant *)
+let remnant { Raw.kind; thing; identity; root; on_engine; removed; kept } =
+  let kind = match kind with 1 -> Container | 2 -> Image | 3 -> Volume | 4 -> File | _ -> Engine in
+  let fate = match kept with Some why -> Kept why | None -> if removed then Removed else Found in
+  { kind; name = thing; identity; root; engine = on_engine; fate }
+
+let remnants answer = Result.map (fun things -> List.map remnant (Array.to_list things)) (Error.check answer)
+
+let settings_of ?engine ?connect_timeout () =
+  {
+    Raw.engine;
+    name = None;
+    strategy = 0;
+    direct = true;
+    sync = false;
+    connect_timeout_ms = Limits.milliseconds connect_timeout;
+    group = None;
+    log_limit = None;
+    log_drop = false;
+    engine_network = false;
+  }
+
+let destroy ?engine ?connect_timeout ?(dry_run = false) ?(abandon = false) ?timeout ?cancel root =
+  let settings = settings_of ?engine ?connect_timeout () in
+  remnants (Raw.destroy (Some root) settings (dry_run, abandon) (Limits.make ?timeout ?cancel ()))
+
+let find_remains ?engine ?connect_timeout ?identity ?timeout ?cancel () =
+  let settings = settings_of ?engine ?connect_timeout () in
+  remnants (Raw.find_remains identity settings (false, false) (Limits.make ?timeout ?cancel ()))
+
+let destroy_remains ?engine ?connect_timeout ?timeout ?cancel identity =
+  let settings = settings_of ?engine ?connect_timeout () in
+  remnants (Raw.destroy_remains (Some identity) settings (false, false) (Limits.make ?timeout ?cancel ()))
 
 (* ---------------------------------------------------------------- caches *)
 

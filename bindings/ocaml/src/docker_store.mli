@@ -42,6 +42,7 @@
 module Error = Error
 module Cancel = Cancel
 module Command = Command
+module Image_config = Image_config
 module Step = Step
 module Lease = Lease
 module Log = Log
@@ -200,6 +201,128 @@ val copy_out :
 val copy_out_file : ?timeout:float -> ?cancel:Cancel.t -> t -> id:string -> string -> string -> (int, Error.t) result
 (** [copy_out_file store ~id path tar]: the same to a file of this machine, which is removed if not all can be written.
 *)
+
+(** {1 Publishing a result} *)
+
+val tag : ?timeout:float -> ?cancel:Cancel.t -> t -> id:string -> string -> (string option, Error.t) result
+(** [tag store ~id name] gives the result [id] the further name [name], ["[HOST[:PORT]/]PATH[:TAG]"], taking it from
+    whatever image had it: the id of that one, if there was another. The name is the caller's: it stays when the result
+    is deleted. One that objects of a store have is [Invalid_argument]. *)
+
+val push :
+  ?progress:(Step.progress -> unit) ->
+  ?login:Step.login ->
+  ?timeout:float ->
+  ?cancel:Cancel.t ->
+  t ->
+  id:string ->
+  string ->
+  (string option, Error.t) result
+(** [push store ~id name] pushes the result [id] to the registry that [name] says, under which it is given that name on
+    the engine, too; and gives the digest that the registry knows it by, where the engine tells. The engine sends it, and
+    is who must reach and believe the registry. *)
+
+(** The form of a result's file. *)
+type image_format =
+  | Docker_archive  (** As [docker save] writes it. *)
+  | Oci_layout  (** An OCI image layout, with a [manifest.json] for who takes docker archives. *)
+
+val save :
+  ?name:string ->
+  ?timeout:float ->
+  ?cancel:Cancel.t ->
+  t ->
+  id:string ->
+  image_format ->
+  (string -> unit) ->
+  (int, Error.t) result
+(** [save store ~id format write] writes the result [id] as a file that every engine loads, and gives how many bytes that
+    were. [name] is what who loads it will call the image. The same image gives the same bytes, whatever engine has it. *)
+
+val save_file :
+  ?name:string -> ?timeout:float -> ?cancel:Cancel.t -> t -> id:string -> image_format -> string -> (int, Error.t) result
+(** The same to a file of this machine, which is removed if not all can be written. *)
+
+val load :
+  ?progress:(Step.progress -> unit) ->
+  ?timeout:float ->
+  ?cancel:Cancel.t ->
+  t ->
+  id:string ->
+  (bytes -> int -> int -> int) ->
+  (outcome, Error.t) result
+(** [load store ~id input] records the image in a docker archive or an OCI layout, read as by [Stdlib.input], as the result
+    [id]; unless that is there, in which case nothing is read. Names in the file are passed over. One that is cut short or
+    lacks a part is [Cut_short]. *)
+
+val load_file :
+  ?progress:(Step.progress -> unit) ->
+  ?timeout:float ->
+  ?cancel:Cancel.t ->
+  t ->
+  id:string ->
+  string ->
+  (outcome, Error.t) result
+(** The same from a file of this machine. *)
+
+(** {1 Giving a root up} *)
+
+type remnant_kind =
+  | Container  (** Of a step or a copy. *)
+  | Image  (** A name of an image, or an image without one. *)
+  | Volume  (** Of a cache, a lease, a secret, or the claim on the root's names. *)
+  | File  (** A file or folder of the root. *)
+  | Engine  (** All that an engine has which cannot be asked. *)
+
+type fate =
+  | Found  (** Nothing was to be removed. *)
+  | Removed
+  | Kept of string  (** It is there still, for this reason. *)
+
+(** One thing of a root. *)
+type remnant = {
+  kind : remnant_kind;
+  name : string;  (** On the engine, or its path. *)
+  identity : string;  (** Of the root that it is of. *)
+  root : string option;  (** Where that was when it claimed its names, where that is known. *)
+  engine : string;  (** The address of the engine that has it; [""] for a file. *)
+  fate : fate;
+}
+
+val destroy :
+  ?engine:string ->
+  ?connect_timeout:float ->
+  ?dry_run:bool ->
+  ?abandon:bool ->
+  ?timeout:float ->
+  ?cancel:Cancel.t ->
+  string ->
+  (remnant list, Error.t) result
+(** [destroy root] removes everything of a root from every engine that it was used with, and from the disk, the caller's
+    own files in its state directory, too; with [dry_run] it only looks. What cannot be removed is told with its reason:
+    then the root stays, too, and the next call goes on. [Busy] while a store is open there, in any process;
+    [Unreachable] where an engine cannot be asked that the root was used with, and nothing was removed, unless it is to be
+    [abandon]ed. [engine] is where one is that has another address now. *)
+
+val find_remains :
+  ?engine:string ->
+  ?connect_timeout:float ->
+  ?identity:string ->
+  ?timeout:float ->
+  ?cancel:Cancel.t ->
+  unit ->
+  (remnant list, Error.t) result
+(** What roots have on an engine, by the identities that the objects carry. Nothing is removed. *)
+
+val destroy_remains :
+  ?engine:string ->
+  ?connect_timeout:float ->
+  ?timeout:float ->
+  ?cancel:Cancel.t ->
+  string ->
+  (remnant list, Error.t) result
+(** Removes what is left of a root whose directory is gone, by its identity. [Busy] while a container of it runs;
+    [Conflict] where the root is on this machine, where it was. *)
 
 (** {1 Caches} *)
 

@@ -5,6 +5,7 @@ type step
 type lease
 type cancel
 type command
+type image_config
 
 (* What is being told to a callback: valid while that runs. *)
 type event [@@immediate]
@@ -101,9 +102,36 @@ external results : store -> limits -> result_info array answer = "ocaml_dstore_r
 external copy_out : store -> string -> string -> limits -> hear -> int answer = "ocaml_dstore_copy_out"
 external copy_out_file : store -> string -> string -> limits -> string -> int answer = "ocaml_dstore_copy_out_file"
 
-(* Steps. *)
+(* Handing results on, and taking one in. *)
 
 type login = { user : string; password : string; server : string option }
+
+external tag : store -> string -> string -> limits -> string option answer = "ocaml_dstore_tag"
+external push : store -> string -> string -> login option * limits -> hear option -> string option answer = "ocaml_dstore_push"
+external save : store -> string -> int * string option -> limits -> hear -> int answer = "ocaml_dstore_save"
+external save_file : store -> string -> int * string option -> limits -> string -> int answer = "ocaml_dstore_save_file"
+external load : store -> string -> hear -> hear option -> limits -> bool answer = "ocaml_dstore_load"
+external load_file : store -> string -> string -> hear option -> limits -> bool answer = "ocaml_dstore_load_file"
+
+(* Roots that are given up. *)
+
+type remnant = {
+  kind : int;
+  thing : string;
+  identity : string;
+  root : string option;
+  on_engine : string;
+  removed : bool;
+  kept : string option;
+}
+
+external destroy : string option -> settings -> bool * bool -> limits -> remnant array answer = "ocaml_dstore_destroy"
+external find_remains : string option -> settings -> bool * bool -> limits -> remnant array answer = "ocaml_dstore_find_remains"
+
+external destroy_remains : string option -> settings -> bool * bool -> limits -> remnant array answer
+  = "ocaml_dstore_destroy_remains"
+
+(* Steps. *)
 
 external begin_step : store -> string option -> string -> limits -> step option answer = "ocaml_dstore_begin"
 external step_write_log : step -> string -> unit answer = "ocaml_dstore_step_write_log"
@@ -114,11 +142,33 @@ external step_abort : step -> limits -> unit answer = "ocaml_dstore_step_abort"
 external step_import : step -> hear -> hear option -> unit answer = "ocaml_dstore_step_import"
 external step_import_file : step -> string -> hear option -> unit answer = "ocaml_dstore_step_import_file"
 external step_pull : step -> string -> login option -> hear option -> unit answer = "ocaml_dstore_step_pull"
+external step_load : step -> hear -> hear option -> unit answer = "ocaml_dstore_step_load"
+external step_load_file : step -> string -> hear option -> unit answer = "ocaml_dstore_step_load_file"
+external step_configure : step -> image_config -> unit answer = "ocaml_dstore_step_configure"
 external step_use_image : step -> string -> unit answer = "ocaml_dstore_step_use_image"
 external step_copy_in : step -> string -> hear -> unit answer = "ocaml_dstore_step_copy_in"
 external step_copy_in_file : step -> string -> string -> unit answer = "ocaml_dstore_step_copy_in_file"
 external step_copy_out : step -> string -> hear -> int answer = "ocaml_dstore_step_copy_out"
 external step_copy_out_file : step -> string -> string -> int answer = "ocaml_dstore_step_copy_out_file"
+
+(* What results say. *)
+
+external image_config_new : unit -> image_config = "ocaml_dstore_image_config_new"
+external image_config_entrypoint : image_config -> string array -> unit answer = "ocaml_dstore_image_config_entrypoint"
+external image_config_command : image_config -> string array -> unit answer = "ocaml_dstore_image_config_command"
+external image_config_env : image_config -> string -> string option -> unit answer = "ocaml_dstore_image_config_env"
+external image_config_label : image_config -> string -> string option -> unit answer = "ocaml_dstore_image_config_label"
+external image_config_user : image_config -> string -> unit answer = "ocaml_dstore_image_config_user"
+external image_config_directory : image_config -> string -> unit answer = "ocaml_dstore_image_config_directory"
+external image_config_port : image_config -> string -> bool -> unit answer = "ocaml_dstore_image_config_port"
+external image_config_volume : image_config -> string -> bool -> unit answer = "ocaml_dstore_image_config_volume"
+external image_config_stop_signal : image_config -> string -> unit answer = "ocaml_dstore_image_config_stop_signal"
+
+external image_config_health_check : image_config -> string array -> int array -> unit answer
+  = "ocaml_dstore_image_config_health_check"
+
+external image_config_health_shell : image_config -> string option -> int array -> unit answer
+  = "ocaml_dstore_image_config_health_shell"
 
 (* Commands. *)
 

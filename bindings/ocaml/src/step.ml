@@ -37,10 +37,20 @@ let import ?progress t input =
 let import_file ?progress t tar =
   Guard.call_optional (Option.map hear_progress progress) (Raw.step_import_file t.raw tar)
 
-let pull ?progress ?login t reference =
-  let login = Option.map (fun { user; password; server } -> { Raw.user; password; server }) login in
-  Guard.call_optional (Option.map hear_progress progress) (Raw.step_pull t.raw reference login)
+let raw_login = Option.map (fun { user; password; server } -> { Raw.user; password; server })
 
+let pull ?progress ?login t reference =
+  Guard.call_optional (Option.map hear_progress progress) (Raw.step_pull t.raw reference (raw_login login))
+
+let load ?progress t input =
+  let guard = Guard.create () in
+  let hear_progress = Option.map (fun f -> Guard.hear guard (hear_progress f)) progress in
+  Guard.finish guard (Raw.step_load t.raw (Guard.hear guard (Guard.read input)) hear_progress)
+
+let load_file ?progress t file =
+  Guard.call_optional (Option.map hear_progress progress) (Raw.step_load_file t.raw file)
+
+let configure t config = Error.check (Image_config.with_raw config (Raw.step_configure t.raw))
 let use_image t reference = Error.check (Raw.step_use_image t.raw reference)
 let copy_in t path input = Guard.call (Guard.read input) (Raw.step_copy_in t.raw path)
 let copy_in_file t path tar = Error.check (Raw.step_copy_in_file t.raw path tar)

@@ -70,6 +70,19 @@ val pull : ?progress:(progress -> unit) -> ?login:login -> t -> string -> (unit,
 val use_image : t -> string -> (unit, Error.t) result
 (** Begins with an image that the engine has already. *)
 
+val load : ?progress:(progress -> unit) -> t -> (bytes -> int -> int -> int) -> (unit, Error.t) result
+(** Begins with the image in a docker archive or an OCI layout, read as by [Stdlib.input]; see {!Docker_store.load}. *)
+
+val load_file : ?progress:(progress -> unit) -> t -> string -> (unit, Error.t) result
+(** The same from a file of this machine. *)
+
+(** {1 What the result says} *)
+
+val configure : t -> Image_config.t -> (unit, Error.t) result
+(** Sets what the result says to whoever runs it. Commands of the step still run as its base says. May be called at any
+    time before the commit, and again: later settings stand over earlier ones. The commit is [Unsupported] where the
+    engine cannot be given exactly this. *)
+
 (** {1 Files} *)
 
 val copy_in : t -> string -> (bytes -> int -> int -> int) -> (unit, Error.t) result
@@ -89,4 +102,6 @@ val copy_out_file : t -> string -> string -> (int, Error.t) result
 
 (**/**)
 
+val raw_login : login option -> Raw.login option
+val hear_progress : (progress -> unit) -> Raw.event -> unit
 val of_raw : id:string -> Raw.step -> t

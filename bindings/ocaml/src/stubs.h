@@ -42,6 +42,8 @@ union object {
     dstore_results *results;
     dstore_caches *caches;
     dstore_health *health;
+    dstore_image_config *image_config;
+    dstore_remains *remains;
 };
 
 struct kind {
@@ -63,7 +65,7 @@ struct cell {
 };
 
 extern const struct kind store_kind, step_kind, lease_kind, cancel_kind, options_kind, command_kind, results_kind,
-    caches_kind, health_kind;
+    caches_kind, health_kind, image_config_kind, remains_kind;
 
 /* A handle whose object is still to be made, from `parent` if that is not NULL: the caller is in `parent`. */
 value handle_alloc(const struct kind *kind, struct cell *parent);
@@ -114,6 +116,9 @@ struct limits {
     const dstore_cancel *cancel;
 };
 struct limits call_limits(struct call *call, value limits);
+
+/* How to open a store, in a record. A setter's status need not be looked at: what uses the options fails with the same error. */
+void set_options(struct call *call, dstore_options *options, value settings);
 
 /* Ends a call: `Ok ok`, or `Error` and why. */
 value call_end(value call, value ok);

@@ -18,6 +18,8 @@ FREE(command)
 FREE(results)
 FREE(caches)
 FREE(health)
+FREE(image_config)
+FREE(remains)
 
 /* An open store has sockets, and a step or a lease has objects on the engine: that many of them which nobody needs
  * may be there before a whole collection. The rest is a little memory. */
@@ -30,6 +32,8 @@ const struct kind command_kind = {"", free_command, 0, 1};
 const struct kind results_kind = {"", free_results, 0, 1};
 const struct kind caches_kind = {"", free_caches, 0, 1};
 const struct kind health_kind = {"", free_health, 0, 1};
+const struct kind image_config_kind = {"", free_image_config, 0, 1};
+const struct kind remains_kind = {"", free_remains, 0, 1};
 
 #define Cell_val(v) (*(struct cell **)Data_custom_val(v))
 

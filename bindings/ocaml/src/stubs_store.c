@@ -27,8 +27,7 @@ CAMLprim value ocaml_dstore_cancel_is_triggered(value cancel)
 
 /* ---------------------------------------------------------------- open and close */
 
-/* A setter's status need not be looked at: opening fails with the same error. */
-static void set_options(struct call *call, dstore_options *options, value settings)
+void set_options(struct call *call, dstore_options *options, value settings)
 {
     const char *engine = call_optional_text(call, "engine", Field(settings, 0));
     const char *name = call_optional_text(call, "name", Field(settings, 1));

@@ -112,7 +112,13 @@ fn send(
     let mut one = OneImage::new(entries, name, platform);
     let loaded = engine.load_image(&mut one, name, step.wait);
     let fault = one.fault();
-    (loaded.and_then(|()| one.image()), fault)
+    let image = loaded.and_then(|()| one.image());
+    if image.is_ok() {
+        // What pads it, so that whoever writes a pipe can end.
+        drop(unpacked);
+        let _ = std::io::copy(file, &mut std::io::sink());
+    }
+    (image, fault)
 }
 
 /// The file, and whether it was what gives it that failed.
