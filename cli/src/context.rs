@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use docker_store::{Cancel, Limits, Options, Store};
+use docker_store::{Cancel, Error, ErrorKind, Limits, Options, Store};
 
 use crate::arguments::Common;
 use crate::ending::{Failure, NOT_FOUND};
@@ -15,7 +15,7 @@ pub(crate) struct Context {
     limits: Limits,
     /// When the time of `--timeout` is up.
     end: Option<Instant>,
-    pub(crate) cancel: Cancel,
+    cancel: Cancel,
     pub(crate) json: bool,
     pub(crate) verbose: bool,
     colours: anstream::ColorChoice,
@@ -56,9 +56,16 @@ impl Context {
         &self.limits
     }
 
-    /// Whether the time of `--timeout` is up.
-    pub(crate) fn is_over(&self) -> bool {
-        self.end.is_some_and(|end| end <= Instant::now())
+    /// For what waits without the library.
+    pub(crate) fn still_wanted(&self, doing: &str) -> Result<(), Failure> {
+        let ended = |kind, why| Err(Error::new(kind, format!("{doing}: {why}")).into());
+        if self.cancel.is_cancelled() {
+            return ended(ErrorKind::Cancelled, "cancelled");
+        }
+        match self.end {
+            Some(end) if end <= Instant::now() => ended(ErrorKind::TimedOut, "the time is up"),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn screen(&self) -> Screen {

@@ -15,6 +15,7 @@ mod names;
 mod progress;
 mod rows;
 mod screen;
+mod streams;
 mod table;
 mod tree;
 mod warnings;

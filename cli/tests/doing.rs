@@ -192,8 +192,8 @@ fn another_try_of_the_same_build_is_followed_from_its_start() {
                 .expect("a run");
             second.commit().expect("a commit");
         });
-        // For it to wait.
-        std::thread::sleep(Duration::from_millis(300));
+        // For it to wait, also on a machine that has much to do.
+        std::thread::sleep(Duration::from_secs(3));
         first.abort().expect("aborted");
         second.join().expect("built");
     });
@@ -298,6 +298,9 @@ fn ctrl_c_ends_it_with_130_and_leaves_nothing() {
 #[test]
 fn a_reader_that_goes_is_no_news() {
     use std::os::unix::process::ExitStatusExt;
+
+    // A child that had the reader, too, would be a reader.
+    const CLOEXEC: rustix::pipe::PipeFlags = rustix::pipe::PipeFlags::CLOEXEC;
     let root = Root::new("cli-pipe");
     let store = root.open_with_base();
     for arguments in [
@@ -306,7 +309,7 @@ fn a_reader_that_goes_is_no_news() {
         &["doctor"],
         &["completions", "bash"],
     ] {
-        let (reader, writer) = std::io::pipe().expect("a pipe");
+        let (reader, writer) = rustix::pipe::pipe_with(CLOEXEC).expect("a pipe");
         drop(reader);
         let output = at(&root, arguments)
             .stdout(writer)
@@ -321,7 +324,7 @@ fn a_reader_that_goes_is_no_news() {
     }
     // A follower does not wait for another line to notice.
     let step = begin(&store, "base", "long");
-    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let (reader, writer) = rustix::pipe::pipe_with(CLOEXEC).expect("a pipe");
     let mut dstore = at(&root, &["log", "-f", "long"])
         .stdout(writer)
         .spawn()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 
-use docker_store::{Destroy, Error, ErrorKind, Fate, Remains, Remnant, RemnantKind, Store};
+use docker_store::{Destroy, Fate, Remains, Remnant, RemnantKind, Store};
 use serde::Serialize;
 
 use crate::arguments;
@@ -13,6 +13,7 @@ use crate::ending::{BUSY, DONE, Failure};
 use crate::names;
 use crate::rows::many;
 use crate::screen::Screen;
+use crate::streams;
 use crate::table::{LEFT, RIGHT};
 
 #[derive(Serialize)]
@@ -129,7 +130,11 @@ fn confirm(context: &Context, there: &Remains, of: &str) -> Result<(), Failure> 
         counted(there)
     );
     let _ = io::stderr().flush();
-    while !is_typed(context)? {}
+    // Ctrl-C is an answer, too.
+    while !streams::is_answered() {
+        context.still_wanted("asking")?;
+    }
+    context.still_wanted("asking")?;
     let mut answer = String::new();
     let read = stdin.lock().read_line(&mut answer);
     read.map_err(|e| Failure::Io("reading the answer".to_owned(), e))?;
@@ -137,27 +142,6 @@ fn confirm(context: &Context, there: &Remains, of: &str) -> Result<(), Failure> 
         "yes" => Ok(()),
         _ => Err(Failure::failed("nothing was removed")),
     }
-}
-
-/// Whether there is an answer; asked again and again, so that Ctrl-C is one, too.
-#[cfg(unix)]
-fn is_typed(context: &Context) -> Result<bool, Failure> {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    if context.cancel.is_cancelled() {
-        return Err(Error::new(ErrorKind::Cancelled, "nothing was removed").into());
-    }
-    let stdin = rustix::stdio::stdin();
-    let mut watched = [PollFd::new(&stdin, PollFlags::IN)];
-    let moment = Timespec {
-        tv_sec: 0,
-        tv_nsec: 100_000_000,
-    };
-    Ok(poll(&mut watched, Some(&moment)).is_ok_and(|ready| ready > 0))
-}
-
-#[cfg(not(unix))]
-fn is_typed(_: &Context) -> Result<bool, Failure> {
-    Ok(true)
 }
 
 fn tell(

@@ -6,15 +6,19 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use docker_store::{ErrorKind, Store};
+use docker_store::Store;
 
 use crate::arguments::Log;
 use crate::context::Context;
 use crate::ending::{DONE, FAILED, Failure};
 use crate::screen::Screen;
+use crate::streams;
 
 /// How often a log that grows is looked at.
 const MOMENT: Duration = Duration::from_millis(100);
+
+/// A build that is not under way in so many looks has ended: who waits for it takes a moment to begin another try.
+const LOOKS: u32 = 4;
 
 pub(crate) fn run(context: &Context, screen: &mut Screen, log: &Log) -> Result<u8, Failure> {
     context.with_store(|store| {
@@ -45,7 +49,7 @@ fn follow(
     path: &Path,
 ) -> Result<u8, Failure> {
     let mut file = None;
-    let mut seen = false;
+    let (mut seen, mut looks) = (false, 0);
     loop {
         // First: what is written until it has ended is read after this.
         let building = store.building(&log.id)?;
@@ -69,56 +73,45 @@ fn follow(
             }
         }
         screen.flush()?;
-        if !building && (seen || !log.wait || file.is_some()) {
+        match building {
+            true => looks = 0,
+            false if looks == 0 && store.result_within(&log.id, context.limits())? => {
+                return Ok(DONE);
+            }
+            false => looks += 1,
+        }
+        if looks >= LOOKS && (seen || !log.wait) {
+            if !store.result_within(&log.id, context.limits())? {
+                break;
+            }
+            // Of a try that nobody saw: its log, and then the end.
+            looks = 0;
+            continue;
+        }
+        // There is nothing that could end.
+        if file.is_none() && !building && !seen && !log.wait {
             break;
         }
         pause(context)?;
     }
-    let there = store.result_within(&log.id, context.limits())?;
-    match (there, file) {
-        (true, _) => Ok(DONE),
-        (false, Some(_)) => {
+    match file {
+        Some(_) => {
             eprintln!("dstore: the build of {} ended without a result", log.id);
             Ok(FAILED)
         }
-        (false, None) => Err(none(&log.id)),
+        None => Err(none(&log.id)),
     }
 }
 
 /// A moment; less where somebody wants an end, or nobody reads.
 fn pause(context: &Context) -> Result<(), Failure> {
-    if context.cancel.is_cancelled() {
-        let why = docker_store::Error::new(ErrorKind::Cancelled, "following the log: cancelled");
-        return Err(why.into());
-    }
-    if context.is_over() {
-        let why =
-            docker_store::Error::new(ErrorKind::TimedOut, "following the log: the time is up");
-        return Err(why.into());
-    }
-    if nobody_reads() {
+    context.still_wanted("following the log")?;
+    // `dstore log -f ID | head -1` ends then, and not at the next line.
+    if streams::nobody_reads() {
         return Err(Failure::output(io::ErrorKind::BrokenPipe.into()));
     }
     thread::sleep(MOMENT);
     Ok(())
-}
-
-/// Whether standard output is a pipe whose reader has gone. `dstore log -f ID | head -1` ends then, and not at the next line.
-#[cfg(unix)]
-fn nobody_reads() -> bool {
-    use rustix::event::{PollFd, PollFlags, poll};
-    let stdout = rustix::stdio::stdout();
-    let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
-    let now = rustix::event::Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    poll(&mut watched, Some(&now)).is_ok() && watched[0].revents().contains(PollFlags::ERR)
-}
-
-#[cfg(not(unix))]
-fn nobody_reads() -> bool {
-    false
 }
 
 #[cfg(unix)]
