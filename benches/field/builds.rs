@@ -120,7 +120,7 @@ fn in_a_row<'a>(world: &'a World, kit: Option<&'a BuildKit>, count: usize) -> Ve
 
 fn few(world: &World, kit: Option<&BuildKit>) -> Table {
     let ways = in_a_row(world, kit, FEW);
-    table("five steps", race("five steps", world.pick(2, 10), ways))
+    table("five steps", race("five steps", world.pick(2, 7), ways))
 }
 
 fn chain(world: &World, kit: Option<&BuildKit>) -> Table {
@@ -129,7 +129,7 @@ fn chain(world: &World, kit: Option<&BuildKit>) -> Table {
     let seed = ways.pop().expect("the last");
     ways.push(seed.at_most(1));
     let title = format!("a chain of {count} steps");
-    table(&title, unwarmed(world.pick(1, 3), ways))
+    table(&title, unwarmed(world.pick(1, 2), ways))
 }
 
 /// The five once more, when all is there.
@@ -268,15 +268,16 @@ fn many(world: &World, kit: Option<&BuildKit>) -> Table {
             forget(world, &ids);
         })
     }));
-    ways.push(Way::new(SEED, |times: &mut Times| {
+    let seed = Way::new(SEED, |times: &mut Times| {
         let (ids, prefix) = (ids(world, MANY), world.prefix());
         let works = ids.iter().map(|id| move || seed::step(prefix, "base", id));
         at_once(times, works.collect());
         forget(world, &ids);
-    }));
+    });
+    ways.push(seed.at_most(2));
     let rows = match world.quick {
         true => unwarmed(1, ways),
-        false => race("20 builds", 5, ways),
+        false => race("20 builds", 4, ways),
     };
     table("20 builds at once", rows)
 }

@@ -128,6 +128,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// Lets each way have its turn in each of `rounds`, after one that is not counted.
 pub(crate) fn race(what: &str, rounds: usize, mut ways: Vec<Way<'_>>) -> Vec<Series> {
     let began = Instant::now();
+    // Who takes so long that he has few turns is not warmed up, either.
     for way in ways.iter_mut().filter(|way| way.most >= rounds) {
         (way.turn)(&mut Times::default());
     }

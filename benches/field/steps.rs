@@ -96,7 +96,7 @@ fn single(world: &World) -> Vec<Series> {
         times.time(|| seed::step(world.prefix(), "base", &id));
         forget(world, &[id]);
     }));
-    race("one step", world.pick(5, 40), ways)
+    race("one step", world.pick(5, 30), ways)
 }
 
 fn parallel(world: &World) -> Vec<Series> {
@@ -161,7 +161,7 @@ fn parallel(world: &World) -> Vec<Series> {
     }));
     match world.quick {
         true => unwarmed(1, ways),
-        false => race("20 steps", 7, ways),
+        false => race("20 steps", 5, ways),
     }
 }
 
