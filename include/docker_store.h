@@ -227,6 +227,10 @@ enum dstore_released
      * Others still hold this shared lease; the last of them publishes it.
      */
     DSTORE_RELEASE_SHARED = 4,
+    /**
+     * With it the cache would hold more than its limit: it is given up, and the cache stays as it is.
+     */
+    DSTORE_RELEASE_TOO_LARGE = 5,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -263,6 +267,40 @@ enum dstore_strategy
 typedef enum dstore_strategy dstore_strategy;
 #else
 typedef int32_t dstore_strategy;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * How a result that is not there any more has gone.
+ */
+enum dstore_went
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Nobody knows of one that was there, or it is there still.
+     */
+    DSTORE_WENT_UNKNOWN = 0,
+    /**
+     * Somebody deleted it.
+     */
+    DSTORE_WENT_DELETED = 1,
+    /**
+     * A prune removed it.
+     */
+    DSTORE_WENT_PRUNED = 2,
+    /**
+     * Somebody removed it on the engine, past the store: when is not known, but when that was
+     * noticed.
+     */
+    DSTORE_WENT_VANISHED = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum dstore_went dstore_went;
+#else
+typedef int32_t dstore_went;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -388,6 +426,10 @@ enum dstore_counter
      * Volumes and containers removed after the call that gave them up had returned.
      */
     DSTORE_COUNT_DEFERRED_DELETES = 14,
+    /**
+     * Releases given up because the cache would hold more than its limit.
+     */
+    DSTORE_COUNT_RELEASES_TOO_LARGE = 15,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -502,6 +544,68 @@ typedef int32_t dstore_remnant;
 #endif // __cplusplus
 
 /**
+ * What a store keeps, one of it.
+ */
+enum dstore_item
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * A result; its name is its id.
+     */
+    DSTORE_ITEM_RESULT = 1,
+    /**
+     * A cache.
+     */
+    DSTORE_ITEM_CACHE = 2,
+    /**
+     * The log of the builds of an id, which is its name.
+     */
+    DSTORE_ITEM_LOG = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum dstore_item dstore_item;
+#else
+typedef int32_t dstore_item;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What became of something that a prune looked at.
+ */
+enum dstore_fate
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * It was removed; in a dry run, it would be.
+     */
+    DSTORE_FATE_REMOVED = 1,
+    /**
+     * Somebody else removed it meanwhile.
+     */
+    DSTORE_FATE_GONE = 2,
+    /**
+     * It must stay: the row says why.
+     */
+    DSTORE_FATE_SPARED = 3,
+    /**
+     * It could not be removed: the row says why.
+     */
+    DSTORE_FATE_FAILED = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum dstore_fate dstore_fate;
+#else
+typedef int32_t dstore_fate;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * A list of caches, as they were at one moment. It does not change, so any number of threads may
  * read it.
  */
@@ -556,6 +660,27 @@ typedef struct dstore_lease dstore_lease;
 typedef struct dstore_options dstore_options;
 
 /**
+ * A list of pins, as they were at one moment. It does not change, so any number of threads may read
+ * it.
+ */
+typedef struct dstore_pins dstore_pins;
+
+/**
+ * What a prune is to bring a store to. One that asks for nothing removes nothing. First goes what
+ * was unused for too long; then, while there is too much or too little is free, what was used the
+ * longest ago, and among equals what was built in the shortest time. A result goes after those that
+ * were built on it. Used by one thread at a time to set. A setter that fails is remembered:
+ * dstore_store_prune() then fails with the same error.
+ */
+typedef struct dstore_policy dstore_policy;
+
+/**
+ * What a prune did: a row for each thing that it looked at, first what had to stay, then what was
+ * tried, in that order. It does not change, so any number of threads may read it.
+ */
+typedef struct dstore_pruned dstore_pruned;
+
+/**
  * What there is, or was, of roots: a list that does not change, so any number of threads may read it.
  */
 typedef struct dstore_remains dstore_remains;
@@ -580,6 +705,12 @@ typedef struct dstore_step dstore_step;
  * `exec` is answered DSTORE_CLOSED, and may open a store of its own.
  */
 typedef struct dstore_store dstore_store;
+
+/**
+ * What takes the space of a store, as it was at one moment. It does not change, so any number of
+ * threads may read it.
+ */
+typedef struct dstore_usage dstore_usage;
 
 /**
  * Takes the next `length` bytes of a stream; never none. Returns 0 to go on; anything else ends
@@ -636,6 +767,21 @@ typedef int32_t (*dstore_log_callback)(void *user_data,
                                        int32_t level,
                                        const char *line,
                                        size_t length);
+
+/**
+ * Takes a row of what a prune does, as it comes: `item` is a dstore_item, `name` has `length` bytes
+ * and a zero after them, `bytes` go with it, it was used last at `last_use` (seconds since 1970),
+ * `fate` is a dstore_fate, and `why` says why it stayed ("" for what went). Returns 0 to go on;
+ * anything else ends the prune.
+ */
+typedef int32_t (*dstore_prune_callback)(void *user_data,
+                                         int32_t item,
+                                         const char *name,
+                                         size_t length,
+                                         uint64_t bytes,
+                                         int64_t last_use,
+                                         int32_t fate,
+                                         const char *why);
 
 #ifdef __cplusplus
 extern "C" {
@@ -2023,6 +2169,22 @@ dstore_status dstore_store_delete_cache_within(const dstore_store *store,
                                                dstore_error **error);
 
 /**
+ * Gives the cache `name` (any bytes but none) a limit of its own, in bytes, or takes it away (0);
+ * for all processes, from now on, also where the cache is not there yet. What is released and would make the cache hold more is given
+ * up (DSTORE_RELEASE_TOO_LARGE, which is counted), and the cache stays as it was. Bytes are those of
+ * its layers, so a file that is written anew in each of them counts in each until they are merged,
+ * which then is done in the background. Only where this process reaches the engine's volumes as
+ * files; elsewhere a release says in the log that it has not looked.
+ *
+ * Does not block.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_limit_cache(const dstore_store *store,
+                                       const char *name,
+                                       uint64_t bytes,
+                                       dstore_error **error);
+
+/**
  * Lists all caches, by name. Free the list with dstore_caches_free().
  *
  * Blocks.
@@ -2119,6 +2281,14 @@ int64_t dstore_caches_last_use(const dstore_caches *caches,
  */
 size_t dstore_caches_leases(const dstore_caches *caches,
                             size_t index);
+
+/**
+ * The most bytes that the cache at `index` may hold; 0 where it has no limit, and beyond the end.
+ *
+ * Does not block. May be NULL: caches.
+ */
+uint64_t dstore_caches_limit(const dstore_caches *caches,
+                             size_t index);
 
 /**
  * Frees a list. NULL is fine.
@@ -2507,6 +2677,596 @@ dstore_status dstore_log_fetch(uint64_t timeout_ms,
                                dstore_log_callback callback,
                                void *user_data,
                                dstore_error **error);
+
+/**
+ * Finds out what takes the space: a row for each result, cache and log, what dead processes left,
+ * and sums that count shared layers once; for as long as `timeout_ms` (0 is none) and `cancel`
+ * allow. Free what it gives with dstore_usage_free().
+ *
+ * Blocks, for three listings of the engine's. May be NULL: cancel.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_usage(const dstore_store *store,
+                                 uint64_t timeout_ms,
+                                 const dstore_cancel *cancel,
+                                 dstore_usage **usage,
+                                 dstore_error **error);
+
+/**
+ * How many bytes all results hold, layers that they share counted once, also those of bases that
+ * have lost their name; 0 for NULL.
+ *
+ * Does not block. May be NULL: usage.
+ */
+uint64_t dstore_usage_results_bytes(const dstore_usage *usage);
+
+/**
+ * How many bytes all caches hold, as far as that is known; 0 for NULL.
+ *
+ * Does not block. May be NULL: usage.
+ */
+uint64_t dstore_usage_caches_bytes(const dstore_usage *usage);
+
+/**
+ * How many bytes all logs hold; 0 for NULL.
+ *
+ * Does not block. May be NULL: usage.
+ */
+uint64_t dstore_usage_logs_bytes(const dstore_usage *usage);
+
+/**
+ * Of how many results nobody knows what they share with others: each is counted as a whole; 0 for
+ * NULL.
+ *
+ * Does not block. May be NULL: usage.
+ */
+uint64_t dstore_usage_results_unknown(const dstore_usage *usage);
+
+/**
+ * The bytes of how many caches nobody has counted yet: they are not in the sum; 0 for NULL.
+ *
+ * Does not block. May be NULL: usage.
+ */
+uint64_t dstore_usage_caches_unknown(const dstore_usage *usage);
+
+/**
+ * How the sums were found, in words for a person. Borrowed from `usage`; NULL for NULL.
+ *
+ * Does not block. May be NULL: usage.
+ */
+const char *dstore_usage_how(const dstore_usage *usage);
+
+/**
+ * How many containers dead processes left; 0 for NULL.
+ *
+ * Does not block. May be NULL: usage.
+ */
+uint64_t dstore_usage_left_containers(const dstore_usage *usage);
+
+/**
+ * How many images only dead steps hold; 0 for NULL.
+ *
+ * Does not block. May be NULL: usage.
+ */
+uint64_t dstore_usage_left_images(const dstore_usage *usage);
+
+/**
+ * How many volumes dead processes left that no cache names; 0 for NULL.
+ *
+ * Does not block. May be NULL: usage.
+ */
+uint64_t dstore_usage_left_volumes(const dstore_usage *usage);
+
+/**
+ * How many results there are; 0 for NULL.
+ *
+ * Does not block. May be NULL: usage.
+ */
+size_t dstore_usage_results(const dstore_usage *usage);
+
+/**
+ * The id of the result at `index`, from 0 on; they are in the order of their ids. Borrowed from
+ * `usage`; NULL beyond the end.
+ *
+ * Does not block. May be NULL: usage.
+ */
+const char *dstore_usage_result_id(const dstore_usage *usage,
+                                   size_t index);
+
+/**
+ * The engine's id of the image that the result at `index` is. Borrowed from `usage`; NULL beyond
+ * the end.
+ *
+ * Does not block. May be NULL: usage.
+ */
+const char *dstore_usage_result_image(const dstore_usage *usage,
+                                      size_t index);
+
+/**
+ * The id of the result that the one at `index` was built on, whether that is still there or not.
+ * Borrowed from `usage`; NULL where it was built on nothing or nobody knows, and beyond the end.
+ *
+ * Does not block. May be NULL: usage.
+ */
+const char *dstore_usage_result_base(const dstore_usage *usage,
+                                     size_t index);
+
+/**
+ * How many bytes the result at `index` holds beside what its base holds; 0 beyond the end.
+ *
+ * Does not block. May be NULL: usage.
+ */
+uint64_t dstore_usage_result_own_bytes(const dstore_usage *usage,
+                                       size_t index);
+
+/**
+ * How many bytes the result at `index` has, counting layers that it shares with others; 0 beyond
+ * the end.
+ *
+ * Does not block. May be NULL: usage.
+ */
+uint64_t dstore_usage_result_bytes(const dstore_usage *usage,
+                                   size_t index);
+
+/**
+ * When the image of the result at `index` was made, in seconds since 1970; 0 beyond the end.
+ *
+ * Does not block. May be NULL: usage.
+ */
+int64_t dstore_usage_result_created(const dstore_usage *usage,
+                                    size_t index);
+
+/**
+ * When the result at `index` was used last, in seconds since 1970: committed, found by a look or a
+ * build, begun with, or copied out of. Where there is no record of that, when its image was made;
+ * 0 beyond the end.
+ *
+ * Does not block. May be NULL: usage.
+ */
+int64_t dstore_usage_result_last_use(const dstore_usage *usage,
+                                     size_t index);
+
+/**
+ * How many milliseconds it took to build the result at `index`; -1 where nobody knows, and beyond
+ * the end.
+ *
+ * Does not block. May be NULL: usage.
+ */
+int64_t dstore_usage_result_build_ms(const dstore_usage *usage,
+                                     size_t index);
+
+/**
+ * Whether the result at `index` is pinned; false beyond the end.
+ *
+ * Does not block. May be NULL: usage.
+ */
+bool dstore_usage_result_pinned(const dstore_usage *usage,
+                                size_t index);
+
+/**
+ * Whether somebody builds the id of the result at `index` now; false beyond the end.
+ *
+ * Does not block. May be NULL: usage.
+ */
+bool dstore_usage_result_building(const dstore_usage *usage,
+                                  size_t index);
+
+/**
+ * Whether a step under way is built on the result at `index`; false beyond the end.
+ *
+ * Does not block. May be NULL: usage.
+ */
+bool dstore_usage_result_held(const dstore_usage *usage,
+                              size_t index);
+
+/**
+ * How many bytes the log of the result at `index` has; 0 beyond the end.
+ *
+ * Does not block. May be NULL: usage.
+ */
+uint64_t dstore_usage_result_log_bytes(const dstore_usage *usage,
+                                       size_t index);
+
+/**
+ * All caches, by name, for the calls on a dstore_caches; bytes are known only where somebody has
+ * counted them before. Borrowed from `usage`: not to be freed. NULL for NULL.
+ *
+ * Does not block. May be NULL: usage.
+ */
+const dstore_caches *dstore_usage_caches(const dstore_usage *usage);
+
+/**
+ * Whether the cache at `index` of dstore_usage_caches() is pinned; false beyond the end.
+ *
+ * Does not block. May be NULL: usage.
+ */
+bool dstore_usage_cache_pinned(const dstore_usage *usage,
+                               size_t index);
+
+/**
+ * How many logs there are; 0 for NULL.
+ *
+ * Does not block. May be NULL: usage.
+ */
+size_t dstore_usage_logs(const dstore_usage *usage);
+
+/**
+ * Of which build the log at `index` is, from 0 on; they are in the order of their ids. Borrowed
+ * from `usage`; NULL beyond the end.
+ *
+ * Does not block. May be NULL: usage.
+ */
+const char *dstore_usage_log_id(const dstore_usage *usage,
+                                size_t index);
+
+/**
+ * How many bytes the log at `index` has; 0 beyond the end.
+ *
+ * Does not block. May be NULL: usage.
+ */
+uint64_t dstore_usage_log_bytes(const dstore_usage *usage,
+                                size_t index);
+
+/**
+ * When the log at `index` was written last, in seconds since 1970; 0 beyond the end.
+ *
+ * Does not block. May be NULL: usage.
+ */
+int64_t dstore_usage_log_written(const dstore_usage *usage,
+                                 size_t index);
+
+/**
+ * Whether there is a result of the log at `index`; false beyond the end.
+ *
+ * Does not block. May be NULL: usage.
+ */
+bool dstore_usage_log_has_result(const dstore_usage *usage,
+                                 size_t index);
+
+/**
+ * Frees what was found. NULL is fine.
+ *
+ * Does not block.
+ */
+void dstore_usage_free(dstore_usage *usage);
+
+/**
+ * A new policy, which asks for nothing. Free it with dstore_policy_free(). NULL only where the
+ * library itself is at fault.
+ *
+ * Does not block.
+ */
+DSTORE_MUST_USE
+dstore_policy *dstore_policy_new(void);
+
+/**
+ * The most bytes that are to stay, of all kinds that may go together, as a dstore_usage counts
+ * them.
+ *
+ * Does not block.
+ */
+dstore_status dstore_policy_most_bytes(dstore_policy *policy,
+                                       uint64_t bytes,
+                                       dstore_error **error);
+
+/**
+ * The least bytes that are to be free on the engine's disk, which must be of this machine and in
+ * sight: else the prune answers DSTORE_UNSUPPORTED.
+ *
+ * Does not block.
+ */
+dstore_status dstore_policy_least_free_bytes(dstore_policy *policy,
+                                             uint64_t bytes,
+                                             dstore_error **error);
+
+/**
+ * The least that is to be free on the engine's disk, in percent as dstore_store_df() says it: what
+ * only root may use is not free. DSTORE_INVALID_ARGUMENT for what is no number from 0 to 100.
+ *
+ * Does not block.
+ */
+dstore_status dstore_policy_least_free_percent(dstore_policy *policy,
+                                               double percent,
+                                               dstore_error **error);
+
+/**
+ * What nobody used for so many milliseconds goes, however much room there is. A result goes alone
+ * then, if only those that were built on it are used: their layers stay.
+ *
+ * Does not block.
+ */
+dstore_status dstore_policy_unused_for(dstore_policy *policy,
+                                       uint64_t milliseconds,
+                                       dstore_error **error);
+
+/**
+ * So many results stay at least.
+ *
+ * Does not block.
+ */
+dstore_status dstore_policy_keep_results(dstore_policy *policy,
+                                         size_t number,
+                                         dstore_error **error);
+
+/**
+ * Results that were used within so many milliseconds stay. By default a minute, while anybody but
+ * this store has the root open or where this store has told of a result itself; else none. Whoever
+ * was told that a result is there has so long to begin something on it.
+ *
+ * Does not block.
+ */
+dstore_status dstore_policy_spare(dstore_policy *policy,
+                                  uint64_t milliseconds,
+                                  dstore_error **error);
+
+/**
+ * Whether results may go, with their logs; true by default.
+ *
+ * Does not block.
+ */
+dstore_status dstore_policy_results(dstore_policy *policy,
+                                    bool may,
+                                    dstore_error **error);
+
+/**
+ * Whether caches may go; true by default.
+ *
+ * Does not block.
+ */
+dstore_status dstore_policy_caches(dstore_policy *policy,
+                                   bool may,
+                                   dstore_error **error);
+
+/**
+ * Whether logs may go by themselves: those of builds that failed, and of results that stay; false
+ * by default.
+ *
+ * Does not block.
+ */
+dstore_status dstore_policy_logs(dstore_policy *policy,
+                                 bool may,
+                                 dstore_error **error);
+
+/**
+ * Whether to tell only what would go; false by default.
+ *
+ * Does not block.
+ */
+dstore_status dstore_policy_dry_run(dstore_policy *policy,
+                                    bool dry_run,
+                                    dstore_error **error);
+
+/**
+ * Frees a policy. NULL is fine.
+ *
+ * Does not block.
+ */
+void dstore_policy_free(dstore_policy *policy);
+
+/**
+ * Brings the store to the bounds of `policy`: removes results, caches and logs until they hold, for
+ * as long as `timeout_ms` (0 is none) and `cancel` allow. Any number of processes may do so at once,
+ * while others build. What is being built stays, and the base of a step under way, what is leased or
+ * pinned, and results that somebody was told of just now (dstore_policy_spare()).
+ *
+ * `each` is called with every row as it comes, and ends the prune by another answer than 0. What was
+ * removed by then is gone. Each thing is tried once; that one could not be removed is no error, but
+ * a row. Free what it gives with dstore_pruned_free().
+ *
+ * Blocks. May be NULL: cancel, each, user_data.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_prune(const dstore_store *store,
+                                 const dstore_policy *policy,
+                                 uint64_t timeout_ms,
+                                 const dstore_cancel *cancel,
+                                 dstore_prune_callback each,
+                                 void *user_data,
+                                 dstore_pruned **pruned,
+                                 dstore_error **error);
+
+/**
+ * How many rows there are; 0 for NULL.
+ *
+ * Does not block. May be NULL: pruned.
+ */
+size_t dstore_pruned_count(const dstore_pruned *pruned);
+
+/**
+ * What the row at `index` is about, from 0 on: a dstore_item; 0 beyond the end.
+ *
+ * Does not block. May be NULL: pruned.
+ */
+int32_t dstore_pruned_item(const dstore_pruned *pruned,
+                           size_t index);
+
+/**
+ * The name of what the row at `index` is about: `*length` bytes, and a zero after them. Borrowed from
+ * `pruned`; NULL beyond the end.
+ *
+ * Does not block. May be NULL: pruned, length.
+ */
+const char *dstore_pruned_name(const dstore_pruned *pruned,
+                               size_t index,
+                               size_t *length);
+
+/**
+ * How many bytes go with what the row at `index` is about, as a dstore_usage counts them: of a
+ * result what no other holds; 0 beyond the end.
+ *
+ * Does not block. May be NULL: pruned.
+ */
+uint64_t dstore_pruned_bytes(const dstore_pruned *pruned,
+                             size_t index);
+
+/**
+ * When what the row at `index` is about was used last, in seconds since 1970; 0 beyond the end.
+ *
+ * Does not block. May be NULL: pruned.
+ */
+int64_t dstore_pruned_last_use(const dstore_pruned *pruned,
+                               size_t index);
+
+/**
+ * What became of what the row at `index` is about: a dstore_fate; 0 beyond the end.
+ *
+ * Does not block. May be NULL: pruned.
+ */
+int32_t dstore_pruned_fate(const dstore_pruned *pruned,
+                           size_t index);
+
+/**
+ * Why what the row at `index` is about stayed; "" for what went. Borrowed from `pruned`; NULL
+ * beyond the end.
+ *
+ * Does not block. May be NULL: pruned.
+ */
+const char *dstore_pruned_why(const dstore_pruned *pruned,
+                              size_t index);
+
+/**
+ * By how many bytes the engine's disk has more free than before, whoever did that; 0 where it has
+ * less, and -1 where that disk is not in sight, in a dry run, and for NULL.
+ *
+ * Does not block. May be NULL: pruned.
+ */
+int64_t dstore_pruned_freed(const dstore_pruned *pruned);
+
+/**
+ * How many bytes are kept now of the kinds that may go, as a dstore_usage counts them; 0 for NULL.
+ *
+ * Does not block. May be NULL: pruned.
+ */
+uint64_t dstore_pruned_kept(const dstore_pruned *pruned);
+
+/**
+ * Whether all that was asked for is reached; in a dry run, would be. false for NULL.
+ *
+ * Does not block. May be NULL: pruned.
+ */
+bool dstore_pruned_reached(const dstore_pruned *pruned);
+
+/**
+ * Frees what a prune told. NULL is fine.
+ *
+ * Does not block.
+ */
+void dstore_pruned_free(dstore_pruned *pruned);
+
+/**
+ * Pins the result `id`, whether it is there or not, for as long as `timeout_ms` (0 is none) and
+ * `cancel` allow: no prune of any process removes it from now on. `pinned` is false where it was
+ * pinned before. A delete removes it all the same, and the pin stays.
+ *
+ * Blocks, while a prune is just removing it. May be NULL: cancel, pinned.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_pin(const dstore_store *store,
+                               const char *id,
+                               uint64_t timeout_ms,
+                               const dstore_cancel *cancel,
+                               bool *pinned,
+                               dstore_error **error);
+
+/**
+ * Takes the pin of the result `id` away. That there is none is no error, and `unpinned` then false.
+ *
+ * Does not block. May be NULL: unpinned.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_unpin(const dstore_store *store,
+                                 const char *id,
+                                 bool *unpinned,
+                                 dstore_error **error);
+
+/**
+ * dstore_store_pin() of the cache `name` (any bytes but none).
+ *
+ * Blocks, while somebody else works on the cache. May be NULL: cancel, pinned.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_pin_cache(const dstore_store *store,
+                                     const char *name,
+                                     uint64_t timeout_ms,
+                                     const dstore_cancel *cancel,
+                                     bool *pinned,
+                                     dstore_error **error);
+
+/**
+ * dstore_store_unpin() of the cache `name`.
+ *
+ * Does not block. May be NULL: unpinned.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_unpin_cache(const dstore_store *store,
+                                       const char *name,
+                                       bool *unpinned,
+                                       dstore_error **error);
+
+/**
+ * Lists what is pinned: results by id, then caches by name, whether they are there or not. Kept in
+ * the root, for all engines that it is used with. Free the list with dstore_pins_free().
+ *
+ * Does not block.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_pins(const dstore_store *store,
+                                dstore_pins **pins,
+                                dstore_error **error);
+
+/**
+ * How the result `id` has gone, if it was there once and is not any more, and when, in seconds since
+ * 1970 (0 where that is not known). Remembered for thirty days.
+ *
+ * Does not block. May be NULL: when.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_went(const dstore_store *store,
+                                const char *id,
+                                dstore_went *went,
+                                int64_t *when,
+                                dstore_error **error);
+
+/**
+ * How many pins are in the list; 0 for NULL.
+ *
+ * Does not block. May be NULL: pins.
+ */
+size_t dstore_pins_count(const dstore_pins *pins);
+
+/**
+ * What is pinned at `index`, from 0 on: DSTORE_ITEM_RESULT or DSTORE_ITEM_CACHE, as a number; 0
+ * beyond the end.
+ *
+ * Does not block. May be NULL: pins.
+ */
+int32_t dstore_pins_item(const dstore_pins *pins,
+                         size_t index);
+
+/**
+ * The name of what is pinned at `index`: `*length` bytes, and a zero after them. Borrowed from
+ * `pins`; NULL beyond the end.
+ *
+ * Does not block. May be NULL: pins, length.
+ */
+const char *dstore_pins_name(const dstore_pins *pins,
+                             size_t index,
+                             size_t *length);
+
+/**
+ * Since when the one at `index` is pinned, in seconds since 1970; 0 beyond the end.
+ *
+ * Does not block. May be NULL: pins.
+ */
+int64_t dstore_pins_since(const dstore_pins *pins,
+                          size_t index);
+
+/**
+ * Frees a list. NULL is fine.
+ *
+ * Does not block.
+ */
+void dstore_pins_free(dstore_pins *pins);
 
 #ifdef __cplusplus
 }  // extern "C"

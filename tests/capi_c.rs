@@ -180,6 +180,10 @@ fn sample(kind: &str) -> &'static str {
         "const dstore_health *" => "health",
         "const dstore_image_config *" | "dstore_image_config *" => "config",
         "const dstore_remains *" => "remains",
+        "const dstore_usage *" => "usage",
+        "const dstore_pins *" => "pins",
+        "const dstore_pruned *" => "pruned",
+        "const dstore_policy *" | "dstore_policy *" => "policy",
         "const dstore_error *" => "some_error",
         "const char *" => "\"/x\"",
         "const char *const *" => "words",
@@ -194,6 +198,10 @@ fn sample(kind: &str) -> &'static str {
         "dstore_caches **" => "&new_caches",
         "dstore_health **" => "&new_health",
         "dstore_remains **" => "&new_remains",
+        "dstore_usage **" => "&new_usage",
+        "dstore_pins **" => "&new_pins",
+        "dstore_pruned **" => "&new_pruned",
+        "dstore_went *" => "&went",
         "dstore_outcome *" => "&outcome",
         "dstore_strategy *" => "&strategy",
         "dstore_released *" => "&released",
@@ -202,7 +210,7 @@ fn sample(kind: &str) -> &'static str {
         "int64_t *" => "&code",
         "size_t *" => "&length",
         "double *" => "&part",
-        "size_t" | "int32_t" | "uint32_t" | "int64_t" | "uint64_t" => "1",
+        "size_t" | "int32_t" | "uint32_t" | "int64_t" | "uint64_t" | "double" => "1",
         "bool" => "true",
         "dstore_output_callback" => "output",
         "dstore_progress_callback" => "progress",
@@ -210,9 +218,11 @@ fn sample(kind: &str) -> &'static str {
         "dstore_write_callback" => "take",
         "dstore_work_callback" => "work",
         "dstore_log_callback" => "line",
+        "dstore_prune_callback" => "row",
         // Only of what is freed: NULL is all that is tried.
         "dstore_error *" | "dstore_store *" | "dstore_cancel *" | "dstore_results *"
-        | "dstore_caches *" | "dstore_health *" | "dstore_remains *" | "char *" => "NULL",
+        | "dstore_caches *" | "dstore_health *" | "dstore_remains *" | "dstore_usage *"
+        | "dstore_pins *" | "dstore_pruned *" | "char *" => "NULL",
         other => panic!("give the generated test a value of the type {other:?}"),
     }
 }

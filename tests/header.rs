@@ -9,7 +9,7 @@ use std::{env, fs};
 use abi::{Folder, assert_made, root, run};
 
 /// The files of the C ABI, in the order in which their calls stand in the header.
-const SOURCES: [&str; 22] = [
+const SOURCES: [&str; 27] = [
     "version",
     "status",
     "error",
@@ -32,6 +32,11 @@ const SOURCES: [&str; 22] = [
     "destroy",
     "log",
     "callback",
+    "usage",
+    "item",
+    "policy",
+    "prune",
+    "pins",
 ];
 
 const VERSION: [&str; 3] = [

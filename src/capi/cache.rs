@@ -11,10 +11,9 @@ use crate::capi::error::dstore_error;
 use crate::capi::fallible::fallible;
 use crate::capi::handle::Handle;
 use crate::capi::options::dstore_strategy;
-use crate::capi::results::seconds;
 use crate::capi::status::dstore_status;
 use crate::capi::store::dstore_store;
-use crate::capi::text::c_string;
+use crate::capi::text::{c_string, seconds};
 use crate::store::cache::CacheInfo;
 use crate::wait::Limits;
 
@@ -42,6 +41,14 @@ impl Row {
 }
 
 impl dstore_caches {
+    pub(super) fn of(rows: impl Iterator<Item = CacheInfo>) -> Self {
+        let rows = rows.map(|info| Row {
+            name: [&info.name[..], b"\0"].concat(),
+            info,
+        });
+        dstore_caches(rows.collect())
+    }
+
     fn get<T>(&self, index: usize, otherwise: T, get: impl FnOnce(&Row) -> T) -> T {
         self.0.get(index).map_or(otherwise, get)
     }
@@ -138,6 +145,29 @@ pub unsafe extern "C" fn dstore_store_delete_cache_within(
     })
 }
 
+/// Gives the cache `name` (any bytes but none) a limit of its own, in bytes, or takes it away (0);
+/// for all processes, from now on, also where the cache is not there yet. What is released and would make the cache hold more is given
+/// up (DSTORE_RELEASE_TOO_LARGE, which is counted), and the cache stays as it was. Bytes are those of
+/// its layers, so a file that is written anew in each of them counts in each until they are merged,
+/// which then is done in the background. Only where this process reaches the engine's volumes as
+/// files; elsewhere a release says in the log that it has not looked.
+///
+/// Does not block.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_limit_cache(
+    store: *const dstore_store,
+    name: *const c_char,
+    bytes: u64,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    fallible!(error, |store: Arc<dstore_store>, name: &[u8]| {
+        store
+            .enter()?
+            .limit_cache(name, (bytes > 0).then_some(bytes))
+    })
+}
+
 /// Lists all caches, by name. Free the list with dstore_caches_free().
 ///
 /// Blocks.
@@ -151,11 +181,7 @@ pub unsafe extern "C" fn dstore_store_caches(
     fallible!(error, |store: Arc<dstore_store>,
                       caches: Owned<dstore_caches>| {
         let rows = store.enter()?.caches()?.into_iter();
-        let rows = rows.map(|info| Row {
-            name: [&info.name[..], b"\0"].concat(),
-            info,
-        });
-        caches.set(dstore_caches(rows.collect()));
+        caches.set(dstore_caches::of(rows));
         Ok(())
     })
 }
@@ -177,11 +203,7 @@ pub unsafe extern "C" fn dstore_store_caches_within(
                       limits @ (timeout_ms, cancel): Limits,
                       caches: Owned<dstore_caches>| {
         let rows = store.enter()?.caches_within(&limits)?.into_iter();
-        let rows = rows.map(|info| Row {
-            name: [&info.name[..], b"\0"].concat(),
-            info,
-        });
-        caches.set(dstore_caches(rows.collect()));
+        caches.set(dstore_caches::of(rows));
         Ok(())
     })
 }
@@ -293,6 +315,16 @@ pub unsafe extern "C" fn dstore_caches_last_use(caches: *const dstore_caches, in
 pub unsafe extern "C" fn dstore_caches_leases(caches: *const dstore_caches, index: usize) -> usize {
     infallible!(0, |caches: &dstore_caches| {
         caches.get(index, 0, |row| row.info.leases)
+    })
+}
+
+/// The most bytes that the cache at `index` may hold; 0 where it has no limit, and beyond the end.
+///
+/// Does not block. May be NULL: caches.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_caches_limit(caches: *const dstore_caches, index: usize) -> u64 {
+    infallible!(0, |caches: &dstore_caches| {
+        caches.get(index, 0, |row| row.info.limit.unwrap_or(0))
     })
 }
 

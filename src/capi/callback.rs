@@ -6,8 +6,10 @@ use std::io::{self, Read, Write};
 
 use crate::capi::arguments::refused;
 use crate::capi::boundary::{Argument, Call};
+use crate::capi::item::Row;
 use crate::capi::text::c_string;
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::PruneRow;
 use crate::store::progress::Progress;
 use crate::store::step::{Channel, Output};
 
@@ -73,6 +75,23 @@ pub type dstore_log_callback = Option<
         level: i32,
         line: *const c_char,
         length: usize,
+    ) -> i32,
+>;
+
+/// Takes a row of what a prune does, as it comes: `item` is a dstore_item, `name` has `length` bytes
+/// and a zero after them, `bytes` go with it, it was used last at `last_use` (seconds since 1970),
+/// `fate` is a dstore_fate, and `why` says why it stayed ("" for what went). Returns 0 to go on;
+/// anything else ends the prune.
+pub type dstore_prune_callback = Option<
+    unsafe extern "C" fn(
+        user_data: *mut c_void,
+        item: i32,
+        name: *const c_char,
+        length: usize,
+        bytes: u64,
+        last_use: i64,
+        fate: i32,
+        why: *const c_char,
     ) -> i32,
 >;
 
@@ -173,6 +192,53 @@ impl<'call> Argument<'call, (dstore_progress_callback, *mut c_void)> for OnProgr
         _call: &'call Call,
     ) -> Result<Self> {
         Ok(OnProgress {
+            callback,
+            user_data,
+            _call,
+        })
+    }
+}
+
+/// Who takes rows of a prune; nobody, if the callback is NULL.
+pub(super) struct OnPruned<'call> {
+    callback: dstore_prune_callback,
+    user_data: *mut c_void,
+    _call: &'call Call,
+}
+
+impl OnPruned<'_> {
+    pub(super) fn take(&self, row: &PruneRow) -> Result<()> {
+        let Some(callback) = self.callback else {
+            return Ok(());
+        };
+        let row = Row::from(row);
+        // SAFETY: it was taken as one that may be called with this data while the call lasts; the texts outlive this call of it.
+        let answer = unsafe {
+            callback(
+                self.user_data,
+                row.kind as i32,
+                row.name.as_ptr().cast(),
+                row.name.len() - 1,
+                row.bytes,
+                row.last_use,
+                row.fate as i32,
+                row.why.as_ptr(),
+            )
+        };
+        go_on("prune", answer)
+    }
+}
+
+/// # Safety
+///
+/// As for [`OnOutput`].
+impl<'call> Argument<'call, (dstore_prune_callback, *mut c_void)> for OnPruned<'call> {
+    unsafe fn take(
+        (callback, user_data): (dstore_prune_callback, *mut c_void),
+        _: &str,
+        _call: &'call Call,
+    ) -> Result<Self> {
+        Ok(OnPruned {
             callback,
             user_data,
             _call,

@@ -65,6 +65,8 @@ pub enum dstore_released {
     DSTORE_RELEASE_UNCHANGED = 3,
     /// Others still hold this shared lease; the last of them publishes it.
     DSTORE_RELEASE_SHARED = 4,
+    /// With it the cache would hold more than its limit: it is given up, and the cache stays as it is.
+    DSTORE_RELEASE_TOO_LARGE = 5,
 }
 
 use dstore_released::*;
@@ -76,6 +78,7 @@ impl From<Released> for dstore_released {
             Released::Lost => DSTORE_RELEASE_LOST,
             Released::Unchanged => DSTORE_RELEASE_UNCHANGED,
             Released::Shared => DSTORE_RELEASE_SHARED,
+            Released::TooLarge => DSTORE_RELEASE_TOO_LARGE,
         }
     }
 }

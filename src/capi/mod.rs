@@ -25,10 +25,14 @@ mod fallible;
 mod handle;
 mod health;
 mod image_config;
+mod item;
 mod lease;
 mod log;
 mod options;
 mod outfile;
+mod pins;
+mod policy;
+mod prune;
 mod publish;
 mod results;
 mod settings;
@@ -38,6 +42,7 @@ mod step;
 mod store;
 mod text;
 mod upkeep;
+mod usage;
 mod version;
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::ffi::{CString, c_char, c_void};
 use std::path::Path;
 use std::ptr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::capi::arguments::{GivenBack, Out, Owned, Unasked};
 use crate::capi::boundary::infallible;
@@ -16,7 +15,7 @@ use crate::capi::handle::Handle;
 use crate::capi::outfile::into_file;
 use crate::capi::status::dstore_status;
 use crate::capi::store::dstore_store;
-use crate::capi::text::c_string;
+use crate::capi::text::{c_string, seconds};
 use crate::wait::Limits;
 
 /// A list of results, as they were at one moment. It does not change, so any number of threads may
@@ -31,13 +30,6 @@ struct Row {
     id: CString,
     created: i64,
     size: u64,
-}
-
-/// Seconds since 1970.
-pub(super) fn seconds(time: SystemTime) -> i64 {
-    let signed = |time: std::time::Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-    time.duration_since(UNIX_EPOCH)
-        .map_or_else(|before| -signed(before.duration()), signed)
 }
 
 /// Whether `id` has been built. A broken connection is an error, never false.

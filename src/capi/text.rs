@@ -1,6 +1,7 @@
 //! Text for C: borrowed from a handle, or owned by the caller and given back with `dstore_string_free`.
 
 use std::ffi::{CString, OsStr, c_char};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::capi::boundary::infallible;
 use crate::os;
@@ -27,4 +28,11 @@ pub(super) fn c_path(path: impl AsRef<OsStr>) -> CString {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_string_free(string: *mut c_char) {
     infallible!((), |string: Option<CString>| drop(string))
+}
+
+/// Seconds since 1970.
+pub(super) fn seconds(time: SystemTime) -> i64 {
+    let signed = |time: std::time::Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    time.duration_since(UNIX_EPOCH)
+        .map_or_else(|before| -signed(before.duration()), signed)
 }

@@ -44,12 +44,14 @@ pub enum dstore_counter {
     DSTORE_COUNT_RELEASES_UNCHANGED = 13,
     /// Volumes and containers removed after the call that gave them up had returned.
     DSTORE_COUNT_DEFERRED_DELETES = 14,
+    /// Releases given up because the cache would hold more than its limit.
+    DSTORE_COUNT_RELEASES_TOO_LARGE = 15,
 }
 
 use dstore_counter::*;
 
 /// Every counter and where it stands.
-fn counters(stats: &Stats) -> [(i32, u64); 14] {
+fn counters(stats: &Stats) -> [(i32, u64); 15] {
     let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     [
         (DSTORE_COUNT_RESULT_HITS, stats.result_hits),
@@ -72,6 +74,7 @@ fn counters(stats: &Stats) -> [(i32, u64); 14] {
         (DSTORE_COUNT_RELEASES_LOST, stats.releases_lost),
         (DSTORE_COUNT_RELEASES_UNCHANGED, stats.releases_unchanged),
         (DSTORE_COUNT_DEFERRED_DELETES, stats.deferred_deletes),
+        (DSTORE_COUNT_RELEASES_TOO_LARGE, stats.releases_too_large),
     ]
     .map(|(name, value)| (name as i32, value))
 }

@@ -66,6 +66,7 @@ pub(crate) fn begin(
         return Ok(Begun::Present);
     }
     site.counters.result_misses.add(1);
+    record::settle(site, &id);
     Step::begin(site, base.as_ref(), id, lock, limits.clone()).map(Begun::Step)
 }
 

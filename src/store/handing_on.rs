@@ -2,6 +2,7 @@
 
 use crate::engine::images::must_exist;
 use crate::error::Result;
+use crate::store::bounds::record;
 use crate::store::names::Id;
 use crate::store::progress::{Progress, Report};
 use crate::store::reference::Reference;
@@ -93,5 +94,6 @@ fn give(site: &Site, id: &Id, reference: &Reference, wait: Wait<'_>) -> Result<O
     let moved_from = before.map(|before| before.id).filter(|id| *id != image.id);
     // By the id: what is looked at is what gets the name, whatever becomes of the result meanwhile.
     engine.tag_image(&image.id, &reference.text(), wait.whole())?;
+    record::mark(site, id, wait)?;
     Ok(moved_from)
 }

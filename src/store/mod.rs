@@ -597,6 +597,20 @@ impl Store {
         pins::unpin_cache(&self.site, name.as_ref())
     }
 
+    /// Gives the cache `name` a limit of its own, or takes it away; for all processes, from now on, also where the cache is not there yet.
+    ///
+    /// What is released and would make the cache hold more is given up ([`Released::TooLarge`](crate::Released::TooLarge), counted in
+    /// [`Stats`]), and the cache stays as it was: nothing of it is lost. Bytes are those of its layers, so a file that is written anew
+    /// in each of them counts in each until they are merged, which then is done in the background. Only where this process
+    /// reaches the engine's volumes as files; elsewhere a release says in the log that it has not looked.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for an empty name; what the system answered.
+    pub fn limit_cache(&self, name: impl AsRef<[u8]>, most_bytes: Option<u64>) -> Result<()> {
+        cache::sizes::set_limit(&self.site, name.as_ref(), most_bytes)
+    }
+
     /// What is pinned: results by id, then caches by name. Kept in the root, for all engines that it is used with.
     ///
     /// # Errors

@@ -67,6 +67,7 @@ impl Paths {
             self.pins(),
             self.pins().join(RESULTS),
             self.pins().join(CACHES),
+            self.cache_limits(),
         ] {
             self.make_below(&folder)?;
         }
@@ -230,6 +231,11 @@ impl Paths {
     /// The pins of caches, by escaped name.
     pub(crate) fn pinned_caches(&self) -> PathBuf {
         self.pins().join(CACHES)
+    }
+
+    /// The limits of caches, by escaped name.
+    pub(crate) fn cache_limits(&self) -> PathBuf {
+        self.own().join("limits")
     }
 
     /// Heads, locks and lease records of all caches.

@@ -33,6 +33,8 @@ pub struct Stats {
     pub releases_lost: u64,
     /// Releases of a lease in which nothing had changed.
     pub releases_unchanged: u64,
+    /// Releases given up because the cache would hold more than its limit.
+    pub releases_too_large: u64,
     /// Volumes and containers removed after the call that gave them up had returned.
     pub deferred_deletes: u64,
 }
@@ -53,6 +55,7 @@ pub(crate) struct Counters {
     pub(crate) releases_won: Counter,
     pub(crate) releases_lost: Counter,
     pub(crate) releases_unchanged: Counter,
+    pub(crate) releases_too_large: Counter,
     pub(crate) deferred_deletes: Counter,
 }
 
@@ -90,6 +93,7 @@ impl Counters {
             releases_won: self.releases_won.get(),
             releases_lost: self.releases_lost.get(),
             releases_unchanged: self.releases_unchanged.get(),
+            releases_too_large: self.releases_too_large.get(),
             deferred_deletes: self.deferred_deletes.get(),
         }
     }

@@ -358,6 +358,117 @@ static void is_healthy(const dstore_store *store)
     dstore_health_free(health);
 }
 
+/* How many rows a prune has told of, and what became of `two`. */
+struct told {
+    size_t rows;
+    int32_t two;
+};
+
+static int32_t each_row(void *user_data, int32_t item, const char *name, size_t length, uint64_t bytes, int64_t last_use,
+                        int32_t fate, const char *why)
+{
+    struct told *told = user_data;
+    CHECK(strlen(name) == length && last_use > 1600000000 && (*why != 0) == (fate != DSTORE_FATE_REMOVED));
+    (void)bytes;
+    told->rows++;
+    if (item == DSTORE_ITEM_RESULT && strcmp(name, "two") == 0)
+        told->two = fate;
+    return 0;
+}
+
+static int32_t no_more(void *user_data, int32_t item, const char *name, size_t length, uint64_t bytes, int64_t last_use,
+                       int32_t fate, const char *why)
+{
+    (void)user_data, (void)item, (void)name, (void)length, (void)bytes, (void)last_use, (void)fate, (void)why;
+    return 7;
+}
+
+static void stays_within_bounds(const dstore_store *store)
+{
+    bool changed;
+    OK(dstore_store_pin(store, "two", 0, NULL, &changed, &error));
+    CHECK(changed);
+    OK(dstore_store_pin(store, "two", 0, NULL, &changed, &error));
+    CHECK(!changed);
+    OK(dstore_store_pin_cache(store, "scratch", 0, NULL, NULL, &error));
+    dstore_pins *pins;
+    OK(dstore_store_pins(store, &pins, &error));
+    size_t length;
+    CHECK(dstore_pins_count(pins) == 2 && dstore_pins_item(pins, 0) == DSTORE_ITEM_RESULT);
+    CHECK(strcmp(dstore_pins_name(pins, 1, &length), "scratch") == 0 && length == 7);
+    CHECK(dstore_pins_item(pins, 1) == DSTORE_ITEM_CACHE && dstore_pins_since(pins, 1) > 1600000000);
+    CHECK(!dstore_pins_name(pins, 2, NULL) && dstore_pins_item(pins, 2) == 0);
+    dstore_pins_free(pins);
+
+    dstore_usage *usage;
+    OK(dstore_store_usage(store, 60000, NULL, &usage, &error));
+    uint64_t own = 0;
+    bool two = false;
+    for (size_t i = 0; i < dstore_usage_results(usage); i++) {
+        own += dstore_usage_result_own_bytes(usage, i);
+        CHECK(dstore_usage_result_own_bytes(usage, i) <= dstore_usage_result_bytes(usage, i));
+        CHECK(strncmp(dstore_usage_result_image(usage, i), "sha256:", 7) == 0);
+        CHECK(dstore_usage_result_created(usage, i) > 1600000000);
+        CHECK(dstore_usage_result_last_use(usage, i) > 1600000000 && dstore_usage_result_build_ms(usage, i) >= 0);
+        CHECK(!dstore_usage_result_building(usage, i) && !dstore_usage_result_held(usage, i));
+        if (strcmp(dstore_usage_result_id(usage, i), "two") == 0) {
+            two = true;
+            CHECK(dstore_usage_result_pinned(usage, i) && dstore_usage_result_base(usage, i));
+            CHECK(dstore_usage_result_log_bytes(usage, i) > 0);
+        }
+    }
+    CHECK(two && own == dstore_usage_results_bytes(usage) && *dstore_usage_how(usage));
+    CHECK(dstore_usage_results_unknown(usage) == 0 && !dstore_usage_result_id(usage, 1000));
+    CHECK(dstore_caches_count(dstore_usage_caches(usage)) == 1 && dstore_usage_cache_pinned(usage, 0));
+    CHECK(dstore_usage_caches_bytes(usage) > 0 || dstore_usage_caches_unknown(usage) > 0);
+    uint64_t logs = 0;
+    for (size_t i = 0; i < dstore_usage_logs(usage); i++) {
+        logs += dstore_usage_log_bytes(usage, i);
+        CHECK(*dstore_usage_log_id(usage, i) && dstore_usage_log_written(usage, i) > 1600000000);
+    }
+    CHECK(logs == dstore_usage_logs_bytes(usage) && !dstore_usage_log_has_result(usage, 1000));
+    CHECK(dstore_usage_left_containers(usage) + dstore_usage_left_images(usage) + dstore_usage_left_volumes(usage) == 0);
+    dstore_usage_free(usage);
+
+    dstore_policy *policy = dstore_policy_new();
+    OK(dstore_policy_most_bytes(policy, 0, &error));
+    OK(dstore_policy_least_free_bytes(policy, 1, &error));
+    OK(dstore_policy_least_free_percent(policy, 0, &error));
+    OK(dstore_policy_unused_for(policy, 0, &error));
+    OK(dstore_policy_keep_results(policy, 1, &error));
+    OK(dstore_policy_spare(policy, 0, &error));
+    OK(dstore_policy_results(policy, true, &error));
+    OK(dstore_policy_caches(policy, true, &error));
+    OK(dstore_policy_logs(policy, true, &error));
+    OK(dstore_policy_dry_run(policy, true, &error));
+    dstore_pruned *pruned;
+    dstore_error *error = NULL;
+    CHECK(dstore_store_prune(store, policy, 0, NULL, no_more, NULL, &pruned, &error) == DSTORE_CALLBACK && !pruned);
+    CHECK(strstr(dstore_error_message(error), "7"));
+    dstore_error_free(error);
+    error = NULL;
+    struct told told = {0, 0};
+    OK(dstore_store_prune(store, policy, 60000, NULL, each_row, &told, &pruned, &error));
+    CHECK(told.rows == dstore_pruned_count(pruned) && told.two == DSTORE_FATE_SPARED);
+    CHECK(dstore_pruned_item(pruned, 0) == DSTORE_ITEM_RESULT && dstore_pruned_fate(pruned, 0) == DSTORE_FATE_SPARED);
+    CHECK(strcmp(dstore_pruned_name(pruned, 0, &length), "two") == 0 && length == 3 && *dstore_pruned_why(pruned, 0));
+    CHECK(dstore_pruned_last_use(pruned, 0) > 1600000000 && dstore_pruned_bytes(pruned, 0) == 0);
+    CHECK(dstore_pruned_freed(pruned) == -1 && !dstore_pruned_reached(pruned) && dstore_pruned_kept(pruned) > 0);
+    CHECK(!dstore_pruned_name(pruned, told.rows, NULL));
+    dstore_pruned_free(pruned);
+    CHECK(dstore_policy_least_free_percent(policy, 101, NULL) == DSTORE_INVALID_ARGUMENT);
+    CHECK(dstore_store_prune(store, policy, 0, NULL, NULL, NULL, &pruned, NULL) == DSTORE_INVALID_ARGUMENT);
+    dstore_policy_free(policy);
+
+    OK(dstore_store_unpin(store, "two", &changed, &error));
+    CHECK(changed);
+    OK(dstore_store_unpin_cache(store, "scratch", NULL, &error));
+    dstore_went went;
+    int64_t when;
+    OK(dstore_store_went(store, "two", &went, &when, &error));
+    CHECK(went == DSTORE_WENT_UNKNOWN && when == 0);
+}
+
 static void delete_all(const dstore_store *store)
 {
     bool deleted;
@@ -366,6 +477,10 @@ static void delete_all(const dstore_store *store)
     CHECK(access(log, F_OK) == 0);
     OK(dstore_store_delete(store, "two", &deleted, &error));
     CHECK(deleted && !present(store, "two") && access(log, F_OK) != 0);
+    dstore_went went;
+    int64_t when;
+    OK(dstore_store_went(store, "two", &went, &when, &error));
+    CHECK(went == DSTORE_WENT_DELETED && when > 1600000000);
     dstore_string_free(log);
     OK(dstore_store_delete(store, "two", &deleted, &error));
     CHECK(!deleted);
@@ -425,6 +540,7 @@ int main(int argc, char **argv)
     copy_files(store);
     list_and_count(store);
     is_healthy(store);
+    stays_within_bounds(store);
     delete_all(store);
 
     uint64_t containers, images, volumes;

@@ -18,6 +18,11 @@ struct scene {
     dstore_caches *caches;
     dstore_health *health;
     dstore_remains *remains;
+    dstore_usage *usage;
+    dstore_pins *pins;
+    dstore_policy *policy;
+    dstore_pruned *pruned;
+    dstore_went went;
     char *string;
     dstore_outcome outcome;
     dstore_strategy strategy;
@@ -60,6 +65,13 @@ static int32_t take(void *user_data, const char *bytes, size_t length)
 static int32_t work(void *user_data, dstore_step *step)
 {
     (void)user_data, (void)step;
+    return 0;
+}
+
+static int32_t row(void *user_data, int32_t item, const char *name, size_t length, uint64_t bytes, int64_t last_use,
+                   int32_t fate, const char *why)
+{
+    (void)user_data, (void)item, (void)name, (void)length, (void)bytes, (void)last_use, (void)fate, (void)why;
     return 0;
 }
 
@@ -116,6 +128,7 @@ static void prepare(struct scene *scene, int n)
     OK(dstore_options_engine(scene->options, address, &error));
     OK(dstore_store_open(root, scene->options, &scene->store, &error));
     scene->command = sh("true");
+    scene->policy = dstore_policy_new();
     switch (row->needs) {
     case NOTHING:
     case HERE:
@@ -209,6 +222,10 @@ static void *play(void *argument)
     dstore_health_free(scene.health);
     dstore_remains_free(scene.remains);
     dstore_image_config_free(scene.config);
+    dstore_usage_free(scene.usage);
+    dstore_pins_free(scene.pins);
+    dstore_policy_free(scene.policy);
+    dstore_pruned_free(scene.pruned);
     dstore_string_free(scene.string);
     dstore_command_free(scene.command);
     dstore_options_free(scene.options);

@@ -47,8 +47,16 @@ static int32_t line(void *user_data, int32_t level, const char *text, size_t len
     return 1;
 }
 
+static int32_t row(void *user_data, int32_t item, const char *name, size_t length, uint64_t bytes, int64_t last_use,
+                   int32_t fate, const char *why)
+{
+    (void)user_data, (void)item, (void)name, (void)length, (void)bytes, (void)last_use, (void)fate, (void)why;
+    return 1;
+}
+
 static void calls(const dstore_store *store, dstore_step *step, dstore_lease *lease, dstore_results *results,
-                  dstore_caches *caches, dstore_health *health, dstore_remains *remains)
+                  dstore_caches *caches, dstore_health *health, dstore_remains *remains, dstore_usage *usage,
+                  dstore_pins *pins, dstore_pruned *pruned)
 {
     dstore_options *options = dstore_options_new();
     dstore_cancel *cancel = dstore_cancel_new();
@@ -64,6 +72,11 @@ static void calls(const dstore_store *store, dstore_step *step, dstore_lease *le
     dstore_caches *new_caches = NULL;
     dstore_health *new_health = NULL;
     dstore_remains *new_remains = NULL;
+    dstore_usage *new_usage = NULL;
+    dstore_pins *new_pins = NULL;
+    dstore_pruned *new_pruned = NULL;
+    dstore_policy *policy = dstore_policy_new();
+    dstore_went went = DSTORE_WENT_UNKNOWN;
     dstore_outcome outcome = DSTORE_HIT;
     dstore_strategy strategy = DSTORE_STRATEGY_AUTOMATIC;
     dstore_released released = DSTORE_RELEASE_LOST;
@@ -78,15 +91,16 @@ static void calls(const dstore_store *store, dstore_step *step, dstore_lease *le
     /* CALLS */
 
     /* Not all of these are needed by every version of the header. */
-    (void)store, (void)step, (void)lease, (void)results, (void)caches, (void)health, (void)remains, (void)words, (void)outcome, (void)released, (void)strategy;
+    (void)store, (void)step, (void)lease, (void)results, (void)caches, (void)health, (void)remains, (void)usage, (void)pins, (void)pruned, (void)went, (void)words, (void)outcome, (void)released, (void)strategy;
     (void)flag, (void)number, (void)code, (void)length, (void)part;
-    (void)output, (void)progress, (void)give, (void)take, (void)work, (void)line;
-    CHECK(!new_store && !new_step && !new_command && !new_lease && !new_results && !new_caches && !new_health && !new_remains && !string && !error);
+    (void)output, (void)progress, (void)give, (void)take, (void)work, (void)line, (void)row;
+    CHECK(!new_store && !new_step && !new_command && !new_lease && !new_results && !new_caches && !new_health && !new_remains && !new_usage && !new_pins && !new_pruned && !string && !error);
     dstore_error_free(some_error);
     dstore_command_free(command);
     dstore_image_config_free(config);
     dstore_cancel_free(cancel);
     dstore_options_free(options);
+    dstore_policy_free(policy);
 }
 
 int main(int argc, char **argv)
@@ -98,6 +112,10 @@ int main(int argc, char **argv)
     dstore_caches *caches;
     dstore_health *health;
     dstore_remains *remains;
+    dstore_usage *usage;
+    dstore_pins *pins;
+    dstore_policy *policy = dstore_policy_new();
+    dstore_pruned *pruned;
     OK(dstore_store_open(argv[1], NULL, &store, &error));
     import_base(store, argv[2]);
     OK(dstore_store_cache(store, "cache", 0, 0, DSTORE_CACHE_PRIVATE, 0, NULL, &lease, &error));
@@ -105,9 +123,13 @@ int main(int argc, char **argv)
     OK(dstore_store_caches(store, &caches, &error));
     OK(dstore_store_health(store, 0, NULL, &health, &error));
     OK(dstore_find_remains(NULL, "0", 0, NULL, &remains, &error));
+    OK(dstore_store_pin(store, "base", 0, NULL, NULL, &error));
+    OK(dstore_store_usage(store, 0, NULL, &usage, &error));
+    OK(dstore_store_pins(store, &pins, &error));
+    OK(dstore_store_prune(store, policy, 0, NULL, NULL, NULL, &pruned, &error));
     dstore_step *step = begin(store, "base", "step");
 
-    calls(store, step, lease, results, caches, health, remains);
+    calls(store, step, lease, results, caches, health, remains, usage, pins, pruned);
 
     /* None of that has done anything to what was there. */
     run(step, "true");
@@ -120,6 +142,10 @@ int main(int argc, char **argv)
     dstore_caches_free(caches);
     dstore_health_free(health);
     dstore_remains_free(remains);
+    dstore_usage_free(usage);
+    dstore_pins_free(pins);
+    dstore_policy_free(policy);
+    dstore_pruned_free(pruned);
     OK(dstore_store_close(store, &error));
     dstore_store_free(store);
     puts("ok");

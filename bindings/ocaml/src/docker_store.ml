@@ -5,6 +5,7 @@ module Image_config = Image_config
 module Step = Step
 module Lease = Lease
 module Log = Log
+module Bounds = Bounds
 
 type t = { raw : Raw.store; names : Raw.names }
 
@@ -230,9 +231,10 @@ type cache_info = {
   created : float;
   last_use : float;
   leases : int;
+  limit : int option;
 }
 
-let cache_info { Raw.cache; generation; cloned_by; layers; bytes; made; last_use; leases } =
+let cache_info { Raw.cache; generation; cloned_by; layers; bytes; made; last_use; leases; limit } =
   {
     name = cache;
     generation;
@@ -242,6 +244,7 @@ let cache_info { Raw.cache; generation; cloned_by; layers; bytes; made; last_use
     created = float_of_int made;
     last_use = float_of_int last_use;
     leases;
+    limit = (if limit = 0 then None else Some limit);
   }
 
 let caches ?timeout ?cancel t =
@@ -256,6 +259,112 @@ let strategy ?timeout ?cancel t =
     reason )
 
 let delete_cache ?timeout ?cancel t name = Error.check (Raw.delete_cache t.raw name (Limits.make ?timeout ?cancel ()))
+
+let limit_cache t name bytes =
+  (match bytes with
+  | Some bytes when bytes <= 0 -> invalid_arg "Docker_store.limit_cache: a limit of no bytes"
+  | _ -> ());
+  Error.check (Raw.limit_cache t.raw name (Option.value bytes ~default:0))
+
+(* ---------------------------------------------------------------- bounds *)
+
+type usage = {
+  results : Bounds.result_usage list;
+  caches : (cache_info * bool) list;
+  logs : Bounds.log_usage list;
+  leftovers : Bounds.leftovers;
+  totals : Bounds.totals;
+}
+
+let result_usage (row : Raw.result_usage) =
+  {
+    Bounds.id = row.of_id;
+    image = row.image;
+    base = (if row.base = "" then None else Some row.base);
+    own_bytes = row.own_bytes;
+    bytes = row.all_bytes;
+    created = float_of_int row.image_made;
+    last_use = float_of_int row.used;
+    build_seconds = (if row.build_ms < 0 then None else Some (float_of_int row.build_ms /. 1000.));
+    log_bytes = row.log_bytes;
+    pinned = row.pinned;
+    building = row.building;
+    held = row.held;
+  }
+
+let log_usage { Raw.log_of; length; written; has_result } =
+  { Bounds.log = log_of; log_length = length; written = float_of_int written; has_result }
+
+let usage ?timeout ?cancel t =
+  let+ found = Raw.usage t.raw (Limits.make ?timeout ?cancel ()) in
+  let n = Array.get found.Raw.numbers in
+  let pinned row = (cache_info found.Raw.cache_rows.(row), found.Raw.pinned_caches.(row)) in
+  {
+    results = List.map result_usage (Array.to_list found.Raw.result_rows);
+    caches = List.init (Array.length found.Raw.cache_rows) pinned;
+    logs = List.map log_usage (Array.to_list found.Raw.log_rows);
+    leftovers = { containers = n 5; images = n 6; volumes = n 7 };
+    totals =
+      { results = n 0; caches = n 1; logs = n 2; results_unknown = n 3; caches_unknown = n 4; how = found.Raw.how };
+  }
+
+let prune ?most_bytes ?least_free ?least_free_percent ?unused_for ?(keep_results = 0) ?spare ?(results = true)
+    ?(caches = true) ?(logs = false) ?(dry_run = false) ?(each = ignore) ?timeout ?cancel t =
+  let not_negative what n = if n < 0 then invalid_arg ("Docker_store.prune: " ^ what) else n in
+  let number what n = Option.fold ~none:(-1) ~some:(not_negative what) n in
+  let milliseconds what = function
+    | Some seconds when not (seconds >= 0. && seconds < 1e12) -> invalid_arg ("Docker_store.prune: " ^ what)
+    | seconds -> Option.fold ~none:(-1) ~some:(fun seconds -> int_of_float (seconds *. 1000.)) seconds
+  in
+  let percent =
+    match least_free_percent with
+    | None -> -1.
+    | Some percent when percent >= 0. && percent <= 100. -> percent
+    | Some _ -> invalid_arg "Docker_store.prune: least_free_percent"
+  in
+  let flag = Bool.to_int in
+  let asked =
+    [|
+      number "most_bytes" most_bytes;
+      number "least_free" least_free;
+      milliseconds "unused_for" unused_for;
+      milliseconds "spare" spare;
+      not_negative "keep_results" keep_results;
+      flag results;
+      flag caches;
+      flag logs;
+      flag dry_run;
+    |]
+  in
+  let row item name bytes last_use fate why =
+    { Bounds.item = Bounds.item_of item name; bytes; last_use = float_of_int last_use; fate = Bounds.fate_of fate; why }
+  in
+  let hear event =
+    let code = Raw.event_number event in
+    let amount = Raw.event_amount event in
+    each (row (code land 15) (Raw.event_bytes event) (amount 0) (amount 1) (code lsr 4) (Raw.event_text event 0))
+  in
+  let limits = Limits.make ?timeout ?cancel () in
+  let report = Guard.call hear (Raw.prune t.raw { Raw.asked; percent } limits) in
+  let told { Raw.item; name; goes; row_used; fate; why } = row item name goes row_used fate why in
+  Result.map
+    (fun { Raw.rows; freed; kept; reached } ->
+      { Bounds.rows = List.map told (Array.to_list rows); freed = (if freed < 0 then None else Some freed); kept; reached })
+    report
+
+let pin ?timeout ?cancel t id = Error.check (Raw.pin t.raw id (Limits.make ?timeout ?cancel ()))
+let unpin t id = Error.check (Raw.unpin t.raw id)
+let pin_cache ?timeout ?cancel t name = Error.check (Raw.pin_cache t.raw name (Limits.make ?timeout ?cancel ()))
+let unpin_cache t name = Error.check (Raw.unpin_cache t.raw name)
+
+let pins t =
+  let pin { Raw.kind; of_name; since } = { Bounds.pinned = Bounds.item_of kind of_name; since = float_of_int since } in
+  let+ pins = Raw.pins t.raw in
+  List.map pin (Array.to_list pins)
+
+let went t id =
+  let+ how, at = Raw.went t.raw id in
+  Option.map (fun how -> (how, float_of_int at)) (Bounds.went_of how)
 
 (* ---------------------------------------------------------------- upkeep *)
 
@@ -320,12 +429,13 @@ type stats = {
   releases_lost : int;
   releases_unchanged : int;
   deferred_deletes : int;
+  releases_too_large : int;
 }
 
 (* enum dstore_counter, from 1 on *)
 let stats t =
   let rec count code =
-    if code > 14 then Ok []
+    if code > 15 then Ok []
     else Result.bind (Raw.count t.raw code) @@ fun n -> Result.map (fun rest -> n :: rest) (count (code + 1))
   in
   let+ counts = count 1 in
@@ -346,6 +456,7 @@ let stats t =
     releases_lost = n 12;
     releases_unchanged = n 13;
     deferred_deletes = n 14;
+    releases_too_large = n 15;
   }
 
 type purged = { containers : int; images : int; volumes : int }

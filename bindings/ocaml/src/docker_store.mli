@@ -363,6 +363,7 @@ type cache_info = {
   created : float;  (** In seconds since 1970. *)
   last_use : float;  (** When it was last lent or released. *)
   leases : int;  (** How many are out, in all processes. *)
+  limit : int option;  (** The most bytes that it may hold. *)
 }
 
 val caches : ?timeout:float -> ?cancel:Cancel.t -> t -> (cache_info list, Error.t) result
@@ -374,6 +375,67 @@ val strategy : ?timeout:float -> ?cancel:Cancel.t -> t -> (strategy * string, Er
 val delete_cache : ?timeout:float -> ?cancel:Cancel.t -> t -> string -> (bool, Error.t) result
 (** Removes a cache; [false] where there was none. Leases in flight go on, and their releases are discarded. [Busy]
     where a container that is not of this store mounts it. *)
+
+val limit_cache : t -> string -> int option -> (unit, Error.t) result
+(** [limit_cache store name bytes] gives a cache a limit of its own, or takes it away; for all processes, also where the
+    cache is not there yet. What is released and would make it hold more is given up ([Lease.Too_large], which is
+    counted), and the cache stays as it was. Only where this process reaches the engine's volumes as files. *)
+
+(** {1 Bounds} *)
+
+module Bounds = Bounds
+
+type usage = {
+  results : Bounds.result_usage list;  (** By id. *)
+  caches : (cache_info * bool) list;  (** By name, and whether each is pinned; bytes where somebody has counted them. *)
+  logs : Bounds.log_usage list;  (** By id. *)
+  leftovers : Bounds.leftovers;
+  totals : Bounds.totals;
+}
+
+val usage : ?timeout:float -> ?cancel:Cancel.t -> t -> (usage, Error.t) result
+(** What takes the space. Three listings of the engine's, whatever it has. *)
+
+val prune :
+  ?most_bytes:int ->
+  ?least_free:int ->
+  ?least_free_percent:float ->
+  ?unused_for:float ->
+  ?keep_results:int ->
+  ?spare:float ->
+  ?results:bool ->
+  ?caches:bool ->
+  ?logs:bool ->
+  ?dry_run:bool ->
+  ?each:(Bounds.row -> unit) ->
+  ?timeout:float ->
+  ?cancel:Cancel.t ->
+  t ->
+  (Bounds.report, Error.t) result
+(** Brings the store to its bounds. First goes what was [unused_for] too long; then, while there is more than [most_bytes]
+    or less free on the engine's disk than [least_free] bytes or [least_free_percent], what was used the longest ago, and
+    among equals what was built in the shortest time. A result goes after those that were built on it, and so many stay as
+    [keep_results] says. What is being built stays, and the base of a step under way, what is leased or pinned, and results
+    that were used within [spare] seconds: a minute by default, while others have the root open or this store has told of
+    a result itself.
+
+    [results] and [caches] may go, [logs] by themselves only where that is asked for. [each] hears of every row as it
+    comes; what it raises ends the prune, and is raised again. Each thing is tried once. *)
+
+val pin : ?timeout:float -> ?cancel:Cancel.t -> t -> string -> (bool, Error.t) result
+(** Pins a result, whether it is there or not: no prune of any process removes it. [false]: it was pinned before. *)
+
+val unpin : t -> string -> (bool, Error.t) result
+(** [false]: it was not pinned. *)
+
+val pin_cache : ?timeout:float -> ?cancel:Cancel.t -> t -> string -> (bool, Error.t) result
+val unpin_cache : t -> string -> (bool, Error.t) result
+
+val pins : t -> (Bounds.pin list, Error.t) result
+(** Results by id, then caches by name. *)
+
+val went : t -> string -> ((Bounds.went * float) option, Error.t) result
+(** How a result has gone, and when, if it was there once and is not any more; remembered for thirty days. *)
 
 (** {1 Upkeep} *)
 
@@ -430,6 +492,7 @@ type stats = {
   releases_lost : int;
   releases_unchanged : int;
   deferred_deletes : int;  (** Volumes and containers removed after the call that gave them up had returned. *)
+  releases_too_large : int;  (** Releases given up because the cache would hold more than its limit. *)
 }
 (** What a store counts from the moment it is opened, for this handle alone. *)
 

@@ -1,5 +1,5 @@
 type t = { raw : Raw.lease; volume : string; generation : int }
-type released = Won | Lost | Unchanged | Shared
+type released = Won | Lost | Unchanged | Shared | Too_large
 
 let of_raw raw = { raw; volume = Raw.lease_volume raw; generation = Raw.lease_generation raw }
 let raw t = t.raw
@@ -12,6 +12,7 @@ let released_of_code = function
   | 2 -> Lost
   | 3 -> Unchanged
   | 4 -> Shared
+  | 5 -> Too_large
   | other -> failwith (Printf.sprintf "Docker_store: the library released a lease in an unknown way, %d" other)
 
 let release ?timeout ?cancel t =

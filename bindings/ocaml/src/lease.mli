@@ -18,6 +18,7 @@ type released =
       *)
   | Unchanged  (** Nothing in it had changed, so the cache stays as it is. *)
   | Shared  (** Others still hold this shared lease; the last of them publishes it. *)
+  | Too_large  (** With it the cache would hold more than its limit: it is given up, and the cache stays as it is. *)
 
 val release : ?timeout:float -> ?cancel:Cancel.t -> t -> (released, Error.t) result
 (** Gives the lease back: if the cache is still at the generation that was cloned, and anything was changed, the lease

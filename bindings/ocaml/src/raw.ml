@@ -205,6 +205,7 @@ type cache_info = {
   made : int;
   last_use : int;
   leases : int;
+  limit : int;
 }
 
 external lease : store -> string -> request -> limits -> lease answer = "ocaml_dstore_lease"
@@ -215,6 +216,50 @@ external lease_discard : lease -> unit answer = "ocaml_dstore_lease_discard"
 external strategy : store -> limits -> (int * string) answer = "ocaml_dstore_strategy"
 external delete_cache : store -> string -> limits -> bool answer = "ocaml_dstore_delete_cache"
 external caches : store -> limits -> cache_info array answer = "ocaml_dstore_caches"
+
+(* Bounds. *)
+
+type result_usage = {
+  of_id : string;
+  image : string;
+  base : string;
+  own_bytes : int;
+  all_bytes : int;
+  image_made : int;
+  used : int;
+  build_ms : int;
+  log_bytes : int;
+  pinned : bool;
+  building : bool;
+  held : bool;
+}
+
+type log_usage = { log_of : string; length : int; written : int; has_result : bool }
+
+type usage = {
+  result_rows : result_usage array;
+  cache_rows : cache_info array;
+  pinned_caches : bool array;
+  log_rows : log_usage array;
+  numbers : int array;
+  how : string;
+}
+
+(* Of the numbers -1 is not set. *)
+type policy = { asked : int array; percent : float }
+type row = { item : int; name : string; goes : int; row_used : int; fate : int; why : string }
+type report = { rows : row array; freed : int; kept : int; reached : bool }
+type pin = { kind : int; of_name : string; since : int }
+
+external usage : store -> limits -> usage answer = "ocaml_dstore_usage"
+external prune : store -> policy -> limits -> hear -> report answer = "ocaml_dstore_prune"
+external pin : store -> string -> limits -> bool answer = "ocaml_dstore_pin"
+external unpin : store -> string -> bool answer = "ocaml_dstore_unpin"
+external pin_cache : store -> string -> limits -> bool answer = "ocaml_dstore_pin_cache"
+external unpin_cache : store -> string -> bool answer = "ocaml_dstore_unpin_cache"
+external pins : store -> pin array answer = "ocaml_dstore_pins"
+external went : store -> string -> (int * int) answer = "ocaml_dstore_went"
+external limit_cache : store -> string -> int -> unit answer = "ocaml_dstore_limit_cache"
 
 (* The log. *)
 

@@ -44,6 +44,10 @@ union object {
     dstore_health *health;
     dstore_image_config *image_config;
     dstore_remains *remains;
+    dstore_usage *usage;
+    dstore_policy *policy;
+    dstore_pruned *pruned;
+    dstore_pins *pins;
 };
 
 struct kind {
@@ -65,7 +69,7 @@ struct cell {
 };
 
 extern const struct kind store_kind, step_kind, lease_kind, cancel_kind, options_kind, command_kind, results_kind,
-    caches_kind, health_kind, image_config_kind, remains_kind;
+    caches_kind, health_kind, image_config_kind, remains_kind, usage_kind, policy_kind, pruned_kind, pins_kind;
 
 /* A handle whose object is still to be made, from `parent` if that is not NULL: the caller is in `parent`. */
 value handle_alloc(const struct kind *kind, struct cell *parent);
@@ -125,6 +129,9 @@ value call_end(value call, value ok);
 /* Ends a call that has nothing to answer. */
 value call_end_unit(value call);
 
+/* The rows of a list of caches. */
+value caches_array(const dstore_caches *caches);
+
 /* ---------------------------------------------------------------- callbacks */
 
 /* The OCaml function that hears what a call has to say: `event -> bool`, where false ends the call. It catches what
@@ -150,6 +157,8 @@ int32_t tell_output(void *listener, int32_t channel, const char *bytes, size_t l
 int32_t tell_written(void *listener, const char *bytes, size_t length);
 int32_t tell_wanted(void *listener, char *buffer, size_t capacity, size_t *length);
 int32_t tell_progress(void *listener, const char *status, const char *item, uint64_t current, uint64_t total);
+int32_t tell_pruned(void *listener, int32_t item, const char *name, size_t length, uint64_t bytes, int64_t last_use, int32_t fate,
+                    const char *why);
 int32_t tell_line(void *listener, int32_t level, const char *line, size_t length);
 
 /* Ends a call that had listeners, and raises what one of them could not catch. */

@@ -148,8 +148,8 @@ CAMLprim value ocaml_dstore_delete_cache(value v_store, value v_name, value v_li
     CAMLreturn(call_end(v_call, Val_bool(deleted)));
 }
 
-/* An array of records: name, generation, strategy, layers, bytes, created, last_use, leases. */
-static value array_of(const dstore_caches *caches)
+/* An array of records: name, generation, strategy, layers, bytes, created, last_use, leases, limit (0: none). */
+value caches_array(const dstore_caches *caches)
 {
     CAMLparam0();
     CAMLlocal3(array, cache, name);
@@ -160,7 +160,7 @@ static value array_of(const dstore_caches *caches)
         size_t length = 0;
         const char *bytes = dstore_caches_name(caches, n, &length);
         name = caml_alloc_initialized_string(length, bytes);
-        cache = caml_alloc_small(8, 0);
+        cache = caml_alloc_small(9, 0);
         Field(cache, 0) = name;
         Field(cache, 1) = Val_long(dstore_caches_generation(caches, n));
         Field(cache, 2) = Val_int(dstore_caches_strategy(caches, n));
@@ -169,6 +169,7 @@ static value array_of(const dstore_caches *caches)
         Field(cache, 5) = Val_long(dstore_caches_created(caches, n));
         Field(cache, 6) = Val_long(dstore_caches_last_use(caches, n));
         Field(cache, 7) = Val_long(dstore_caches_leases(caches, n));
+        Field(cache, 8) = Val_long(dstore_caches_limit(caches, n));
         Store_field(array, n, cache);
     }
     CAMLreturn(array);
@@ -193,7 +194,7 @@ CAMLprim value ocaml_dstore_caches(value v_store, value v_limits)
         call->status = dstore_store_caches_within(store->object.store, limits.timeout_ms, limits.cancel, &caches->object.caches, &call->error);
         caml_acquire_runtime_system();
     }
-    v_array = array_of(handle_cell(v_caches)->object.caches);
+    v_array = caches_array(handle_cell(v_caches)->object.caches);
     cell_end(handle_cell(v_caches));
     CAMLreturn(call_end(v_call, v_array));
 }

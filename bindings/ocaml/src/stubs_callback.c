@@ -51,6 +51,15 @@ int32_t tell_progress(void *listener, const char *status, const char *item, uint
     return tell(listener, &event);
 }
 
+/* The number is the fate, and below it, in four bits, the item. */
+int32_t tell_pruned(void *listener, int32_t item, const char *name, size_t length, uint64_t bytes, int64_t last_use, int32_t fate,
+                    const char *why)
+{
+    struct event event = {
+        .number = fate * 16 + item, .bytes = name, .length = length, .texts = {why, ""}, .amounts = {bytes, (uint64_t)last_use}};
+    return tell(listener, &event);
+}
+
 int32_t tell_line(void *listener, int32_t level, const char *line, size_t length)
 {
     struct event event = {.number = level, .bytes = line, .length = length};

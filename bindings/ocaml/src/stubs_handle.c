@@ -20,6 +20,10 @@ FREE(caches)
 FREE(health)
 FREE(image_config)
 FREE(remains)
+FREE(usage)
+FREE(policy)
+FREE(pruned)
+FREE(pins)
 
 /* An open store has sockets, and a step or a lease has objects on the engine: that many of them which nobody needs
  * may be there before a whole collection. The rest is a little memory. */
@@ -34,6 +38,10 @@ const struct kind caches_kind = {"", free_caches, 0, 1};
 const struct kind health_kind = {"", free_health, 0, 1};
 const struct kind image_config_kind = {"", free_image_config, 0, 1};
 const struct kind remains_kind = {"", free_remains, 0, 1};
+const struct kind usage_kind = {"", free_usage, 0, 1};
+const struct kind policy_kind = {"", free_policy, 0, 1};
+const struct kind pruned_kind = {"", free_pruned, 0, 1};
+const struct kind pins_kind = {"", free_pins, 0, 1};
 
 #define Cell_val(v) (*(struct cell **)Data_custom_val(v))
 

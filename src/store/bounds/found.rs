@@ -177,7 +177,9 @@ fn building(site: &Site) -> Result<BTreeSet<String>> {
     let mut building = BTreeSet::new();
     for_each(&site.paths.builds(), |name, _| {
         let path = site.paths.build_lock(name);
-        if !lock::is_unfinished(name) && FileLock::is_held(&path).unwrap_or(true) {
+        // A prune has the lock of what it removes, too.
+        let is_going = || fs::symlink_metadata(site.paths.going(name)).is_ok();
+        if !lock::is_unfinished(name) && FileLock::is_held(&path).unwrap_or(true) && !is_going() {
             building.insert(name.to_owned());
         }
     })?;

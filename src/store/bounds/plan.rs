@@ -197,3 +197,227 @@ impl Plan {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::images::ListedImage;
+    use crate::store::bounds::family::Given;
+    use crate::store::bounds::record::{Base, Record};
+
+    /// An image of a random store: on which of those before it, how many bytes beside that, and its names.
+    #[derive(Clone, Debug)]
+    struct Image {
+        parent: Option<usize>,
+        own: u64,
+        held: bool,
+        names: Vec<Name>,
+    }
+
+    /// Last use, cost, whether it must stay, whether its removal fails.
+    type Name = (u64, u64, bool, bool);
+
+    fn image() -> impl Strategy<Value = (prop::sample::Index, bool, u64, bool, Vec<Name>)> {
+        let name = (
+            0..6u64,
+            0..3u64,
+            prop::bool::weighted(0.2),
+            prop::bool::weighted(0.1),
+        );
+        (
+            any::<prop::sample::Index>(),
+            prop::bool::weighted(0.8),
+            1..50u64,
+            prop::bool::weighted(0.1),
+            prop::collection::vec(name, 0..3),
+        )
+    }
+
+    prop_compose! {
+        fn store()(images in prop::collection::vec(image(), 1..14)) -> Vec<Image> {
+            let images = images.into_iter().enumerate();
+            images.map(|(number, (parent, has, own, held, names))| Image {
+                parent: (has && number > 0).then(|| parent.index(number)),
+                own,
+                // What a step has come to itself has the engine's word for its parent alone.
+                held: held && !names.is_empty(),
+                names,
+            }).collect()
+        }
+    }
+
+    /// What the library makes of it; the numbers of names are as they come.
+    fn plan(images: &[Image], keep: usize) -> Plan {
+        let total = |mut at: usize| {
+            let mut bytes = images[at].own;
+            while let Some(parent) = images[at].parent {
+                bytes += images[parent].own;
+                at = parent;
+            }
+            bytes
+        };
+        let listed: Vec<ListedImage> = (0..images.len())
+            .map(|number| ListedImage {
+                id: format!("i{number}"),
+                repo_tags: None,
+                labels: None,
+                parent_id: String::new(),
+                created: 0,
+                size: total(number),
+            })
+            .collect();
+        let record = |number: usize| {
+            let base = images[number].parent.map(|parent| Base {
+                id: format!("r{parent}"),
+                image: format!("i{parent}"),
+                bytes: total(parent),
+                shared: true,
+            });
+            Record::new(base, Duration::ZERO)
+        };
+        let records: Vec<Record> = (0..images.len()).map(record).collect();
+        // One that has neither a name nor a step is in no listing.
+        let is_listed = |number: &usize| images[*number].held || !images[*number].names.is_empty();
+        let shown: Vec<usize> = (0..images.len()).filter(is_listed).collect();
+        let given: Vec<Given<'_>> = shown
+            .iter()
+            .map(|number| Given {
+                image: &listed[*number],
+                results: match images[*number].names.len() {
+                    0 => vec![],
+                    names => vec![("r", Some(&records[*number])); names],
+                },
+                held: images[*number].held,
+            })
+            .collect();
+        let gone = |id: &str| {
+            records
+                .get(id.strip_prefix('r')?.parse::<usize>().ok()?)
+                .cloned()
+        };
+        let (family, _) = Family::new(&given, &gone);
+        let mut candidates = Vec::new();
+        for (member, number) in shown.iter().enumerate() {
+            for (name, (last_use, cost, stays, _)) in images[*number].names.iter().enumerate() {
+                candidates.push(Candidate {
+                    item: Item::Result(format!("r{number}-{name}")),
+                    last_use: UNIX_EPOCH + Duration::from_secs(*last_use),
+                    cost: *cost,
+                    bytes: 0,
+                    member: Some(member),
+                    spared: (*stays || images[*number].held).then(String::new),
+                });
+            }
+        }
+        let results = candidates.len();
+        Plan::new(candidates, family, results, keep)
+    }
+
+    /// The same store, told by what it is.
+    struct Model<'a> {
+        images: &'a [Image],
+        /// What is there, and what was tried: an image and a name of it.
+        there: BTreeSet<(usize, usize)>,
+        tried: BTreeSet<(usize, usize)>,
+        keep: usize,
+    }
+
+    impl Model<'_> {
+        fn stands_on(&self, mut above: usize, below: usize) -> bool {
+            while let Some(parent) = self.images[above].parent {
+                if parent == below {
+                    return true;
+                }
+                above = parent;
+            }
+            false
+        }
+
+        /// What all names hold: every image that is one or that one stands on. What a step under way holds alone does not count.
+        fn kept(&self) -> u64 {
+            let counts = |image: &usize| {
+                self.there
+                    .iter()
+                    .any(|(named, _)| named == image || self.stands_on(*named, *image))
+            };
+            (0..self.images.len())
+                .filter(counts)
+                .map(|image| self.images[image].own)
+                .sum()
+        }
+
+        fn may_go(&self, (image, name): (usize, usize), before: Option<u64>) -> bool {
+            let (last_use, _, stays, _) = self.images[image].names[name];
+            let old = before.is_none_or(|before| last_use <= before);
+            old && !stays && !self.images[image].held && !self.tried.contains(&(image, name))
+        }
+
+        fn next(&self, before: Option<u64>) -> Option<(usize, usize)> {
+            if self.there.len() <= self.keep {
+                return None;
+            }
+            let ready = |one: &&(usize, usize)| {
+                let above = |other: &(usize, usize)| self.stands_on(other.0, one.0);
+                let blocked = match before {
+                    None => {
+                        self.there.iter().any(above)
+                            || (0..self.images.len()).any(|image| {
+                                self.images[image].held && self.stands_on(image, one.0)
+                            })
+                    }
+                    Some(_) => self
+                        .there
+                        .iter()
+                        .any(|other| above(other) && self.may_go(*other, before)),
+                };
+                self.may_go(**one, before) && !blocked
+            };
+            let order = |one: &&(usize, usize)| {
+                let (last_use, cost, ..) = self.images[one.0].names[one.1];
+                (last_use, cost, **one)
+            };
+            self.there.iter().filter(ready).min_by_key(order).copied()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_goes_is_what_a_small_model_says(
+            images in store(),
+            keep in 0..4usize,
+            before in prop::option::of(0..6u64),
+            most in prop::option::of(0..200u64),
+        ) {
+            let names = |image: usize| (0..images[image].names.len()).map(move |name| (image, name));
+            let there: BTreeSet<_> = (0..images.len()).flat_map(names).collect();
+            let mut model = Model { images: &images, there, tried: BTreeSet::new(), keep };
+            let mut plan = plan(&images, keep);
+            prop_assert_eq!(plan.kept(), model.kept());
+            for (before, most) in [(before, None), (None, most)] {
+                let Some(most) = before.map(|_| 0).or(most) else { continue };
+                plan.begin(before.map(|before| UNIX_EPOCH + Duration::from_secs(before)));
+                while before.is_some() || model.kept() > most {
+                    let (expected, found) = (model.next(before), plan.next());
+                    let named = expected.map(|(image, name)| Item::Result(format!("r{image}-{name}")));
+                    let shown = found.map(|number| plan.candidate(number).item.clone());
+                    prop_assert_eq!(&shown, &named);
+                    let (Some((image, name)), Some(number)) = (expected, found) else { break };
+                    model.tried.insert((image, name));
+                    let fails = images[image].names[name].3;
+                    let (had, goes) = (model.kept(), plan.bytes(number));
+                    if !fails {
+                        model.there.remove(&(image, name));
+                        prop_assert_eq!(had - model.kept(), goes);
+                    }
+                    plan.note(number, !fails);
+                    prop_assert_eq!(plan.kept(), model.kept());
+                }
+            }
+        }
+    }
+}

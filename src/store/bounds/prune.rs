@@ -17,6 +17,7 @@ use crate::store::cache::{Caches, Deleted};
 use crate::store::deletes::Lane;
 use crate::store::disk;
 use crate::store::lock::FileLock;
+use crate::store::names::Id;
 use crate::store::results;
 use crate::store::session;
 use crate::store::site::Site;
@@ -25,7 +26,13 @@ use crate::wait::{Limits, Wait};
 /// How long a result stays that somebody was told of, unless a policy says otherwise.
 const TOLD: Duration = Duration::from_secs(60);
 
-const BUILT: &str = "it is being built, or somebody else is removing it";
+/// The pause between looks at what another prune is removing.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// So many times it is looked whether it is a prune that has a lock.
+const LOOKS: u32 = 20;
+
+const BUILT: &str = "it is being built";
 const HELD: &str = "a step under way is built on it";
 const PINNED: &str = "it is pinned";
 const LEASED: &str = "it is leased";
@@ -301,6 +308,26 @@ impl Prune<'_> {
     }
 }
 
+/// Begins to remove a result, once another prune that is at it is done: whoever went on to the next one would remove more than is asked
+/// for. `None`: it is being built.
+fn begin<'a>(site: &'a Site, id: &'a Id, wait: Wait<'_>) -> Result<Option<Removal<'a>>> {
+    let mut looks = 0;
+    loop {
+        if let Some(removal) = Removal::begin(site, id)? {
+            return Ok(Some(removal));
+        }
+        // It may be about to name the record, or to unlock.
+        looks = match Removal::is_begun(site, id) {
+            true => 0,
+            false => looks + 1,
+        };
+        if looks > LOOKS {
+            return Ok(None);
+        }
+        wait.sleep(LOOK).map_err(|stop| stopped(&"pruning", stop))?;
+    }
+}
+
 /// Removes one result, if nothing has happened to it since it was found.
 ///
 /// Its record has another name by then. So a hit that came before is seen by the record's time, and one that comes later waits for this;
@@ -308,20 +335,20 @@ impl Prune<'_> {
 fn remove_result(site: &Site, row: &FoundResult, wait: Wait<'_>) -> Result<(PruneFate, String)> {
     let id = site.names.id(&row.id)?;
     let stays = |why: &str| (PruneFate::Spared, why.to_owned());
-    let Some(removal) = Removal::begin(site, &id)? else {
+    let Some(removal) = begin(site, &id, wait)? else {
         return Ok(stays(BUILT));
     };
     let name = site.names.image(&id);
     let look = || {
+        let Some(image) = site.engine.inspect_image(&name, wait)? else {
+            return Ok(Some((PruneFate::Gone, String::new())));
+        };
         if removal.last_use != row.marked {
             return Ok(Some(stays(USED)));
         }
         if pins::is_pinned(site, &id) {
             return Ok(Some(stays(PINNED)));
         }
-        let Some(image) = site.engine.inspect_image(&name, wait)? else {
-            return Ok(Some((PruneFate::Gone, String::new())));
-        };
         if image.id != row.image {
             return Ok(Some(stays("it was built anew meanwhile")));
         }

@@ -190,6 +190,13 @@ fn make(site: &Site, id: &Id) {
     }
 }
 
+/// The result is not there. Notes it, if that is the work of a removal that was killed. The lock of `id` is held.
+pub(crate) fn settle(site: &Site, id: &Id) {
+    if fs::symlink_metadata(site.paths.going(id.as_str())).is_ok() {
+        gone(site, id, Went::Pruned);
+    }
+}
+
 /// Undoes what a removal had begun, also one that was killed. The lock of `id` is held.
 pub(crate) fn put_back(paths: &Paths, id: &Id) {
     let (going, path) = (paths.going(id.as_str()), paths.record(id.as_str()));

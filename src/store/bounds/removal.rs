@@ -57,6 +57,11 @@ impl<'a> Removal<'a> {
         }
     }
 
+    /// Whether somebody else has begun to remove it.
+    pub(crate) fn is_begun(site: &Site, id: &Id) -> bool {
+        fs::symlink_metadata(site.paths.going(id.as_str())).is_ok()
+    }
+
     /// Whether somebody was told since that the result is there.
     pub(crate) fn is_marked(&self) -> bool {
         fs::symlink_metadata(self.site.paths.record(self.id.as_str())).is_ok()

@@ -18,7 +18,7 @@ use crate::store::cache::files::look::RootLook;
 use crate::store::cache::files::{merge, walk};
 use crate::store::cache::sizes::Sizes;
 use crate::store::cache::state::folder::Folder;
-use crate::store::cache::state::head::{Kind, Part};
+use crate::store::cache::state::head::{Head, Kind, Part};
 use crate::store::cache::state::record::{COMPACTION, Record};
 use crate::store::lock::FileLock;
 use crate::store::place::Birth;
@@ -87,18 +87,43 @@ impl Caches {
         }?;
         let Some(_lock) = lock else { return Ok(()) };
         let done = if facts.merges() {
-            self.merge_all(site, folder, wait)
+            self.merge_all(site, folder, false, wait)
         } else {
             self.flatten_all(site, folder, wait)
         };
         done.map_err(|e| e.context(format_args!("compacting the cache {}", folder.escaped)))
     }
 
-    /// Merges layers of a cache, as files, until its chain is short.
+    /// Merges all layers of a cache into one, later: what is written over in several layers is counted in each, and one layer is as
+    /// large as it looks.
+    pub(super) fn merge_whole_later(
+        self: &Arc<Self>,
+        site: &Arc<Site>,
+        folder: &Arc<Folder>,
+        parts: &[Part],
+    ) {
+        if parts.len() < 2 || !self.merges_as_known() {
+            return;
+        }
+        let (caches, folder) = (Arc::clone(self), Arc::clone(folder));
+        site.defer_long(move |site| {
+            let wait = Wait::new(None, Some(&caches.closing));
+            let Some(_lock) = FileLock::try_take(&folder.compaction_file())? else {
+                return Ok(());
+            };
+            match caches.merge_all(site, &folder, true, wait) {
+                Err(e) if e.kind() == ErrorKind::Cancelled => Ok(()),
+                done => done,
+            }
+        });
+    }
+
+    /// Merges layers of a cache, as files, until its chain is short; or (`whole`) all of them.
     fn merge_all(
         self: &Arc<Self>,
         site: &Arc<Site>,
         folder: &Arc<Folder>,
+        whole: bool,
         wait: Wait<'_>,
     ) -> Result<()> {
         loop {
@@ -111,7 +136,8 @@ impl Caches {
                 sizes.of(part, wait)?;
             }
             let guard = folder.lock(wait)?;
-            let Some(head) = guard.head()?.filter(|head| is_long(&head.parts, true)) else {
+            let is_due = |head: &Head| is_long(&head.parts, true) || whole && head.parts.len() > 1;
+            let Some(head) = guard.head()?.filter(is_due) else {
                 return Ok(());
             };
             let entries = head
@@ -124,7 +150,7 @@ impl Caches {
             };
             // What is merged has a name as long as that of its lowest layer.
             let fits = |from: usize| options_length(&head.parts[..=from]) <= LONG;
-            let from = choose(&entries, fits);
+            let from = if whole { 0 } else { choose(&entries, fits) };
             let name = site.names.volume("layer", &site.session.unique());
             let mut record = Record::pin(format!("{}{COMPACTION}", site.session.unique()), &head);
             record.volumes.push(name);

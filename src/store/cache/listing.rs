@@ -7,7 +7,7 @@ use crate::engine::stopped;
 use crate::error::Result;
 use crate::store::cache::Caches;
 use crate::store::cache::request::CacheInfo;
-use crate::store::cache::sizes::Sizes;
+use crate::store::cache::sizes::{self, Sizes};
 use crate::store::cache::state::folder::{self, Folder};
 use crate::store::cache::state::head::{Head, Kind, Part};
 use crate::store::options::Strategy;
@@ -78,6 +78,7 @@ impl Caches {
                 created: head.created(),
                 last_use: folder.last_use().unwrap_or_else(|| head.created()),
                 leases,
+                limit: sizes::limit(site, &folder.escaped),
             });
         }
         rows.sort_by(|a, b| a.name.cmp(&b.name));

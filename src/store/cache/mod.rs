@@ -20,7 +20,7 @@ mod purge;
 mod reach;
 mod release;
 mod request;
-mod sizes;
+pub(crate) mod sizes;
 mod state;
 
 use std::collections::HashMap;

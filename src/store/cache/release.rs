@@ -9,8 +9,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::cache::Caches;
 use crate::store::cache::clone;
 use crate::store::cache::clone::strategy::{Cloning, Seal};
+use crate::store::cache::facts::Facts;
 use crate::store::cache::lease::Held;
 use crate::store::cache::request::Released;
+use crate::store::cache::sizes::{self, Sizes};
 use crate::store::cache::state::folder::{Folder, Guard, closed};
 use crate::store::cache::state::group::Group;
 use crate::store::cache::state::head::{Head, Part};
@@ -25,6 +27,13 @@ enum Left {
     Others,
     /// Nobody has. `keep`: it is to be published.
     Last { keep: bool },
+}
+
+/// What a lease that may be published looks like.
+enum Measured {
+    Fits(Option<Seal>),
+    /// With it the cache would hold more than it may.
+    TooLarge,
 }
 
 impl Caches {
@@ -56,6 +65,7 @@ impl Caches {
             Released::Won(_) => counters.releases_won.add(1),
             Released::Lost => counters.releases_lost.add(1),
             Released::Unchanged => counters.releases_unchanged.add(1),
+            Released::TooLarge => counters.releases_too_large.add(1),
             Released::Shared => {}
         }
         Ok(released)
@@ -197,6 +207,7 @@ impl Caches {
             None => None,
             Some(_) => Some(self.seal(site, held, &*cloning, wait)?),
         };
+        let seal = self.measured(site, folder, seal, &facts, &*cloning, wait)?;
 
         let guard = folder.lock(wait)?;
         // A private one is its handle's, whoever removed the record.
@@ -206,8 +217,14 @@ impl Caches {
         let mut given_up = Vec::new();
         let mut grown = None;
         let released = match (seal, guard.head()?) {
-            (Some(Seal::Unchanged), _) => Released::Unchanged,
-            (Some(Seal::Changed(mut sealed)), Some(mut head)) if head.generation == record.base => {
+            (Measured::TooLarge, Some(head)) if head.generation == record.base => {
+                self.merge_whole_later(site, folder, &head.parts);
+                Released::TooLarge
+            }
+            (Measured::Fits(Some(Seal::Unchanged)), _) => Released::Unchanged,
+            (Measured::Fits(Some(Seal::Changed(mut sealed))), Some(mut head))
+                if head.generation == record.base =>
+            {
                 let (before, parts) = (head.state(), head.all_parts().cloned().collect::<Vec<_>>());
                 sealed.part.generation = head.generation + 1;
                 // Those of the head, not those that were cloned: they may have been compacted since, into the same tree.
@@ -234,6 +251,48 @@ impl Caches {
             self.keep_later(site, folder, &head);
         }
         Ok(released)
+    }
+
+    /// Counts what the cache would hold, if it has a limit. No lock is held: the files are looked at one by one.
+    fn measured(
+        &self,
+        site: &Site,
+        folder: &Folder,
+        seal: Option<Seal>,
+        facts: &Facts,
+        cloning: &dyn Cloning,
+        wait: Wait<'_>,
+    ) -> Result<Measured> {
+        let limit = sizes::limit(site, &folder.escaped);
+        let (mut sealed, most) = match (seal, limit) {
+            (Some(Seal::Changed(sealed)), Some(most)) => (sealed, most),
+            (seal, _) => return Ok(Measured::Fits(seal)),
+        };
+        if !facts.reach {
+            log::warn!(
+                "the limit of the cache {} is not looked at: the engine's volumes are not to be seen as files here",
+                folder.escaped
+            );
+            return Ok(Measured::Fits(Some(Seal::Changed(sealed))));
+        }
+        let mut sizes = Sizes::default();
+        sealed.part.size = Some(sizes.of(&sealed.part, wait)?);
+        let parts = folder.read_head()?.map(|head| head.parts);
+        let mut bytes = 0;
+        for part in cloning.follow(&parts.unwrap_or_default(), sealed.part.clone()) {
+            // One that was merged away meanwhile is counted with what it went into.
+            bytes += sizes.of(&part, wait).map_or(0, |size| size.bytes);
+        }
+        Ok(match bytes > most {
+            true => {
+                log::info!(
+                    "the cache {} would hold {bytes} bytes, and {most} is its limit: what was released is given up",
+                    folder.escaped
+                );
+                Measured::TooLarge
+            }
+            false => Measured::Fits(Some(Seal::Changed(sealed))),
+        })
     }
 
     fn seal(

@@ -69,6 +69,9 @@ pub enum Released {
     Unchanged,
     /// Others still hold this shared lease; the last of them publishes it.
     Shared,
+    /// With it the cache would hold more than its limit ([`Store::limit_cache`](crate::Store::limit_cache)): it is given up, and the
+    /// cache stays as it is.
+    TooLarge,
 }
 
 /// One cache, as [`Store::caches`](crate::Store::caches) lists it.
@@ -91,4 +94,6 @@ pub struct CacheInfo {
     pub last_use: SystemTime,
     /// How many leases of it are out now, in all processes.
     pub leases: usize,
+    /// The most bytes that it may hold, if it has a limit.
+    pub limit: Option<u64>,
 }

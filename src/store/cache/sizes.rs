@@ -2,16 +2,20 @@
 //! the number for all others.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::local as fs;
+use crate::store::access;
 use crate::store::cache::Caches;
 use crate::store::cache::clone::layer;
 use crate::store::cache::files::look::Size;
 use crate::store::cache::files::walk;
 use crate::store::cache::state::folder::Folder;
 use crate::store::cache::state::head::{Head, Part};
+use crate::store::names::CacheName;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
@@ -45,6 +49,37 @@ impl Sizes {
         }
         noted
     }
+}
+
+/// Sets, or takes away, the most bytes that a cache may hold. Kept in the root, for all engines.
+pub(crate) fn set_limit(site: &Site, name: &[u8], most: Option<u64>) -> Result<()> {
+    site.check_open("limiting a cache")?;
+    let escaped = CacheName::new(name)?;
+    site.check_root("limiting a cache")?;
+    let path = site.paths.cache_limits().join(escaped.as_str());
+    let failed = |e: &io::Error| Error::io(format!("writing the limit {}", path.display()), e);
+    match most {
+        Some(most) => {
+            // Beside and renamed: whoever reads it finds a number.
+            let beside = path.with_extension(site.session.unique());
+            site.paths.in_folders(|| {
+                let written = access::write(&beside, most.to_string().as_bytes());
+                written
+                    .and_then(|()| fs::rename(&beside, &path))
+                    .map_err(|e| failed(&e))
+            })
+        }
+        None => match fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed(&e)),
+            _ => Ok(()),
+        },
+    }
+}
+
+/// The most bytes that a cache may hold, if it has a limit.
+pub(crate) fn limit(site: &Site, escaped: &str) -> Option<u64> {
+    let text = fs::read_to_string(site.paths.cache_limits().join(escaped)).ok()?;
+    text.trim().parse().ok()
 }
 
 impl Caches {

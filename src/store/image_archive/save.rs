@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use crate::engine::images::{Image, must_exist};
 use crate::engine::stopped;
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::bounds::record;
 use crate::store::gunzip::{Gunzip, MAGIC};
 use crate::store::image_archive::ImageFormat;
 use crate::store::image_archive::parts::{self, BLOB_MAX, BLOBS_MAX, CONFIG, LAYER};
@@ -47,6 +48,7 @@ pub(crate) fn save(
     let reference = site.names.image(&id);
     let image = site.engine.inspect_image(&reference, wait)?;
     let image = image.ok_or_else(|| must_exist(&format!("the result {:?}", id.as_str())))?;
+    record::mark(site, &id, wait)?;
     let doing = format!("saving the result {:?}", id.as_str());
     // By the id: the file is of the image that was looked at.
     let mut source = site.engine.save_image(&image.id, wait)?;
