@@ -76,18 +76,11 @@ impl BuildKit {
 }
 
 impl Drop for BuildKit {
-    /// Takes what the builds left out of BuildKit's cache: what has our word in it, what is made of that and of what, and the
-    /// Dockerfiles; and nothing that was there before.
+    /// Takes what the builds left out of BuildKit's cache, and nothing that was there before.
     fn drop(&mut self) {
-        let records = records();
-        let mut ours = named(&records);
-        let parents = records.iter().filter(|r| ours.contains(r.id.as_str()));
-        let parents: Vec<&str> = parents.map(|r| r.parent.as_str()).collect();
-        ours.extend(parents.into_iter().filter(|id| !id.is_empty()));
-        let sent = |r: &&Record| r.description.starts_with("local source for");
-        ours.extend(records.iter().filter(sent).map(|r| r.id.as_str()));
-        ours.retain(|id| !self.before.contains(*id));
-        let ours: Vec<&str> = ours.into_iter().collect();
+        let mut records = records();
+        records.retain(|record| !self.before.contains(&record.id));
+        let ours: Vec<&str> = ours(&records).into_iter().collect();
         if !ours.is_empty() {
             // The engine reads a pattern, and goes from what is made to what it is made of.
             let filter = format!("id=^({})$", ours.join("|"));
@@ -96,13 +89,21 @@ impl Drop for BuildKit {
     }
 }
 
-/// Those that name us, and all that is made of them.
-fn named(records: &[Record]) -> BTreeSet<&str> {
+/// Those that have our word in them, all that is made of them and that they are made of; and what was sent.
+fn ours(records: &[Record]) -> BTreeSet<&str> {
     let mut known: BTreeSet<&str> = BTreeSet::new();
     loop {
-        let more = records
+        let below: BTreeSet<&str> = records
             .iter()
-            .filter(|r| r.description.contains(WORD) || known.contains(r.parent.as_str()));
+            .filter(|r| known.contains(r.id.as_str()))
+            .map(|r| r.parent.as_str())
+            .collect();
+        let more = records.iter().filter(|r| {
+            let named = r.description.contains(WORD);
+            let sent = r.description.starts_with("local source for");
+            let made = known.contains(r.parent.as_str());
+            named || sent || made || below.contains(r.id.as_str())
+        });
         let more: BTreeSet<&str> = more.map(|r| r.id.as_str()).collect();
         if more.len() == known.len() {
             return known;
