@@ -30,7 +30,7 @@ fn chain(store: &Store) {
         store,
         "base",
         "one",
-        "head -c 9000000 /dev/urandom >/large; rm /bin/wget",
+        "head -c 5000000 /dev/urandom >/large; rm /bin/wget",
     );
     build(
         store,
@@ -79,7 +79,7 @@ fn a_saved_result_is_the_same_each_time_and_loads_as_the_same_image() {
                 "copy",
                 "cat /d/*; ls /bin/wget 2>/dev/null; wc -c </large"
             ),
-            "three\n9000000\n"
+            "three\n5000000\n"
         );
         assert_eq!(
             file,
@@ -452,11 +452,24 @@ fn a_broken_file_becomes_no_result_and_leaves_nothing() {
     let mut fewer = good.clone();
     fewer[0]["Layers"].as_array_mut().expect("layers").pop();
     refused(&list(&fewer), ErrorKind::InvalidArgument, "fewer layers");
-    // The engine finds out that a layer is another one than its configuration says.
+    // A layer is another one than the configuration says; also where gzip has packed it, and where it only is called so.
     let mut other = good.clone();
     other[0]["Layers"].as_array_mut().expect("layers").reverse();
-    let error = load(&store, "broken", &list(&other)).expect_err("layers in another order");
-    assert!(!store.result("broken").expect("a look"), "{error}");
+    refused(
+        &list(&other),
+        ErrorKind::InvalidArgument,
+        "layers in another order",
+    );
+    let swapped = Image {
+        layers: image.layers.iter().rev().cloned().collect(),
+        config: image.config.clone(),
+    };
+    for (file, what) in [
+        (swapped.as_old_docker(&Value::Null), "swapped"),
+        (swapped.as_layout(false), "swapped and packed"),
+    ] {
+        refused(&file, ErrorKind::InvalidArgument, what);
+    }
     // A blob that is not what it is called.
     let layout = untar(&image.as_layout(false));
     for part in [hex(&digest(&image.config)).to_owned(), "index.json".into()] {
@@ -620,7 +633,7 @@ fn a_save_or_a_load_that_is_told_to_end_does_and_leaves_nothing() {
         &store,
         "base",
         "one",
-        "head -c 30000000 /dev/urandom >/large",
+        "head -c 8000000 /dev/urandom >/large",
     );
     let whole = save(&store, "one", ImageFormat::Oci, None);
     // A writer that fails; the error is its own.
@@ -716,6 +729,14 @@ fn a_result_of_nothing_and_one_with_a_layer_twice_are_files_too() {
     ] {
         build(&store, base, id, script);
     }
+    // As the engine itself writes it: an older Docker with a link in the place of a layer that it has written before.
+    let own = root.path.join("own.tar");
+    docker(&["save", "-o", own.to_str().expect("text"), &root.image("c")]);
+    let own = std::fs::read(own).expect("saved");
+    load(&store, "own", &own).expect("loaded");
+    assert!(
+        save(&store, "own", ImageFormat::Oci, None) == save(&store, "c", ImageFormat::Oci, None)
+    );
     for id in ["empty", "c"] {
         for format in FORMATS {
             let file = save(&store, id, format, None);

@@ -391,7 +391,8 @@ impl Store {
     /// # Errors
     ///
     /// [`NotFound`](crate::ErrorKind::NotFound) where there is no such result; [`Io`](crate::ErrorKind::Io) where `file` cannot be
-    /// written; else what the engine answered.
+    /// written; [`Unsupported`](crate::ErrorKind::Unsupported) for a layer that the engine keeps packed by zstd; else what the
+    /// engine answered.
     pub fn save(
         &self,
         id: &str,

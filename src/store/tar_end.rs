@@ -40,7 +40,7 @@ enum Stream {
     /// Its first bytes, too few to tell.
     Unknown(Vec<u8>),
     Plain(Entries),
-    Gzip(Box<Gzip>),
+    Gzip(Box<Gzip<Entries>>),
     Other,
 }
 
@@ -100,7 +100,7 @@ impl<'a> Watched<'a> {
         let first = std::mem::take(first);
         let others: [&[u8]; 3] = [b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"];
         self.stream = if first.starts_with(&[0x1f, 0x8b]) {
-            let mut gzip = Box::<Gzip>::default();
+            let mut gzip = Box::<Gzip<Entries>>::default();
             gzip.take(&first);
             Stream::Gzip(gzip)
         } else if others.iter().any(|magic| first.starts_with(magic)) {
@@ -119,7 +119,7 @@ impl<'a> Watched<'a> {
         self.settle();
         let entries = match &self.stream {
             Stream::Plain(entries) => entries,
-            Stream::Gzip(gzip) => &gzip.entries,
+            Stream::Gzip(gzip) => &gzip.to,
             _ => return None,
         };
         if self.is_root && entries.is_saved_image() {
@@ -143,6 +143,26 @@ impl Read for Watched<'_> {
             None => Ok(0),
             Some(_) => Err(io::Error::other("the tar stream is not whole")),
         }
+    }
+}
+
+/// Who is given what was unpacked, piece by piece.
+pub(crate) trait Take {
+    fn take(&mut self, bytes: &[u8]);
+
+    /// Whether it wants no more.
+    fn has_enough(&self) -> bool {
+        false
+    }
+}
+
+impl Take for Entries {
+    fn take(&mut self, bytes: &[u8]) {
+        Entries::take(self, bytes);
+    }
+
+    fn has_enough(&self) -> bool {
+        self.ended
     }
 }
 
@@ -274,15 +294,15 @@ fn size_in(records: &[u8]) -> Option<u64> {
 /// A gzip header longer than this is none: one has a file's name in it, and perhaps a comment.
 pub(crate) const HEADER_MAX: usize = 128 << 10;
 
-/// Unpacks what gzip has packed, member by member, for the entries alone.
-struct Gzip {
+/// Unpacks what gzip has packed, member by member, for who looks at it alone.
+pub(crate) struct Gzip<T> {
     state: State,
     inflate: Box<DecompressorOxide>,
     window: Vec<u8>,
     at: usize,
     /// What has not been taken yet.
     input: Vec<u8>,
-    entries: Entries,
+    pub(crate) to: T,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -294,7 +314,7 @@ enum State {
     Broken,
 }
 
-impl Default for Gzip {
+impl<T: Default> Default for Gzip<T> {
     fn default() -> Self {
         Gzip {
             state: State::Header,
@@ -302,14 +322,14 @@ impl Default for Gzip {
             window: vec![0; WINDOW],
             at: 0,
             input: Vec::new(),
-            entries: Entries::default(),
+            to: T::default(),
         }
     }
 }
 
-impl Gzip {
-    fn take(&mut self, bytes: &[u8]) {
-        if self.entries.ended || self.state == State::Broken {
+impl<T: Take> Gzip<T> {
+    pub(crate) fn take(&mut self, bytes: &[u8]) {
+        if self.to.has_enough() || self.state == State::Broken {
             return;
         }
         self.input.extend_from_slice(bytes);
@@ -354,7 +374,7 @@ impl Gzip {
                 flags,
             );
             took += read;
-            self.entries.take(&self.window[self.at..self.at + made]);
+            self.to.take(&self.window[self.at..self.at + made]);
             self.at = (self.at + made) % WINDOW;
             match status {
                 TINFLStatus::HasMoreOutput => {}
@@ -493,7 +513,7 @@ mod tests {
     fn a_packed_name_without_an_end_is_not_kept() {
         let mut endless = vec![0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3];
         endless.resize(4 << 20, b'n');
-        let mut gzip = Gzip::default();
+        let mut gzip = Gzip::<Entries>::default();
         for piece in endless.chunks(8 << 10) {
             gzip.take(piece);
             assert!(gzip.input.len() <= HEADER_MAX + piece.len());

@@ -7,7 +7,7 @@
 //! A file is whole when its end mark has come, and every part that its lists name. Before that no list is sent, and without
 //! one an engine has nothing to load.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io::{self, Read};
 
 use serde_json::{Map, Value};
@@ -15,6 +15,7 @@ use tar::EntryType;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::gunzip::{Gunzip, MAGIC};
+use crate::store::image_archive::contents::Contents;
 use crate::store::image_archive::parts::{self, BLOB_MAX, BLOBS_MAX};
 
 const BLOCK: u64 = 512;
@@ -113,15 +114,27 @@ pub(crate) struct OneImage<'a, R: Read> {
 /// What passes now.
 enum Now<'a, R: Read> {
     Next,
-    /// The content of a file, of which so many bytes of padding are to follow.
-    Content(Box<tar::Entry<'a, R>>, u64),
+    /// The content of a file.
+    Content(Box<Passing<'a, R>>),
     Ended,
+}
+
+/// A file as it passes.
+struct Passing<'a, R: Read> {
+    entry: tar::Entry<'a, R>,
+    path: String,
+    /// How many bytes follow it.
+    padding: u64,
+    contents: Contents,
 }
 
 /// What was found in the file.
 #[derive(Default)]
 struct Found {
-    paths: HashSet<String>,
+    /// The digests of what is in its files, as far as that can be seen.
+    paths: HashMap<String, Option<String>>,
+    /// Where links lead.
+    links: HashMap<String, String>,
     /// Descriptions, by their names.
     small: HashMap<String, Vec<u8>>,
     /// How many bytes they have.
@@ -185,13 +198,20 @@ impl<'a, R: Read> OneImage<'a, R> {
         match kind {
             kind if kind.is_file() => {
                 self.send(&entry, &path, EntryType::Regular, size)?;
-                self.found.paths.insert(path);
-                let padding = size.next_multiple_of(BLOCK) - size;
-                return Ok(Now::Content(Box::new(entry), padding));
+                return Ok(Now::Content(Box::new(Passing {
+                    entry,
+                    path,
+                    padding: size.next_multiple_of(BLOCK) - size,
+                    contents: Contents::default(),
+                })));
             }
             EntryType::Symlink | EntryType::Link => {
                 self.send(&entry, &path, kind, 0)?;
-                self.found.paths.insert(path);
+                if let Some(target) = entry.link_name_bytes() {
+                    let target = leads_to(&path, &target, kind);
+                    self.found.links.insert(path.clone(), target);
+                }
+                self.found.paths.insert(path, None);
             }
             EntryType::Directory if !path.is_empty() => self.send(&entry, &path, kind, 0)?,
             // Nothing else is in an image's file.
@@ -272,13 +292,18 @@ impl<R: Read> OneImage<'_, R> {
             match &mut self.now {
                 Now::Ended => return Ok(0),
                 Now::Next => self.now = self.next()?,
-                Now::Content(entry, padding) => match entry.read(buffer)? {
-                    0 => {
-                        self.out.get_mut().resize(*padding as usize, 0);
-                        self.now = Now::Next;
+                Now::Content(passing) => {
+                    let n = passing.entry.read(buffer)?;
+                    if n > 0 {
+                        passing.contents.take(&buffer[..n]);
+                        return Ok(n);
                     }
-                    n => return Ok(n),
-                },
+                    if let Now::Content(passing) = std::mem::replace(&mut self.now, Now::Next) {
+                        self.out.get_mut().resize(passing.padding as usize, 0);
+                        let digest = passing.contents.digest();
+                        self.found.paths.insert(passing.path, digest);
+                    }
+                }
             }
         }
     }
@@ -286,26 +311,32 @@ impl<R: Read> OneImage<'_, R> {
 
 impl Found {
     fn keep(&mut self, path: String, content: Vec<u8>) {
+        self.paths.insert(path.clone(), Contents::of(&content));
         let first = content.first();
         if first == Some(&b'{') || first == Some(&b'[') {
             self.bytes += content.len() as u64;
-            self.small.insert(path.clone(), content);
+            self.small.insert(path, content);
         }
-        self.paths.insert(path);
+    }
+
+    /// The digest of what is in a file, where it can be seen: also through a link, as for a layer that an image has twice.
+    fn digest(&self, path: &str) -> Option<&str> {
+        let path = self.links.get(path).map_or(path, String::as_str);
+        self.paths.get(path)?.as_deref()
     }
 
     /// The one image in the file.
     fn image(&self, platform: &Platform) -> Result<Described> {
-        let (config, layers) = if self.paths.contains("manifest.json") {
+        let (config, layers) = if self.paths.contains_key("manifest.json") {
             self.in_archive()?
-        } else if self.paths.contains("oci-layout") && self.paths.contains("index.json") {
+        } else if self.paths.contains_key("oci-layout") && self.paths.contains_key("index.json") {
             self.in_layout(platform)?
         } else {
             return Err(wrong(
                 "it has no manifest.json of a docker archive, and no oci-layout with an index.json",
             ));
         };
-        let missing = |path: &&String| !self.paths.contains(*path);
+        let missing = |path: &&String| !self.paths.contains_key(*path);
         if let Some(layer) = layers.iter().find(missing) {
             return Err(incomplete(&format!("its layer {layer}")));
         }
@@ -318,6 +349,13 @@ impl Found {
                 ids.len(),
                 layers.len()
             )));
+        }
+        // Not every engine compares them: containerd's store does not.
+        for (path, id) in layers.iter().zip(&ids) {
+            if let Some(digest) = self.digest(path).filter(|digest| digest != id) {
+                let why = format!("its layer {path} is {digest}, and its configuration says {id}");
+                return Err(wrong(&why));
+            }
         }
         Ok(Described {
             layers: ids,
@@ -411,13 +449,31 @@ impl Found {
 
     fn value(&self, path: &str) -> Result<Value> {
         let content = self.small.get(path);
-        let content = match (content, self.paths.contains(path)) {
+        let content = match (content, self.paths.contains_key(path)) {
             (Some(content), _) => content,
             (None, true) => return Err(wrong(&format!("its {path} is no JSON"))),
             (None, false) => return Err(incomplete(path)),
         };
         serde_json::from_slice(content).map_err(|e| wrong(&format!("its {path}: {e}")))
     }
+}
+
+/// The path that a link leads to: a symbolic one from its own folder on.
+fn leads_to(link: &str, target: &[u8], kind: EntryType) -> String {
+    let target = normal(target);
+    if kind == EntryType::Link {
+        return target;
+    }
+    let mut names: Vec<&str> = link.split('/').collect();
+    names.pop();
+    for name in target.split('/') {
+        match name {
+            "" | "." => {}
+            ".." => drop(names.pop()),
+            name => names.push(name),
+        }
+    }
+    names.join("/")
 }
 
 /// A path in a tar as the lists have it.

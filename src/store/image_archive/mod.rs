@@ -2,6 +2,7 @@
 //!
 //! What is written depends on the image alone, not on the engine that has it: see [`save`].
 
+mod contents;
 pub(crate) mod load;
 pub(crate) mod parts;
 pub(crate) mod save;
