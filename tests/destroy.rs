@@ -38,6 +38,19 @@ fn destroy(root: &Path) -> docker_store::Result<Remains> {
     Store::destroy(root, &Options::new(), &Destroy::new(), &Limits::none())
 }
 
+/// Gives it up as soon as nobody has it open any more: a store that was dropped is removing something still.
+fn destroy_when_free(root: &Path) -> docker_store::Result<Remains> {
+    let began = Instant::now();
+    loop {
+        match destroy(root) {
+            Err(e) if e.kind() == ErrorKind::Busy && began.elapsed() < Duration::from_secs(30) => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            done => return done,
+        }
+    }
+}
+
 fn release(store: &Store, base: &str, name: &str) {
     let lease = store.cache(name, &CacheRequest::new()).expect("a lease");
     let mut step = begin(store, base, "uses-a-cache");
@@ -111,7 +124,7 @@ fn nothing_of_a_root_is_left_and_nothing_of_anybody_elses_is_gone() {
     assert!(seen.is_empty(), "a dry run tells all of it: {seen:?}");
     assert!(root.path.join("state/db").exists());
 
-    let done = destroy(&root.path).expect("given up");
+    let done = destroy_when_free(&root.path).expect("given up");
     assert!(!done.is_any_kept(), "{done:?}");
     assert!(!root.path.exists());
     let mut left = on_engine(root.prefix());
@@ -147,7 +160,7 @@ fn a_root_in_use_or_that_is_none_is_left_as_it_is() {
     let none = destroy(&folder.join("state/x")).expect_err("a file");
     assert_eq!(none.kind(), ErrorKind::InvalidArgument, "{none}");
     // What is not the store's stays, and is told.
-    let done = destroy(&root.path).expect("given up");
+    let done = destroy_when_free(&root.path).expect("given up");
     assert!(done.is_any_kept());
     assert!(folder.join("state/x").exists() && !root.path.join(".store").exists());
     assert!(on_engine(root.prefix()).is_empty());
@@ -210,7 +223,7 @@ fn what_somebody_uses_is_kept_with_its_reason_and_goes_the_next_time() {
     );
     assert!(root.path.join(".store/identity").exists());
     docker(&["rm", "-f", &user]);
-    let done = destroy(&root.path).expect("given up");
+    let done = destroy_when_free(&root.path).expect("given up");
     assert!(!done.is_any_kept(), "{done:?}");
     assert!(!root.path.exists() && on_engine(root.prefix()).is_empty());
 }
@@ -218,7 +231,7 @@ fn what_somebody_uses_is_kept_with_its_reason_and_goes_the_next_time() {
 #[test]
 fn killed_at_any_moment_the_next_one_finishes_the_work() {
     if let Some(root) = child_of("killed_at_any_moment_the_next_one_finishes_the_work") {
-        let _ = destroy(&root);
+        let _ = destroy_when_free(&root);
         return;
     }
     let long = std::env::var_os("DOCKER_STORE_TEST_LONG").is_some();
@@ -254,7 +267,7 @@ fn killed_at_any_moment_the_next_one_finishes_the_work() {
         }
         if root.path.exists() {
             // The kernel drops the lock of a killed process a moment later.
-            let done = destroy(&root.path).expect("the next one");
+            let done = destroy_when_free(&root.path).expect("the next one");
             assert!(!done.is_any_kept(), "{done:?}");
         }
         assert!(!root.path.exists(), "round {round}");
@@ -338,17 +351,17 @@ fn a_root_that_was_used_with_two_engines_is_given_up_on_both_or_not_at_all() {
     drop(store);
     engine.stop();
     let before = on_engine(root.prefix());
-    let refused = destroy(&root.path).expect_err("one cannot be asked");
+    let refused = destroy_when_free(&root.path).expect_err("one cannot be asked");
     assert_eq!(refused.kind(), ErrorKind::Unreachable, "{refused}");
     assert_eq!(on_engine(root.prefix()), before, "nothing was removed");
     engine.start_again();
-    let done = destroy(&root.path).expect("given up");
+    let done = destroy_when_free(&root.path).expect("given up");
     assert!(!done.is_any_kept(), "{done:?}");
     assert!(!root.path.exists());
     assert!(on_engine(root.prefix()).is_empty() && on_engine_at(&prefix, &there).is_empty());
     // And once more, where the other is abandoned.
-    drop(root.open());
-    drop(root.open_with(&second));
+    root.open().close().expect("closed");
+    root.open_with(&second).close().expect("closed");
     engine.stop();
     let done = Store::destroy(
         &root.path,
@@ -394,7 +407,7 @@ fn a_store_that_is_opened_meanwhile_is_either_refused_for_or_begins_anew() {
             import_base(&store, "base");
             assert!(store.result("base").expect("a look"));
         });
-        let done = destroy(&root.path).expect("given up");
+        let done = destroy_when_free(&root.path).expect("given up");
         assert!(!done.is_any_kept(), "{done:?}");
     }
 }
