@@ -37,20 +37,27 @@ struct Result {
 
 type Model = BTreeMap<String, Result>;
 
-fn has_child(model: &Model, id: &str) -> bool {
-    model
-        .values()
-        .any(|other| other.base.as_deref() == Some(id))
+/// What `id` stands on, also by way of bases that have lost their name.
+fn below<'a>(all: &'a Model, id: &str) -> Vec<&'a str> {
+    let base = |id: &str| all.get(id)?.base.as_deref();
+    std::iter::successors(base(id), |id| base(id)).collect()
 }
 
-/// What a prune to so many bytes leaves: the oldest that nothing stands on goes, one after the other.
-fn pruned(model: &Model, most: u64) -> Model {
+/// What a prune to so many bytes leaves: the oldest that nothing stands on goes, one after the other. `all`: with what has gone before,
+/// whose layers are there for as long as something stands on them.
+fn pruned(model: &Model, all: &Model, most: u64) -> Model {
     let mut left = model.clone();
     loop {
-        let bytes: u64 = left.values().map(|one| one.own).sum();
+        let stood_on: BTreeSet<&str> = left.keys().flat_map(|id| below(all, id)).collect();
+        let there: BTreeSet<&str> = left
+            .keys()
+            .map(String::as_str)
+            .chain(stood_on.iter().copied())
+            .collect();
+        let bytes: u64 = there.iter().filter_map(|id| Some(all.get(*id)?.own)).sum();
         let may_go = left
             .iter()
-            .filter(|(id, one)| !one.stays && !has_child(&left, id));
+            .filter(|(id, one)| !one.stays && !stood_on.contains(id.as_str()));
         let oldest = may_go
             .max_by_key(|(_, one)| one.age)
             .map(|(id, _)| id.clone());
@@ -119,6 +126,7 @@ fn random_stores_are_pruned_as_a_small_model_is() {
     } else {
         3
     };
+    let mut all_ever = Model::new();
     for round in 0..rounds {
         grow(&root, &store, &mut random, round);
         let rows = usage(&store).results;
@@ -139,6 +147,7 @@ fn random_stores_are_pruned_as_a_small_model_is() {
                 (row.id.clone(), one)
             })
             .collect();
+        all_ever.extend(model.clone());
         // Pins, a build under way, a lease.
         let ids: Vec<String> = model.keys().cloned().collect();
         for id in ids.iter().filter(|id| model[*id].stays) {
@@ -158,7 +167,7 @@ fn random_stores_are_pruned_as_a_small_model_is() {
             true => {
                 let most = random.below(all as usize) as u64;
                 policy.most_bytes(most);
-                pruned(&model, most)
+                pruned(&model, &all_ever, most)
             }
             false => {
                 let age = 1000 + 100 * random.below(1000) as u64;

@@ -222,11 +222,14 @@ pub(crate) fn gone(site: &Site, id: &Id, how: Went) {
     let kept = Record::read(&going).filter(|kept| kept.record.is_some());
     let kept = kept.or_else(|| Record::read(&path));
     let known = kept.and_then(|kept| kept.record);
-    let mut record = known.unwrap_or_else(|| Record::new(None, Duration::ZERO));
-    record.gone = Some(how);
     let at = site.paths.gone().join(id.as_str());
-    if let Err(e) = record.write(&at, &site.session.unique()) {
-        log::debug!("noting that {:?} is gone: {e}", id.as_str());
+    // Who removed it may have said so already, and knew more.
+    if known.is_some() || fs::symlink_metadata(&at).is_err() {
+        let mut record = known.unwrap_or_else(|| Record::new(None, Duration::ZERO));
+        record.gone = Some(how);
+        if let Err(e) = record.write(&at, &site.session.unique()) {
+            log::debug!("noting that {:?} is gone: {e}", id.as_str());
+        }
     }
     for path in [going, path] {
         let _ = fs::remove_file(path);
