@@ -154,7 +154,10 @@ fn random_stores_are_pruned_as_a_small_model_is() {
             store.pin(id, &none).expect("pinned");
         }
         let base = ids[random.below(ids.len())].clone();
-        let step = begin(&other, &base, &format!("under-way-{round}"));
+        let mut step = begin(&other, &base, &format!("under-way-{round}"));
+        // Without it the result would be its base's image under one more name.
+        let change = tar_of("under-way", format!("{round}").as_bytes());
+        step.copy_in("/", &mut &change[..]).expect("copied in");
         if let Some(held) = model.get_mut(&base) {
             held.stays = true;
         }

@@ -62,7 +62,13 @@ impl Family {
         let mut unknown = 0;
         let mut ghosts: HashMap<String, usize> = HashMap::new();
         for (number, given) in given.iter().enumerate() {
-            let record = given.results.iter().find_map(|(_, record)| *record);
+            // A step that changed nothing gives its base's image one more name: that one does not say what the image stands on.
+            let records = || given.results.iter().filter_map(|(_, record)| *record);
+            let is_own = |record: &&Record| {
+                let base = record.base.as_ref();
+                base.is_none_or(|base| base.image != given.image.id)
+            };
+            let record = records().find(is_own).or_else(|| records().next());
             let parent = match record {
                 Some(record) => match &record.base {
                     Some(base) if base.shared => {
