@@ -1275,6 +1275,28 @@ dstore_status dstore_store_copy_out_file(const dstore_store *store,
                                          dstore_error **error);
 
 /**
+ * Makes the id of a result of all that goes into it: of its `name` and of `count` parts, such as the
+ * id of its base, its commands and the digests of the files that it takes. The same name and parts
+ * give the same id in every version, from C, OCaml and Rust; others give another one, as far as
+ * SHA-256 tells. Where a part ends counts: "ab", "c" is not "a", "bc". How many bytes each part has
+ * is in `lengths`; NULL if all of them end with a zero byte.
+ *
+ * An id is what is readable of the name (a-z, 0-9 and -, at most 40 characters), - and 64 hex
+ * digits. Any store takes it. Free it with dstore_string_free().
+ *
+ * `name` and `parts` are any bytes.
+ *
+ * Does not block. May be NULL: parts, if count is 0; lengths.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_id(const char *name,
+                        const char *const *parts,
+                        const size_t *lengths,
+                        size_t count,
+                        char **id,
+                        dstore_error **error);
+
+/**
  * Begins to build `id` on the result `base`, or on nothing where that is NULL. If `id` has been
  * built, there is nothing to do: `*step` is then NULL, and the status DSTORE_OK. Waits while
  * anybody else, in this process or another, builds the same id. `timeout_ms` (0 is none), counted

@@ -9,7 +9,7 @@ use std::{env, fs};
 use abi::{Folder, assert_made, root, run};
 
 /// The files of the C ABI, in the order in which their calls stand in the header.
-const SOURCES: [&str; 27] = [
+const SOURCES: [&str; 28] = [
     "version",
     "status",
     "error",
@@ -18,6 +18,7 @@ const SOURCES: [&str; 27] = [
     "options",
     "store",
     "results",
+    "id",
     "build",
     "step",
     "source",

@@ -96,14 +96,12 @@ static void show_row(const char *name, double began, bool hit)
 /* ---------------------------------------------------------------- building */
 
 /* A step's id is made of all that goes into it: change anything, and it is another step, and so are all that follow. */
-static void make_id(char id[40], const char *base, const struct recipe *recipe)
+static char *make_id(const char *base, const struct recipe *recipe)
 {
-    uint64_t hash = 14695981039346656037u; /* FNV-1a; a real tool takes SHA-256 */
-    for (const char *c = base; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 1099511628211u;
-    for (const char *c = recipe->script; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 1099511628211u;
-    snprintf(id, 40, "%s-%016llx", recipe->name, (unsigned long long)hash);
+    const char *parts[] = {base, recipe->script};
+    char *id;
+    TRY(recipe->name, dstore_id(recipe->name, parts, NULL, 2, &id, &error));
+    return id;
 }
 
 /* The first step has nothing under it, and begins with the files of a tar. Returns whether it was a hit. */
@@ -158,21 +156,24 @@ int main(int argc, char **argv)
     double began = now();
     int hits = import(store, argv[2]);
     show_row("base", began, hits);
-    char base[40] = "base", id[40];
+    char *id = NULL;
     for (int i = 0; i < RECIPES; i++) {
         began = now();
         show(recipes[i].name, "", 0);
-        make_id(id, base, &recipes[i]);
-        bool hit = build(store, base, id, &recipes[i]);
+        const char *base = id ? id : "base";
+        char *next = make_id(base, &recipes[i]);
+        bool hit = build(store, base, next, &recipes[i]);
         show_row(recipes[i].name, began, hit);
         hits += hit;
-        memcpy(base, id, sizeof base);
+        dstore_string_free(id);
+        id = next;
     }
 
     char *log;
     TRY("log", dstore_store_log_file(store, id, &log, &error));
     printf("\nThe last step's log is %s; the others are beside it.\n", log);
     dstore_string_free(log);
+    dstore_string_free(id);
     if (hits == RECIPES + 1)
         printf("Nothing was left to do: every step had been built before.\n");
     else

@@ -22,7 +22,7 @@ enum { BUILDER = 1000 }; /* the user `build` of the userland */
 /* A chain of steps, and how far it has come. */
 struct chain {
     const dstore_store *store;
-    char id[64];
+    char *id; /* of the last step; NULL at first */
     int hits, built;
     long ccache_hits, ccache_misses;
 };
@@ -40,24 +40,19 @@ static void die(const char *doing, const char *why)
             die(doing, dstore_error_message(error));                                               \
     } while (0)
 
-static uint64_t digest(uint64_t so_far, const void *bytes, size_t length)
-{
-    for (size_t i = 0; i < length; i++)
-        so_far = (so_far ^ ((const unsigned char *)bytes)[i]) * 1099511628211u;
-    return so_far;
-}
-
 /* ---------------------------------------------------------------- steps */
 
 /* Begins the next step. Its id is made of the step before it, its name and its content. NULL: it has been built. */
-static dstore_step *next(struct chain *chain, const char *name, uint64_t content)
+static dstore_step *next(struct chain *chain, const char *name, const char *content, size_t length)
 {
-    char id[sizeof chain->id], *base = chain->id[0] ? chain->id : NULL;
+    const char *parts[] = {chain->id ? chain->id : "", content};
+    size_t lengths[] = {strlen(parts[0]), length};
+    char *id;
     dstore_step *step;
-    content = digest(digest(content, chain->id, strlen(chain->id)), name, strlen(name));
-    snprintf(id, sizeof id, "%s-%016llx", name, (unsigned long long)content);
-    TRY(name, dstore_store_begin(chain->store, base, id, 0, NULL, &step, &error));
-    memcpy(chain->id, id, sizeof id);
+    TRY(name, dstore_id(name, parts, lengths, 2, &id, &error));
+    TRY(name, dstore_store_begin(chain->store, chain->id, id, 0, NULL, &step, &error));
+    dstore_string_free(chain->id);
+    chain->id = id;
     printf("  %-10s %s\n", name, step ? "building" : "hit");
     fflush(stdout);
     if (step)
@@ -113,13 +108,18 @@ static void finish(const char *command, FILE *stream)
 /* A step that copies in what `command` writes: a tar stream, and the same bytes each time for the same files. */
 static void copy_step(struct chain *chain, const char *name, const char *command)
 {
-    char buffer[65536];
-    uint64_t content = 0;
+    char *content = NULL;
+    size_t length = 0, n;
     FILE *stream = start(command, "r");
-    for (size_t n; (n = fread(buffer, 1, sizeof buffer, stream)) > 0;)
-        content = digest(content, buffer, n);
+    do {
+        content = realloc(content, length + 65536);
+        if (!content)
+            die(name, "there is no memory for its files");
+        length += n = fread(content + length, 1, 65536, stream);
+    } while (n > 0);
     finish(command, stream);
-    dstore_step *step = next(chain, name, content);
+    dstore_step *step = next(chain, name, content, length);
+    free(content);
     if (step) {
         stream = start(command, "r");
         TRY(name, dstore_step_copy_in(step, "/", from_stream, stream, &error));
@@ -130,7 +130,7 @@ static void copy_step(struct chain *chain, const char *name, const char *command
 
 static void run_step(struct chain *chain, const char *name, const char *text)
 {
-    dstore_step *step = next(chain, name, digest(0, text, strlen(text)));
+    dstore_step *step = next(chain, name, text, strlen(text));
     if (step) {
         dstore_command *command = script(text);
         TRY(name, dstore_step_run(step, command, NULL, NULL, NULL, &error));
@@ -183,7 +183,10 @@ static long counted(const char *text, const char *name)
 
 static void compile_step(struct chain *chain)
 {
-    dstore_step *step = next(chain, "compile", digest(digest(0, compile, sizeof compile), check, sizeof check));
+    char both[sizeof compile + sizeof check];
+    memcpy(both, compile, sizeof compile);
+    memcpy(both + sizeof compile, check, sizeof check);
+    dstore_step *step = next(chain, "compile", both, sizeof both);
     if (!step)
         return;
     dstore_lease *lease;
@@ -219,8 +222,8 @@ static void build(const dstore_store *store, int number, char **argv, const char
 
     if (stat(argv[2], &userland) != 0)
         die(argv[2], "is not there");
-    uint64_t content = digest(0, &userland.st_size, sizeof userland.st_size);
-    dstore_step *step = next(&chain, "userland", digest(content, &userland.st_mtime, sizeof userland.st_mtime));
+    int length = snprintf(command, sizeof command, "%lld %lld", (long long)userland.st_size, (long long)userland.st_mtime);
+    dstore_step *step = next(&chain, "userland", command, (size_t)length);
     if (step) {
         TRY("userland", dstore_step_import_file(step, argv[2], NULL, NULL, &error));
         done("userland", step);
@@ -254,6 +257,7 @@ static void build(const dstore_store *store, int number, char **argv, const char
         die(command, "says nothing");
     finish(command, program);
     printf("  on this machine: %s", said);
+    dstore_string_free(chain.id);
     printf("build %d: %d store hits, %d built; ccache: %ld hits, %ld misses\n\n", number, chain.hits, chain.built,
            chain.ccache_hits, chain.ccache_misses);
 }

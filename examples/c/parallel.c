@@ -35,7 +35,7 @@ static const char *const words[STATES] = {"", "", "built", "was there", "cancell
 struct job {
     const char *name, *script;
     const struct job *base; /* NULL: this one is the base of all, and imports the tar */
-    char id[100];
+    char *id;
     enum state state;
 };
 
@@ -53,14 +53,23 @@ struct builder {
 /* ---------------------------------------------------------------- jobs */
 
 /* The id is made of all that goes into a job: change a script, and that job and all on top of it are others. */
-static void make_id(struct job *job)
+static dstore_status make_ids(struct builder *builder, dstore_error **error)
 {
-    uint64_t hash = 14695981039346656037u; /* FNV-1a; a real tool takes SHA-256 */
-    for (const char *c = job->base->id; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 1099511628211u;
-    for (const char *c = job->script; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 1099511628211u;
-    snprintf(job->id, sizeof job->id, "%.80s-%016llx", job->name, (unsigned long long)hash);
+    for (int i = 0; i < builder->count; i++) {
+        struct job *job = &builder->jobs[i];
+        const char *parts[] = {job->base ? job->base->id : "", job->base ? job->script : ""};
+        dstore_status status = dstore_id(job->name, parts, NULL, 2, &job->id, error);
+        if (status != DSTORE_OK)
+            return status;
+    }
+    return DSTORE_OK;
+}
+
+static void free_jobs(struct builder *builder)
+{
+    for (int i = 0; builder->jobs && i < builder->count; i++)
+        dstore_string_free(builder->jobs[i].id);
+    free(builder->jobs);
 }
 
 /* Three texts make a job. A base stands before what is built on it, so there are no circles. */
@@ -69,7 +78,7 @@ static bool read_jobs(struct builder *builder, const char *const *texts, int len
     struct job *jobs = builder->jobs = calloc((size_t)length / 3 + 1, sizeof *jobs);
     if (!jobs)
         return false;
-    jobs[0] = (struct job){.name = "base", .id = "base"};
+    jobs[0] = (struct job){.name = "base"};
     for (builder->count = 1; builder->count <= length / 3; builder->count++, texts += 3) {
         struct job *job = &jobs[builder->count];
         job->name = texts[0];
@@ -81,7 +90,6 @@ static bool read_jobs(struct builder *builder, const char *const *texts, int len
             fprintf(stderr, "%s: there is no job %s before it\n", texts[0], texts[1]);
             return false;
         }
-        make_id(job);
     }
     return true;
 }
@@ -222,7 +230,7 @@ int main(int argc, char **argv)
     struct builder builder = {.tar = argv[2], .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
     bool given = argc > 4;
     if (!read_jobs(&builder, given ? (const char *const *)argv + 4 : builtin, given ? argc - 4 : BUILTIN)) {
-        free(builder.jobs);
+        free_jobs(&builder);
         return 2;
     }
     /* Before there is any other thread: each begins with what is blocked here. */
@@ -237,7 +245,7 @@ int main(int argc, char **argv)
         abort();
 
     dstore_error *error;
-    if (dstore_store_open(argv[1], NULL, &builder.store, &error) == DSTORE_OK) {
+    if (make_ids(&builder, &error) == DSTORE_OK && dstore_store_open(argv[1], NULL, &builder.store, &error) == DSTORE_OK) {
         status = build_all(&builder, threads);
         dstore_store_close(builder.store, &error); /* waits until nothing is left of what was cancelled */
     }
@@ -250,6 +258,6 @@ int main(int argc, char **argv)
     pthread_kill(watcher, SIGUSR1);
     pthread_join(watcher, NULL);
     dstore_cancel_free(builder.cancel);
-    free(builder.jobs);
+    free_jobs(&builder);
     return status;
 }

@@ -208,6 +208,37 @@ impl<'call> Argument<'call, (*const *const c_char, usize)> for Vec<&'call str> {
     }
 }
 
+/// Pointers, how many bytes are at each, and how many they are. Without the numbers of bytes, all are C strings.
+///
+/// # Safety
+///
+/// The first pointer is NULL or has so many pointers, each as for bytes, or as for a C string where the second is NULL, which else
+/// has so many numbers.
+impl<'call> Argument<'call, (*const *const c_char, *const usize, usize)> for Vec<&'call [u8]> {
+    unsafe fn take(
+        (parts, lengths, count): (*const *const c_char, *const usize, usize),
+        name: &str,
+        call: &'call Call,
+    ) -> Result<Self> {
+        if count > 0 {
+            there(parts, name)?;
+        }
+        // One by one, as above.
+        let part = |n: usize| {
+            let name = format!("{name}[{n}]");
+            // SAFETY: `n` is below the count, so the pointer is there.
+            let part = unsafe { *parts.add(n) };
+            match lengths.is_null() {
+                // SAFETY: without lengths it is as a C string has to be.
+                true => unsafe { Argument::take(part, &name, call) },
+                // SAFETY: its length is there, as `n` is below the count, and so many bytes are where it points to.
+                false => unsafe { Argument::take((part, *lengths.add(n)), &name, call) },
+            }
+        };
+        (0..count).map(part).collect()
+    }
+}
+
 /// A number that stands for a name.
 pub(super) fn named<T: Copy, const N: usize>(
     number: i32,

@@ -24,6 +24,7 @@ mod error;
 mod fallible;
 mod handle;
 mod health;
+mod id;
 mod image_config;
 mod item;
 mod lease;

@@ -16,6 +16,7 @@ mod handing_on;
 mod health;
 mod helper;
 mod hosts;
+pub(crate) mod id;
 mod identity;
 pub(crate) mod image_archive;
 mod lent;

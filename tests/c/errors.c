@@ -29,6 +29,32 @@ static void hostile_ids(const dstore_store *store)
     }
 }
 
+/* Any name and any parts make an id that a store takes, the same from all languages. */
+static void made_ids(const dstore_store *store)
+{
+    const char *names[] = {"", "../x", "A b", "x\r\nHost: y", long_name, "\xf0\x9f\x98\x80", "tmp-x", "\xff\xfe"};
+    const char *parts[] = {"base", "\0\xff"}, *split[] = {"bas", "e"};
+    size_t lengths[] = {4, 2};
+    char *id, *other;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        bool present = true;
+        OK(dstore_id(names[i], parts, lengths, 2, &id, &error));
+        OK(dstore_store_result(store, id, &present, &error));
+        CHECK(!present);
+        dstore_string_free(id);
+    }
+    OK(dstore_id("Compile foo.c!", parts, lengths, 2, &id, &error));
+    CHECK(strcmp(id, "compile-foo-c-0a19f0228d163f358e06b906fae27f7134e723b892c7ac5a448661351e821bc8") == 0);
+    dstore_string_free(id);
+    OK(dstore_id("x", parts, NULL, 1, &id, &error));
+    OK(dstore_id("x", split, NULL, 2, &other, &error));
+    CHECK(strcmp(id, other) != 0);
+    dstore_string_free(other);
+    dstore_string_free(id);
+    OK(dstore_id("x", NULL, NULL, 0, &id, &error));
+    dstore_string_free(id);
+}
+
 static void odd_cache_names(const dstore_store *store)
 {
     const char *names[] = {"../x", "a b", "A", "x\r\nHost: y", "%2f", long_name, "\xf0\x9f\x98\x80", "\xff\xfe", "a_b", "a/b"};
@@ -408,6 +434,7 @@ int main(int argc, char **argv)
     OK(dstore_store_open(argv[1], NULL, &store, &error));
     import_base(store, base_tar);
     hostile_ids(store);
+    made_ids(store);
     odd_cache_names(store);
     unknown_numbers(store);
     a_setter_that_fails_is_remembered(store, argv[1]);

@@ -11,6 +11,11 @@ type t = { raw : Raw.store; names : Raw.names }
 
 let version = Raw.version ()
 
+let id ~name parts =
+  match Error.check (Raw.id name (Array.of_list parts)) with
+  | Ok id -> id
+  | Error e -> raise (Error.E e)
+
 let get = function
   | Ok value -> value
   | Error error -> raise (Error.E error)

@@ -53,6 +53,14 @@ type t
 val version : string
 (** The version of the library that runs. *)
 
+val id : name:string -> string list -> string
+(** [id ~name parts] makes the id of a result of all that goes into it: of its name and of [parts], such as the id of its
+    base, its commands and the digests of the files that it takes. The parts are any bytes, and where a part ends counts. The
+    same name and parts give the same id in every version, from OCaml, C and Rust; others give another one, as far as
+    SHA-256 tells. It is what is readable of the name (a-z, 0-9 and [-], at most 40 characters), [-] and 64 hex digits,
+    which any store takes.
+    @raise Error.E where the name has a zero byte in it. *)
+
 val get : ('a, Error.t) result -> 'a
 (** The value.
     @raise Error.E where there is none. *)

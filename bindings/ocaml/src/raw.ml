@@ -19,6 +19,7 @@ type limits = { timeout_ms : int; cancel : cancel option }
 type hear = event -> bool
 
 external version : unit -> string = "ocaml_dstore_version"
+external id : string -> string array -> string answer = "ocaml_dstore_id"
 
 (* Gives up any of the objects before the GC would. *)
 external end_command : command -> unit = "ocaml_dstore_end"

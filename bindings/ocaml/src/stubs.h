@@ -108,6 +108,8 @@ struct cell *call_enter(struct call *call, value handle);
 const char *call_text(struct call *call, const char *name, value text);
 const char *call_optional_text(struct call *call, const char *name, value option);
 const char **call_texts(struct call *call, const char *name, value array);
+/* The same of any bytes: how many each has is in `lengths`. */
+const char **call_parts(struct call *call, value array, size_t **lengths);
 const char *call_bytes(struct call *call, value bytes, size_t *length);
 bool call_ready(const struct call *call);
 

@@ -144,6 +144,26 @@ const char **call_texts(struct call *call, const char *name, value array)
     return words;
 }
 
+const char **call_parts(struct call *call, value array, size_t **lengths)
+{
+    size_t count = Wosize_val(array), size = (count + 1) * sizeof(char *), n;
+    const char **parts;
+    char *place;
+    for (n = 0; n < count; n++)
+        size += caml_string_length(Field(array, n));
+    parts = keep(call, size);
+    *lengths = keep(call, (count + 1) * sizeof **lengths);
+    if (!parts || !*lengths)
+        return NULL;
+    place = (char *)(parts + count + 1);
+    for (n = 0; n < count; n++) {
+        (*lengths)[n] = caml_string_length(Field(array, n));
+        parts[n] = memcpy(place, String_val(Field(array, n)), (*lengths)[n]);
+        place += (*lengths)[n];
+    }
+    return parts;
+}
+
 struct limits call_limits(struct call *call, value v)
 {
     struct limits limits = {Long_val(Field(v, 0)), NULL};

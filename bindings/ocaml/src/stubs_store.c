@@ -324,6 +324,29 @@ CAMLprim value ocaml_dstore_complete_deletes(value v_store, value v_limits)
     CAMLreturn(call_end_unit(v_call));
 }
 
+CAMLprim value ocaml_dstore_id(value v_name, value v_parts)
+{
+    CAMLparam2(v_name, v_parts);
+    CAMLlocal2(v_call, v_id);
+    struct call *call;
+    const char *name, **parts;
+    size_t *lengths;
+    char *id = NULL;
+
+    v_id = Val_unit;
+    v_call = call_begin();
+    call = call_of(v_call);
+    name = call_text(call, "name", v_name);
+    parts = call_parts(call, v_parts, &lengths);
+    if (call_ready(call)) {
+        call->status = dstore_id(name, parts, lengths, Wosize_val(v_parts), &id, &call->error);
+        call_keep_text(call, id);
+    }
+    if (id)
+        v_id = caml_copy_string(id);
+    CAMLreturn(call_end(v_call, v_id));
+}
+
 CAMLprim value ocaml_dstore_version(value unit)
 {
     (void)unit;

@@ -135,6 +135,13 @@ let misuse () =
 let named () =
   with_base @@ fun store ->
   check "version" (Str.string_match (Str.regexp "[0-9]+\\.[0-9]+\\.[0-9]+") version 0);
+  check "id"
+    (id ~name:"Compile foo.c!" [ "base"; "\000\xff" ]
+    = "compile-foo-c-0a19f0228d163f358e06b906fae27f7134e723b892c7ac5a448661351e821bc8");
+  check "where parts end" (id ~name:"x" [ "ab"; "c" ] <> id ~name:"x" [ "a"; "bc" ]);
+  (match id ~name:"a\000b" [] with
+  | _ -> fail "a name with a zero byte"
+  | exception Error.E { status = Invalid_argument; _ } -> ());
   check "prefix" (String.length (prefix store) = String.length "obuilder-" + 7);
   check "directories" (Sys.is_directory (state_dir store) && Sys.is_directory (empty_dir store));
   check "API" (Scanf.sscanf (api_version store) "%d.%d" (fun major minor -> major = 1 && minor >= 41));
