@@ -92,12 +92,14 @@ impl Root {
             "--format",
             "{{.Names}}",
         ]);
-        names.extend(docker(&[
+        let images = docker(&[
             "images",
             "--format",
             "{{.Repository}}",
             &format!("{p}-image-tmp-*"),
-        ]));
+        ]);
+        // Podman shows all names of an image, of other roots, too.
+        names.extend(images.into_iter().filter(|name| name.contains(p)));
         let volumes = docker(&["volume", "ls", "-q", "--filter", &format!("name={p}-")]);
         names.extend(
             volumes

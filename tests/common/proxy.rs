@@ -19,6 +19,8 @@ pub enum Act {
     CutAfter,
     /// The engine's answer is cut off after this many bytes.
     Truncate(usize),
+    /// The engine's answer is cut off this many bytes behind its head.
+    TruncateBody(usize),
     /// The engine sees so many bytes of the request; then both sides close.
     CutRequest(usize),
     /// The request waits so many milliseconds, and its answer as many.
@@ -142,6 +144,7 @@ enum Back {
     Slices,
     Delay(u64),
     Truncate(usize),
+    TruncateBody(usize),
     Replace(&'static str),
     /// Left as it is: the connection is to be reset, not shut down in order.
     Leave,
@@ -198,6 +201,7 @@ fn serve(mut client: UnixStream, inner: &Inner) {
             Some(Act::CutBefore) => return close(&client, &upstream),
             Some(Act::CutAfter) => set(Back::Truncate(0)),
             Some(Act::Truncate(bytes)) => set(Back::Truncate(bytes)),
+            Some(Act::TruncateBody(bytes)) => set(Back::TruncateBody(bytes)),
             Some(Act::CutRequest(bytes)) => {
                 let _ = upstream.write_all(&buffer[..n.min(bytes)]);
                 return close(&client, &upstream);
@@ -242,7 +246,12 @@ fn answers(from: &mut UnixStream, to: &mut UnixStream, mode: &Mutex<Back>) {
     let (mut buffer, mut sliced) = ([0; 64 << 10], 0);
     while let Ok(n) = from.read(&mut buffer) {
         let bytes = &buffer[..n];
-        let now = *mode.lock().expect("unpoisoned");
+        let mut now = *mode.lock().expect("unpoisoned");
+        if let Back::TruncateBody(may) = now {
+            // A head comes in one piece.
+            let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+            now = Back::Truncate(end.map_or(n, |end| end + 4) + may);
+        }
         let moved = match now {
             _ if n == 0 => return,
             Back::Pass => to.write_all(bytes),
@@ -253,6 +262,7 @@ fn answers(from: &mut UnixStream, to: &mut UnixStream, mode: &Mutex<Back>) {
                 *mode.lock().expect("unpoisoned") = Back::Pass;
                 to.write_all(bytes)
             }
+            Back::TruncateBody(_) => unreachable!("it was made a number of bytes"),
             Back::Truncate(may) => {
                 let _ = to.write_all(&bytes[..n.min(may)]);
                 if may < n {

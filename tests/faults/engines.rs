@@ -303,8 +303,8 @@ fn an_engine_that_dies_in_the_middle_of_the_output_is_an_error() {
 fn output_that_ends_before_its_command_is_not_taken_for_all_of_it() {
     let root = Root::new("early");
     import_base(&root.open(), "base");
-    // The head of the answer, and one whole frame: `[1, 0, 0, 0, 0, 0, 0, 6]` and "first\n".
-    let head = "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n";
+    // One whole frame: `[1, 0, 0, 0, 0, 0, 0, 6]` and "first\n".
+    const FRAME: usize = 8 + 6;
     for (id, script, allowed) in [
         (
             "ends",
@@ -322,12 +322,9 @@ fn output_that_ends_before_its_command_is_not_taken_for_all_of_it() {
             false,
         ),
     ] {
-        let proxy = Proxy::new(&root.path, {
-            let length = head.len() + 8 + 6;
-            move |_, line| match line.contains("/attach") {
-                true => Act::Truncate(length),
-                false => Act::Pass,
-            }
+        let proxy = Proxy::new(&root.path, |_, line| match line.contains("/attach") {
+            true => Act::TruncateBody(FRAME),
+            false => Act::Pass,
         });
         let store = open_at(&root, &proxy.address).expect("a store");
         let mut step = begin(&store, "base", id);

@@ -68,6 +68,7 @@ fn an_engine_that_is_started_again_in_the_middle_of_any_call_takes_nothing_along
                         (config == LIVE).to_string(),
                     )
                     .env("DOCKER_HOST", engine.address())
+                    .env_remove("DOCKER_STORE_TEST_SOCKET")
                     .status();
                 assert!(played.expect("a child").success(), "with {config}");
             });
