@@ -180,7 +180,8 @@ fn parallel_ends_all_jobs_when_one_fails() {
         let log = failed.split(' ').next_back().expect("the log's path");
         assert_eq!(fs::read_to_string(log).expect("its log"), "looked\n");
         assert!(out.ends_with("\n4 jobs: 1 built, 0 there before, 2 cancelled, 1 failed\n"));
-        assert_eq!(results(root), ["base"]);
+        let left = results(root);
+        assert!(left.len() == 1 && left[0].starts_with("base-"), "{left:?}");
     });
 }
 
@@ -206,7 +207,8 @@ fn parallel_ends_at_once_by_ctrl_c_and_builds_when_run_again() {
             ["built      base", "cancelled  one", "cancelled  two"]
         );
         assert_eq!(root.leftovers_beside_caches(), Vec::<String>::new());
-        assert_eq!(results(root), ["base"]);
+        let left = results(root);
+        assert!(left.len() == 1 && left[0].starts_with("base-"), "{left:?}");
 
         let said = said(&mut parallel.parallel(root, &jobs));
         assert!(said.contains("2 built, 1 there before"), "{said}");
