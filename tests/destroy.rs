@@ -31,6 +31,8 @@ fn on_engine_at(prefix: &str, address: &str) -> Vec<String> {
     };
     all.extend(images.into_iter().filter(of_prefix));
     all.extend(docker(&["volume", "ls", "-q", "--filter", &filter]));
+    // Images are listed by the second in which they were made.
+    all.sort();
     all
 }
 
