@@ -208,7 +208,7 @@ fn sample(kind: &str) -> &'static str {
         "bool *" => "&flag",
         "uint64_t *" => "&number",
         "int64_t *" => "&code",
-        "size_t *" => "&length",
+        "size_t *" | "const size_t *" => "&length",
         "double *" => "&part",
         "size_t" | "int32_t" | "uint32_t" | "int64_t" | "uint64_t" | "double" => "1",
         "bool" => "true",

@@ -12,7 +12,7 @@ use common::{Root, build};
 fn session() -> Vec<(String, String)> {
     let readme = include_str!("../../README.md");
     let (_, session) = readme
-        .split_once("<!-- dstore -->\n```\n")
+        .split_once("<!-- dstore -->\n```text\n")
         .expect("the session's place");
     let session = session.split("```").next().expect("its end");
     let parts = session.split("$ dstore ").skip(1);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::Read;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::engine::answer::List;
@@ -81,6 +82,14 @@ pub(crate) struct ListedImage {
     /// Bytes, counting layers that it shares with others.
     #[serde(default)]
     pub(crate) size: u64,
+}
+
+/// One image in a listing of those with a label. (The labels of all images would be most of what a listing takes in memory.)
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct LabelledImage {
+    pub(crate) id: String,
+    pub(crate) repo_tags: Option<Vec<String>>,
     #[serde(default)]
     pub(crate) labels: Option<HashMap<String, String>>,
 }
@@ -177,7 +186,7 @@ impl Engine {
         &self,
         label: &str,
         wait: Wait<'_>,
-    ) -> Result<Vec<ListedImage>> {
+    ) -> Result<Vec<LabelledImage>> {
         let doing = format!("listing images of {label}");
         self.filter_images(&doing, &json!({ "label": [label] }), wait)
     }
@@ -193,12 +202,12 @@ impl Engine {
         self.filter_images(&doing, &filters, wait)
     }
 
-    fn filter_images(
+    fn filter_images<Listed: DeserializeOwned>(
         &self,
         doing: &str,
         filters: &Value,
         wait: Wait<'_>,
-    ) -> Result<Vec<ListedImage>> {
+    ) -> Result<Vec<Listed>> {
         let target = self.path("/images/json");
         let call = Call::get(target.query("filters", &filters.to_string()));
         let listed: List<_> = self.ask(&doing, call, wait.at_most(QUICK))?;

@@ -276,7 +276,6 @@ mod tests {
             parent_id: parent.to_owned(),
             created: 0,
             size,
-            labels: None,
         }
     }
 

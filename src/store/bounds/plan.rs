@@ -265,7 +265,6 @@ mod tests {
             .map(|number| ListedImage {
                 id: format!("i{number}"),
                 repo_tags: None,
-                labels: None,
                 parent_id: String::new(),
                 created: 0,
                 size: total(number),
