@@ -51,6 +51,10 @@ pub(crate) fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     aside(|| std::fs::read(path))
 }
 
+pub(crate) fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
+    aside(|| std::fs::read_to_string(path))
+}
+
 pub(crate) fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
     aside(|| std::fs::read_dir(path))
 }

@@ -1,8 +1,6 @@
 //! Systems whose open files are numbers, of which a new one gets the lowest that is free.
 
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
@@ -130,10 +128,6 @@ pub(crate) fn openat(
 /// How many bytes a file of this process may have.
 pub(crate) fn longest_file() -> u64 {
     getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX)
-}
-
-pub(crate) fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
-    aside(|| std::fs::read_to_string(path))
 }
 
 pub(crate) use std::fs::rename;
