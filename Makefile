@@ -99,17 +99,12 @@ $(ZLIB):
 
 # ---------------------------------------------------------------- tests
 
-# The tests of the C ABI link both libraries, as C programs do. Most tests wait for the engine: hence more threads than processors, and
-# OCaml's tests beside the first of Rust's. What OCaml's print comes at the end.
-BESIDE = scripts/ocaml $(TARGET)/release >target/ocaml.log 2>&1 & ocaml=$$!; trap "kill $$ocaml" INT TERM; \
-	$(CARGO) test $(CARGOFLAGS) --workspace --no-fail-fast; rust=$$?; \
-	wait $$ocaml; ocaml=$$?; cat target/ocaml.log; [ $$rust = 0 ] && [ $$ocaml = 0 ]
+# The tests of the C ABI link both libraries, as C programs do. Most tests wait for the engine: hence more threads than processors.
 test: library $(BUSYBOX)
 	scripts/need valgrind strace cmake pkg-config g++ git sqlite3 skopeo docker-registry
-	scripts/ocaml need
 	$(CARGO) build $(CARGOFLAGS) --workspace
-	$(CARGO) test $(CARGOFLAGS) --workspace --no-run
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} DOCKER_STORE_TEST_BASE='$(abspath $(BUSYBOX))' $(ENGINE) sh -c '$(BESIDE)'
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} DOCKER_STORE_TEST_BASE='$(abspath $(BUSYBOX))' \
+	$(ENGINE) sh -c '$(CARGO) test $(CARGOFLAGS) --workspace --no-fail-fast && scripts/ocaml $(TARGET)/release'
 
 # Installs OCaml from Debian's packages where it can.
 test-ocaml: library $(BUSYBOX)
