@@ -3,12 +3,14 @@
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::common::proxy::{Act, Proxy, fake, opened, read_head, read_request};
-use crate::common::{Root, begin, build, import_base, sh};
-use docker_store::{Begun, CacheRequest, Error, ErrorKind, Limits, Options, Released, Store};
+use crate::common::{Root, base_tar, begin, build, import_base, output_in, sh};
+use docker_store::{
+    Begun, CacheRequest, Error, ErrorKind, ImageFormat, Limits, Options, Released, Store,
+};
 
 fn open_at(root: &Root, address: &str) -> Result<Store, Error> {
     let mut options = Options::new();
@@ -574,4 +576,82 @@ fn a_full_disk_under_the_root_is_an_error_and_no_result() {
         store.delete(id).expect("deleted");
     }
     drop(store);
+}
+
+/// Podman loses what it makes of files that another image has, too, where that one is removed meanwhile.
+#[test]
+fn a_file_of_which_the_engine_lost_a_layer_is_read_again_and_a_stream_is_its_callers() {
+    // As Podman, which no other answer of this engine's is.
+    const LOST: &str = "HTTP/1.1 500 Internal Server Error\r\nApi-Version: 1.41\r\nLibpod-API-Version: 5.8.0\r\nContent-Length: 45\r\n\r\n{\"message\":\"creating image: layer not known\"}";
+    let root = Root::new("lost-layer");
+    import_base(&root.open(), "base");
+    let saved = root.path.join("state/base.tar");
+    let mut file = std::fs::File::create(&saved).expect("a file");
+    root.open()
+        .save(
+            "base",
+            ImageFormat::Docker,
+            None,
+            &mut file,
+            &Limits::none(),
+        )
+        .expect("saved");
+    let losses = Arc::new(AtomicUsize::new(0));
+    let proxy = Proxy::new(&root.path, {
+        let losses = Arc::clone(&losses);
+        move |_, line| {
+            let makes = line.contains("/images/create?") || line.contains("/images/load?");
+            let is_lost = || {
+                let less = |left: usize| left.checked_sub(1);
+                losses
+                    .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
+                    .is_ok()
+            };
+            match makes {
+                true if is_lost() => Act::AnswerAfter(LOST),
+                _ => Act::Pass,
+            }
+        }
+    });
+    let store = open_at(&root, &proxy.address).expect("a store");
+    let step = |id: &str| match store.begin(None, id, &Limits::none()).expect("begun") {
+        Begun::Step(step) => step,
+        Begun::Present => panic!("{id} is there"),
+    };
+    let path = base_tar();
+    let quiet = &mut |_: docker_store::Progress<'_>| Ok(());
+
+    let (mut imports, mut loads) = (step("imported"), step("loaded"));
+    losses.store(3, Ordering::SeqCst);
+    imports
+        .import_file(&path, quiet)
+        .expect("at the fourth try");
+    imports.commit().expect("a commit");
+    losses.store(3, Ordering::SeqCst);
+    loads.load_file(&saved, quiet).expect("at the fourth try");
+    loads.commit().expect("a commit");
+    for id in ["imported", "loaded"] {
+        assert_eq!(output_in(&root.open(), id, "echo there"), "there\n");
+    }
+    // It does not go on for ever, and says why.
+    losses.store(usize::MAX, Ordering::SeqCst);
+    for (id, path) in [("never", &path), ("no-more", &saved)] {
+        let mut step = step(id);
+        let error = match id {
+            "never" => step.import_file(path, quiet),
+            _ => step.load_file(path, quiet),
+        };
+        let error = error.expect_err("lost each time");
+        assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+        assert!(error.message().contains("layer not known"), "{error}");
+        step.abort().expect("aborted");
+    }
+    losses.store(1, Ordering::SeqCst);
+    let mut stream = step("stream");
+    let mut tar = std::fs::File::open(&path).expect("the base");
+    let error = stream.import(&mut tar, quiet).expect_err("used up");
+    assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+    stream.abort().expect("aborted");
+    drop(store);
+    assert_eq!(root.leftovers(), Vec::<String>::new());
 }

@@ -7,9 +7,9 @@ use std::path::Path;
 use crate::error::ErrorKind;
 use crate::error::{Error, Result};
 use crate::store::image_archive::load::{self, Described, OneImage, Platform};
-use crate::store::progress::{Counted, Progress, Report};
+use crate::store::progress::{Counted, Report};
 use crate::store::step::publish::inspected;
-use crate::store::step::{Open, Step, StepContext, image_file, input};
+use crate::store::step::{Open, Step, StepContext, image_file};
 use crate::store::tar_end::Watched;
 
 impl Step {
@@ -33,20 +33,13 @@ impl Step {
     }
 
     /// [`load`](Self::load) from the file at `path`. One that is silent (a pipe) is waited for as long as the step's limits allow; a
-    /// reader of the caller's own is not cut off.
+    /// reader of the caller's own is not cut off. A file is read again where the engine is [`Busy`](ErrorKind::Busy).
     ///
     /// # Errors
     ///
     /// As [`load`](Self::load); [`Io`](ErrorKind::Io) where the file cannot be read.
     pub fn load_file(&mut self, path: &Path, report: Report<'_>) -> Result<()> {
-        let mut file = input::open(path)?;
-        let total = file.size();
-        let limits = self.limits.clone();
-        let mut reading = file.reading(limits.wait());
-        let done = self.load(&mut reading, &mut |so_far| {
-            report(Progress { total, ..so_far })
-        });
-        done.map_err(|e| reading.why().unwrap_or(e))
+        self.begin_with_file("loading an image", path, report, Open::load)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::helper::make_empty_image;
@@ -11,8 +12,9 @@ use crate::store::registry::RegistryLogin;
 use crate::store::step::{Open, Step, StepContext, input};
 use crate::store::tar_end::Watched;
 
-/// How often a file is read once more, where the engine lost what it had made of it.
+/// How often a file is read once more, where the engine lost what it had made of it, and with which pause.
 const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(50);
 
 impl Step {
     /// Begins with the files in the tar stream `tar`: a base that needs no registry. Only for a step without a base. It may be packed
@@ -26,17 +28,7 @@ impl Step {
     pub fn import(&mut self, tar: &mut dyn Read, report: Report<'_>) -> Result<()> {
         self.working("importing a base", |open, step| {
             open.only_first("importing a base")?;
-            let mut watched = Watched::new(tar, true);
-            let mut tar = Counted::new(&mut watched, "Importing", report);
-            let name = open.new_tag(step)?;
-            let engine = &step.site.engine;
-            let done = engine.import_image(&mut tar, &name, None, step.wait, |_| Ok(()));
-            if let Some(stopped) = tar.stopped() {
-                return Err(stopped);
-            }
-            watched.check().and(done)?;
-            open.begin_with(step, &name, "what was imported")?;
-            open.look_at_networks(step)
+            open.import(step, tar, report)
         })
     }
 
@@ -47,22 +39,46 @@ impl Step {
     ///
     /// As [`import`](Self::import); [`Io`](ErrorKind::Io) where the file cannot be read.
     pub fn import_file(&mut self, path: &Path, report: Report<'_>) -> Result<()> {
-        let mut tries = 0..TRIES;
-        loop {
-            let mut file = input::open(path)?;
-            let total = file.size();
-            let limits = self.limits.clone();
-            let mut reading = file.reading(limits.wait());
-            let done = self.import(&mut reading, &mut |so_far| {
-                report(Progress { total, ..so_far })
-            });
-            let done = done.map_err(|e| reading.why().unwrap_or(e));
-            // Unlike a stream, a file can be read again. (Podman, and an image of the same files that was removed meanwhile.)
-            match done {
-                Err(e) if e.kind() == ErrorKind::Busy && total > 0 && tries.next().is_some() => {}
-                done => return done,
+        self.begin_with_file("importing a base", path, report, Open::import)
+    }
+
+    /// Begins with what the file at `path` holds. Unlike a stream, a file can be read again, where the engine lost what it had made of it.
+    pub(super) fn begin_with_file(
+        &mut self,
+        doing: &str,
+        path: &Path,
+        report: Report<'_>,
+        begin: impl Fn(&mut Open, &StepContext<'_>, &mut dyn Read, Report<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let mut first = Some(input::open(path)?);
+        let limits = self.limits.clone();
+        let mut unread = None;
+        let done = self.working(doing, |open, step| {
+            open.only_first(doing)?;
+            let mut tries = 0..TRIES;
+            loop {
+                let mut file = match first.take() {
+                    Some(file) => file,
+                    None => input::open(path)?,
+                };
+                let total = file.size();
+                let mut reading = file.reading(limits.wait());
+                let done = begin(open, step, &mut reading, &mut |so_far| {
+                    report(Progress { total, ..so_far })
+                });
+                unread = reading.why();
+                match done {
+                    Err(e) if e.kind() == ErrorKind::Busy && total > 0 && unread.is_none() => {
+                        if tries.next().is_none() {
+                            return Err(e);
+                        }
+                        step.pause(PAUSE, doing)?;
+                    }
+                    done => return done,
+                }
             }
-        }
+        });
+        done.map_err(|e| unread.unwrap_or(e))
     }
 
     /// Begins with an image that the engine pulls from its registry. Only for a step without a base.
@@ -107,6 +123,25 @@ impl Step {
 }
 
 impl Open {
+    fn import(
+        &mut self,
+        step: &StepContext<'_>,
+        tar: &mut dyn Read,
+        report: Report<'_>,
+    ) -> Result<()> {
+        let mut watched = Watched::new(tar, true);
+        let mut tar = Counted::new(&mut watched, "Importing", report);
+        let name = self.new_tag(step)?;
+        let engine = &step.site.engine;
+        let done = engine.import_image(&mut tar, &name, None, step.wait, |_| Ok(()));
+        if let Some(stopped) = tar.stopped() {
+            return Err(stopped);
+        }
+        watched.check().and(done)?;
+        self.begin_with(step, &name, "what was imported")?;
+        self.look_at_networks(step)
+    }
+
     pub(super) fn only_first(&self, doing: &str) -> Result<()> {
         if self.image.is_some() || self.container.is_some() {
             let why = format!("{doing}: the step has begun with something already");
