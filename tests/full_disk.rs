@@ -163,6 +163,15 @@ fn on_a_full_disk(names: bool) {
         .expect_err("no room for a step");
     assert!(is_full(&full), "{full}");
     assert!(!store.building("four").expect("a look"));
+    // A pin, or a limit, is there whole or not at all.
+    if !names {
+        let full = store
+            .pin_cache("kept", &Limits::none())
+            .expect_err("no room for a pin");
+        assert!(is_full(&full), "{full}");
+        let full = store.limit_cache("kept", Some(1)).expect_err("no room");
+        assert!(is_full(&full), "{full}");
+    }
     let full = changed.release().expect_err("no room for a head");
     assert!(is_full(&full), "{full}");
     let full = step.run(&sh("echo output; echo two >/made")).map(drop);
@@ -194,6 +203,10 @@ fn on_a_full_disk(names: bool) {
 
     // And with room again all is as it was.
     disk.empty();
+    assert_eq!(store.pins().expect("a list"), []);
+    assert!(store.pin_cache("kept", &Limits::none()).expect("pinned"));
+    assert_eq!(store.pins().expect("a list").len(), 1);
+    assert!(store.unpin_cache("kept").expect("unpinned"));
     assert_eq!(
         changed.release().expect("released at last"),
         Released::Won(2)

@@ -2,7 +2,7 @@
 //! say it. A root that was moved stays who it was; one that was copied becomes another.
 
 use std::hash::{BuildHasher, Hasher};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
 use crate::os;
-use crate::store::access;
 use crate::store::place::{Ancestry, Place};
+use crate::store::replace::{beside_locked, replace_for_good};
 
 /// The version of the file's format.
 const FORMAT: u32 = 1;
@@ -218,22 +218,12 @@ impl Identity {
         self.write_one(&spare(file))
     }
 
-    /// Written beside, synced, renamed over, and the directory synced.
     fn write_one(&self, file: &Path) -> Result<()> {
         let doing =
             |e: io::Error| Error::io(format!("writing the identity {}", file.display()), &e);
         let text = serde_json::to_vec_pretty(self).map_err(|e| doing(e.into()))?;
-        // One name is enough: the caller holds the lock.
-        let beside = file.with_extension("new");
-        let mut new = access::create(&beside).map_err(doing)?;
-        new.write_all(&text)
-            .and_then(|()| new.sync_all())
-            .and_then(|()| fs::rename(&beside, file))
-            .map_err(doing)?;
-        match file.parent() {
-            Some(folder) => os::sync_folder(folder).map_err(doing),
-            None => Ok(()),
-        }
+        // The caller holds the lock.
+        replace_for_good(file, &beside_locked(file), &text).map_err(doing)
     }
 
     /// What the ids of this root's sessions begin with.

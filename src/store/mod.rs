@@ -39,6 +39,7 @@ mod reference;
 pub(crate) mod registry;
 mod remains;
 mod remembered;
+mod replace;
 mod results;
 mod session;
 mod site;

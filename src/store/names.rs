@@ -248,6 +248,15 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
+/// What [`hex`] made a text of; `None` for any other text.
+pub(crate) fn unhex(text: &[u8]) -> Option<Vec<u8>> {
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let is_whole = text.len() % 2 == 0;
+    is_whole
+        .then(|| text.chunks(2).map(byte).collect())
+        .flatten()
+}
+
 /// Hostile text is cut before it goes into a message.
 fn shown(text: &str) -> String {
     match text.char_indices().nth(60) {

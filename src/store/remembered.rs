@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::local as fs;
-use crate::store::access;
+use crate::store::replace::{beside, replace};
 
 /// What was found before; `None` where that is nothing, or makes no sense.
 pub(crate) fn read<T: DeserializeOwned>(file: &Path) -> Option<T> {
@@ -14,12 +14,10 @@ pub(crate) fn read<T: DeserializeOwned>(file: &Path) -> Option<T> {
     serde_json::from_slice(&text).ok()
 }
 
-/// Writes it beside, under a name that nobody else has, and renames it over.
+/// Writes it, whole or not at all.
 pub(crate) fn write(file: &Path, found: &impl Serialize, unique: &str) {
-    let beside = file.with_extension(unique);
     let text = serde_json::to_vec(found).unwrap_or_default();
-    if let Err(e) = access::write(&beside, &text).and_then(|()| fs::rename(&beside, file)) {
+    if let Err(e) = replace(file, &beside(file, unique), &text) {
         log::debug!("remembering what was found in {}: {e}", file.display());
-        let _ = fs::remove_file(&beside);
     }
 }

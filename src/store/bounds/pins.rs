@@ -7,11 +7,10 @@ use std::time::{Duration, SystemTime};
 use crate::engine::stopped;
 use crate::error::{Error, Result};
 use crate::local as fs;
-use crate::os;
-use crate::store::access;
 use crate::store::bounds::folder::for_each;
 use crate::store::lock::FileLock;
-use crate::store::names::{CacheName, Id, hex};
+use crate::store::names::{CacheName, Id, hex, unhex};
+use crate::store::replace::{beside, is_unfinished, replace_for_good};
 use crate::store::site::Site;
 use crate::wait::Limits;
 
@@ -104,8 +103,10 @@ pub(crate) fn list(site: &Site) -> Result<Vec<Pin>> {
             pins.push(Pin { item, since });
         }
     })?;
-    for_each(&site.paths.pinned_caches(), |_, path| {
-        if let Some(name) = fs::read(path).ok().and_then(|text| unhex(&text)) {
+    for_each(&site.paths.pinned_caches(), |escaped, path| {
+        let text = fs::read(path).ok().filter(|_| !is_unfinished(escaped));
+        let name = text.and_then(|text| unhex(&text));
+        if let Some(name) = name.filter(|name| !name.is_empty()) {
             let item = Item::Cache(name);
             let since = since(path);
             pins.push(Pin { item, since });
@@ -120,11 +121,13 @@ fn put(site: &Site, path: &Path, content: &[u8]) -> Result<bool> {
     if fs::symlink_metadata(path).is_ok() {
         return Ok(false);
     }
-    site.paths
-        .in_folders(|| access::write(path, content).map_err(|e| doing(&e)))?;
     // It is asked for once, and is to last.
-    let folder = path.parent().map_or(Ok(()), os::sync_folder);
-    folder.map(|()| true).map_err(|e| doing(&e))
+    site.paths.in_folders(|| {
+        let beside = beside(path, &site.session.unique());
+        replace_for_good(path, &beside, content)
+            .map(|()| true)
+            .map_err(|e| doing(&e))
+    })
 }
 
 fn take(path: &Path) -> Result<bool> {
@@ -136,12 +139,4 @@ fn take(path: &Path) -> Result<bool> {
             &e,
         )),
     }
-}
-
-fn unhex(text: &[u8]) -> Option<Vec<u8>> {
-    let text = std::str::from_utf8(text).ok()?;
-    let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
-    (text.len() % 2 == 0 && !text.is_empty())
-        .then(|| (0..text.len()).step_by(2).map(byte).collect())
-        .flatten()
 }

@@ -17,13 +17,11 @@ use crate::store::access;
 use crate::store::lock::FileLock;
 use crate::store::names::Id;
 use crate::store::paths::Paths;
+use crate::store::replace::{beside, is_unfinished, replace};
 use crate::store::site::Site;
 use crate::wait::Wait;
 
 const FORMAT: u32 = 1;
-
-/// What is written to beside, until it is whole.
-const UNFINISHED: &str = ".new-";
 
 /// For so long it is remembered of a result that it is gone, and when it went.
 const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -95,15 +93,9 @@ impl Record {
         Some(Kept { record, at })
     }
 
-    /// Writes it beside, and renames it over.
     fn write(&self, path: &Path, unique: &str) -> io::Result<()> {
-        let beside = path.with_file_name(format!("{UNFINISHED}{unique}"));
         let text = serde_json::to_vec(self).map_err(io::Error::from)?;
-        let written = access::write(&beside, &text).and_then(|()| fs::rename(&beside, path));
-        if written.is_err() {
-            let _ = fs::remove_file(&beside);
-        }
-        written
+        replace(path, &beside(path, unique), &text)
     }
 }
 
@@ -251,7 +243,7 @@ pub(crate) fn forget_old(paths: &Paths, now: SystemTime) {
     for folder in [paths.gone(), paths.records().to_owned()] {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let path = entry.path();
-            let unfinished = entry.file_name().to_string_lossy().starts_with(UNFINISHED);
+            let unfinished = is_unfinished(&entry.file_name().to_string_lossy());
             if (unfinished || folder == paths.gone()) && is_old(&path) {
                 let _ = fs::remove_file(path);
             }

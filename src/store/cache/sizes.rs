@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::local as fs;
-use crate::store::access;
 use crate::store::cache::Caches;
 use crate::store::cache::clone::layer;
 use crate::store::cache::files::look::Size;
@@ -16,6 +15,7 @@ use crate::store::cache::files::walk;
 use crate::store::cache::state::folder::Folder;
 use crate::store::cache::state::head::{Head, Part};
 use crate::store::names::CacheName;
+use crate::store::replace::{beside, replace_for_good};
 use crate::store::site::Site;
 use crate::wait::Wait;
 
@@ -59,16 +59,10 @@ pub(crate) fn set_limit(site: &Site, name: &[u8], most: Option<u64>) -> Result<(
     let path = site.paths.cache_limits().join(escaped.as_str());
     let failed = |e: &io::Error| Error::io(format!("writing the limit {}", path.display()), e);
     match most {
-        Some(most) => {
-            // Beside and renamed: whoever reads it finds a number.
-            let beside = path.with_extension(site.session.unique());
-            site.paths.in_folders(|| {
-                let written = access::write(&beside, most.to_string().as_bytes());
-                written
-                    .and_then(|()| fs::rename(&beside, &path))
-                    .map_err(|e| failed(&e))
-            })
-        }
+        Some(most) => site.paths.in_folders(|| {
+            let beside = beside(&path, &site.session.unique());
+            replace_for_good(&path, &beside, most.to_string().as_bytes()).map_err(|e| failed(&e))
+        }),
         None => match fs::remove_file(&path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed(&e)),
             _ => Ok(()),

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::local as fs;
-use crate::store::access;
 use crate::store::cache::state::record::Record;
+use crate::store::replace::{beside_locked, replace};
 
 /// What the file says. Only ever read and written under the cache's lock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,10 +57,7 @@ impl Group {
         let doing =
             |e: &io::Error| Error::io(format!("writing the shared lease {}", path.display()), e);
         let text = serde_json::to_vec(self).map_err(|e| doing(&e.into()))?;
-        let beside = path.with_extension("new");
-        access::write(&beside, &text)
-            .and_then(|()| fs::rename(&beside, path))
-            .map_err(|e| doing(&e))
+        replace(path, &beside_locked(path), &text).map_err(|e| doing(&e))
     }
 
     pub(crate) fn remove(path: &Path) -> Result<()> {

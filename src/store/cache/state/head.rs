@@ -2,7 +2,7 @@
 //! that at every instant a reader or a crash finds one generation.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
 use crate::os;
-use crate::store::access;
 use crate::store::cache::files::look::{RootLook, since_1970};
 pub(crate) use crate::store::cache::state::part::{Durable, Kind, Part, Unsure};
+use crate::store::names::unhex;
+use crate::store::replace::{beside_locked, replace_for_good};
 use crate::store::{clock, names};
 
 /// The version of the file's format.
@@ -80,17 +81,7 @@ impl Head {
 
     /// The cache's name; `None` where the file does not hold one.
     pub(crate) fn name(&self) -> Option<Vec<u8>> {
-        let digits = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-        let whole = self.name.len() % 2 == 0;
-        whole
-            .then(|| {
-                self.name
-                    .as_bytes()
-                    .chunks(2)
-                    .map(digits)
-                    .collect::<Option<Vec<u8>>>()
-            })
-            .flatten()
+        unhex(self.name.as_bytes())
     }
 
     pub(crate) fn created(&self) -> SystemTime {
@@ -223,26 +214,11 @@ impl Head {
             .chain(sizes.flat_map(|size| [size.entries, size.bytes]))
     }
 
-    /// Puts the head at `path`: written beside, synced, renamed over, the directory synced.
+    /// Puts the head at `path`. The cache's lock is held.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
         let doing = |e: &io::Error| Error::io(format!("writing the head {}", path.display()), e);
         let text = serde_json::to_vec(self).map_err(|e| doing(&e.into()))?;
-        // One name is enough: the cache's lock is held. A killed writer's leftover is written over.
-        let beside = path.with_extension("new");
-        let mut file = access::create(&beside).map_err(|e| doing(&e))?;
-        let written = fs::room(0, text.len())
-            .and_then(|()| file.write_all(&text))
-            .and_then(|()| file.sync_all());
-        if let Err(e) = written {
-            let _ = fs::remove_file(&beside);
-            return Err(doing(&e));
-        }
-        fs::rename(&beside, path).map_err(|e| doing(&e))?;
-        // A folder whose sync fails has the new head all the same, and may only forget it in a power failure.
-        match path.parent() {
-            Some(folder) => sync_folder(folder).map_err(|e| doing(&e)),
-            None => Ok(()),
-        }
+        replace_for_good(path, &beside_locked(path), &text).map_err(|e| doing(&e))
     }
 }
 

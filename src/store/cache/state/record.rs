@@ -11,6 +11,7 @@ use crate::local as fs;
 use crate::store::access;
 use crate::store::cache::files::look::RootLook;
 use crate::store::cache::state::head::Head;
+use crate::store::replace::replace;
 
 /// How the id of a record ends that is not of a lease: a compaction has one, too, so that nobody removes what it merges.
 pub(crate) const COMPACTION: &str = ".compaction";
@@ -86,20 +87,14 @@ impl Record {
         // Renamed over, or a kill in the middle would tear a record that others of its group need. Not synced: a power
         // failure ends every session.
         let beside = folder.join(format!("{}.new", self.id));
-        match access::write(&beside, &text) {
+        let write = || replace(&path, &beside, &text);
+        let written = match write() {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                access::create_dir(folder)
-                    .and_then(|()| access::write(&beside, &text))
-                    .map_err(|e| doing(&e))?;
+                access::create_dir(folder).and_then(|()| write())
             }
-            // What a full disk has left of it is in nobody's way, but takes room.
-            Err(e) => {
-                let _ = fs::remove_file(&beside);
-                return Err(doing(&e));
-            }
-            Ok(()) => {}
-        }
-        fs::rename(&beside, &path).map_err(|e| doing(&e))
+            written => written,
+        };
+        written.map_err(|e| doing(&e))
     }
 
     /// The record `id` in `folder`; `None` where there is none.
