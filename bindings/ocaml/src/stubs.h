@@ -134,6 +134,16 @@ value call_end_unit(value call);
 /* The rows of a list of caches. */
 value caches_array(const dstore_caches *caches);
 
+/* What a store answers of a result or a cache: yes or no. `name` is what the library calls the text. */
+typedef dstore_status store_question(const dstore_store *store, const char *text, uint64_t timeout_ms,
+                                     const dstore_cancel *cancel, bool *answer, dstore_error **error);
+value store_answers(value store, const char *name, value text, value limits, store_question *ask);
+
+/* The same of a question that does not block. */
+typedef dstore_status store_quick_question(const dstore_store *store, const char *text, bool *answer,
+                                           dstore_error **error);
+value store_answers_at_once(value store, const char *name, value text, store_quick_question *ask);
+
 /* ---------------------------------------------------------------- callbacks */
 
 /* The OCaml function that hears what a call has to say: `event -> bool`, where false ends the call. It catches what

@@ -206,84 +206,22 @@ CAMLprim value ocaml_dstore_prune(value v_store, value v_policy, value v_limits,
 
 CAMLprim value ocaml_dstore_pin(value v_store, value v_id, value v_limits)
 {
-    CAMLparam3(v_store, v_id, v_limits);
-    CAMLlocal1(v_call);
-    struct call *call;
-    struct cell *store;
-    struct limits limits;
-    const char *id;
-    bool pinned = false;
-
-    v_call = call_begin();
-    call = call_of(v_call);
-    store = call_enter(call, v_store);
-    id = call_text(call, "id", v_id);
-    limits = call_limits(call, v_limits);
-    if (call_ready(call)) {
-        caml_release_runtime_system();
-        call->status = dstore_store_pin(store->object.store, id, limits.timeout_ms, limits.cancel, &pinned, &call->error);
-        caml_acquire_runtime_system();
-    }
-    CAMLreturn(call_end(v_call, Val_bool(pinned)));
+    return store_answers(v_store, "id", v_id, v_limits, dstore_store_pin);
 }
 
 CAMLprim value ocaml_dstore_pin_cache(value v_store, value v_name, value v_limits)
 {
-    CAMLparam3(v_store, v_name, v_limits);
-    CAMLlocal1(v_call);
-    struct call *call;
-    struct cell *store;
-    struct limits limits;
-    const char *name;
-    bool pinned = false;
-
-    v_call = call_begin();
-    call = call_of(v_call);
-    store = call_enter(call, v_store);
-    name = call_text(call, "name", v_name);
-    limits = call_limits(call, v_limits);
-    if (call_ready(call)) {
-        caml_release_runtime_system();
-        call->status = dstore_store_pin_cache(store->object.store, name, limits.timeout_ms, limits.cancel, &pinned, &call->error);
-        caml_acquire_runtime_system();
-    }
-    CAMLreturn(call_end(v_call, Val_bool(pinned)));
+    return store_answers(v_store, "name", v_name, v_limits, dstore_store_pin_cache);
 }
 
 CAMLprim value ocaml_dstore_unpin(value v_store, value v_id)
 {
-    CAMLparam2(v_store, v_id);
-    CAMLlocal1(v_call);
-    struct call *call;
-    struct cell *store;
-    const char *id;
-    bool unpinned = false;
-
-    v_call = call_begin();
-    call = call_of(v_call);
-    store = call_enter(call, v_store);
-    id = call_text(call, "id", v_id);
-    if (call_ready(call))
-        call->status = dstore_store_unpin(store->object.store, id, &unpinned, &call->error);
-    CAMLreturn(call_end(v_call, Val_bool(unpinned)));
+    return store_answers_at_once(v_store, "id", v_id, dstore_store_unpin);
 }
 
 CAMLprim value ocaml_dstore_unpin_cache(value v_store, value v_name)
 {
-    CAMLparam2(v_store, v_name);
-    CAMLlocal1(v_call);
-    struct call *call;
-    struct cell *store;
-    const char *name;
-    bool unpinned = false;
-
-    v_call = call_begin();
-    call = call_of(v_call);
-    store = call_enter(call, v_store);
-    name = call_text(call, "name", v_name);
-    if (call_ready(call))
-        call->status = dstore_store_unpin_cache(store->object.store, name, &unpinned, &call->error);
-    CAMLreturn(call_end(v_call, Val_bool(unpinned)));
+    return store_answers_at_once(v_store, "name", v_name, dstore_store_unpin_cache);
 }
 
 /* An array of records: item, name, since. */

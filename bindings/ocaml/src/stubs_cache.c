@@ -127,25 +127,7 @@ CAMLprim value ocaml_dstore_strategy(value v_store, value v_limits)
 
 CAMLprim value ocaml_dstore_delete_cache(value v_store, value v_name, value v_limits)
 {
-    CAMLparam3(v_store, v_name, v_limits);
-    CAMLlocal1(v_call);
-    struct call *call;
-    struct cell *store;
-    struct limits limits;
-    const char *name;
-    bool deleted = false;
-
-    v_call = call_begin();
-    call = call_of(v_call);
-    store = call_enter(call, v_store);
-    name = call_text(call, "name", v_name);
-    limits = call_limits(call, v_limits);
-    if (call_ready(call)) {
-        caml_release_runtime_system();
-        call->status = dstore_store_delete_cache_within(store->object.store, name, limits.timeout_ms, limits.cancel, &deleted, &call->error);
-        caml_acquire_runtime_system();
-    }
-    CAMLreturn(call_end(v_call, Val_bool(deleted)));
+    return store_answers(v_store, "name", v_name, v_limits, dstore_store_delete_cache_within);
 }
 
 /* An array of records: name, generation, strategy, layers, bytes, created, last_use, leases, limit (0: none). */

@@ -2,69 +2,60 @@
 
 #include "stubs.h"
 
-CAMLprim value ocaml_dstore_result(value v_store, value v_id, value v_limits)
+value store_answers(value v_store, const char *name, value v_text, value v_limits, store_question *ask)
 {
-    CAMLparam3(v_store, v_id, v_limits);
+    CAMLparam3(v_store, v_text, v_limits);
     CAMLlocal1(v_call);
     struct call *call;
     struct cell *store;
     struct limits limits;
-    const char *id;
-    bool present = false;
+    const char *text;
+    bool answer = false;
 
     v_call = call_begin();
     call = call_of(v_call);
     store = call_enter(call, v_store);
-    id = call_text(call, "id", v_id);
+    text = call_text(call, name, v_text);
     limits = call_limits(call, v_limits);
     if (call_ready(call)) {
         caml_release_runtime_system();
-        call->status = dstore_store_result_within(store->object.store, id, limits.timeout_ms, limits.cancel, &present, &call->error);
+        call->status = ask(store->object.store, text, limits.timeout_ms, limits.cancel, &answer, &call->error);
         caml_acquire_runtime_system();
     }
-    CAMLreturn(call_end(v_call, Val_bool(present)));
+    CAMLreturn(call_end(v_call, Val_bool(answer)));
+}
+
+value store_answers_at_once(value v_store, const char *name, value v_text, store_quick_question *ask)
+{
+    CAMLparam2(v_store, v_text);
+    CAMLlocal1(v_call);
+    struct call *call;
+    struct cell *store;
+    const char *text;
+    bool answer = false;
+
+    v_call = call_begin();
+    call = call_of(v_call);
+    store = call_enter(call, v_store);
+    text = call_text(call, name, v_text);
+    if (call_ready(call))
+        call->status = ask(store->object.store, text, &answer, &call->error);
+    CAMLreturn(call_end(v_call, Val_bool(answer)));
+}
+
+CAMLprim value ocaml_dstore_result(value v_store, value v_id, value v_limits)
+{
+    return store_answers(v_store, "id", v_id, v_limits, dstore_store_result_within);
 }
 
 CAMLprim value ocaml_dstore_building(value v_store, value v_id)
 {
-    CAMLparam2(v_store, v_id);
-    CAMLlocal1(v_call);
-    struct call *call;
-    struct cell *store;
-    const char *id;
-    bool building = false;
-
-    v_call = call_begin();
-    call = call_of(v_call);
-    store = call_enter(call, v_store);
-    id = call_text(call, "id", v_id);
-    if (call_ready(call)) {
-        call->status = dstore_store_building(store->object.store, id, &building, &call->error);
-    }
-    CAMLreturn(call_end(v_call, Val_bool(building)));
+    return store_answers_at_once(v_store, "id", v_id, dstore_store_building);
 }
 
 CAMLprim value ocaml_dstore_delete(value v_store, value v_id, value v_limits)
 {
-    CAMLparam3(v_store, v_id, v_limits);
-    CAMLlocal1(v_call);
-    struct call *call;
-    struct cell *store;
-    struct limits limits;
-    const char *id;
-    bool deleted = false;
-
-    v_call = call_begin();
-    call = call_of(v_call);
-    store = call_enter(call, v_store);
-    id = call_text(call, "id", v_id);
-    limits = call_limits(call, v_limits);
-    if (call_ready(call)) {
-        caml_release_runtime_system();
-        call->status = dstore_store_delete_within(store->object.store, id, limits.timeout_ms, limits.cancel, &deleted, &call->error);
-        caml_acquire_runtime_system();
-    }
-    CAMLreturn(call_end(v_call, Val_bool(deleted)));
+    return store_answers(v_store, "id", v_id, v_limits, dstore_store_delete_within);
 }
 
 /* An array of records: id, created, size. */

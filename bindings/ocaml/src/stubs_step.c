@@ -143,7 +143,10 @@ CAMLprim value ocaml_dstore_step_abort(value v_step, value v_limits)
 
 /* ---------------------------------------------------------------- what a step begins with */
 
-CAMLprim value ocaml_dstore_step_import(value v_step, value v_read, value v_progress)
+typedef dstore_status begin_with_stream(dstore_step *step, dstore_read_callback read, void *read_data,
+                                        dstore_progress_callback progress, void *progress_data, dstore_error **error);
+
+static value step_from_stream(value v_step, value v_read, value v_progress, begin_with_stream *begin)
 {
     CAMLparam3(v_step, v_read, v_progress);
     CAMLlocal4(v_call, v_heard, v_raised, v_raised_too);
@@ -160,34 +163,57 @@ CAMLprim value ocaml_dstore_step_import(value v_step, value v_read, value v_prog
         if (callback)
             v_heard = Field(v_progress, 0);
         caml_release_runtime_system();
-        call->status = dstore_step_import(step->object.step, tell_wanted, &read, callback, &progress, &call->error);
+        call->status = begin(step->object.step, tell_wanted, &read, callback, &progress, &call->error);
         caml_acquire_runtime_system();
     }
     CAMLreturn(call_end_heard(v_call, Val_unit, &read, &progress));
 }
 
-CAMLprim value ocaml_dstore_step_import_file(value v_step, value v_tar, value v_progress)
+typedef dstore_status begin_with_file(dstore_step *step, const char *file, dstore_progress_callback progress,
+                                      void *progress_data, dstore_error **error);
+
+static value step_from_file(value v_step, const char *name, value v_file, value v_progress, begin_with_file *begin)
 {
-    CAMLparam3(v_step, v_tar, v_progress);
+    CAMLparam3(v_step, v_file, v_progress);
     CAMLlocal3(v_call, v_heard, v_raised);
     struct listener progress = {.closure = &v_heard, .raised = &v_raised};
     struct call *call;
     struct cell *step;
-    const char *tar;
+    const char *file;
 
     v_call = call_begin();
     call = call_of(v_call);
     step = call_enter(call, v_step);
-    tar = call_text(call, "tar", v_tar);
+    file = call_text(call, name, v_file);
     if (call_ready(call)) {
         dstore_progress_callback callback = Is_block(v_progress) ? tell_progress : NULL;
         if (callback)
             v_heard = Field(v_progress, 0);
         caml_release_runtime_system();
-        call->status = dstore_step_import_file(step->object.step, tar, callback, &progress, &call->error);
+        call->status = begin(step->object.step, file, callback, &progress, &call->error);
         caml_acquire_runtime_system();
     }
     CAMLreturn(call_end_heard(v_call, Val_unit, &progress, NULL));
+}
+
+CAMLprim value ocaml_dstore_step_import(value v_step, value v_read, value v_progress)
+{
+    return step_from_stream(v_step, v_read, v_progress, dstore_step_import);
+}
+
+CAMLprim value ocaml_dstore_step_import_file(value v_step, value v_tar, value v_progress)
+{
+    return step_from_file(v_step, "tar", v_tar, v_progress, dstore_step_import_file);
+}
+
+CAMLprim value ocaml_dstore_step_load(value v_step, value v_read, value v_progress)
+{
+    return step_from_stream(v_step, v_read, v_progress, dstore_step_load);
+}
+
+CAMLprim value ocaml_dstore_step_load_file(value v_step, value v_file, value v_progress)
+{
+    return step_from_file(v_step, "file", v_file, v_progress, dstore_step_load_file);
 }
 
 /* The login is a user, a password, and a server or none. */
