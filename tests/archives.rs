@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
 
 use common::own_engine::OwnEngine;
-use common::{ImageStore, Root, build, docker, image_store, import_base, output_in, tar_of, untar};
+use common::{
+    ImageStore, Root, build, config_of, docker, id_of, image_store, import_base, output_in, tar_of,
+    untar,
+};
 use docker_store::{ErrorKind, ImageFormat, Limits, Options, Outcome, Store};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -110,15 +113,6 @@ fn spooled(root: &Path) -> Vec<PathBuf> {
     entries
         .filter(|path| path.to_string_lossy().contains("spool"))
         .collect()
-}
-
-fn config_of(image: &str) -> Value {
-    let text = docker(&["image", "inspect", "--format", "{{json .Config}}", image]);
-    serde_json::from_str(text.first().expect("an image")).expect("JSON")
-}
-
-fn id_of(image: &str) -> String {
-    docker(&["image", "inspect", "--format", "{{.Id}}", image]).concat()
 }
 
 fn load(store: &Store, id: &str, mut file: &[u8]) -> docker_store::Result<Outcome> {

@@ -5,7 +5,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::registry::Registry;
-use common::{Root, begin, build, docker, output_in, sh};
+use common::{Root, begin, build, config_of, docker, id_of, output_in, sh};
 use docker_store::{Cancel, ErrorKind, HealthCheck, ImageConfig, Limits, RegistryLogin};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -15,15 +15,6 @@ fn sha256(bytes: &[u8]) -> String {
         .iter()
         .map(|b| format!("{b:02x}"))
         .collect()
-}
-
-fn config_of(image: &str) -> Value {
-    let text = docker(&["image", "inspect", "--format", "{{json .Config}}", image]);
-    serde_json::from_str(text.first().expect("an image")).expect("JSON")
-}
-
-fn id_of(image: &str) -> String {
-    docker(&["image", "inspect", "--format", "{{.Id}}", image]).concat()
 }
 
 fn all() -> ImageConfig {

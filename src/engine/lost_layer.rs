@@ -24,14 +24,16 @@ impl Engine {
         wait: Wait<'_>,
         mut make: impl FnMut() -> Result<()>,
     ) -> Result<()> {
-        for _ in 0..TRIES {
+        let mut again = 0..TRIES;
+        loop {
             match make().map_err(|e| self.lost_or(e)) {
-                Err(e) if e.kind() == ErrorKind::Busy => ::log::info!("{e}"),
+                Err(e) if e.kind() == ErrorKind::Busy && again.next().is_some() => {
+                    ::log::info!("{e}");
+                }
                 made => return made,
             }
             wait.sleep(PAUSE).map_err(|stop| stopped(doing, stop))?;
         }
-        make().map_err(|e| self.lost_or(e))
     }
 
     /// The error as it is to be told: that a layer was lost says nothing against what was asked.

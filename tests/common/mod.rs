@@ -228,6 +228,17 @@ pub fn docker(args: &[&str]) -> Vec<String> {
         .collect()
 }
 
+/// An image's configuration, as the engine shows it.
+pub fn config_of(image: &str) -> serde_json::Value {
+    let text = docker(&["image", "inspect", "--format", "{{json .Config}}", image]);
+    serde_json::from_str(text.first().expect("an image")).expect("JSON")
+}
+
+/// An image's id.
+pub fn id_of(image: &str) -> String {
+    docker(&["image", "inspect", "--format", "{{.Id}}", image]).concat()
+}
+
 /// Who keeps the engine's images: each takes an image's file without layers in a way of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImageStore {
