@@ -13,11 +13,20 @@ use serde_json::Value;
 use crate::common::patience::ended;
 use crate::common::{Root, until};
 
+/// What whoever runs the tests may have set, and what dstore, or the crate that decides about colours, hears.
+const OF_THE_USER: [&str; 6] = [
+    "DSTORE_ROOT",
+    "NO_COLOR",
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+    "COLORTERM",
+    "CI",
+];
+
 /// The program that this package builds.
 pub fn dstore() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dstore"));
-    // What whoever runs the tests has set for himself.
-    for name in ["DSTORE_ROOT", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
+    for name in OF_THE_USER {
         command.env_remove(name);
     }
     command.env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
@@ -100,7 +109,7 @@ impl Terminal {
             .env("TERM", "xterm")
             .env("LC_ALL", "C.UTF-8")
             .env("SHELL", "/bin/sh");
-        for name in ["DSTORE_ROOT", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
+        for name in OF_THE_USER {
             script.env_remove(name);
         }
         let mut script = script
