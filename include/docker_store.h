@@ -2963,7 +2963,8 @@ dstore_policy *dstore_policy_new(void);
 
 /**
  * The most bytes that are to stay, of all kinds that may go together, as a dstore_usage counts
- * them.
+ * them. Caches that nobody has counted yet are counted by the prune: as files, or else by asking
+ * the engine, which may take it seconds.
  *
  * Does not block.
  */

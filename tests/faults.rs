@@ -9,6 +9,7 @@ mod faults {
     mod cells;
     mod ends;
     mod engines;
+    mod keeping;
     mod matrix;
     mod operations;
     mod restarts;

@@ -50,7 +50,8 @@ pub extern "C" fn dstore_policy_new() -> *mut dstore_policy {
 }
 
 /// The most bytes that are to stay, of all kinds that may go together, as a dstore_usage counts
-/// them.
+/// them. Caches that nobody has counted yet are counted by the prune: as files, or else by asking
+/// the engine, which may take it seconds.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]

@@ -3,11 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use docker_store::{
-    Begun, CacheRequest, Error, ErrorKind, Item, Limits, Policy, PruneFate, PruneReport, PruneRow,
-    Store,
+    Begun, CacheRequest, Error, ErrorKind, Item, Limits, Options, Policy, PruneFate, PruneReport,
+    PruneRow, Store, Strategy,
 };
 
-use crate::common::{Root, begin, build, docker};
+use crate::common::{Root, begin, build, docker, import_base, sh};
 
 /// A prune that spares nothing for having been used just now.
 pub(crate) fn prune(store: &Store, policy: &mut Policy) -> PruneReport {
@@ -110,6 +110,54 @@ fn what_is_unused_for_long_goes_a_base_alone_where_only_its_child_is_used() {
         crate::common::output_in(&store, "b", "wc -c < /a"),
         "100000\n"
     );
+}
+
+#[test]
+fn a_cache_that_nobody_has_counted_yet_counts_in_the_bytes_that_a_prune_keeps() {
+    let root = Root::new("uncounted");
+    let store = root.open_with_base();
+    let fill = |name: &str| {
+        let lease = store.cache(name, &CacheRequest::new()).expect("a lease");
+        let mut step = begin(&store, "base", "writes");
+        step.run(sh("head -c 3000000 /dev/urandom > /c/f").lease(&lease, "/c"))
+            .expect("a run");
+        step.abort().expect("aborted");
+        lease.release().expect("released");
+    };
+    fill("older");
+    fill("newer");
+    let unknown = store.usage(&Limits::none()).expect("usage");
+    assert_eq!(unknown.totals.caches_unknown, 2, "nobody has");
+    let report = prune(&store, Policy::new().results(false).most_bytes(4000 * KB));
+    assert!(report.reached && report.kept > 2900 * KB, "{report:?}");
+    let names = |store: &Store| -> Vec<Vec<u8>> {
+        let listed = store.caches().expect("a listing");
+        listed.into_iter().map(|row| row.name).collect()
+    };
+    assert_eq!(names(&store), [b"newer"]);
+    let report = prune(&store, Policy::new().results(false).most_bytes(0));
+    assert!(report.reached && report.kept == 0, "{report:?}");
+    assert!(names(&store).is_empty());
+}
+
+#[test]
+fn where_nobody_sees_the_files_of_caches_the_engine_says_how_much_they_hold() {
+    let root = Root::new("unseen");
+    let mut options = Options::new();
+    options.strategy(Strategy::Copy).direct(false);
+    let store = root.open_with(&options);
+    import_base(&store, "base");
+    let lease = store.cache("c", &CacheRequest::new()).expect("a lease");
+    let mut step = begin(&store, "base", "writes");
+    step.run(sh("head -c 3000000 /dev/urandom > /c/f").lease(&lease, "/c"))
+        .expect("a run");
+    step.abort().expect("aborted");
+    lease.release().expect("released");
+    let kept = prune(&store, Policy::new().results(false).most_bytes(5000 * KB));
+    assert!(kept.reached && kept.kept > 2900 * KB, "{kept:?}");
+    let report = prune(&store, Policy::new().results(false).most_bytes(1000 * KB));
+    assert!(report.reached && report.kept == 0, "{report:?}");
+    assert!(store.caches().expect("a listing").is_empty());
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use docker_store::{Begun, Cancel, Error, ErrorKind, Limits, Step, Store};
 
 use super::cells::{Cell, Fault, Told};
+use super::keeping::KEEPING;
 use super::matrix::{calls, chosen, is_long, one_in, play, sample};
 use super::operations::ALL;
 use crate::common::own_engine::OwnEngine;
@@ -18,7 +19,7 @@ fn a_call_of_an_engine_that_hangs_returns_within_two_seconds_of_a_cancel_or_a_de
     let calls = calls();
     let mut cells = Vec::new();
     for told in [Told::Cancel, Told::Deadline] {
-        for operation in chosen(&[ALL]) {
+        for operation in chosen(&[ALL, KEEPING]) {
             for call in 0..calls[operation.name] {
                 cells.push(Cell {
                     operation,

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use super::cells::{Cell, Fault, Ground, Told};
+use super::keeping::KEEPING;
 use super::operations::{ALL, BUILDS, Operation};
 use crate::common::proxy::{Act, FAILED};
 
@@ -92,7 +93,7 @@ fn text(panic: &(dyn Any + Send)) -> &str {
 /// How many calls each operation makes, on an engine that does well.
 pub fn calls() -> &'static BTreeMap<&'static str, usize> {
     static CALLS: OnceLock<BTreeMap<&'static str, usize>> = OnceLock::new();
-    CALLS.get_or_init(|| count(&chosen(&[ALL])))
+    CALLS.get_or_init(|| count(&chosen(&[ALL, KEEPING])))
 }
 
 pub fn count(operations: &[&'static Operation]) -> BTreeMap<&'static str, usize> {
@@ -134,7 +135,11 @@ pub fn chosen(all: &[&'static [Operation]]) -> Vec<&'static Operation> {
     match &named {
         Ok(named) => {
             let is_named = |operation: &&Operation| named.split(',').any(|n| n == operation.name);
-            ALL.iter().chain(BUILDS).filter(is_named).collect()
+            ALL.iter()
+                .chain(KEEPING)
+                .chain(BUILDS)
+                .filter(is_named)
+                .collect()
         }
         Err(_) => every.collect(),
     }
@@ -155,7 +160,7 @@ pub fn one_in(short: usize) -> usize {
 fn whatever_happens_to_a_call_the_answer_is_true_and_in_time_and_nothing_is_lost_or_left() {
     let calls = calls();
     let mut cells = Vec::new();
-    for operation in chosen(&[ALL]) {
+    for operation in chosen(&[ALL, KEEPING]) {
         for &fault in FAULTS {
             for call in 0..calls[operation.name] {
                 cells.push(Cell {

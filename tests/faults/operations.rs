@@ -25,15 +25,15 @@ pub struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    fn store(&self) -> &Store {
+    pub fn store(&self) -> &Store {
         self.store.expect("an open store")
     }
 
-    fn begin(&self) -> Step {
+    pub fn begin(&self) -> Step {
         self.begin_on(Some("base"))
     }
 
-    fn begin_on(&self, base: Option<&str>) -> Step {
+    pub fn begin_on(&self, base: Option<&str>) -> Step {
         match self.store().begin(base, &self.id, &Limits::none()) {
             Ok(Begun::Step(step)) => step,
             other => panic!("{}: {other:?}", self.id),
@@ -41,7 +41,7 @@ impl Scene<'_> {
     }
 
     /// Begins faults, which hold for all that `step` does from now on.
-    fn go(&self, step: &mut Step) {
+    pub fn go(&self, step: &mut Step) {
         step.limit(&self.limits);
         (self.go)();
     }
@@ -96,7 +96,7 @@ pub struct Operation {
 }
 
 /// `Made` if `step` can be committed once the faults are over.
-fn rest(step: Step, ran: Result<(), Error>) -> Done {
+pub fn rest(step: Step, ran: Result<(), Error>) -> Done {
     match ran {
         Ok(()) => Ok(Claim::Nothing),
         Err(e) => {
@@ -106,11 +106,11 @@ fn rest(step: Step, ran: Result<(), Error>) -> Done {
     }
 }
 
-fn made() -> Command {
+pub fn made() -> Command {
     sh("echo made > /made")
 }
 
-fn truth(said: bool, is: bool, what: &str) -> Claim {
+pub fn truth(said: bool, is: bool, what: &str) -> Claim {
     match said == is {
         true => Claim::Nothing,
         false => Claim::Lie(format!("{what}: {said}")),
@@ -125,6 +125,8 @@ macro_rules! operations {
         },)*];
     };
 }
+
+pub(super) use operations;
 
 operations! { ALL:
     "open" => |scene| {

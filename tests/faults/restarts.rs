@@ -11,6 +11,7 @@ use std::time::Duration;
 use docker_store::{Limits, Options};
 
 use super::cells::{Cell, Fault, Moment, Told};
+use super::keeping::KEEPING;
 use super::matrix::{chosen, count, is_long, one_in, play, sample};
 use super::operations::{ALL, BUILDS};
 use crate::common::own_engine::{OwnEngine, restart_daemon, signal_daemon};
@@ -116,7 +117,7 @@ fn play_all() {
 }
 
 fn play_each() {
-    let operations = chosen(&[ALL, BUILDS]);
+    let operations = chosen(&[ALL, KEEPING, BUILDS]);
     let calls = count(&operations);
     let mut cells = Vec::new();
     for operation in operations {

@@ -12,7 +12,7 @@ use crate::store::bounds::folder::for_each;
 use crate::store::bounds::pins::{self, Item};
 use crate::store::bounds::record::{self, Kept, Name, Record};
 use crate::store::bounds::removal::Removal;
-use crate::store::cache::{CacheInfo, Caches};
+use crate::store::cache::CacheInfo;
 use crate::store::clock;
 use crate::store::lock::{self, FileLock};
 use crate::store::names::Id;
@@ -64,8 +64,8 @@ pub(crate) struct FoundLog {
 }
 
 impl Found {
-    /// Looks at everything.
-    pub(crate) fn look(site: &Arc<Site>, caches: &Arc<Caches>, wait: Wait<'_>) -> Result<Self> {
+    /// Looks at everything. `caches` are those of the store, as somebody has listed them just now.
+    pub(crate) fn look(site: &Arc<Site>, caches: Vec<CacheInfo>, wait: Wait<'_>) -> Result<Self> {
         let at = SystemTime::now();
         let reference = format!("{}-image-*", site.names.prefix());
         // First what the engine has: who is under way by then has its lock.
@@ -140,8 +140,7 @@ impl Found {
             let found = results.binary_search_by(|result| result.id.cmp(&log.id));
             log.has_result = found.is_ok();
         }
-        let caches = caches.known(site)?.into_iter();
-        let caches = caches.map(|info| {
+        let caches = caches.into_iter().map(|info| {
             let pinned = pinned_caches.contains(&info.name);
             (info, pinned)
         });

@@ -46,7 +46,8 @@ impl Policy {
         Policy::default()
     }
 
-    /// The most bytes that are to stay, of all kinds that may go together: as [`Usage`](crate::Usage) counts them.
+    /// The most bytes that are to stay, of all kinds that may go together: as [`Usage`](crate::Usage) counts them. Caches that
+    /// nobody has counted yet are counted first: as files, or else by asking the engine, which may take it seconds.
     pub fn most_bytes(&mut self, bytes: u64) -> &mut Self {
         self.most_bytes = Some(bytes);
         self

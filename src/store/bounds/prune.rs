@@ -78,7 +78,12 @@ pub(crate) fn prune(
         );
         return Err(Error::new(ErrorKind::Unsupported, why));
     }
-    let found = Found::look(site, caches, wait)?;
+    // What is to be brought below a number is counted first: a cache that was released just now, too.
+    let listed = match policy.kinds.caches {
+        true => caches.counted(site, wait)?,
+        false => caches.known(site)?,
+    };
+    let found = Found::look(site, listed, wait)?;
     let spare = match policy.spare {
         Some(spare) => spare,
         None => match site.has_told()

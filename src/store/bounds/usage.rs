@@ -120,7 +120,7 @@ pub(crate) fn usage(site: &Arc<Site>, caches: &Arc<Caches>, limits: &Limits) -> 
     site.check_open("asking what takes the space")?;
     let wait = limits.wait();
     let mut leftovers = leftovers(site, caches, wait)?;
-    let found = Found::look(site, caches, wait)?;
+    let found = Found::look(site, caches.known(site)?, wait)?;
     leftovers.images = found.left_images as u64;
     let totals = totals(&found);
     Ok(Usage {
