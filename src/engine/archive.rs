@@ -3,7 +3,6 @@
 use std::io::Read;
 
 use crate::engine::call::{Call, QUICK, Send};
-use crate::engine::images::found;
 use crate::engine::system::UPLOAD_STALL;
 use crate::engine::{BodyReader, Engine};
 use crate::error::Result;
@@ -47,6 +46,6 @@ impl Engine {
     pub(crate) fn path_exists(&self, container: &str, path: &str, wait: Wait<'_>) -> Result<bool> {
         let doing = format!("looking for {path} in container {container}");
         let target = self.container(container, "/archive").query("path", path);
-        Ok(found(self.done(&doing, Call::head(target), wait.at_most(QUICK)))?.is_some())
+        self.has_head(&doing, Call::head(target), wait.at_most(QUICK))
     }
 }

@@ -184,7 +184,7 @@ impl Engine {
         response.drain(wait).map_err(|f| self.failed(doing, f))
     }
 
-    /// Whether there is what the call asks about: a 404 is as good an answer as any, and needs no message.
+    /// Whether there is what the call asks about: a 404 is as good an answer as any.
     pub(super) fn exists(
         &self,
         doing: &dyn Display,
@@ -192,14 +192,40 @@ impl Engine {
         wait: Wait<'_>,
     ) -> Result<bool> {
         let response = self.answer(doing, call, wait)?;
-        let found = response.status() != 404;
-        let response = if found {
-            self.good(doing, response, wait)?
-        } else {
-            response
+        if response.status() == 404 {
+            return self.absent(doing, response, wait).map(|()| false);
+        }
+        let response = self.good(doing, response, wait)?;
+        response.drain(wait).map_err(|f| self.failed(doing, f))?;
+        Ok(true)
+    }
+
+    /// The same of a call by HEAD, whose 404 has no words.
+    pub(super) fn has_head(
+        &self,
+        doing: &dyn Display,
+        call: Call<'_>,
+        wait: Wait<'_>,
+    ) -> Result<bool> {
+        let response = self.answer(doing, call, wait)?;
+        let is_there = response.status() != 404;
+        let response = match is_there {
+            true => self.good(doing, response, wait)?,
+            false => response,
         };
         response.drain(wait).map_err(|f| self.failed(doing, f))?;
-        Ok(found)
+        Ok(is_there)
+    }
+
+    /// Reads a 404 to its end: that something is not there is what an engine says of it, and not what answers in its place, or an
+    /// engine that does not know the call.
+    fn absent(&self, doing: &dyn Display, mut response: Response, wait: Wait<'_>) -> Result<()> {
+        let body = response.read_whole(ERROR_LIMIT, wait);
+        let body = body.map_err(|f| self.failed(doing, f))?;
+        match is_of_an_object(&body) {
+            true => Ok(()),
+            false => Err(self.no_such_call(doing, &said(&body))),
+        }
     }
 
     /// A call that removes. `false`: there was nothing to remove; not so where the request had to be sent twice, as the first
@@ -211,14 +237,13 @@ impl Engine {
         wait: Wait<'_>,
     ) -> Result<bool> {
         let response = self.answer(doing, call, wait)?;
-        let missing = response.status() == 404;
-        let removed = !missing || response.was_repeated();
-        let response = match missing {
-            true => response,
-            false => self.good(doing, response, wait)?,
-        };
+        if response.status() == 404 {
+            let removed = response.was_repeated();
+            return self.absent(doing, response, wait).map(|()| removed);
+        }
+        let response = self.good(doing, response, wait)?;
         response.drain(wait).map_err(|f| self.failed(doing, f))?;
-        Ok(removed)
+        Ok(true)
     }
 
     /// A call whose answer is one JSON value.
@@ -308,7 +333,12 @@ impl Engine {
         wait: Wait<'_>,
     ) -> Error {
         let text = match response.read_whole(ERROR_LIMIT, wait.at_most(QUICK)) {
+            Ok(body) if status == 404 && !is_of_an_object(&body) => {
+                return self.no_such_call(doing, &said(&body));
+            }
             Ok(body) => said(&body),
+            // Without its message nobody knows of what it was.
+            Err(failure) if status == 404 => return self.failed(doing, failure),
             // The status alone still tells what happened.
             Err(_) => String::from("(its message could not be read)"),
         };
@@ -322,7 +352,6 @@ impl Engine {
             // Docker's own words for a second removal of one container (moby daemon/delete.go).
             409 if text.contains("is already in progress") => ErrorKind::InProgress,
             409 => ErrorKind::Conflict,
-            500.. => ErrorKind::Engine,
             _ => ErrorKind::Engine,
         };
         Error::new(
@@ -332,6 +361,20 @@ impl Engine {
         .with_http_status(status)
         .with_said(text)
     }
+
+    /// The error for a 404 that is not about what was asked for.
+    fn no_such_call(&self, doing: &dyn Display, text: &str) -> Error {
+        let at = self.address();
+        let why = format!("{doing}: what answers at {at} does not know this call: 404: {text}");
+        Error::new(ErrorKind::Unsupported, why).with_http_status(404)
+    }
+}
+
+/// Whether this 404 says that some object is not there: it has a message, as Docker's and Podman's have, and not that of a call that
+/// the engine does not know (`page not found` in moby's `api/server/server.go`; Podman says it as plain text).
+fn is_of_an_object(body: &[u8]) -> bool {
+    let has = |part: &[u8]| body.windows(part.len()).any(|window| window == part);
+    has(b"\"message\"") && !has(b"page not found")
 }
 
 /// The error of a wait that was ended.

@@ -125,11 +125,19 @@ impl Engine {
     /// Removes a volume and what is in it. `false`: there was none. [`Conflict`](ErrorKind::Conflict) while any
     /// container, even one that never started, mounts it.
     ///
-    /// Waits while the engine unlinks the files.
+    /// Waits while the engine unlinks the files. One that failed may have done it all the same, so it is asked.
     pub(crate) fn remove_volume(&self, name: &str, wait: Wait<'_>) -> Result<bool> {
         let doing = format!("removing volume {name}");
         let call = Call::delete(self.path("/volumes").segment(name));
-        self.removes(&doing, call, wait.at_most(REMOVAL))
+        match self.removes(&doing, call, wait.at_most(REMOVAL)) {
+            Err(e) if e.may_go_on() && wait.left().is_ok() => {
+                match self.inspect_volume(name, wait) {
+                    Ok(None) => Ok(true),
+                    _ => Err(e),
+                }
+            }
+            removed => removed,
+        }
     }
 
     /// The volumes whose name contains `name`.

@@ -89,6 +89,63 @@ fn what_is_no_engine_is_told_apart_from_one_that_is_too_old_or_ill() {
     }
 }
 
+/// As a proxy with a wrong path says it, Docker of a call that it does not know, Podman of the same, and one without a word.
+const NO_SUCH_CALL: [&str; 4] = [
+    "<html><head><title>404 Not Found</title></head></html>",
+    r#"{"message":"page not found"}"#,
+    "Not Found",
+    "",
+];
+
+#[test]
+fn a_404_that_is_about_the_call_is_never_read_as_absent() {
+    for body in NO_SUCH_CALL {
+        let root = Root::new("no-route");
+        let misled = Arc::new(AtomicBool::new(false));
+        let is_misled = Arc::clone(&misled);
+        let address = fake(&root.path, move |mut client: UnixStream| {
+            while let Some((line, sent)) = read_request(&mut client) {
+                let known = opened(&line, &sent).filter(|_| !is_misled.load(Ordering::SeqCst));
+                let answer = match known {
+                    Some(known) => with_length(known),
+                    None if line.contains("/_ping") => String::from(
+                        "HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 0\r\n\r\n",
+                    ),
+                    None if is_misled.load(Ordering::SeqCst) => {
+                        let head = "HTTP/1.1 404 Not Found\r\nContent-Length: ";
+                        format!("{head}{}\r\n\r\n{body}", body.len())
+                    }
+                    None => String::from("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"),
+                };
+                client.write_all(answer.as_bytes()).expect("written");
+            }
+        });
+        let store = open_at(&root, &address).expect("a store");
+        misled.store(true, Ordering::SeqCst);
+        let no = Limits::none();
+        let said = [
+            store.result("there").map(|there| there.to_string()),
+            store.results().map(|rows| rows.len().to_string()),
+            store.delete("there").map(|deleted| deleted.to_string()),
+            store
+                .begin(Some("base"), "there", &no)
+                .map(|begun| format!("{begun:?}")),
+            store
+                .copy_out("there", "/etc", &mut Vec::new(), &no)
+                .map(|bytes| bytes.to_string()),
+            store.usage(&no).map(|usage| format!("{usage:?}")),
+        ];
+        for (call, said) in said.into_iter().enumerate() {
+            let error = said.expect_err("nothing is known");
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{call}: {error}");
+            assert!(
+                error.message().contains("does not know this call"),
+                "{call}: {error}"
+            );
+        }
+    }
+}
+
 #[test]
 fn an_engine_that_hangs_or_hangs_up_is_given_up() {
     let root = Root::new("hangs");
@@ -442,7 +499,7 @@ fn an_error_in_the_middle_of_a_stream_is_an_error() {
                 && line.starts_with("GET")
                 && !line.contains("filters")
             {
-                b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+                b"HTTP/1.1 404 Not Found\r\nContent-Length: 15\r\n\r\n{\"message\":\"x\"}"
             } else {
                 b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
             };
