@@ -34,10 +34,10 @@ pub use crate::store::registry::RegistryLogin;
 pub use crate::store::step::command::Command;
 pub use crate::store::step::{Channel, Exit, HealthCheck, ImageConfig, Output, Step};
 pub use crate::store::{
-    Begun, CacheUsage, Destroy, DiskFree, Fate, Health, ImageFormat, Item, Leftovers, LogFull,
-    LogUsage, Options, Outcome, Pin, Policy, PruneFate, PruneReport, PruneRow, Purged, Pushed,
-    Remains, Remnant, RemnantKind, ResultInfo, ResultUsage, Stats, Store, Strategy, Tagged, Totals,
-    Trouble, Usage, Went,
+    Begun, CacheUsage, Destroy, DiskFree, Fate, Health, ImageFormat, Item, Leftovers, LogFollower,
+    LogFull, LogPiece, LogUsage, Options, Outcome, Pin, Policy, PruneFate, PruneReport, PruneRow,
+    Purged, Pushed, Remains, Remnant, RemnantKind, ResultInfo, ResultUsage, Stats, Store, Strategy,
+    Tagged, Totals, Trouble, Usage, Went,
 };
 pub use crate::wait::Limits;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::capi::arguments::{Out, Owned, Unasked, refused};
 use crate::capi::boundary::{Argument, Call};
-use crate::capi::callback::stopped;
+use crate::capi::callback::{OnLog, dstore_follow_callback, stopped};
 use crate::capi::cancel::dstore_cancel;
 use crate::capi::error::dstore_error;
 use crate::capi::fallible::fallible;
@@ -59,6 +59,43 @@ pub unsafe extern "C" fn dstore_store_begin(
         match store.enter()?.begin(base, id, &limits)? {
             Begun::Present => {}
             Begun::Step(begun) => step.set(dstore_step::new(begun)),
+        }
+        Ok(())
+    })
+}
+
+/// dstore_store_begin(); and while that waits for another build of the same id, gives `log` what that
+/// one writes to its log, as it is written: all of it, from its start, and whole when this answers that
+/// the result is there. Nothing where nobody is waited for. The log of a build that fails or is killed
+/// comes to its end; then that of another one, as a further attempt, or this call answers with a step.
+/// DSTORE_CANCELLED and DSTORE_TIMED_OUT come at once, and so does DSTORE_CALLBACK, where `log` does not
+/// return 0.
+///
+/// Blocks. May be NULL: base, cancel, log, user_data.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_begin_following(
+    store: *const dstore_store,
+    base: *const c_char,
+    id: *const c_char,
+    timeout_ms: u64,
+    cancel: *const dstore_cancel,
+    log: dstore_follow_callback,
+    user_data: *mut c_void,
+    step: *mut *mut dstore_step,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    fallible!(error, |store: Arc<dstore_store>,
+                      base: Option<&str>,
+                      id: &str,
+                      limits @ (timeout_ms, cancel): Limits,
+                      log @ (log, user_data): OnLog,
+                      step: Owned<dstore_step>| {
+        let begun = store
+            .enter()?
+            .begin_following(base, id, &limits, &mut |piece| log.take(piece))?;
+        if let Begun::Step(begun) = begun {
+            step.set(dstore_step::new(begun));
         }
         Ok(())
     })

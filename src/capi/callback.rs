@@ -9,9 +9,9 @@ use crate::capi::boundary::{Argument, Call};
 use crate::capi::item::Row;
 use crate::capi::text::c_string;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::PruneRow;
 use crate::store::progress::Progress;
 use crate::store::step::{Channel, Output};
+use crate::store::{LogPiece, PruneRow};
 
 /// Which of its outputs a command wrote to.
 #[repr(i32)]
@@ -64,6 +64,19 @@ pub type dstore_read_callback = Option<
 /// the call.
 pub type dstore_write_callback = Option<
     unsafe extern "C" fn(user_data: *mut c_void, bytes: *const c_char, length: usize) -> i32,
+>;
+
+/// Takes a piece of the log of a build that somebody else makes, `length` bytes as they were written:
+/// not cut at lines, never none, and not ended by a zero. `attempt` counts from 1: where it is higher
+/// than before, the build before ended without a result, and this is from the start of another one's
+/// log. Returns 0 to go on; anything else ends the wait.
+pub type dstore_follow_callback = Option<
+    unsafe extern "C" fn(
+        user_data: *mut c_void,
+        attempt: u32,
+        bytes: *const c_char,
+        length: usize,
+    ) -> i32,
 >;
 
 /// Takes a line of the library's log: `length` bytes of UTF-8, and a zero after them. `level` is a
@@ -148,6 +161,43 @@ impl<'call> Argument<'call, (dstore_output_callback, *mut c_void)> for OnOutput<
         _call: &'call Call,
     ) -> Result<Self> {
         Ok(OnOutput {
+            callback,
+            user_data,
+            _call,
+        })
+    }
+}
+
+/// Who reads along in a log; nobody, if the callback is NULL.
+pub(super) struct OnLog<'call> {
+    callback: dstore_follow_callback,
+    user_data: *mut c_void,
+    _call: &'call Call,
+}
+
+impl OnLog<'_> {
+    pub(super) fn take(&self, piece: LogPiece<'_>) -> Result<()> {
+        let Some(callback) = self.callback else {
+            return Ok(());
+        };
+        let (bytes, length) = (piece.bytes.as_ptr().cast(), piece.bytes.len());
+        // SAFETY: it was taken as one that may be called with this data while the call lasts; the bytes outlive this call of it.
+        go_on("follow", unsafe {
+            callback(self.user_data, piece.attempt, bytes, length)
+        })
+    }
+}
+
+/// # Safety
+///
+/// As for [`OnOutput`].
+impl<'call> Argument<'call, (dstore_follow_callback, *mut c_void)> for OnLog<'call> {
+    unsafe fn take(
+        (callback, user_data): (dstore_follow_callback, *mut c_void),
+        _: &str,
+        _call: &'call Call,
+    ) -> Result<Self> {
+        Ok(OnLog {
             callback,
             user_data,
             _call,

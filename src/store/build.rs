@@ -1,12 +1,16 @@
-//! One build for each id: whoever comes second, in this process or another, waits and takes the first one's result.
+//! One build for each id: whoever comes second, in this process or another, waits and takes the first one's result. Meanwhile it may
+//! read along in the log.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::error::Result;
 use crate::store::bounds::record;
+use crate::store::follow::{Following, Sink};
 use crate::store::lock::FileLock;
+use crate::store::names::Id;
 use crate::store::site::Site;
 use crate::store::step::Step;
 use crate::wait::Limits;
@@ -29,12 +33,13 @@ pub enum Outcome {
     Built,
 }
 
-/// See [`Store::begin`](crate::Store::begin).
+/// See [`Store::begin`](crate::Store::begin), and [`Store::begin_following`](crate::Store::begin_following) where there is a `log`.
 pub(crate) fn begin(
     site: &Arc<Site>,
     base: Option<&str>,
     id: &str,
     limits: &Limits,
+    log: Option<Sink<'_>>,
 ) -> Result<Begun> {
     site.check_open("beginning a step")?;
     let base = base.map(|base| site.names.id(base)).transpose()?;
@@ -49,25 +54,65 @@ pub(crate) fn begin(
     site.check_root("beginning a step")?;
     site.keep_session();
     let path = site.paths.build_lock(id.as_str());
-    let lock = match site.paths.in_folders(|| FileLock::try_take(&path))? {
-        Some(lock) => lock,
-        None => FileLock::take(&path, limits.wait()).map_err(|e| {
-            e.context(format_args!(
-                "another build of {:?} is under way",
-                id.as_str()
-            ))
-        })?,
-    };
-    // Somebody else's build may have ended between the look and the lock.
-    if is_there()? {
-        record::mark_held(site, &id);
-        lock.give_back();
-        site.counters.result_hits.add(1);
-        return Ok(Begun::Present);
+    let mut following = log.map(|take| Following::of(site, &id, &path, take));
+    let mut waited = false;
+    let mut lock = site.paths.in_folders(|| FileLock::try_take(&path))?;
+    loop {
+        let held = match lock.take() {
+            Some(held) => held,
+            None => {
+                waited = true;
+                wait_for(&id, &path, limits, following.as_mut())?
+            }
+        };
+        // Somebody else's build may have ended between the look and the lock.
+        let there = is_there()?;
+        if let Some(following) = &mut following {
+            if there {
+                following.has_result();
+            }
+            // The end of a log is given with no lock held, as all of it.
+            if (there || waited) && following.has_more()? {
+                held.give_back();
+                following.give(limits.wait())?;
+                continue;
+            }
+        }
+        if there {
+            record::mark_held(site, &id);
+            held.give_back();
+            site.counters.result_hits.add(1);
+            return Ok(Begun::Present);
+        }
+        site.counters.result_misses.add(1);
+        record::settle(site, &id);
+        return Step::begin(site, base.as_ref(), id, held, limits.clone()).map(Begun::Step);
     }
-    site.counters.result_misses.add(1);
-    record::settle(site, &id);
-    Step::begin(site, base.as_ref(), id, lock, limits.clone()).map(Begun::Step)
+}
+
+/// Waits until nobody builds `id` any more, and takes its lock.
+fn wait_for(
+    id: &Id,
+    path: &Path,
+    limits: &Limits,
+    mut following: Option<&mut Following<'_>>,
+) -> Result<FileLock> {
+    // What a callback or its log made of it is an error of its own.
+    let mut failed = false;
+    let taken = FileLock::take_while(path, limits.wait(), &mut || {
+        let given = following
+            .as_mut()
+            .map_or(Ok(()), |following| following.give(limits.wait()));
+        failed = given.is_err();
+        given
+    });
+    taken.map_err(|e| match failed {
+        true => e,
+        false => e.context(format_args!(
+            "another build of {:?} is under way",
+            id.as_str()
+        )),
+    })
 }
 
 /// See [`Store::building`](crate::Store::building).
@@ -85,7 +130,7 @@ pub(crate) fn build(
     work: impl FnOnce(&mut Step) -> Result<()>,
 ) -> Result<Outcome> {
     let began = Instant::now();
-    let mut step = match begin(site, base, id, limits)? {
+    let mut step = match begin(site, base, id, limits, None)? {
         Begun::Present => return Ok(Outcome::Hit),
         Begun::Step(step) => step,
     };

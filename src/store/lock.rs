@@ -87,20 +87,35 @@ impl FileLock {
 
     /// Waits for the lock. The system's own wait cannot be given a deadline or be cancelled, so it is tried again and again.
     pub(crate) fn take(path: &Path, wait: Wait<'_>) -> Result<Self> {
-        FileLock::take_operation(path, Hold::Alone, wait)
+        FileLock::take_operation(path, Hold::Alone, wait, &mut || Ok(()))
+    }
+
+    /// The same, and does something at each try that finds it taken.
+    pub(crate) fn take_while(
+        path: &Path,
+        wait: Wait<'_>,
+        each: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Self> {
+        FileLock::take_operation(path, Hold::Alone, wait, each)
     }
 
     /// Waits for a share of the lock: any number hold it together, and nobody alone meanwhile.
     pub(crate) fn take_shared(path: &Path, wait: Wait<'_>) -> Result<Self> {
-        FileLock::take_operation(path, Hold::Shared, wait)
+        FileLock::take_operation(path, Hold::Shared, wait, &mut || Ok(()))
     }
 
-    fn take_operation(path: &Path, hold: Hold, wait: Wait<'_>) -> Result<Self> {
+    fn take_operation(
+        path: &Path,
+        hold: Hold,
+        wait: Wait<'_>,
+        each: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Self> {
         let mut pause = FIRST_PAUSE;
         loop {
             if let Some(lock) = FileLock::try_operation(path, hold, true)? {
                 return Ok(lock);
             }
+            each()?;
             wait.sleep(pause).map_err(|stop| {
                 stopped(
                     &format_args!("waiting for the lock {}", path.display()),

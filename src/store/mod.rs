@@ -11,6 +11,7 @@ mod clock;
 mod deletes;
 mod destroy;
 mod disk;
+mod follow;
 mod gunzip;
 mod handing_on;
 mod health;
@@ -59,6 +60,7 @@ pub use self::bounds::usage::{CacheUsage, Leftovers, LogUsage, ResultUsage, Tota
 pub use self::build::{Begun, Outcome};
 pub use self::destroy::Destroy;
 pub use self::disk::DiskFree;
+pub use self::follow::{LogFollower, LogPiece};
 pub use self::handing_on::{Pushed, Tagged};
 pub use self::health::{Health, Trouble};
 pub use self::image_archive::ImageFormat;
@@ -312,7 +314,37 @@ impl Store {
     ///
     /// [`NotFound`](crate::ErrorKind::NotFound) for a base that has not been built.
     pub fn begin(&self, base: Option<&str>, id: &str, limits: &Limits) -> Result<Begun> {
-        build::begin(&self.site, base, id, limits)
+        build::begin(&self.site, base, id, limits, None)
+    }
+
+    /// [`begin`](Self::begin), and gives `log` what the build that is waited for writes to its log, as it is written: all of it, from
+    /// its start, whole when this returns [`Begun::Present`]. Nothing where nobody is waited for.
+    ///
+    /// A build that fails or is killed has its log given to its end; then another's follows, as a further
+    /// [attempt](LogPiece::attempt), or this call answers with a step. `log` is called on this thread, with no lock held. An error that
+    /// it returns ends the wait, and is this call's own.
+    ///
+    /// # Errors
+    ///
+    /// Those of `begin` and of `log`; [`Io`](crate::ErrorKind::Io) where the log cannot be read.
+    pub fn begin_following(
+        &self,
+        base: Option<&str>,
+        id: &str,
+        limits: &Limits,
+        log: &mut dyn FnMut(LogPiece<'_>) -> Result<()>,
+    ) -> Result<Begun> {
+        build::begin(&self.site, base, id, limits, Some(log))
+    }
+
+    /// Reads the log of the build of `id` while it grows, whoever writes it. It tells neither whether the build is under way nor
+    /// how it ended: see [`building`](Self::building).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for an id that no image name takes.
+    pub fn follow_log(&self, id: &str) -> Result<LogFollower> {
+        Ok(LogFollower::of(self.log_file(id)?))
     }
 
     /// Whether somebody, in this process or another, builds `id` now. Asks the engine nothing.

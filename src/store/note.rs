@@ -2,13 +2,17 @@
 //! engine, and since when nothing was there.
 //!
 //! One line of always the same length, with a checksum: it is whole or it is not a note, and writing it anew takes no space of
-//! a full disk. What somebody else has written there is never read as a number.
+//! a full disk. What somebody else has written there is never read as a number. A second line says whether the log is this step's yet,
+//! for who waits for the step and reads along.
 
+use std::io::{self, Read};
+use std::path::Path;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::local as fs;
 use crate::store::clock::Uptime;
 use crate::store::lock::FileLock;
 use crate::store::names::{Id, hex};
@@ -21,6 +25,13 @@ pub(crate) const LATE: Duration = Duration::from_secs(10 * 60);
 
 /// What a note of this format begins with.
 const FORMAT: &str = "docker-store build 1";
+
+/// The second line.
+const OLD_LOG: &str = "log=0\n";
+const OWN_LOG: &str = "log=1\n";
+
+/// More than both lines are long.
+const MOST: u64 = 512;
 
 /// Version 0.1.0 noted by the length of a file of zeros alone: a number below this, and this where the holder was found dead.
 const LENGTH_DEAD: usize = 1 << 16;
@@ -37,14 +48,38 @@ pub(crate) struct Note {
 }
 
 impl Note {
-    /// The note of a step that may have so many tags beside the first.
-    pub(crate) fn write(lock: &FileLock, tags: u16) -> Result<()> {
+    /// The note of a step that may have so many tags beside the first; and whether the log is its own.
+    pub(crate) fn write(lock: &FileLock, tags: u16, own_log: bool) -> Result<()> {
         let note = Note {
             tags: Some(tags),
             dead: false,
             at: Some(Uptime::now()),
         };
-        note.write_to(lock)
+        let log = if own_log { OWN_LOG } else { OLD_LOG };
+        lock.replace_content(format!("{}{log}", note.line()).as_bytes())
+    }
+
+    /// Notes that the log is that of a step before, which left this note.
+    pub(crate) fn end_log(&self, lock: &FileLock) -> Result<()> {
+        self.write_to(lock)
+    }
+
+    /// Whether the log is that of the step whose lock is at `path`: asked by who does not have it.
+    pub(crate) fn log_has_begun(path: &Path) -> Result<bool> {
+        let mut content = Vec::new();
+        let read = fs::open(path).and_then(|file| file.take(MOST).read_to_end(&mut content));
+        match read {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(Error::io(
+                format!("reading the lock {}", path.display()),
+                &e,
+            )),
+            Ok(_) => {
+                let mut lines = content.split_inclusive(|b| *b == b'\n');
+                let is_note = lines.next().and_then(Note::of_line).is_some();
+                Ok(is_note && lines.next() == Some(OWN_LOG.as_bytes()))
+            }
+        }
     }
 
     /// Notes that the holder before was found dead, if nobody has yet; or, with `again`, that something of it was found just now.
@@ -132,7 +167,7 @@ impl Note {
     }
 
     fn write_to(&self, lock: &FileLock) -> Result<()> {
-        lock.replace_content(self.line().as_bytes())
+        lock.replace_content(format!("{}{OLD_LOG}", self.line()).as_bytes())
     }
 }
 

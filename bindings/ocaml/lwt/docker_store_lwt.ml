@@ -113,13 +113,16 @@ let with_store ?engine ?name ?strategy ?direct ?sync ?group ?log_limit ?engine_n
   let failed () = close store in
   bind_or ~failed (fun () -> f store) @@ fun value -> Lwt_result.map (fun () -> value) (close store)
 
-let begin_step ?base ?timeout t ~id =
+let begin_step ?base ?timeout ?follow t ~id =
   let cancel = Cancel.create () in
-  let begin_step _ = begin_step ?base ?timeout ~cancel t ~id in
+  let begin_step call =
+    let follow = Option.map (fun f ~attempt text -> Call.in_main call (fun () -> f ~attempt text)) follow in
+    begin_step ?base ?timeout ~cancel ?follow t ~id
+  in
   Lwt_result.map (Option.map (fun step -> { Step.step; cancel })) (Call.run ~cancel begin_step)
 
-let with_step ?base ?timeout t ~id f =
-  Lwt_result.bind (begin_step ?base ?timeout t ~id) @@ function
+let with_step ?base ?timeout ?follow t ~id f =
+  Lwt_result.bind (begin_step ?base ?timeout ?follow t ~id) @@ function
   | None -> Lwt_result.return Hit
   | Some step ->
     let failed () = Step.abort step in

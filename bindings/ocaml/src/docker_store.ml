@@ -77,12 +77,14 @@ let api_version t = t.names.api_version
 
 type outcome = Hit | Built
 
-let begin_step ?base ?timeout ?cancel t ~id =
-  let+ begun = Raw.begin_step t.raw base id (Limits.make ?timeout ?cancel ()) in
-  Option.map (Step.of_raw ~id) begun
+let begin_step ?base ?timeout ?cancel ?follow t ~id =
+  let hear f event = f ~attempt:(Raw.event_number event) (Raw.event_bytes event) in
+  let limits = Limits.make ?timeout ?cancel () in
+  Result.map (Option.map (Step.of_raw ~id))
+    (Guard.call_optional (Option.map hear follow) (Raw.begin_step t.raw base id limits))
 
-let with_step ?base ?timeout ?cancel t ~id f =
-  Result.bind (begin_step ?base ?timeout ?cancel t ~id) @@ function
+let with_step ?base ?timeout ?cancel ?follow t ~id f =
+  Result.bind (begin_step ?base ?timeout ?cancel ?follow t ~id) @@ function
   | None -> Ok Hit
   | Some step -> (
     let abort () = Step.abort step in

@@ -164,15 +164,27 @@ val with_step :
   ?base:string ->
   ?timeout:float ->
   ?cancel:Cancel.t ->
+  ?follow:(attempt:int -> string -> unit) ->
   t ->
   id:string ->
   (Step.t -> (unit, Error.t) result) ->
   (outcome, Error.t) result
 (** [with_step store ?base ~id f] does the work [f] on the result [base], or on nothing, and records it as [id]; unless
     [id] has been built. If [f] fails or raises, nothing is recorded. Waits while anybody else, in this process or
-    another, builds the same id. [timeout] (in seconds) and [cancel] hold for all of it. *)
+    another, builds the same id. [timeout] (in seconds) and [cancel] hold for all of it.
 
-val begin_step : ?base:string -> ?timeout:float -> ?cancel:Cancel.t -> t -> id:string -> (Step.t option, Error.t) result
+    [follow] is given what the build that is waited for writes to its log, as it is written: all of it, from its start,
+    and whole where that makes the result; nothing where nobody is waited for. [attempt] counts from 1. Where it is
+    higher than before, the build before ended without a result, and this is from the start of another one's log. *)
+
+val begin_step :
+  ?base:string ->
+  ?timeout:float ->
+  ?cancel:Cancel.t ->
+  ?follow:(attempt:int -> string -> unit) ->
+  t ->
+  id:string ->
+  (Step.t option, Error.t) result
 (** The same without [f], for who cannot do the work in one function: [None] is a hit. Then [Step.commit] or
     [Step.abort]. *)
 

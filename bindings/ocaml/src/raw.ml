@@ -134,7 +134,7 @@ external destroy_remains : string option -> settings -> bool * bool -> limits ->
 
 (* Steps. *)
 
-external begin_step : store -> string option -> string -> limits -> step option answer = "ocaml_dstore_begin"
+external begin_step : store -> string option -> string -> limits -> hear option -> step option answer = "ocaml_dstore_begin"
 external step_write_log : step -> string -> unit answer = "ocaml_dstore_step_write_log"
 external step_run : step -> command -> hear option -> int answer = "ocaml_dstore_step_run"
 external step_limit : step -> limits -> unit answer = "ocaml_dstore_step_limit"

@@ -166,6 +166,7 @@ struct event {
 };
 
 int32_t tell_output(void *listener, int32_t channel, const char *bytes, size_t length);
+int32_t tell_followed(void *listener, uint32_t attempt, const char *bytes, size_t length);
 int32_t tell_written(void *listener, const char *bytes, size_t length);
 int32_t tell_wanted(void *listener, char *buffer, size_t capacity, size_t *length);
 int32_t tell_progress(void *listener, const char *status, const char *item, uint64_t current, uint64_t total);

@@ -31,6 +31,12 @@ int32_t tell_output(void *listener, int32_t channel, const char *bytes, size_t l
     return tell(listener, &event);
 }
 
+int32_t tell_followed(void *listener, uint32_t attempt, const char *bytes, size_t length)
+{
+    struct event event = {.number = (int32_t)attempt, .bytes = bytes, .length = length};
+    return tell(listener, &event);
+}
+
 int32_t tell_written(void *listener, const char *bytes, size_t length)
 {
     struct event event = {.bytes = bytes, .length = length};

@@ -3,10 +3,11 @@
 #include "stubs.h"
 
 /* None where the result is there already. */
-CAMLprim value ocaml_dstore_begin(value v_store, value v_base, value v_id, value v_limits)
+CAMLprim value ocaml_dstore_begin(value v_store, value v_base, value v_id, value v_limits, value v_follow)
 {
-    CAMLparam4(v_store, v_base, v_id, v_limits);
-    CAMLlocal3(v_call, v_step, v_begun);
+    CAMLparam5(v_store, v_base, v_id, v_limits, v_follow);
+    CAMLlocal5(v_call, v_step, v_begun, v_heard, v_raised);
+    struct listener log = {.closure = &v_heard, .raised = &v_raised};
     struct call *call;
     struct cell *store, *step;
     const char *base, *id;
@@ -22,9 +23,12 @@ CAMLprim value ocaml_dstore_begin(value v_store, value v_base, value v_id, value
     if (call_ready(call)) {
         v_step = handle_alloc(&step_kind, store);
         step = handle_cell(v_step);
+        dstore_follow_callback callback = Is_block(v_follow) ? tell_followed : NULL;
+        if (callback)
+            v_heard = Field(v_follow, 0);
         caml_release_runtime_system();
-        call->status = dstore_store_begin(store->object.store, base, id, limits.timeout_ms, limits.cancel,
-                                          &step->object.step, &call->error);
+        call->status = dstore_store_begin_following(store->object.store, base, id, limits.timeout_ms, limits.cancel, callback,
+                                                    &log, &step->object.step, &call->error);
         caml_acquire_runtime_system();
         if (step->object.step) {
             v_begun = caml_alloc_small(1, 0);
@@ -33,7 +37,7 @@ CAMLprim value ocaml_dstore_begin(value v_store, value v_base, value v_id, value
             cell_end(step);
         }
     }
-    CAMLreturn(call_end(v_call, v_begun));
+    CAMLreturn(call_end_heard(v_call, v_begun, &log, NULL));
 }
 
 CAMLprim value ocaml_dstore_step_write_log(value v_step, value v_bytes)

@@ -29,7 +29,7 @@ pub(crate) fn run(context: &Context, screen: &mut Screen, log: &Log) -> Result<u
                 copy(&mut file, screen, &path)?;
                 Ok(DONE)
             }
-            true => follow(context, store, screen, log, &path),
+            true => follow(context, store, screen, log),
         }
     })
 }
@@ -46,31 +46,28 @@ fn follow(
     store: &Store,
     screen: &mut Screen,
     log: &Log,
-    path: &Path,
 ) -> Result<u8, Failure> {
-    let mut file = None;
+    let mut follower = store.follow_log(&log.id)?;
+    // Of which try something was shown.
+    let mut shown = None;
     let (mut seen, mut looks) = (false, 0);
     loop {
         // First: what is written until it has ended is read after this.
         let building = store.building(&log.id)?;
         seen |= building;
-        let old_is_gone = file.as_ref().is_some_and(is_gone);
-        if let Some(file) = &mut file {
-            copy(file, screen, path)?;
-        }
-        // Another try of the same build makes another file.
-        if file.is_none() || old_is_gone {
-            let again = file.is_some();
-            if let Some(next) = open(path)? {
-                if again {
-                    screen.flush()?;
-                    eprintln!(
-                        "dstore: {} is built once more; its log from the start:",
-                        log.id
-                    );
-                }
-                copy(file.insert(next), screen, path)?;
+        while let Some(piece) = follower.next_piece()? {
+            if shown.is_some_and(|shown| shown != piece.attempt) {
+                screen.flush()?;
+                eprintln!(
+                    "dstore: {} is built once more; its log from the start:",
+                    log.id
+                );
             }
+            shown = Some(piece.attempt);
+            screen
+                .raw()
+                .write_all(piece.bytes)
+                .map_err(Failure::output)?;
         }
         screen.flush()?;
         match building {
@@ -89,18 +86,22 @@ fn follow(
             continue;
         }
         // There is nothing that could end.
-        if file.is_none() && !building && !seen && !log.wait {
+        if !is_there(store, log)? && !building && !seen && !log.wait {
             break;
         }
         pause(context)?;
     }
-    match file {
-        Some(_) => {
+    match shown.is_some() || is_there(store, log)? {
+        true => {
             eprintln!("dstore: the build of {} ended without a result", log.id);
             Ok(FAILED)
         }
-        None => Err(none(&log.id)),
+        false => Err(none(&log.id)),
     }
+}
+
+fn is_there(store: &Store, log: &Log) -> Result<bool, Failure> {
+    Ok(store.log_file(&log.id)?.exists())
 }
 
 /// A moment; less where somebody wants an end, or nobody reads.
@@ -112,17 +113,6 @@ fn pause(context: &Context) -> Result<(), Failure> {
     }
     thread::sleep(MOMENT);
     Ok(())
-}
-
-#[cfg(unix)]
-fn is_gone(file: &File) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    file.metadata().is_ok_and(|file| file.nlink() == 0)
-}
-
-#[cfg(not(unix))]
-fn is_gone(_: &File) -> bool {
-    false
 }
 
 fn open(path: &Path) -> Result<Option<File>, Failure> {

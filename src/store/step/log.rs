@@ -20,6 +20,7 @@ pub(crate) struct LogFile {
     file: Option<File>,
     path: PathBuf,
     options: LogOptions,
+    begun: bool,
     written: u64,
     dropped: u64,
 }
@@ -31,19 +32,25 @@ impl LogFile {
             file: None,
             path: paths.log(id),
             options,
+            begun: false,
             written: 0,
             dropped: 0,
         }
     }
 
-    /// Starts it anew, as another file: who still reads that of the try before reads it to its end.
-    pub(crate) fn begin(&mut self, paths: &Paths) -> Result<()> {
+    /// Removes that of the try before: who still reads it reads it to its end.
+    pub(crate) fn remove_old(&self) {
         let _ = fs::remove_file(&self.path);
+    }
+
+    /// Starts it anew, as another file.
+    pub(crate) fn begin(&mut self, paths: &Paths) -> Result<()> {
         let file = paths.in_folders(|| {
             access::create_log(&self.path)
                 .map_err(|e| Error::io(format!("creating the log {}", self.path.display()), &e))
         })?;
         self.file = Some(file);
+        self.begun = true;
         Ok(())
     }
 
@@ -92,9 +99,15 @@ impl LogFile {
     }
 }
 
-impl Drop for LogFile {
-    fn drop(&mut self) {
-        if let (Some(file), 1..) = (self.file.as_mut(), self.dropped) {
+impl LogFile {
+    /// Whether it was started.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Nothing more is written: says how much was dropped.
+    pub(crate) fn end(&mut self) {
+        if let (Some(mut file), 1..) = (self.file.take(), self.dropped) {
             let line = format!(
                 "\n[{} more bytes were not kept: the log is full]\n",
                 self.dropped
@@ -105,5 +118,11 @@ impl Drop for LogFile {
                 ::log::warn!("writing the log {}: {e}", self.path.display());
             }
         }
+    }
+}
+
+impl Drop for LogFile {
+    fn drop(&mut self) {
+        self.end();
     }
 }

@@ -116,6 +116,9 @@ impl Step {
     ) -> Result<Self> {
         let log = LogFile::of(&site.paths, &id, site.log_options);
         let noted = Note::read(&lock)?;
+        if lock.was_left() {
+            noted.end_log(&lock)?;
+        }
         let mut open = Open {
             began: Instant::now(),
             base: None,
@@ -140,7 +143,7 @@ impl Step {
                 open.tags = 0;
             }
         }
-        if let Err(e) = Note::write(&open.lock, open.tags) {
+        if let Err(e) = Note::write(&open.lock, open.tags, false) {
             open.lock.give_back();
             return Err(e);
         }
@@ -164,6 +167,9 @@ impl Step {
         }
         // Last, so that a bad base does not cost the log of the try before.
         step.working("beginning the log", |open, step| {
+            // In this order, for who reads along: what is there while this is noted is this step's.
+            open.log.remove_old();
+            Note::write(&open.lock, open.tags, true)?;
             open.log.begin(&step.site.paths)
         })?;
         Ok(step)
@@ -268,7 +274,11 @@ impl Step {
         };
         self.site.check_process(doing)?;
         let committed = match commit {
-            true => self.working("committing", |open, step| open.publish_result(step)),
+            true => self.working("committing", |open, step| {
+                // Whoever sees the result finds the log whole.
+                open.log.end();
+                open.publish_result(step)
+            }),
             false => self
                 .site
                 .check_open("aborting a step")
@@ -428,7 +438,7 @@ impl Open {
             .checked_add(1)
             .ok_or_else(|| Error::new(ErrorKind::Conflict, "the step has had too many images"))?;
         // For a purge, which would not find it without a look at every image that the engine has.
-        Note::write(&self.lock, self.tags)?;
+        Note::write(&self.lock, self.tags, self.log.has_begun())?;
         Ok(step.site.names.further_tmp_image(step.id, self.tags))
     }
 
@@ -469,6 +479,8 @@ impl Open {
     }
 
     fn unlock(mut self, site: &Site, cleared: Result<()>) -> Result<()> {
+        // Before the lock: who waits for that has then read all of it.
+        self.log.end();
         // A container that could not be removed is found by the lock's file; its secrets only by those who know of them.
         let made = self.container.take();
         if let Some(secrets) = made.and_then(|made| made.secrets) {
@@ -476,6 +488,11 @@ impl Open {
         }
         // The file of the lock stays where something may have, or may come late: by it, the next open knows where to look.
         if cleared.is_err() || self.cut_off {
+            // Who takes it next, a prune say, writes no log.
+            let ended = Note::read(&self.lock).and_then(|note| note.end_log(&self.lock));
+            if let Err(e) = ended {
+                ::log::debug!("{e}");
+            }
             return cleared;
         }
         match self.lock.was_left() {
