@@ -37,7 +37,9 @@ impl Read {
 
 fn follow(store: &Store, id: &str, read: &mut Read) -> Begun {
     store
-        .begin_following(Some("base"), id, &Limits::none(), &mut |piece| read.take(piece))
+        .begin_following(Some("base"), id, &Limits::none(), &mut |piece| {
+            read.take(piece)
+        })
         .expect("begun")
 }
 
@@ -111,7 +113,7 @@ fn who_waits_for_a_builder_that_fails_or_is_killed_has_what_it_wrote_and_builds_
     for how in ["fails", "killed"] {
         let root = Root::new(&format!("follow-{how}"));
         let store = root.open();
-    import_base(&store, "base");
+        import_base(&store, "base");
         // The log of a try before is nobody's who is waited for.
         let mut before = begin(&store, "base", "id");
         before.write_log(b"before\n").expect("written");

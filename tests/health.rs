@@ -21,6 +21,34 @@ fn open_at(root: &Root, address: &str) -> Store {
 }
 
 #[test]
+fn what_is_free_is_what_df_says() {
+    let root = Root::new("free");
+    let free = root.open().df().expect("asked");
+    // It counts and rounds by itself: a percentage of what users have and may have, rounded up.
+    let df = std::process::Command::new("df")
+        .args(["-P", "-k"])
+        .arg(&root.path)
+        .output()
+        .expect("df");
+    let said = String::from_utf8_lossy(&df.stdout).into_owned();
+    let row: Vec<&str> = said
+        .lines()
+        .nth(1)
+        .expect("a row")
+        .split_whitespace()
+        .collect();
+    let number = |n: usize| row[n].parse::<f64>().expect("a number");
+    let (used, available) = (number(2), number(3));
+    let percent = available / (used + available) * 100.0;
+    assert!((free.root - percent).abs() < 1.0, "{free:?}: {said}");
+    let in_use: f64 = row[4].trim_end_matches('%').parse().expect("a percentage");
+    assert!((100.0 - free.root - in_use).abs() < 2.0, "{free:?}: {said}");
+    if free.engine.is_some_and(|engine| engine < free.root) {
+        assert_eq!(Some(free.percent()), free.engine);
+    }
+}
+
+#[test]
 fn health_tells_what_the_engine_and_the_store_tell() {
     let root = Root::new("health");
     let store = root.open();

@@ -82,8 +82,8 @@ pub unsafe extern "C" fn dstore_policy_least_free_bytes(
     })
 }
 
-/// The least that is to be free on the engine's disk, in percent as dstore_store_df() says it: what
-/// only root may use is not free. DSTORE_INVALID_ARGUMENT for what is no number from 0 to 100.
+/// The least that is to be free on the engine's disk, in percent as dstore_store_df() and
+/// df(1) say it. DSTORE_INVALID_ARGUMENT for what is no number from 0 to 100.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]

@@ -81,7 +81,8 @@ fn counters(stats: &Stats) -> [(i32, u64); 15] {
 
 /// How much space is free, in percent. `percent` is the scarcer of the other two: `root` is the
 /// file system of the store's root, `engine` that of the engine's data, or -1 where that is not on
-/// this machine or not to be seen. What only root may use counts as not free.
+/// this machine or not to be seen. The percentages are those of df(1), from the other end: what is
+/// available of what is used and available. What only root may use is not counted.
 ///
 /// Blocks, for one engine call. May be NULL: percent, root, engine.
 #[unsafe(no_mangle)]

@@ -225,11 +225,13 @@ pub(crate) fn dress(file: &File, model: &Metadata) {
     let _ = file.set_permissions(fs::Permissions::from_mode(model.mode() & 0o777));
 }
 
-/// How many bytes a file system has, and how many of them this user may still fill.
+/// How many bytes of a file system are used or may still be, and how many of them this user may still fill.
 pub(crate) fn space(path: &Path) -> io::Result<(u64, u64)> {
     let stat = rustix::fs::statvfs(path)?;
     let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
-    Ok((bytes(stat.f_blocks), bytes(stat.f_bavail)))
+    // What is kept for root is nobody's: as df(1) counts, and OBuilder.
+    let used = stat.f_blocks.saturating_sub(stat.f_bfree);
+    Ok((bytes(used + stat.f_bavail), bytes(stat.f_bavail)))
 }
 
 /// Whether the error with this number says that a disk, or somebody's share of it, is full.

@@ -255,7 +255,7 @@ pub(crate) fn other(_found: &Metadata) -> Option<Other> {
 /// Makes a new file look like the one whose place it takes: what it may be used for it has from its folder.
 pub(crate) fn dress(_file: &File, _model: &Metadata) {}
 
-/// How many bytes a file system has, and how many of them this user may still fill.
+/// How many bytes of a file system this user has or may have, and how many of them are free.
 pub(crate) fn space(path: &Path) -> io::Result<(u64, u64)> {
     let path = wide(path)?;
     let (mut free, mut all) = (0, 0);

@@ -8,7 +8,7 @@ use crate::os;
 use crate::store::site::Site;
 use crate::wait::Limits;
 
-/// Free space, in percent of the file system. What only root may use counts as not free.
+/// Free space, in percent as df(1) has it: what is available of what is used and available. What only root may use is not counted at all.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct DiskFree {
@@ -48,7 +48,7 @@ pub(crate) fn engine_data<'a>(site: &Site, info: &'a Info) -> Option<&'a Path> {
     in_sight.then_some(data)
 }
 
-/// How many bytes the file system of `path` has, and how many are free.
+/// How many bytes users have or may have on the file system of `path`, and how many are free.
 pub(crate) fn space(path: &Path) -> Result<(u64, u64)> {
     os::space(path).map_err(|e| {
         Error::io(

@@ -466,7 +466,7 @@ type free = {
 }
 
 val df : ?timeout:float -> ?cancel:Cancel.t -> t -> (free, Error.t) result
-(** How much space is free, in percent. *)
+(** How much space is free, in percent as df(1) has it: what is available of what is used and available. *)
 
 val ping : ?timeout:float -> ?cancel:Cancel.t -> t -> (unit, Error.t) result
 (** Asks whether the engine answers: one round trip. One that was upgraded or replaced since the last call is spoken to in

@@ -41,12 +41,7 @@ fn none(id: &str) -> Failure {
 }
 
 /// Until nobody builds it any more.
-fn follow(
-    context: &Context,
-    store: &Store,
-    screen: &mut Screen,
-    log: &Log,
-) -> Result<u8, Failure> {
+fn follow(context: &Context, store: &Store, screen: &mut Screen, log: &Log) -> Result<u8, Failure> {
     let mut follower = store.follow_log(&log.id)?;
     // Of which try something was shown.
     let mut shown = None;

@@ -59,8 +59,7 @@ impl Policy {
         self
     }
 
-    /// The least that is to be free on the engine's disk, in percent as [`DiskFree`](crate::DiskFree) says it: what only root may use
-    /// is not free.
+    /// The least that is to be free on the engine's disk, in percent as [`DiskFree`](crate::DiskFree) and df(1) say it.
     ///
     /// # Errors
     ///

@@ -284,9 +284,10 @@ impl Step {
                 .check_open("aborting a step")
                 .and(self.still_open("aborting").map(drop)),
         };
-        let Some(open) = self.open.take() else {
+        let Some(mut open) = self.open.take() else {
             return committed;
         };
+        open.end_without_result(commit);
         let told = self.limits.wait().since(began).told(open.told);
         // What is removed after a commit is nobody's concern any more; to have it removed is why one aborts.
         let wait = match commit {
@@ -442,6 +443,12 @@ impl Open {
         Ok(step.site.names.further_tmp_image(step.id, self.tags))
     }
 
+    /// A caller that makes the result by itself, as OBuilder does, runs a container of the step's name, and leaves it where it is
+    /// cancelled. A step that ends without having made one takes that along: the name is the step's.
+    fn end_without_result(&mut self, commit: bool) {
+        self.unsure |= !commit && self.container.is_none() && self.lock.is_in_place();
+    }
+
     /// Leaves nothing of the step on the engine.
     fn clear(&mut self, site: &Site, id: &Id, wait: Wait<'_>) -> Result<()> {
         let mut container = self.remove_container(site, wait);
@@ -507,7 +514,10 @@ impl Open {
 
 impl Drop for Step {
     fn drop(&mut self) {
-        let Some(open) = self.open.take() else { return };
+        let Some(mut open) = self.open.take() else {
+            return;
+        };
+        open.end_without_result(false);
         if self.site.abandon() {
             return std::mem::forget(open);
         }
