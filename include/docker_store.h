@@ -721,6 +721,17 @@ typedef int32_t (*dstore_write_callback)(void *user_data,
                                          size_t length);
 
 /**
+ * Takes a piece of the log of a build that somebody else makes, `length` bytes as they were written:
+ * not cut at lines, never none, and not ended by a zero. `attempt` counts from 1: where it is higher
+ * than before, the build before ended without a result, and this is from the start of another one's
+ * log. Returns 0 to go on; anything else ends the wait.
+ */
+typedef int32_t (*dstore_follow_callback)(void *user_data,
+                                          uint32_t attempt,
+                                          const char *bytes,
+                                          size_t length);
+
+/**
  * Does the work of a build with `step`, which is the library's: not to be freed, committed,
  * aborted or kept. Returns 0 for the result to be recorded; anything else aborts the step.
  */
@@ -1313,6 +1324,27 @@ dstore_status dstore_store_begin(const dstore_store *store,
                                  const dstore_cancel *cancel,
                                  dstore_step **step,
                                  dstore_error **error);
+
+/**
+ * dstore_store_begin(); and while that waits for another build of the same id, gives `log` what that
+ * one writes to its log, as it is written: all of it, from its start, and whole when this answers that
+ * the result is there. Nothing where nobody is waited for. The log of a build that fails or is killed
+ * comes to its end; then that of another one, as a further attempt, or this call answers with a step.
+ * DSTORE_CANCELLED and DSTORE_TIMED_OUT come at once, and so does DSTORE_CALLBACK, where `log` does not
+ * return 0. Free the step with dstore_step_free().
+ *
+ * Blocks. May be NULL: base, cancel, log, user_data.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_begin_following(const dstore_store *store,
+                                           const char *base,
+                                           const char *id,
+                                           uint64_t timeout_ms,
+                                           const dstore_cancel *cancel,
+                                           dstore_follow_callback log,
+                                           void *user_data,
+                                           dstore_step **step,
+                                           dstore_error **error);
 
 /**
  * Whether somebody, in this process or another, builds `id` now. For who follows its log: what was
@@ -2472,7 +2504,8 @@ void dstore_health_free(dstore_health *health);
 /**
  * How much space is free, in percent. `percent` is the scarcer of the other two: `root` is the
  * file system of the store's root, `engine` that of the engine's data, or -1 where that is not on
- * this machine or not to be seen. What only root may use counts as not free.
+ * this machine or not to be seen. The percentages are those of df(1), from the other end: what is
+ * available of what is used and available. What only root may use is not counted.
  *
  * Blocks, for one engine call. May be NULL: percent, root, engine.
  */
@@ -2983,8 +3016,8 @@ dstore_status dstore_policy_least_free_bytes(dstore_policy *policy,
                                              dstore_error **error);
 
 /**
- * The least that is to be free on the engine's disk, in percent as dstore_store_df() says it: what
- * only root may use is not free. DSTORE_INVALID_ARGUMENT for what is no number from 0 to 100.
+ * The least that is to be free on the engine's disk, in percent as dstore_store_df() and
+ * df(1) say it. DSTORE_INVALID_ARGUMENT for what is no number from 0 to 100.
  *
  * Does not block.
  */

@@ -219,6 +219,7 @@ fn sample(kind: &str) -> &'static str {
         "dstore_work_callback" => "work",
         "dstore_log_callback" => "line",
         "dstore_prune_callback" => "row",
+        "dstore_follow_callback" => "followed",
         // Only of what is freed: NULL is all that is tried.
         "dstore_error *" | "dstore_store *" | "dstore_cancel *" | "dstore_results *"
         | "dstore_caches *" | "dstore_health *" | "dstore_remains *" | "dstore_usage *"

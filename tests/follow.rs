@@ -82,12 +82,13 @@ fn who_waits_in_another_process_reads_the_log_from_its_start_to_its_end_and_then
     let (tell, told) = mpsc::channel();
     let mut read = Read::default();
     thread::scope(|scope| {
-        scope.spawn(|| {
+        let path = &root.path;
+        scope.spawn(move || {
             // What is written comes before the end.
             assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(6));
-            touch(root.path.join("go-0"));
+            touch(path.join("go-0"));
             assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(6));
-            touch(root.path.join("go-1"));
+            touch(path.join("go-1"));
         });
         let begun = store.begin_following(Some("base"), "id", &Limits::none(), &mut |piece| {
             tell.send(piece.bytes.len()).expect("somebody hears");

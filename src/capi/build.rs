@@ -69,7 +69,7 @@ pub unsafe extern "C" fn dstore_store_begin(
 /// the result is there. Nothing where nobody is waited for. The log of a build that fails or is killed
 /// comes to its end; then that of another one, as a further attempt, or this call answers with a step.
 /// DSTORE_CANCELLED and DSTORE_TIMED_OUT come at once, and so does DSTORE_CALLBACK, where `log` does not
-/// return 0.
+/// return 0. Free the step with dstore_step_free().
 ///
 /// Blocks. May be NULL: base, cancel, log, user_data.
 #[must_use]

@@ -154,6 +154,42 @@ static void read_a_log_while_it_grows(const dstore_store *store)
     dstore_string_free(log);
 }
 
+/* What somebody who waits has read, and where it is to end. */
+struct followed {
+    char text[100];
+    size_t length;
+    const char *end;
+};
+
+static int32_t follow(void *user_data, uint32_t attempt, const char *bytes, size_t length)
+{
+    struct followed *followed = user_data;
+    CHECK(attempt == 1 && length > 0 && followed->length + length < sizeof followed->text);
+    memcpy(followed->text + followed->length, bytes, length);
+    followed->length += length;
+    return followed->end && strstr(followed->text, followed->end) ? 7 : 0;
+}
+
+static void read_along_while_another_builds(const dstore_store *store)
+{
+    struct job job = {store, "waited-for", "echo first; sleep 2; echo second", NULL, DSTORE_OK, DSTORE_INTERNAL};
+    char *log;
+    OK(dstore_store_log_file(store, job.id, &log, &error));
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, work, &job) == 0);
+    until_file_has(log, "first\n");
+    dstore_step *step = (dstore_step *)&step;
+    struct followed stopped = {.end = "first\n"};
+    EXPECT(DSTORE_CALLBACK, dstore_store_begin_following(store, "base", job.id, 0, NULL, follow, &stopped, &step, &error));
+    CHECK(step == NULL && !file_has(log, "second"));
+    EXPECT(DSTORE_TIMED_OUT, dstore_store_begin_following(store, "base", job.id, 100, NULL, NULL, NULL, &step, &error));
+    struct followed followed = {.end = NULL};
+    OK(dstore_store_begin_following(store, "base", job.id, 0, NULL, follow, &followed, &step, &error));
+    CHECK(step == NULL && strcmp(followed.text, "first\nsecond\n") == 0);
+    CHECK(pthread_join(thread, NULL) == 0);
+    dstore_string_free(log);
+}
+
 static void cancel_a_step(const dstore_store *store)
 {
     dstore_cancel *cancel = dstore_cancel_new();
@@ -534,6 +570,7 @@ int main(int argc, char **argv)
     build(store, "one", "two", 1, "one\n");
     look_up(store);
     build_by_callback(store);
+    read_along_while_another_builds(store);
     read_a_log_while_it_grows(store);
     cancel_a_step(store);
     surroundings(store);

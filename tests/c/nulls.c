@@ -17,6 +17,12 @@ static int32_t output(void *user_data, int32_t channel, const char *bytes, size_
     return 1;
 }
 
+static int32_t followed(void *user_data, uint32_t attempt, const char *bytes, size_t length)
+{
+    (void)user_data, (void)attempt, (void)bytes, (void)length;
+    return 1;
+}
+
 static int32_t progress(void *user_data, const char *status, const char *item, uint64_t current, uint64_t total)
 {
     (void)user_data, (void)status, (void)item, (void)current, (void)total;

@@ -186,6 +186,7 @@ fn sample(function: &Function, kind: &str, name: &str) -> &'static str {
         ("dstore_write_callback", _) => "take",
         ("dstore_work_callback", _) => "work",
         ("dstore_prune_callback", _) => "row",
+        ("dstore_follow_callback", _) => "followed",
         other => panic!("give the generated test a value for {other:?}"),
     }
 }

@@ -1,7 +1,16 @@
 module Blocking = Docker_store
 open Blocking
 
+module Error = Blocking.Error
+module Cancel = Blocking.Cancel
+module Command = Blocking.Command
+module Image_config = Blocking.Image_config
+module Bounds = Blocking.Bounds
+
 type 'a answer = ('a, Error.t) result Lwt.t
+
+let get = Blocking.get
+let get_lwt promise = Lwt.map get promise
 
 (* Callbacks of promises as the blocking calls have them. *)
 let heard call f value = Call.in_main call (fun () -> f value)
@@ -184,5 +193,32 @@ let ping ?timeout t = cancelled_by_promise (fun _ cancel -> ping ?timeout ~cance
 let health ?timeout t = cancelled_by_promise (fun _ cancel -> health ?timeout ~cancel t)
 let purge ?timeout t = cancelled_by_promise (fun _ cancel -> purge ?timeout ~cancel t)
 let complete_deletes ?timeout t = cancelled_by_promise (fun _ cancel -> complete_deletes ?timeout ~cancel t)
+
+let usage ?timeout t = cancelled_by_promise (fun _ cancel -> usage ?timeout ~cancel t)
+
+let prune ?most_bytes ?least_free ?least_free_percent ?unused_for ?keep_results ?spare ?results ?caches ?logs ?dry_run
+    ?each ?timeout t =
+  cancelled_by_promise (fun call cancel ->
+      prune ?most_bytes ?least_free ?least_free_percent ?unused_for ?keep_results ?spare ?results ?caches ?logs ?dry_run
+        ?each:(Option.map (heard call) each) ?timeout ~cancel t)
+
+let pin ?timeout t id = cancelled_by_promise (fun _ cancel -> pin ?timeout ~cancel t id)
+let pin_cache ?timeout t name = cancelled_by_promise (fun _ cancel -> pin_cache ?timeout ~cancel t name)
+let version = version
+let id = id
+let root = root
+let prefix = prefix
+let state_dir = state_dir
+let empty_dir = empty_dir
+let engine = engine
+let api_version = api_version
+let log_file = log_file
+let building = building
+let stats = stats
+let limit_cache = limit_cache
+let unpin = unpin
+let unpin_cache = unpin_cache
+let pins = pins
+let went = went
 
 module Obuilder = Obuilder

@@ -1,6 +1,8 @@
 (** [docker-store] without blocking the event loop.
 
-    The calls are those of {!Docker_store}, on the same stores, leases and commands, so that both ways can be mixed.
+    It is complete by itself: all that a program needs of {!Docker_store} is here, too, and that whole module under the name
+    {!Blocking}, for programs that have a [Docker_store] of their own, as OBuilder has. The calls are those of {!Blocking}, on
+    the same stores, leases and commands, so that both ways can be mixed.
     Each blocks a thread of this library's own while it lasts. There is no limit on how many, for calls may wait for
     each other; limit how many builds run at once by your own means.
 
@@ -14,7 +16,23 @@
 
 open Docker_store
 
+module Blocking = Docker_store
+(** All of [docker-store]; its records and variants have their names there. *)
+
+module Error = Docker_store.Error
+module Cancel = Docker_store.Cancel
+module Command = Docker_store.Command
+module Image_config = Docker_store.Image_config
+module Bounds = Docker_store.Bounds
+
 type 'a answer = ('a, Error.t) result Lwt.t
+
+val get : ('a, Error.t) result -> 'a
+(** The value.
+    @raise Error.E where there is none. *)
+
+val get_lwt : 'a answer -> 'a Lwt.t
+(** The same of a promise, which fails with [Error.E]. *)
 
 (** {1 Steps} *)
 
@@ -101,8 +119,23 @@ val with_store :
   (t -> 'a answer) ->
   'a answer
 
-val with_step : ?base:string -> ?timeout:float -> t -> id:string -> (Step.t -> unit answer) -> outcome answer
-val begin_step : ?base:string -> ?timeout:float -> t -> id:string -> Step.t option answer
+val with_step :
+  ?base:string ->
+  ?timeout:float ->
+  ?follow:(attempt:int -> string -> unit Lwt.t) ->
+  t ->
+  id:string ->
+  (Step.t -> unit answer) ->
+  outcome answer
+
+val begin_step :
+  ?base:string ->
+  ?timeout:float ->
+  ?follow:(attempt:int -> string -> unit Lwt.t) ->
+  t ->
+  id:string ->
+  Step.t option answer
+
 val result : ?timeout:float -> t -> string -> bool answer
 val results : ?timeout:float -> t -> result_info list answer
 val delete : ?timeout:float -> t -> string -> bool answer
@@ -160,8 +193,47 @@ val health : ?timeout:float -> t -> health answer
 val purge : ?timeout:float -> t -> purged answer
 val complete_deletes : ?timeout:float -> t -> unit answer
 
-(** What does not block is in {!Docker_store}: {!Docker_store.root}, {!Docker_store.log_file},
-    {!Docker_store.building}, {!Docker_store.val-stats}, ... *)
+(** {1 Bounds} *)
+
+val usage : ?timeout:float -> t -> usage answer
+
+val prune :
+  ?most_bytes:int ->
+  ?least_free:int ->
+  ?least_free_percent:float ->
+  ?unused_for:float ->
+  ?keep_results:int ->
+  ?spare:float ->
+  ?results:bool ->
+  ?caches:bool ->
+  ?logs:bool ->
+  ?dry_run:bool ->
+  ?each:(Bounds.row -> unit Lwt.t) ->
+  ?timeout:float ->
+  t ->
+  Bounds.report answer
+
+val pin : ?timeout:float -> t -> string -> bool answer
+val pin_cache : ?timeout:float -> t -> string -> bool answer
+
+(** {1 What does not block} *)
+
+val version : string
+val id : name:string -> string list -> string
+val root : t -> string
+val prefix : t -> string
+val state_dir : t -> string
+val empty_dir : t -> string
+val engine : t -> string
+val api_version : t -> string
+val log_file : t -> string -> (string, Error.t) result
+val building : t -> string -> (bool, Error.t) result
+val stats : t -> (stats, Error.t) result
+val limit_cache : t -> string -> int option -> (unit, Error.t) result
+val unpin : t -> string -> (bool, Error.t) result
+val unpin_cache : t -> string -> (bool, Error.t) result
+val pins : t -> (Bounds.pin list, Error.t) result
+val went : t -> string -> ((Bounds.went * float) option, Error.t) result
 
 (** {1 The library's log} *)
 

@@ -24,13 +24,23 @@ module type STORE = sig
   val cache_stats : t -> int * int
 end
 
-module Make (User : USER) = struct
-  type t = { store : Docker_store.t; report : string -> unit }
+(* OBuilder's stores are not told of its switches: this one is handed down beside its calls. *)
+let switch : Lwt_switch.t Lwt.key = Lwt.new_key ()
 
-  let of_store ?(report = ignore) store = { store; report }
+module Make (User : USER) = struct
+  type t = {
+    store : Docker_store.t;
+    report : string -> unit;
+    (* What [result] has begun for the [build] that comes next. *)
+    begun : (string, Step.t) Hashtbl.t;
+    building : (string, unit) Hashtbl.t;
+  }
+
+  let of_store ?(report = ignore) store = { store; report; begun = Hashtbl.create 10; building = Hashtbl.create 10 }
   let prefix t = Docker_store.prefix t.store
   let root t = Docker_store.root t.store
   let state_dir t = Docker_store.state_dir t.store
+  let with_switch value f = Lwt.with_value switch (Some value) f
 
   let or_fail promise =
     promise >>= function
@@ -40,11 +50,6 @@ module Make (User : USER) = struct
   let call t f = or_fail (Call.run (fun _ -> f t.store))
   let df t = call t (fun store -> Docker_store.df store) >|= fun free -> free.percent
   let delete t id = call t (fun store -> Docker_store.delete store id) >|= fun (_ : bool) -> ()
-
-  let result t id =
-    call t (fun store -> Docker_store.result store id) >|= fun present ->
-    if present then Some (empty_dir t.store) else None
-
   let log_file t id = or_fail (Lwt.return (Docker_store.log_file t.store id))
   let complete_deletes t = call t (fun store -> Docker_store.complete_deletes store)
 
@@ -57,14 +62,74 @@ module Make (User : USER) = struct
     | Ok _ -> ()
     | Error error -> t.report (Printf.sprintf "%s: %s" what (Error.to_string error))
 
-  let build t ?base ~id fn =
+  let abort t id step = Call.run (fun _ -> Step.abort step) >|= told t ("after building " ^ id)
+
+  (* Waits while another process builds [id]. *)
+  let begin_step ?base t id =
     let cancel = Cancel.create () in
-    or_fail (Call.run ~cancel (fun _ -> begin_step ?base ~cancel t.store ~id)) >>= function
+    let begun = Call.run ~cancel (fun _ -> begin_step ?base ~cancel t.store ~id) in
+    let end_it () =
+      Cancel.trigger cancel;
+      Lwt.return_unit
+    in
+    Lwt_switch.add_hook_or_exec (Lwt.get switch) end_it >>= fun () -> or_fail begun
+
+  let take t id =
+    let step = Hashtbl.find_opt t.begun id in
+    Hashtbl.remove t.begun id;
+    step
+
+  (* Its build comes with the answer, before anything else runs, or not at all. *)
+  let keep t id step =
+    Hashtbl.replace t.begun id step;
+    Lwt.async @@ fun () ->
+    Lwt.pause () >>= fun () ->
+    match Hashtbl.find_opt t.begun id with
+    | Some unused when unused == step ->
+      Hashtbl.remove t.begun id;
+      abort t id step
+    | Some _ | None -> Lwt.return_unit
+
+  (* OBuilder asks whether there is a result, and builds it and counts it where there is none. Were another process to
+     build it in between, both would count it. So the right to build is taken with the answer. *)
+  let result t id =
+    let there = Some (empty_dir t.store) in
+    let is_own () = Hashtbl.mem t.building id || Hashtbl.mem t.begun id in
+    call t (fun store -> Docker_store.result store id) >>= function
+    | true -> Lwt.return there
+    | false when is_own () -> Lwt.return_none
+    | false -> (
+      begin_step t id >|= function
+      | None -> there
+      | Some step ->
+        keep t id step;
+        None)
+
+  let begun_by_result ?base t id step =
+    let use base = Call.run (fun _ -> Step.use_image step (Printf.sprintf "%s-image-%s" (prefix t) base)) in
+    match base with
+    | None -> Lwt.return_some step
+    | Some base -> (
+      use base >>= function
+      | Ok () -> Lwt.return_some step
+      | Error error -> abort t id step >>= fun () -> Lwt.fail (Error.E error))
+
+  let build t ?base ~id fn =
+    let begun =
+      match take t id with
+      | Some step -> begun_by_result ?base t id step
+      | None -> begin_step ?base t id
+    in
+    begun >>= function
     | None -> Lwt.return_ok ()
     | Some step ->
-      (* The step itself has made nothing: what the function committed stays. *)
-      let abort () = Call.run (fun _ -> Step.abort step) >|= told t ("after building " ^ id) in
-      Lwt.finalize (fun () -> fn (empty_dir t.store)) abort
+      Hashtbl.replace t.building id ();
+      (* The step itself has made nothing: what the function committed stays, and a container that it left goes. *)
+      Lwt.finalize
+        (fun () -> fn (empty_dir t.store))
+        (fun () ->
+          Hashtbl.remove t.building id;
+          abort t id step)
 
   (* The sandbox has removed its container, or, where it was cancelled, is about to. *)
   let tries = 50
