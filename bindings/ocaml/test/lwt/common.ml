@@ -6,6 +6,7 @@ include Support
 include Harness
 include Fixture
 module D = Docker_store_lwt
+module Sandbox = Obuilder.Docker_sandbox
 
 let get_lwt promise = promise >|= get
 let outcome promise = promise >|= status

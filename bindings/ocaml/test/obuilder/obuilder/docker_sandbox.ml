@@ -1,9 +1,11 @@
-(* Stands in for OBuilder's Docker sandbox: it runs the docker client as that does, on the names that that uses, and
-   knows nothing of this library but the prefix. *)
+(* Runs the docker client as OBuilder's Docker sandbox does, on the names that that uses. *)
 
 open Lwt.Infix
 
-type t = { prefix : string }
+type config = { network : string }
+type t = { prefix : string; config : config }
+
+let create config = Lwt.return { prefix = !Docker.prefix; config }
 
 let image t id = Printf.sprintf "%s-image-%s" t.prefix id
 let tmp_image t id = Printf.sprintf "%s-image-tmp-%s" t.prefix id
@@ -49,13 +51,22 @@ let commit t id =
 let remove t id = must [ "rm"; "--force"; "--"; container t id ]
 
 (* Runs a script in a container, and keeps what it made. [mounts] are volumes and where they go. *)
-let run t ?(user = 0, 0) ?(mounts = []) ~log ~id script =
+let run t ?cancelled ?(user = 0, 0) ?(mounts = []) ~log ~id script =
   let mount (source, target) = [ "--mount"; Printf.sprintf "type=volume,src=%s,dst=%s" source target ] in
   let uid, gid = user in
   let options =
     [ "--hostname"; "builder"; "--workdir"; "/"; "--entrypoint"; "/bin/sh"; "--user"; Printf.sprintf "%d:%d" uid gid ]
-    @ List.concat_map mount mounts @ [ "--network"; "none" ]
+    @ List.concat_map mount mounts @ [ "--network"; t.config.network ]
   in
-  docker ~log (("run" :: "--name" :: container t id :: options) @ [ tmp_image t id; "-c"; script ]) >>= function
+  let ran = docker ~log (("run" :: "--name" :: container t id :: options) @ [ tmp_image t id; "-c"; script ]) in
+  (* As OBuilder does: who cancels has it stopped, and nobody then takes it away. *)
+  Option.iter
+    (fun cancelled ->
+      Lwt.on_success cancelled (fun () ->
+          if Lwt.is_sleeping ran then Lwt.async (fun () -> docker [ "kill"; container t id ] >|= ignore)))
+    cancelled;
+  let is_cancelled () = Option.fold ~none:false ~some:(fun cancelled -> not (Lwt.is_sleeping cancelled)) cancelled in
+  ran >>= function
+  | Error _ when is_cancelled () -> Lwt.return_error `Cancelled
   | Ok () -> commit t id >>= fun () -> remove t id >|= Result.ok
   | Error _ as failed -> remove t id >|= fun () -> failed
