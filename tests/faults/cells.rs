@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use docker_store::{Begun, CacheRequest, Cancel, ErrorKind, Limits, Options, Store};
 
-use super::operations::{Claim, Done, Operation, Scene};
+use super::operations::{Claim, Done, Operation, Scene, given_names};
 use super::restarts;
 use crate::common::proxy::{Act, IN_PROGRESS, Proxy};
 use crate::common::{Root, docker, import_base, sh, untar};
@@ -91,6 +91,12 @@ impl Outcome {
             Err(e) => e.to_string(),
         };
         (!self.wrong.is_empty()).then(|| format!("{} ({done})", self.wrong.join("; ")))
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        self.take_names_away();
     }
 }
 
@@ -332,6 +338,7 @@ impl Ground {
                     wrong.push(format!("a release won, and the cache says {newest:?}"));
                 }
             }
+            Ok(Claim::Named(name)) if !docker(&["images", "-q", name]).is_empty() => {}
             Ok(Claim::CacheGone) => {
                 let listed = self.direct.caches().expect("a listing");
                 if listed.iter().any(|row| row.name == b"c") {
@@ -381,8 +388,18 @@ impl Ground {
         }
     }
 
+    /// Takes away the names that an operation gave: they are not the store's.
+    fn take_names_away(&self) {
+        let given = format!("reference={}*", given_names(&self.root));
+        let shown = "{{.Repository}}:{{.Tag}}";
+        for name in docker(&["images", "--filter", &given, "--format", shown]) {
+            docker(&["rmi", &name]);
+        }
+    }
+
     /// Whether nothing is left after the next open and a purge.
     fn clean(&self, ids: &[&str], wrong: &mut Vec<String>) {
+        self.take_names_away();
         for id in ids {
             if let Err(e) = self.direct.delete(id) {
                 wrong.push(format!("deleting what was made: {e}"));

@@ -46,6 +46,11 @@ impl Scene<'_> {
         (self.go)();
     }
 
+    /// A name that is not the store's own: the ground takes it away.
+    pub fn given_name(&self) -> String {
+        format!("{}{}:1", given_names(self.root), self.id)
+    }
+
     fn lease(&self) -> Lease {
         let lease = self.store().cache("c", &CacheRequest::new());
         lease.expect("a lease")
@@ -69,6 +74,11 @@ impl Scene<'_> {
     }
 }
 
+/// What names begin with that the operations give.
+pub fn given_names(root: &Root) -> String {
+    format!("example.test/t{}/", root.prefix())
+}
+
 /// What came of the call, and what was left to do after it.
 pub type Done = Result<Claim, Error>;
 
@@ -86,6 +96,8 @@ pub enum Claim {
     Released,
     /// There is no such cache.
     CacheGone,
+    /// An image has this name.
+    Named(String),
     /// What was said is wrong, whatever is there.
     Lie(String),
 }
