@@ -4,7 +4,6 @@ mod abi;
 mod common;
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
@@ -105,36 +104,6 @@ fn each_object_says_how_many_threads_may_use_it() {
         .map(|row| (row[0].clone(), row[1].clone()))
         .collect();
     assert_eq!(told, expected, "docs/conventions.md: the table of threads");
-}
-
-/// Those that are part of a function, each in one of its own.
-#[test]
-fn the_snippets_compile() {
-    let page = page();
-    let snippets = page
-        .split("```c\n")
-        .skip(1)
-        .map(|rest| rest.split("```").next());
-    let mut source = String::from("#include <docker_store.h>\n#include <stdio.h>\n");
-    let mut count = 0;
-    for snippet in snippets
-        .flatten()
-        .filter(|code| !code.starts_with("static "))
-    {
-        let head = format!("void snippet_{count}(const dstore_store *store, const char *id)");
-        let begin = "bool present = false; (void)store, (void)id, (void)present;";
-        write!(source, "{head};\n{head}\n{{\n{begin}\n{snippet}}}\n").expect("in memory");
-        count += 1;
-    }
-    assert_eq!(count, 2, "{source}");
-    source.push_str("int main(void) { return 0; }\n");
-    let folder = Folder::new("snippets");
-    fs::write(folder.file("snippets.c"), source).expect("a source file");
-    compile(
-        &folder.file("snippets.c"),
-        Linked::Static,
-        &folder.file("snippets"),
-    );
 }
 
 #[test]
