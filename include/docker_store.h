@@ -882,14 +882,15 @@ DSTORE_MUST_USE
 dstore_cancel *dstore_cancel_new(void);
 
 /**
- * Turns the switch on: calls that wait wake at once, clean up, and return DSTORE_CANCELLED.
+ * Turns the switch on: calls that wait wake at once, clean up, and return DSTORE_CANCELLED. May be
+ * called from a signal handler: takes no lock, allocates nothing, and keeps `errno`.
  *
  * Does not block. May be NULL: cancel.
  */
 void dstore_cancel_trigger(const dstore_cancel *cancel);
 
 /**
- * Whether the switch is on.
+ * Whether the switch is on. May be called from a signal handler, as dstore_cancel_trigger().
  *
  * Does not block. May be NULL: cancel.
  */

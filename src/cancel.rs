@@ -1,9 +1,9 @@
 //! [`Cancel`]: ends calls that wait, from any thread.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::os;
 use crate::process::Process;
@@ -12,14 +12,14 @@ use crate::process::Process;
 ///
 /// A call that waits on the engine wakes at once and answers
 /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled).
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Cancel(Arc<Inner>);
 
-#[derive(Default)]
 struct Inner {
-    on: AtomicBool,
-    /// When it was turned on.
-    since: OnceLock<Instant>,
+    made: Instant,
+    /// How many nanoseconds after that it was turned on, and one more; 0 is off. One number, so that a signal handler that comes in
+    /// between finds nothing half done.
+    on: AtomicU64,
     /// Made by the first call that waits.
     wake: OnceLock<Option<Wake>>,
 }
@@ -33,18 +33,28 @@ struct Wake {
 impl Cancel {
     /// A switch that is off.
     pub fn new() -> Self {
-        Cancel::default()
+        Cancel(Arc::new(Inner {
+            made: Instant::now(),
+            on: AtomicU64::new(0),
+            wake: OnceLock::new(),
+        }))
     }
 
-    /// Turns the switch on. Never blocks, and may be called from any thread, any number of times.
+    /// Turns the switch on. Never blocks, and may be called from any thread, any number of times, and from a signal handler: it
+    /// takes no lock, allocates nothing, and leaves `errno` alone.
     pub fn cancel(&self) {
-        // First, so that whoever sees it on knows since when.
-        self.0.since.get_or_init(Instant::now);
-        if self.0.on.swap(true, Ordering::SeqCst) {
+        let after = u64::try_from(self.0.made.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let on = after.saturating_add(1);
+        let was = self
+            .0
+            .on
+            .compare_exchange(0, on, Ordering::SeqCst, Ordering::SeqCst);
+        if was.is_err() {
             return;
         }
         // With its twin in `wake`: either what wakes is seen here, or the switch is seen on there.
         fence(Ordering::SeqCst);
+        // Only looks: one that is being made, by a thread that a handler has interrupted here, is not waited for.
         if let Some(wake) = self.0.wake.get().and_then(Wake::own) {
             wake.bell.ring();
         }
@@ -52,15 +62,13 @@ impl Cancel {
 
     /// Whether the switch is on.
     pub fn is_cancelled(&self) -> bool {
-        self.0.on.load(Ordering::SeqCst)
+        self.0.on.load(Ordering::SeqCst) != 0
     }
 
     /// When the switch was turned on, if it is.
     pub(crate) fn since(&self) -> Option<Instant> {
-        match self.is_cancelled() {
-            true => self.0.since.get().copied(),
-            false => None,
-        }
+        let after = self.0.on.load(Ordering::SeqCst).checked_sub(1)?;
+        self.0.made.checked_add(Duration::from_nanos(after))
     }
 
     /// What wakes those who wait when the switch is turned on; `None` where the system has none left, and in a forked child.
@@ -76,6 +84,12 @@ impl Cancel {
         let wake = self.0.wake.get_or_init(make);
         fence(Ordering::SeqCst);
         Wake::own(wake).map(|wake| wake.bell.watched())
+    }
+}
+
+impl Default for Cancel {
+    fn default() -> Self {
+        Cancel::new()
     }
 }
 

@@ -90,6 +90,13 @@ fn a_limit_for_files_is_an_error_and_not_the_end_of_the_process() {
     once("filesize");
 }
 
+/// It watches the library's allocations by functions of its own in the place of `malloc`, which a C library must allow.
+#[test]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn a_signal_handler_cancels_a_command_at_once_and_touches_nothing_else() {
+    once("handler");
+}
+
 /// Runs `tests/c/NAME.c` in one way: what it looks at is the same in all.
 fn once(name: &str) {
     let folder = Folder::new(name);

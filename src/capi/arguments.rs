@@ -80,6 +80,18 @@ impl<'call, T: Handle> Argument<'call, *const T> for &'call T {
     }
 }
 
+/// An object to look at that may be NULL. Nothing is allocated for one that is: a signal handler may be who asks.
+///
+/// # Safety
+///
+/// As for one that may not.
+impl<'call, T: Handle> Argument<'call, *const T> for Option<&'call T> {
+    unsafe fn take(raw: *const T, _: &str, _: &'call Call) -> Result<Self> {
+        // SAFETY: it is NULL, or `give` made it; nobody has a `&mut` to what is behind an `Arc`, and the reference ends with the call.
+        Ok(unsafe { raw.as_ref() })
+    }
+}
+
 /// What C gives back to be freed; NULL, too.
 pub(super) struct GivenBack<T>(pub(super) Option<Arc<T>>);
 

@@ -26,20 +26,27 @@ pub extern "C" fn dstore_cancel_new() -> *mut dstore_cancel {
     infallible!(std::ptr::null_mut(), || give(dstore_cancel(Cancel::new())))
 }
 
-/// Turns the switch on: calls that wait wake at once, clean up, and return DSTORE_CANCELLED.
+/// Turns the switch on: calls that wait wake at once, clean up, and return DSTORE_CANCELLED. May be
+/// called from a signal handler: takes no lock, allocates nothing, and keeps `errno`.
 ///
 /// Does not block. May be NULL: cancel.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_cancel_trigger(cancel: *const dstore_cancel) {
-    infallible!((), |cancel: &dstore_cancel| cancel.0.cancel())
+    infallible!((), |cancel: Option<&dstore_cancel>| {
+        if let Some(cancel) = cancel {
+            cancel.0.cancel();
+        }
+    })
 }
 
-/// Whether the switch is on.
+/// Whether the switch is on. May be called from a signal handler, as dstore_cancel_trigger().
 ///
 /// Does not block. May be NULL: cancel.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_cancel_is_triggered(cancel: *const dstore_cancel) -> bool {
-    infallible!(false, |cancel: &dstore_cancel| cancel.0.is_cancelled())
+    infallible!(false, |cancel: Option<&dstore_cancel>| {
+        cancel.is_some_and(|cancel| cancel.0.is_cancelled())
+    })
 }
 
 /// Frees a switch. NULL is fine. What it was given to goes on, and can no longer be cancelled by

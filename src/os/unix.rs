@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
-use std::io::{self, ErrorKind, Write};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{
@@ -53,11 +53,9 @@ impl Wake {
 
     /// Wakes all who wait, and who will.
     pub(crate) fn ring(&self) {
-        // One byte, never read: the other end stays readable for all who wait now or later.
-        while (&self.tx)
-            .write(&[1])
-            .is_err_and(|error| error.kind() == ErrorKind::Interrupted)
-        {}
+        // One byte, never read: the other end stays readable for all who wait now or later. Rung once, so there is room. By the
+        // system's own call, as this may be a signal handler.
+        while rustix::io::write(&self.tx, &[1]).is_err_and(|error| error == Errno::INTR) {}
     }
 
     pub(crate) fn watched(&self) -> Watched<'_> {

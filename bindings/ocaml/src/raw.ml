@@ -38,6 +38,7 @@ external event_fill : event -> bytes -> int -> unit = "ocaml_dstore_event_fill"
 external cancel_new : unit -> cancel = "ocaml_dstore_cancel_new"
 external cancel_trigger : cancel -> unit = "ocaml_dstore_cancel_trigger"
 external cancel_is_triggered : cancel -> bool = "ocaml_dstore_cancel_is_triggered"
+external cancel_on_signal : cancel -> int -> unit = "ocaml_dstore_cancel_on_signal"
 
 (* Stores. *)
 

@@ -3,6 +3,7 @@
 #include "stubs.h"
 
 #include <math.h>
+#include <signal.h>
 
 /* ---------------------------------------------------------------- cancels */
 
@@ -23,6 +24,33 @@ CAMLprim value ocaml_dstore_cancel_trigger(value cancel)
 CAMLprim value ocaml_dstore_cancel_is_triggered(value cancel)
 {
     return Val_bool(dstore_cancel_is_triggered(handle_cell(cancel)->object.cancel));
+}
+
+/* The runtime's, of which its headers tell only the runtime. */
+extern int caml_convert_signal_number(int signal);
+
+static _Atomic(const dstore_cancel *) at_signal[NSIG];
+
+/* Not one of OCaml's handlers, which wait for OCaml to run: this is what the library allows. */
+static void trigger_at(int signal)
+{
+    dstore_cancel_trigger(atomic_load(&at_signal[signal]));
+}
+
+CAMLprim value ocaml_dstore_cancel_on_signal(value cancel, value signal)
+{
+    struct cell *cell = handle_cell(cancel);
+    int number = caml_convert_signal_number(Int_val(signal));
+    struct sigaction action = {.sa_handler = trigger_at, .sa_flags = SA_ONSTACK | SA_RESTART};
+    if (number <= 0 || number >= NSIG)
+        caml_invalid_argument("Cancel.on_signal: there is no such signal");
+    /* Never left: who comes last to a switch that is in a handler, nobody knows. */
+    if (cell_enter(cell))
+        atomic_store(&at_signal[number], cell->object.cancel);
+    sigemptyset(&action.sa_mask);
+    if (sigaction(number, &action, NULL) != 0)
+        caml_invalid_argument("Cancel.on_signal: that signal cannot be caught");
+    return Val_unit;
 }
 
 /* ---------------------------------------------------------------- open and close */

@@ -30,6 +30,56 @@ let command () =
   equal "for all that it is given to" "cancelled" (status (with_step store ~base:"base" ~id:"app" ~cancel sleep));
   check "nothing is left" (only_base store)
 
+(* Ends a command by a signal, and says how long it went on after that. *)
+let interrupted store cancel =
+  let sent = ref 0. in
+  let send () =
+    sent := Unix.gettimeofday ();
+    Unix.kill (Unix.getpid ()) Sys.sigusr1
+  in
+  let sleep step = run step (sh "sleep 60") in
+  let answer = with_other ~after:1. send (fun () -> with_step store ~base:"base" ~id:"app" ~cancel sleep) in
+  equal "status" "cancelled" (status answer);
+  Unix.gettimeofday () -. !sent
+
+let by_signal () =
+  with_base @@ fun store ->
+  let before = Sys.signal Sys.sigusr1 Sys.Signal_default in
+  let finally () = Sys.set_signal Sys.sigusr1 before in
+  Fun.protect ~finally @@ fun () ->
+  let cancel = Cancel.create () in
+  Cancel.on_signal cancel Sys.sigusr1;
+  let took = interrupted store cancel in
+  check (Printf.sprintf "at once, not after %.1f s" took) (took < 3.);
+  (* Another takes its place, and the former is nobody's now. *)
+  let other = Cancel.create () in
+  Cancel.on_signal other Sys.sigusr1;
+  Gc.full_major ();
+  check "again" (interrupted store other < 3.);
+  List.iter
+    (fun signal ->
+      match Cancel.on_signal cancel signal with
+      | exception Invalid_argument _ -> ()
+      | () -> fail "%d is no signal that can be caught" signal)
+    [ Sys.sigkill; 100_000; 0 ]
+
+let by_the_recipe () =
+  with_base @@ fun store ->
+  let program = Filename.concat (Filename.dirname Sys.executable_name) "interrupted.exe" in
+  let out, into = Unix.pipe ~cloexec:true () in
+  let child = Unix.create_process program [| program; root store |] Unix.stdin into Unix.stderr in
+  Unix.close into;
+  let said = Unix.in_channel_of_descr out in
+  Fun.protect ~finally:(fun () -> close_in said) @@ fun () ->
+  equal "it runs" "running" (input_line said);
+  let sent = Unix.gettimeofday () in
+  Unix.kill child Sys.sigint;
+  equal "it ends in its own order" "cancelled" (input_line said);
+  let took = Unix.gettimeofday () -. sent in
+  check (Printf.sprintf "at once, not after %.1f s" took) (took < 3.);
+  check "and well" (snd (Unix.waitpid [] child) = Unix.WEXITED 0);
+  check "nothing is left" (only_base store)
+
 let waiting () =
   with_base @@ fun store ->
   let step = Option.get (get (begin_step store ~base:"base" ~id:"app")) in
@@ -192,6 +242,8 @@ let tests =
   [
     test "a timeout and a cancel end every call that waits for an engine that hangs" silent_engine;
     test "a cancel from another thread ends a command at once" command;
+    test "a signal triggers a cancel while a call blocks" by_signal;
+    test "Ctrl-C ends a build by the README's recipe" by_the_recipe;
     test "a cancel wakes who waits for another's build or lease" waiting;
     test "a timeout ends a build or a command, and one that makes no sense is misuse" timeouts;
     test "other threads run while a call blocks" others_run;
