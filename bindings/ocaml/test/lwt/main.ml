@@ -1,1 +1,1 @@
-let () = Support.Harness.run (List.concat [ Event_loop.tests; Cancelling.tests; Obuilder_store.tests; Stress.tests ])
+let () = Support.Harness.run (List.concat [ Event_loop.tests; Cancelling.tests; Waiting.tests; Obuilder_store.tests; Stress.tests ])

@@ -152,8 +152,45 @@ let cancelled_while_building () =
       Page.Builder.prune builder ~before:(Unix.gettimeofday () +. 1.) 100 >|= fun pruned ->
       equal_int "pruned: the base" 1 pruned )
 
+(* What a child process is born with: blocked and ignored signals, and files beside its own pipes. *)
+let of_a_child () =
+  let look =
+    "grep -E '^Sig(Blk|Ign)' /proc/self/status; for file in /proc/self/fd/*; do readlink $file; done | grep -vE \
+     '^(pipe:|/proc|/dev/)' | sort"
+  in
+  Lwt_process.pread (Lwt_process.shell look)
+
+let children () =
+  let before = Lwt_main.run (of_a_child ()) in
+  clean_of_obuilder @@ fun store root ->
+  Lwt_main.run
+    ( Page.builder ~sandbox:network root >>= fun builder ->
+      let output, _, log = said () in
+      let from = !Obuilder.Docker.prefix ^ "-image-base" in
+      let running, run = Lwt.wait () in
+      let log tag text =
+        if tag = `Output && Lwt.is_sleeping running then Lwt.wakeup_later run ();
+        log tag text
+      in
+      let building = Page.Builder.build builder ~log ~from [ "echo runs; sleep 1" ] in
+      (* In the middle of a build of OBuilder's, with a lease, a step, and a wait for that step. *)
+      let lease = Docker_store.get (Docker_store.lease store "c") in
+      let step = Option.get (Docker_store.get (Docker_store.begin_step store ~base:"base" ~id:"held")) in
+      let waits = Docker_store_lwt.begin_step store ~base:"base" ~id:"held" in
+      running >>= fun () ->
+      of_a_child () >>= fun during ->
+      equal "what a child has" before during;
+      Lwt.cancel waits;
+      Lwt.catch (fun () -> waits >|= ignore) (fun _ -> Lwt.return_unit) >>= fun () ->
+      Docker_store.get (Docker_store.Step.abort step);
+      Docker_store.get (Docker_store.Lease.discard lease);
+      building >|= fun built ->
+      equal "the build" "built" (error_text built);
+      equal "what it said" "runs\n" (Buffer.contents output) )
+
 let tests =
   [
+    test "OBuilder: its docker clients are born with no signal and no file of the store's" children;
     test "OBuilder: two processes on one root build each id once, are both shown all, and count right" two_processes;
     test "OBuilder: a cancel while another process builds is heard at once" cancelled_while_waiting;
     test "OBuilder: a cancelled build leaves no container, and a prune goes on" cancelled_while_building;
