@@ -25,7 +25,7 @@ USERLAND := target/base/userland.tar
 ZLIB := target/base/zlib
 ENGINE := scripts/engine run --
 
-.PHONY: build library cli install-library install-cli help demo demo-real examples test test-ocaml test-quick test-engines test-windows demo-static miri test-real header msrv lint bench bench-quick bench-caches install uninstall clean toolchain
+.PHONY: build library cli install-library install-cli help demo demo-real examples python test test-ocaml test-python test-quick test-engines test-windows demo-static miri test-real header msrv lint bench bench-quick bench-caches install uninstall clean toolchain
 
 build: library
 	@echo
@@ -54,6 +54,8 @@ help:
 	@echo 'make examples    compile examples/c, to start from, into $(TARGET)/c'
 	@echo 'make test        all tests; an engine is started if none answers'
 	@echo 'make test-ocaml  those of the OCaml bindings alone (installs OCaml where it can)'
+	@echo 'make python      the Python package as a wheel, with the library in it (bindings/python)'
+	@echo 'make test-python  its tests, and examples/go where Go is (installs what it needs of PyPI under $(TARGET))'
 	@echo 'make test-engines  the tests on Docker 20.10 to 28.5 and Podman 4.3 to 5.8, as a table (root, Debian; an hour)'
 	@echo 'make test-windows  the library for Windows, under Wine (Debian, rustup)'
 	@echo 'make demo-static   make demo, as a static program (musl)'
@@ -110,6 +112,10 @@ test: library $(BUSYBOX)
 test-ocaml: library $(BUSYBOX)
 	DOCKER_STORE_TEST_BASE='$(abspath $(BUSYBOX))' $(ENGINE) scripts/ocaml $(TARGET)/release
 
+# Not a part of `make test`, which takes long enough: .ci/run runs it.
+test-python: library $(BUSYBOX)
+	DOCKER_STORE_TEST_BASE='$(abspath $(BUSYBOX))' $(ENGINE) sh -c 'scripts/python test $(TARGET)/release && scripts/go $(TARGET)/release'
+
 # ENGINES="…" and SUITES="…" choose; see scripts/test-engines.
 test-engines: toolchain
 	CARGO='$(CARGO)' CARGOFLAGS='$(CARGOFLAGS)' scripts/test-engines
@@ -150,6 +156,11 @@ msrv: toolchain
 header: toolchain
 	UPDATE_HEADER=1 $(CARGO) test $(CARGOFLAGS) --test header
 	UPDATE_HEADER=1 $(CARGO) test $(CARGOFLAGS) --test reference the_reference
+	@if command -v python3 >/dev/null; then python3 bindings/python/generate.py; else echo 'there is no python3: bindings/python was not written anew'; fi
+
+# The wheel: of what the header declares, `make header` writes what the package has.
+python: library
+	scripts/python wheel $(TARGET)/release
 
 # ---------------------------------------------------------------- benchmarks
 

@@ -1,0 +1,174 @@
+"""A build in progress."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from ctypes import byref, c_int64, c_uint64
+from types import TracebackType
+from typing import Any, Callable
+
+from ._abi import Channel
+from ._call import Path, Readable, Turn, Writable, blocking, call, milliseconds, optional, path, text, told
+from ._cancel import Cancel, Switch
+from ._error import Error
+from ._handle import Handle, ended
+from ._library import library
+from .command import Command, ImageConfig, as_path
+from .errors import Busy, InvalidArgument
+
+#: Hears what is done ("Downloading"), to which layer, and how many bytes of how many (0 where nobody knows) are done.
+Progress = Callable[[str, str, int, int], object]
+
+
+class Step:
+    """A build in progress, until it is committed or aborted. `Store.begin` gives one. Used by one thread at a time.
+
+    As a context manager it is committed at the end, and aborted if the block raises. A step in which a call failed or was
+    interrupted can only be aborted.
+    """
+
+    def __init__(self, handle: Handle, switch: Switch) -> None:
+        # None once it had its end.
+        self._handle: Handle | None = handle
+        self._switch = switch
+        self._id = told(library.dstore_step_id(handle))
+
+    @property
+    def _at(self) -> Handle:
+        if self._handle is None:
+            raise ended("step")
+        return self._handle.pointer
+
+    @property
+    def id(self) -> str:
+        """The id that a commit will record."""
+        return self._id
+
+    def _call(self, function: Any, *arguments: Any) -> None:
+        at = self._at
+        blocking(self._switch, lambda _: call(function, at, *arguments))
+
+    def _within(self, work: Callable[[Turn], None]) -> None:
+        blocking(self._switch, work)
+
+    # ------------------------------------------------------------ what to begin with
+
+    def import_tar(self, tar: Path | Readable, progress: Progress | None = None) -> None:
+        """Begins with the files in a tar archive, a path or something to read from. Only for a step without a base, and first."""
+        self._take(library.dstore_step_import, library.dstore_step_import_file, tar, progress)
+
+    def load(self, archive: Path | Readable, progress: Progress | None = None) -> None:
+        """Begins with the image in a docker archive or an OCI layout. Only for a step without a base, and first."""
+        self._take(library.dstore_step_load, library.dstore_step_load_file, archive, progress)
+
+    def _take(self, by_reading: Any, by_path: Any, source: Path | Readable, progress: Progress | None) -> None:
+        at, file = self._at, as_path(source)
+        if file is not None:
+            name = path(file, "file")
+            self._within(lambda turn: call(by_path, at, name, turn.progress(progress), None))
+        else:
+            stream: Any = source
+            self._within(lambda turn: call(by_reading, at, turn.read(stream), None, turn.progress(progress), None))
+
+    def pull(
+        self,
+        reference: str,
+        *,
+        user: str | None = None,
+        password: str | None = None,
+        server: str | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Begins with an image that the engine pulls from its registry. Only for a step without a base, and first."""
+        at, name = self._at, text(reference, "reference")
+        login = optional(user, "user"), optional(password, "password"), optional(server, "server")
+        self._within(lambda turn: call(library.dstore_step_pull, at, name, *login, turn.progress(progress), None))
+
+    def use_image(self, reference: str) -> None:
+        """Begins with an image that the engine has already. Only for a step without a base, and first."""
+        self._call(library.dstore_step_use_image, text(reference, "reference"))
+
+    # ------------------------------------------------------------ what to do
+
+    def run(self, command: Command | Sequence[str], output: Callable[[Channel, bytes], object] | None = None) -> int:
+        """Runs a command until it ends, and gives its exit status. `output` hears each piece that it writes, as it comes."""
+        made = (command if isinstance(command, Command) else Command(command))._made()
+        at, code = self._at, c_int64()
+        self._within(lambda turn: call(library.dstore_step_run, at, made.pointer, turn.output(output), None, byref(code)))
+        return code.value
+
+    def copy_in(self, to: str, tar: Path | Readable) -> None:
+        """Unpacks a tar archive, a path or something to read from, below `to`, an absolute path in the step."""
+        at, place, file = self._at, text(to, "to"), as_path(tar)
+        if file is not None:
+            self._call(library.dstore_step_copy_in_file, place, path(file, "tar"))
+        else:
+            stream: Any = tar
+            self._within(lambda turn: call(library.dstore_step_copy_in, at, place, turn.read(stream), None))
+
+    def copy_out(self, what: str, tar: Path | Writable) -> int:
+        """Writes what is at `what`, an absolute path in the step, as a tar archive. Gives how many bytes that were."""
+        at, place, file, size = self._at, text(what, "what"), as_path(tar), c_uint64()
+        if file is not None:
+            self._call(library.dstore_step_copy_out_file, place, path(file, "tar"), byref(size))
+        else:
+            stream: Any = tar
+            self._within(lambda turn: call(library.dstore_step_copy_out, at, place, turn.write(stream), None, byref(size)))
+        return size.value
+
+    def write_log(self, data: bytes | str) -> None:
+        """Writes to the step's log, between what its commands write."""
+        data = data.encode() if isinstance(data, str) else data
+        call(library.dstore_step_write_log, self._at, data, len(data))
+
+    def configure(self, config: ImageConfig) -> None:
+        """Sets what the result says to whoever runs it."""
+        call(library.dstore_step_configure, self._at, config._made().pointer)
+
+    def limit(self, *, timeout: float | None = None, cancel: Cancel | None = None) -> None:
+        """What may end the step from now on, in place of what it was begun with. The time counts from now."""
+        switch = Switch(cancel)
+        call(library.dstore_step_limit, self._at, milliseconds(timeout), switch.pointer)
+        self._switch = switch
+
+    # ------------------------------------------------------------ its end
+
+    def commit(self, *, timeout: float | None = None, cancel: Cancel | None = None) -> None:
+        """Records the result, and ends the step. With limits, they hold in place of the step's."""
+        self._end(library.dstore_step_commit, library.dstore_step_commit_within, timeout, cancel)
+
+    def abort(self, *, timeout: float | None = None, cancel: Cancel | None = None) -> None:
+        """Ends the step without a result, and removes what it has on the engine. The log stays."""
+        # Interrupted or not, there is time for that.
+        at, switch, time = self._at, Switch(cancel), milliseconds(timeout)
+        self._handle = None
+        blocking(switch, lambda _: call(library.dstore_step_abort_within, at, time, switch.pointer))
+
+    def _end(self, plain: Any, within: Any, timeout: float | None, cancel: Cancel | None) -> None:
+        at, time = self._at, milliseconds(timeout)
+        switch = self._switch if timeout is None and cancel is None else Switch(cancel)
+        try:
+            if switch is self._switch:
+                self._call(plain)
+            else:
+                blocking(switch, lambda _: call(within, at, time, switch.pointer))
+        except (Busy, InvalidArgument):
+            raise
+        except BaseException:
+            self._handle = None
+            raise
+        self._handle = None
+
+    def __enter__(self) -> Step:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._handle is None:
+            return
+        if kind is None:
+            self.commit()
+            return
+        # What went wrong first is the one to tell; what is left is removed in the background.
+        with suppress(Error):
+            self.abort()
