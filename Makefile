@@ -17,8 +17,10 @@ STATIC := $(TARGET)/release/libdocker_store.a
 SHARED := $(TARGET)/release/libdocker_store.so
 DSTORE := $(TARGET)/release/dstore
 MADE := $(TARGET)/dstore
-# What Rust's standard library needs of the system, for who links the static library.
-STATIC_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
+# What is installed: the same once more, with versions of symbols where the system has them.
+VERSIONED := $(TARGET)/release/versioned/libdocker_store.so
+# What Rust's standard library needs of the system, for who links the static library. The unwinder is the one that `cc -static` has, too.
+STATIC_LIBS := -lgcc_eh -lutil -lrt -lpthread -lm -ldl -lc
 
 BUSYBOX := target/base/busybox.tar
 USERLAND := target/base/userland.tar
@@ -39,6 +41,24 @@ build: library
 
 library: toolchain
 	$(CARGO) build --release $(CARGOFLAGS)
+	@$(MAKE) --no-print-directory -s $(VERSIONED)
+
+# rustc writes a version script of its own for a shared library, beside which linkers take none that names versions. So it is linked
+# once more, from the static one. Programs that were linked without versions run with it all the same.
+ifeq ($(shell uname -s),Linux)
+$(VERSIONED): $(STATIC) abi/symbols.txt Makefile
+	@# Several may be at it at once, as tests that install are.
+	mkdir -p $(@D) && work=$$(mktemp -d $(@D)/new-XXXXXX) && trap 'rm -rf "$$work"' EXIT && \
+	{ echo 'DOCKER_STORE_$(ABI) { global:'; sed 's/$$/;/' abi/symbols.txt; echo 'local: *; };'; } >"$$work/map" && \
+	sed 's/.*/-Wl,-u,&/' abi/symbols.txt >"$$work/wanted" && \
+	$(CC) -shared -o "$$work/library" -Wl,-soname,libdocker_store.so.$(ABI) -Wl,--version-script="$$work/map" @"$$work/wanted" \
+	    -Wl,--gc-sections,--as-needed,--strip-debug,-z,relro,-z,now,-z,noexecstack $(STATIC) -lgcc_s -lm -lpthread -ldl -lc && \
+	mv "$$work/library" $@
+else
+$(VERSIONED): $(SHARED)
+	mkdir -p $(@D)
+	cp $(SHARED) $@
+endif
 
 # With what shells and man(1) read. It has dependencies that the library has not, so only who asks for it builds them.
 cli: toolchain
@@ -194,10 +214,11 @@ install: install-library
 
 install-library:
 	@test -f $(SHARED) || { echo 'make: not built yet: run make first' >&2; exit 1; }
+	@$(MAKE) --no-print-directory -s $(VERSIONED)
 	install -d '$(DESTDIR)$(dir $(PC))' '$(DESTDIR)$(CMAKE)' '$(DESTDIR)$(INCLUDEDIR)'
 	install -m 644 include/docker_store.h '$(DESTDIR)$(INCLUDEDIR)/docker_store.h'
 	install -m 644 $(STATIC) '$(DESTDIR)$(LIBDIR)/libdocker_store.a'
-	install -m 755 $(SHARED) '$(DESTDIR)$(LIBDIR)/libdocker_store.so.$(VERSION)'
+	install -m 755 $(VERSIONED) '$(DESTDIR)$(LIBDIR)/libdocker_store.so.$(VERSION)'
 	ln -sf libdocker_store.so.$(VERSION) '$(DESTDIR)$(LIBDIR)/libdocker_store.so.$(ABI)'
 	ln -sf libdocker_store.so.$(ABI) '$(DESTDIR)$(LIBDIR)/libdocker_store.so'
 	$(call fill,docker_store.pc,$(PC))

@@ -113,10 +113,59 @@ fn by_pkg_config(at: &Installed) {
         at,
     );
     assert_eq!(at.says(&at.path("static")), version());
+    // And with a C library that is static, too, so that it runs anywhere. (The linker warns of getaddrinfo, which wants the same one.)
+    if cfg!(all(target_os = "linux", target_env = "gnu")) {
+        shell(
+            "cc -static -Wall -Werror main.c $(pkg-config --cflags --static --libs docker_store) -o whole 2>warnings || { cat warnings; exit 1; }",
+            at,
+        );
+        assert_eq!(at.says(&at.path("whole")), version());
+        assert_eq!(shell("readelf -d whole | grep NEEDED || true", at), "");
+    }
     assert_eq!(
         shell("pkg-config --modversion docker_store", at),
         env!("CARGO_PKG_VERSION")
     );
+}
+
+/// A program that is linked to it asks for the version of the ABI that it was made for; one of before, which asks for none, runs.
+#[test]
+#[cfg(target_os = "linux")]
+fn every_symbol_has_the_version_of_the_abi_and_programs_without_run() {
+    let at = Installed::new("versions");
+    let exported = shell(
+        "nm -D --defined-only --format=posix usr/lib/libdocker_store.so | cut -d' ' -f1",
+        &at,
+    );
+    let version = format!("DOCKER_STORE_{}", abi::abi());
+    let kept = std::fs::read_to_string(abi::root().join("abi/symbols.txt")).expect("the list");
+    let expected: BTreeSet<String> = kept
+        .lines()
+        .map(|name| format!("{name}@@{version}"))
+        .chain([version.clone()])
+        .collect();
+    let exported: BTreeSet<String> = exported.lines().map(str::to_owned).collect();
+    assert_eq!(exported, expected);
+    let program = at.path("linked");
+    shell(
+        "cc main.c $(pkg-config --cflags --libs docker_store) -o linked",
+        &at,
+    );
+    assert!(shell("readelf -V linked", &at).contains(&version));
+    assert_eq!(at.says(&program), self::version());
+
+    // cargo's own has no versions.
+    let bare = at.path(&format!("libdocker_store.so.{}", abi::abi()));
+    std::fs::copy(abi::library("so"), &bare).expect("a copy");
+    shell(
+        &format!(
+            "cc main.c $(pkg-config --cflags docker_store) {} -o before",
+            bare.display()
+        ),
+        &at,
+    );
+    assert!(!shell("readelf -V before", &at).contains(&version));
+    assert_eq!(at.says(&at.path("before")), self::version());
 }
 
 #[test]
@@ -172,7 +221,8 @@ fn cargo_c_installs_the_same() {
     for same in [
         "find usr -type f -o -type l | grep -v cmake | sort",
         "readelf -d usr/lib/libdocker_store.so | grep SONAME",
-        "nm -D --defined-only --format=posix usr/lib/libdocker_store.so | cut -d' ' -f1 | sort",
+        // Only make gives them versions.
+        "nm -D --defined-only --format=posix usr/lib/libdocker_store.so | cut -d' ' -f1 | sed 's/@.*//' | grep ^dstore_ | sort",
         "cat usr/include/docker_store.h",
         "pkg-config --modversion docker_store",
     ] {
@@ -183,6 +233,8 @@ fn cargo_c_installs_the_same() {
             let flags = shell(&format!("pkg-config {flags} docker_store"), at);
             // Each is in a place of its own, and libraries may come in another order.
             let flags = flags.replace(&at.path("").display().to_string(), "/");
+            // As rustc has it, which does not know how it will be linked.
+            let flags = flags.replace("-lgcc_s", "-lgcc_eh");
             flags.split(' ').map(str::to_owned).collect::<BTreeSet<_>>()
         };
         assert_eq!(of(&by_cargo), of(&by_make), "{flags}");
@@ -207,6 +259,8 @@ fn the_documented_libraries_are_those_that_rust_asks_for() {
         .current_dir(folder.file(""));
     run(&mut rustc);
     let asked = std::fs::read_to_string(folder.file("asked")).expect("the list");
+    // The shared unwinder, as rustc has it, is none for `cc -static`: the other is in both.
+    let asked = asked.replace("-lgcc_s", "-lgcc_eh");
     let asked: BTreeSet<&str> = asked.split_whitespace().collect();
     let documented = abi::static_libs();
     let documented: BTreeSet<&str> = documented.iter().map(String::as_str).collect();
