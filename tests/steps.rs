@@ -170,7 +170,11 @@ fn a_command_past_its_timeout_is_ended() {
         .run(sh("sleep 60").timeout(Duration::from_millis(500)))
         .expect_err("a timeout");
     assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
-    step.abort().expect("aborted");
+    // A step that was told to end holds nobody for long: what a busy engine has not removed by then, the worker does.
+    if let Err(e) = step.abort() {
+        assert_eq!(e.kind(), ErrorKind::TimedOut, "{e}");
+    }
+    store.complete_deletes(&Limits::none()).expect("done");
     assert_eq!(root.leftovers(), Vec::<String>::new());
 }
 

@@ -265,9 +265,15 @@ static void surroundings(const dstore_store *store)
     OK(dstore_command_timeout(command, 300, &error));
     EXPECT(DSTORE_TIMED_OUT, dstore_step_run(step, command, NULL, NULL, NULL, &error));
     dstore_command_free(command);
-    OK(dstore_step_abort(step, &error));
+    /* A step that was told to end holds nobody for long: what a busy engine has not removed by then, the worker does. */
+    dstore_status aborted = dstore_step_abort(step, &error);
+    CHECK(aborted == DSTORE_OK || aborted == DSTORE_TIMED_OUT);
+    if (aborted != DSTORE_OK)
+        dstore_error_free(error);
     EXPECT(DSTORE_CLOSED, dstore_step_abort(step, &error));
     dstore_step_free(step);
+    OK(dstore_store_complete_deletes(store, 60000, NULL, &error));
+    CHECK(!present(store, "late"));
 }
 
 /* ---------------------------------------------------------------- files */
