@@ -27,7 +27,7 @@ USERLAND := target/base/userland.tar
 ZLIB := target/base/zlib
 ENGINE := scripts/engine run --
 
-.PHONY: build library cli install-library install-cli help demo demo-real examples python test test-ocaml test-python test-quick test-engines test-windows demo-static miri test-real header msrv lint bench bench-quick bench-caches install uninstall clean toolchain
+.PHONY: abi regenerate build library cli install-library install-cli help demo demo-real examples python test test-ocaml test-python test-quick test-engines test-windows demo-static miri test-real header msrv lint bench bench-quick bench-caches install uninstall clean toolchain
 
 build: library
 	@echo
@@ -84,7 +84,9 @@ help:
 	@echo 'make test-real   the test that compiles a real C project (some minutes)'
 	@echo 'make lint        formatting and lints'
 	@echo 'make msrv        check that the oldest Rust we promise builds it (root, Debian)'
-	@echo 'make header      write include/docker_store.h and docs/c-api.md anew'
+	@echo 'make regenerate  write anew what is made from something else: make header, make abi'
+	@echo 'make header      include/docker_store.h, docs/c-api.md and what Python has of it'
+	@echo 'make abi         abi/: the symbols and the numbers'
 	@echo 'make bench       docker-store beside other clients: docs/benchmarks.md and plots (half an hour)'
 	@echo 'make bench-quick a two-minute version of it; make bench-caches: its tables of caches (ten minutes)'
 	@echo 'make install     into PREFIX=$(PREFIX), under DESTDIR if set; make uninstall takes it away'
@@ -177,6 +179,14 @@ header: toolchain
 	UPDATE_HEADER=1 $(CARGO) test $(CARGOFLAGS) --test header
 	UPDATE_HEADER=1 $(CARGO) test $(CARGOFLAGS) --test reference the_reference
 	@if command -v python3 >/dev/null; then python3 bindings/python/generate.py; else echo 'there is no python3: bindings/python was not written anew'; fi
+
+# What is exported, and the numbers: of the release library.
+abi: library
+	UPDATE_ABI=1 $(CARGO) test $(CARGOFLAGS) --test symbols the_library_exports
+	UPDATE_ABI=1 $(CARGO) test $(CARGOFLAGS) --test capi_c numbers_and_sizes
+
+# All that is made from something else.
+regenerate: header abi
 
 # The wheel: of what the header declares, `make header` writes what the package has.
 python: library

@@ -400,3 +400,38 @@ fn resolve(module: &str, path: &str, modules: &BTreeSet<String>) -> Option<Strin
     }
     Some(String::from("crate"))
 }
+
+#[test]
+fn each_file_that_architecture_names_is_there() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(here.join("ARCHITECTURE.md")).expect("the page");
+    let tour = page
+        .split("\n## To change X, open Y\n")
+        .nth(1)
+        .expect("the tour");
+    let tour = tour.split("\n## ").next().expect("its end");
+    let mut named = 0;
+    for row in tour.lines().filter(|line| line.starts_with('|')) {
+        // A bare name is of the folder of the one before.
+        let mut folder = PathBuf::new();
+        for name in row.split('`').skip(1).step_by(2) {
+            let is_path = name.ends_with('/')
+                || name.ends_with(".rs")
+                || name.contains(".m")
+                || name.ends_with(".py");
+            if !is_path {
+                continue;
+            }
+            let places = [
+                here.join("src").join(name),
+                here.join(name),
+                folder.join(name),
+            ];
+            let place = places.iter().find(|place| place.exists());
+            let place = place.unwrap_or_else(|| panic!("{name} is not there: {row}"));
+            folder = place.parent().expect("a folder").to_owned();
+            named += 1;
+        }
+    }
+    assert!(named > 80, "only {named} files are named");
+}
