@@ -23,9 +23,16 @@ const OF_THE_USER: [&str; 6] = [
     "CI",
 ];
 
+/// `program`, with the signals that a shell has its background jobs ignore: the tests may be one.
+fn hearing(program: &str) -> Command {
+    let mut command = Command::new("env");
+    command.args(["--default-signal=INT,QUIT,HUP,TERM", program]);
+    command
+}
+
 /// The program that this package builds.
 pub fn dstore() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dstore"));
+    let mut command = hearing(env!("CARGO_BIN_EXE_dstore"));
     for name in OF_THE_USER {
         command.env_remove(name);
     }
@@ -101,7 +108,7 @@ impl Terminal {
             env!("CARGO_BIN_EXE_dstore"),
             root.path.display()
         );
-        let mut script = Command::new("script");
+        let mut script = hearing("script");
         script
             .args(["--quiet", "--return", "--command"])
             .arg(format!("stty cols 100; DSTORE=\"{program}\"; {words}"))
