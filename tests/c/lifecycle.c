@@ -371,7 +371,7 @@ static void list_and_count(const dstore_store *store)
     dstore_caches_free(caches);
 
     CHECK(count(store, DSTORE_COUNT_RELEASES_WON) == 2);
-    CHECK(count(store, DSTORE_COUNT_RESULT_HITS) == 2);
+    CHECK(count(store, DSTORE_COUNT_RESULT_HITS) == 3);
     CHECK(count(store, DSTORE_COUNT_RESULTS_COMMITTED) >= 5);
     CHECK(count(store, DSTORE_COUNT_CLONE_NANOSECONDS) > 0);
 

@@ -25,7 +25,8 @@ const OF_THE_USER: [&str; 6] = [
 
 /// `program`, with the signals that a shell has its background jobs ignore: the tests may be one.
 fn hearing(program: &str) -> Command {
-    let mut command = Command::new("env");
+    // By its path: some tests give the program another PATH.
+    let mut command = Command::new("/usr/bin/env");
     command.args(["--default-signal=INT,QUIT,HUP,TERM", program]);
     command
 }
