@@ -305,6 +305,17 @@ fn a_pushed_result_is_at_the_registry_under_the_digest_that_is_told() {
     assert_eq!(other.moved_from, Some(id_of(&root.image("two"))));
     assert_ne!(other.digest, Some(digest));
     docker(&["rmi", &name]);
+    // The one that lost the tag is still known by its digest there.
+    let repository = format!("{}/team/app", registry.host);
+    let by_digest = [
+        "images",
+        "--digests",
+        "--format",
+        "{{.Repository}}@{{.Digest}}",
+    ];
+    for known in docker(&[&by_digest[..], &[&repository]].concat()) {
+        docker(&["rmi", &known]);
+    }
     assert!(root.leftovers().is_empty());
 }
 
