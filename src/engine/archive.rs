@@ -46,6 +46,6 @@ impl Engine {
     pub(crate) fn path_exists(&self, container: &str, path: &str, wait: Wait<'_>) -> Result<bool> {
         let doing = format!("looking for {path} in container {container}");
         let target = self.container(container, "/archive").query("path", path);
-        self.has_head(&doing, Call::head(target), wait.at_most(QUICK))
+        self.exists(&doing, Call::head(target), wait.at_most(QUICK))
     }
 }

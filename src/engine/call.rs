@@ -191,41 +191,38 @@ impl Engine {
         call: Call<'_>,
         wait: Wait<'_>,
     ) -> Result<bool> {
-        let response = self.answer(doing, call, wait)?;
-        if response.status() == 404 {
-            return self.absent(doing, response, wait).map(|()| false);
-        }
-        let response = self.good(doing, response, wait)?;
-        response.drain(wait).map_err(|f| self.failed(doing, f))?;
-        Ok(true)
-    }
-
-    /// The same of a call by HEAD, whose 404 has no words.
-    pub(super) fn has_head(
-        &self,
-        doing: &dyn Display,
-        call: Call<'_>,
-        wait: Wait<'_>,
-    ) -> Result<bool> {
-        let response = self.answer(doing, call, wait)?;
+        let is_head = matches!(call.method, Method::Head);
+        let mut response = self.answer(doing, call, wait)?;
         let is_there = response.status() != 404;
-        let response = match is_there {
-            true => self.good(doing, response, wait)?,
-            false => response,
-        };
+        if is_there {
+            response = self.good(doing, response, wait)?;
+        } else if !is_head {
+            self.words_of_absence(doing, &mut response, wait)?;
+        }
         response.drain(wait).map_err(|f| self.failed(doing, f))?;
         Ok(is_there)
     }
 
-    /// Reads a 404 to its end: that something is not there is what an engine says of it, and not what answers in its place, or an
-    /// engine that does not know the call.
-    fn absent(&self, doing: &dyn Display, mut response: Response, wait: Wait<'_>) -> Result<()> {
+    /// Reads the body of a 404, which has one unless HEAD asked: that something is not there is what an engine says of it, and not what
+    /// answers in its place, or an engine that does not know the call.
+    fn words_of_absence(
+        &self,
+        doing: &dyn Display,
+        response: &mut Response,
+        wait: Wait<'_>,
+    ) -> Result<Vec<u8>> {
+        // Without its message nobody knows of what it was.
         let body = response.read_whole(ERROR_LIMIT, wait);
         let body = body.map_err(|f| self.failed(doing, f))?;
-        match is_of_an_object(&body) {
-            true => Ok(()),
-            false => Err(self.no_such_call(doing, &said(&body))),
+        if is_of_an_object(&body) {
+            return Ok(body);
         }
+        let why = format!(
+            "{doing}: what answers at {} does not know this call: 404: {}",
+            self.address(),
+            said(&body)
+        );
+        Err(Error::new(ErrorKind::Unsupported, why).with_http_status(404))
     }
 
     /// A call that removes. `false`: there was nothing to remove; not so where the request had to be sent twice, as the first
@@ -236,14 +233,38 @@ impl Engine {
         call: Call<'_>,
         wait: Wait<'_>,
     ) -> Result<bool> {
-        let response = self.answer(doing, call, wait)?;
-        if response.status() == 404 {
-            let removed = response.was_repeated();
-            return self.absent(doing, response, wait).map(|()| removed);
-        }
-        let response = self.good(doing, response, wait)?;
+        let mut response = self.answer(doing, call, wait)?;
+        let removed = match response.status() {
+            404 => {
+                self.words_of_absence(doing, &mut response, wait)?;
+                response.was_repeated()
+            }
+            _ => {
+                response = self.good(doing, response, wait)?;
+                true
+            }
+        };
         response.drain(wait).map_err(|f| self.failed(doing, f))?;
-        Ok(true)
+        Ok(removed)
+    }
+
+    /// The same of a call that takes at most `limit`. One that gave no answer in that time, or failed, may have done it all the same: so
+    /// it is looked whether there is still what was to go.
+    pub(super) fn removes_for_sure(
+        &self,
+        doing: &dyn Display,
+        call: Call<'_>,
+        limit: Duration,
+        wait: Wait<'_>,
+        is_there: impl FnOnce() -> Result<bool>,
+    ) -> Result<bool> {
+        match self.removes(doing, call, wait.at_most(limit)) {
+            Err(e) if e.may_go_on() && wait.left().is_ok() => match is_there() {
+                Ok(false) => Ok(true),
+                _ => Err(e),
+            },
+            removed => removed,
+        }
     }
 
     /// A call whose answer is one JSON value.
@@ -332,15 +353,17 @@ impl Engine {
         mut response: Response,
         wait: Wait<'_>,
     ) -> Error {
-        let text = match response.read_whole(ERROR_LIMIT, wait.at_most(QUICK)) {
-            Ok(body) if status == 404 && !is_of_an_object(&body) => {
-                return self.no_such_call(doing, &said(&body));
-            }
-            Ok(body) => said(&body),
-            // Without its message nobody knows of what it was.
-            Err(failure) if status == 404 => return self.failed(doing, failure),
+        let wait = wait.at_most(QUICK);
+        let text = match status {
+            404 => match self.words_of_absence(doing, &mut response, wait) {
+                Ok(body) => said(&body),
+                Err(e) => return e,
+            },
             // The status alone still tells what happened.
-            Err(_) => String::from("(its message could not be read)"),
+            _ => response.read_whole(ERROR_LIMIT, wait).map_or_else(
+                |_| String::from("(its message could not be read)"),
+                |body| said(&body),
+            ),
         };
         let kind = match status {
             // An engine whose oldest API is newer than ours, or whose newest is older.
@@ -360,13 +383,6 @@ impl Engine {
         )
         .with_http_status(status)
         .with_said(text)
-    }
-
-    /// The error for a 404 that is not about what was asked for.
-    fn no_such_call(&self, doing: &dyn Display, text: &str) -> Error {
-        let at = self.address();
-        let why = format!("{doing}: what answers at {at} does not know this call: 404: {text}");
-        Error::new(ErrorKind::Unsupported, why).with_http_status(404)
     }
 }
 

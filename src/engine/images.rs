@@ -168,13 +168,9 @@ impl Engine {
     pub(crate) fn remove_image(&self, name: &str, wait: Wait<'_>) -> Result<bool> {
         let doing = format!("removing image {name}");
         let call = Call::delete(self.path("/images").segment(name));
-        match self.removes(&doing, call, wait.at_most(REMOVAL)) {
-            Err(e) if e.may_go_on() && wait.left().is_ok() => match self.image_exists(name, wait) {
-                Ok(false) => Ok(true),
-                _ => Err(e),
-            },
-            removed => removed,
-        }
+        self.removes_for_sure(&doing, call, REMOVAL, wait, || {
+            self.image_exists(name, wait)
+        })
     }
 
     /// The images with a name that matches the glob `reference`.

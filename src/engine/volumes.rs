@@ -44,12 +44,12 @@ struct Listed {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct DiskUsage {
-    volumes: Option<List<Sized>>,
+    volumes: Option<List<MeasuredVolume>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Sized {
+struct MeasuredVolume {
     name: String,
     usage_data: Option<UsageData>,
 }
@@ -129,15 +129,9 @@ impl Engine {
     pub(crate) fn remove_volume(&self, name: &str, wait: Wait<'_>) -> Result<bool> {
         let doing = format!("removing volume {name}");
         let call = Call::delete(self.path("/volumes").segment(name));
-        match self.removes(&doing, call, wait.at_most(REMOVAL)) {
-            Err(e) if e.may_go_on() && wait.left().is_ok() => {
-                match self.inspect_volume(name, wait) {
-                    Ok(None) => Ok(true),
-                    _ => Err(e),
-                }
-            }
-            removed => removed,
-        }
+        self.removes_for_sure(&doing, call, REMOVAL, wait, || {
+            Ok(self.inspect_volume(name, wait)?.is_some())
+        })
     }
 
     /// The volumes whose name contains `name`.
@@ -157,7 +151,7 @@ impl Engine {
         let said: DiskUsage =
             self.ask(&"asking how much volumes hold", call, wait.at_most(REMOVAL))?;
         let volumes = said.volumes.map_or_else(Vec::new, |list| list.0);
-        let known = |volume: Sized| {
+        let known = |volume: MeasuredVolume| {
             let size = volume.usage_data?.size;
             Some((volume.name, size.try_into().ok()?))
         };

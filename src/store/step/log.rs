@@ -97,9 +97,7 @@ impl LogFile {
         let text = format!("writing the log {}: {why}", self.path.display());
         Error::new(ErrorKind::Io, text).with_os_errno(Some(fs::TOO_LARGE))
     }
-}
 
-impl LogFile {
     /// Whether it was started.
     pub(crate) fn has_begun(&self) -> bool {
         self.begun
