@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::local as fs;
 use crate::os::{self, Hold};
 use crate::store::access;
+use crate::store::replace::{beside as unfinished_beside, is_unfinished};
 use crate::wait::Wait;
 
 /// How long the first and the longest pause between two tries are. A lock held for a build is tried at a slow beat; one
@@ -24,9 +25,6 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 /// From which age on a lock's file is touched when it is taken. Cleaners of old files count in days.
 const OLD: Duration = Duration::from_secs(600);
-
-/// What the name of a lock's file begins with until it is locked. No id and no session is called so.
-const UNFINISHED: &str = ".new-";
 
 /// The most that a lock's file holds of use.
 const MOST_KEPT: usize = 4096;
@@ -261,7 +259,7 @@ fn make_locked(path: &Path, hold: Hold) -> io::Result<Option<File>> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     loop {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let beside = path.with_file_name(format!("{UNFINISHED}{}-{number}", std::process::id()));
+        let beside = unfinished_beside(path, &format!("{}-{number}", std::process::id()));
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create_new(true);
         let file = match access::open_with(options, &beside) {
@@ -308,11 +306,6 @@ fn place_by_link(beside: &Path, path: &Path) -> io::Result<()> {
     std::fs::hard_link(beside, path)?;
     // What is left of a process that is killed in between is swept.
     fs::remove_file(beside)
-}
-
-/// Whether a file's name is that of a lock which was not yet locked: who made it was killed, unless it is locked by now.
-pub(crate) fn is_unfinished(name: &str) -> bool {
-    name.starts_with(UNFINISHED)
 }
 
 /// Removes what killed processes left of locks that they were about to make in `folder`.

@@ -22,6 +22,7 @@ use crate::store::helper::make_empty_image;
 use crate::store::lock::{self, FileLock};
 use crate::store::note::Note;
 use crate::store::ownership::{LABEL_ROOT, LABEL_SESSION, LABEL_STORE};
+use crate::store::replace::is_unfinished;
 use crate::store::session::{self, Life};
 use crate::store::site::Site;
 use crate::wait::{Limits, Wait};
@@ -209,7 +210,7 @@ fn names(folder: &Path) -> Result<Vec<String>> {
     for entry in fs::read_dir(folder).map_err(doing)? {
         // A name that is no text is no id.
         let name = entry.map_err(doing)?.file_name().into_string();
-        names.extend(name.ok().filter(|name| !lock::is_unfinished(name)));
+        names.extend(name.ok().filter(|name| !is_unfinished(name)));
     }
     Ok(names)
 }

@@ -8,7 +8,8 @@ use crate::local as fs;
 use crate::os;
 use crate::store::access;
 
-/// What the name of a file begins with that is not whole yet. No id and no name of a cache begins so.
+/// What the name of a file begins with that is not whole yet, or not yet the locked one that it is to be. No id, session or name of a
+/// cache begins so.
 const UNFINISHED: &str = ".new-";
 
 /// Whether it is the name of a file that a killed writer left.

@@ -14,8 +14,9 @@ use crate::store::bounds::record::{self, Kept, Name, Record};
 use crate::store::bounds::removal::Removal;
 use crate::store::cache::CacheInfo;
 use crate::store::clock;
-use crate::store::lock::{self, FileLock};
+use crate::store::lock::FileLock;
 use crate::store::names::Id;
+use crate::store::replace::is_unfinished;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
@@ -178,7 +179,7 @@ fn building(site: &Site) -> Result<BTreeSet<String>> {
         let path = site.paths.build_lock(name);
         // A prune has the lock of what it removes, too.
         let is_going = || fs::symlink_metadata(site.paths.going(name)).is_ok();
-        if !lock::is_unfinished(name) && FileLock::is_held(&path).unwrap_or(true) && !is_going() {
+        if !is_unfinished(name) && FileLock::is_held(&path).unwrap_or(true) && !is_going() {
             building.insert(name.to_owned());
         }
     })?;
