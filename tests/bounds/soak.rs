@@ -28,7 +28,8 @@ fn length() -> Duration {
 fn four_processes_that_build_under_a_budget_stay_within_it_and_miss_no_base() {
     if let Some(path) = child_of(TEST) {
         let store = Store::open(&path, &Default::default()).expect("a store");
-        return work(&store, role().parse().expect("a number"));
+        work(&store, role().parse().expect("a number"));
+        return store.close().expect("closed");
     }
     let root = Root::new("soak");
     let store = root.open_with_base();
@@ -68,6 +69,13 @@ fn four_processes_that_build_under_a_budget_stay_within_it_and_miss_no_base() {
         .expect("a prune");
     assert!(report.reached && report.kept == 0, "{report:?}");
     store.complete_deletes(&Limits::none()).expect("done");
+    // What a close had no time for, it has said: its session's file stays, and a purge finds the rest.
+    let sessions = root.path.join(".store/sessions");
+    for name in root.leftovers() {
+        let session = name.rsplit('-').nth(1).expect("a session");
+        assert!(sessions.join(session).exists(), "{name}");
+    }
+    store.purge().expect("a purge");
     assert_eq!(
         docker(&["images", "-q", &root.image("*")]),
         Vec::<String>::new()
