@@ -168,6 +168,11 @@ enum dstore_status
      * from outside, or the engine went down. That says nothing about the command: try again.
      */
     DSTORE_KILLED = 20,
+    /**
+     * The command of a step was never started: its program is not there, or cannot be executed.
+     * dstore_error_exit_code() is what a shell would give, 127 and 126.
+     */
+    DSTORE_NOT_STARTED = 21,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -636,6 +641,16 @@ typedef struct dstore_error dstore_error;
  * may read it.
  */
 typedef struct dstore_health dstore_health;
+
+/**
+ * A file or a folder of this machine, and what of it is taken, how. By default all of it, owned by
+ * root, with the modes and times that it has here. Sockets are passed over, as by "docker build"; pipes and
+ * devices are copied as such. Links inside a folder stay links, and names that share a file (hard
+ * links) share one in the step, too. Extended attributes are not copied, and holes are filled with
+ * zeros. May be used any number of times, by any number of threads at once. A setter that fails is
+ * remembered: the calls that use the object then fail with the same error.
+ */
+typedef struct dstore_host_files dstore_host_files;
 
 /**
  * What a result says to whoever runs it, set over what its base says; what is not set stays. May be
@@ -1315,6 +1330,10 @@ dstore_status dstore_id(const char *name,
  * from now, and `cancel` hold for this call and for all of the step. DSTORE_NOT_FOUND for a base
  * that has not been built. Free the step with dstore_step_free().
  *
+ * A step without a base begins by what its first call brings: dstore_step_import(), dstore_step_pull(),
+ * dstore_step_load(), dstore_step_use_image(); or with no files at all. Nothing can be run in that but what
+ * was copied in, and if nothing was, a commit records a result without any files.
+ *
  * Blocks. May be NULL: base, cancel.
  */
 DSTORE_MUST_USE
@@ -1410,6 +1429,10 @@ dstore_status dstore_step_write_log(dstore_step *step,
  * 255, and 128 + the signal's number where a signal ended it. Other than 0 is
  * DSTORE_COMMAND_FAILED, unless the command allows it.
  *
+ * A program that is not there, or cannot be executed, is DSTORE_NOT_STARTED; if the command allows
+ * failures, the exit code is 127 or 126, as a shell has it, and dstore_step_was_started() tells it from a
+ * command's own. A step that was begun with nothing has no programs but those that were copied in.
+ *
  * DSTORE_CANCELLED, DSTORE_TIMED_OUT and DSTORE_CALLBACK end the command, and its container is
  * gone.
  *
@@ -1422,6 +1445,14 @@ dstore_status dstore_step_run(dstore_step *step,
                               void *user_data,
                               int64_t *exit_code,
                               dstore_error **error);
+
+/**
+ * Whether the last command for which dstore_step_run() returned DSTORE_OK was started at all. Before any,
+ * and for NULL, it is false.
+ *
+ * Does not block. May be NULL: step.
+ */
+bool dstore_step_was_started(const dstore_step *step);
 
 /**
  * Records the result, and ends the step. The result appears with the last engine call, at once and
@@ -1526,6 +1557,25 @@ dstore_status dstore_step_pull(dstore_step *step,
                                dstore_error **error);
 
 /**
+ * dstore_step_pull() of the image for machines of `platform`: "os/arch" or "os/arch/variant", such as
+ * "linux/arm64" or "linux/arm/v7". Only for a step without a base, and first. An image that has not
+ * got it is DSTORE_NOT_FOUND. Commands of the step run only if the engine's machine can run that
+ * platform's programs.
+ *
+ * Blocks. May be NULL: server, progress, user_data; user and password, if both are.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_step_pull_platform(dstore_step *step,
+                                        const char *reference,
+                                        const char *platform,
+                                        const char *user,
+                                        const char *password,
+                                        const char *server,
+                                        dstore_progress_callback progress,
+                                        void *user_data,
+                                        dstore_error **error);
+
+/**
  * Begins with an image that the engine has already. Only for a step without a base, and first.
  *
  * Blocks.
@@ -1595,6 +1645,124 @@ dstore_status dstore_step_copy_out_file(dstore_step *step,
                                         const char *tar,
                                         uint64_t *bytes,
                                         dstore_error **error);
+
+/**
+ * The file or folder at `path` of this machine (any bytes), which is looked at when it is used. If
+ * it is a link, what the link leads to is taken. Free it with dstore_host_files_free().
+ *
+ * Does not block.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_host_files_new(const char *path,
+                                    dstore_host_files **files,
+                                    dstore_error **error);
+
+/**
+ * Leaves out what `pattern` fits, as a line of a .dockerignore would: relative to the folder, * and ?
+ * for anything within a name, ** for any folders, and ! before it for what is taken in again. The
+ * last line that fits decides. What is in a folder that is left out is taken in again only by a
+ * line that begins with the folder's name. Patterns do not hold for a single file.
+ *
+ * Does not block.
+ */
+dstore_status dstore_host_files_exclude(dstore_host_files *files,
+                                        const char *pattern,
+                                        dstore_error **error);
+
+/**
+ * Takes in again what `pattern` fits: dstore_host_files_exclude() with a ! before it.
+ *
+ * Does not block.
+ */
+dstore_status dstore_host_files_include(dstore_host_files *files,
+                                        const char *pattern,
+                                        dstore_error **error);
+
+/**
+ * Adds all lines of a .dockerignore, of which `text` is the text, without its comments.
+ *
+ * Does not block.
+ */
+dstore_status dstore_host_files_dockerignore(dstore_host_files *files,
+                                             const char *text,
+                                             dstore_error **error);
+
+/**
+ * What it is called in the step: one name (any bytes). By default a file keeps its name, and what is
+ * in a folder is put directly below the path that it is copied to; a folder with a name is put
+ * there itself.
+ *
+ * Does not block.
+ */
+dstore_status dstore_host_files_name(dstore_host_files *files,
+                                     const char *name,
+                                     dstore_error **error);
+
+/**
+ * Who owns all of it in the step. By default root, 0 and 0.
+ *
+ * Does not block.
+ */
+dstore_status dstore_host_files_owner(dstore_host_files *files,
+                                      uint32_t uid,
+                                      uint32_t gid,
+                                      dstore_error **error);
+
+/**
+ * Keeps the owners that the files have here, by their numbers.
+ *
+ * Does not block.
+ */
+dstore_status dstore_host_files_keep_owners(dstore_host_files *files,
+                                            dstore_error **error);
+
+/**
+ * When all of it was last changed, in `seconds` since 1970: then the same files are the same bytes
+ * each time, and have the same digest. By default the times are kept.
+ *
+ * Does not block.
+ */
+dstore_status dstore_host_files_fixed_times(dstore_host_files *files,
+                                            int64_t seconds,
+                                            dstore_error **error);
+
+/**
+ * The digest of what dstore_step_copy_in_host() would send now, without sending it: 64 hex digits of a
+ * SHA-256, for dstore_id(). It covers names, kinds, modes, owners, times, contents and links, and not
+ * where the folder is, how its file system orders names or which parts of a file are holes. `timeout_ms`: 0
+ * is none. What cannot be read, or is changed while it is read, is DSTORE_IO. Free the digest with
+ * dstore_string_free().
+ *
+ * Blocks. May be NULL: cancel.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_host_files_digest(const dstore_host_files *files,
+                                       uint64_t timeout_ms,
+                                       const dstore_cancel *cancel,
+                                       char **digest,
+                                       dstore_error **error);
+
+/**
+ * Copies `files` of this machine below `path`, an absolute path in the step, which is made where it
+ * is missing: what is in a folder, or a single file under its name. They are read as they are sent,
+ * and nothing is kept. `digest` is that of what was sent, as by dstore_host_files_digest(); free it with
+ * dstore_string_free(). What cannot be read, or is changed while it is read, is DSTORE_IO.
+ *
+ * Blocks.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_step_copy_in_host(dstore_step *step,
+                                       const char *path,
+                                       const dstore_host_files *files,
+                                       char **digest,
+                                       dstore_error **error);
+
+/**
+ * Frees it. NULL is fine.
+ *
+ * Does not block.
+ */
+void dstore_host_files_free(dstore_host_files *files);
 
 /**
  * A new configuration, in which nothing is set. Free it with dstore_image_config_free(). NULL only
@@ -2079,7 +2247,8 @@ dstore_status dstore_command_timeout(dstore_command *command,
 
 /**
  * Whether an exit status other than zero is an answer, not an error. By default it is an error,
- * and the step can then only be aborted.
+ * and the step can then only be aborted. A program that cannot be started is then an answer, too:
+ * dstore_step_was_started() tells.
  *
  * Does not block.
  */

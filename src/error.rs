@@ -52,6 +52,9 @@ pub enum ErrorKind {
     /// The command of a step did not end by itself: somebody killed, stopped or removed its container from outside, or the engine
     /// went down. That says nothing about the command, which may be tried again.
     Killed,
+    /// The command of a step was never started: its program is not there, which a shell calls 127, or cannot be executed, 126; see
+    /// [`Error::exit_code`].
+    NotStarted,
 }
 
 /// A failed call: its [kind](Error::kind) and one line for a person.
@@ -120,6 +123,12 @@ impl Error {
         self
     }
 
+    /// The same error with `name` for a container that an engine's id stands for: 64 digits say nothing to a person.
+    pub(crate) fn naming_container(mut self, name: &str) -> Self {
+        self.0.message = without_ids(&self.0.message, name);
+        self
+    }
+
     /// Whether there was no room for it on a disk of this machine.
     pub(crate) fn is_disk_full(&self) -> bool {
         self.os_errno().is_some_and(crate::os::is_disk_full)
@@ -165,7 +174,8 @@ impl Error {
         self.0.os_errno
     }
 
-    /// The exit status of the command, for [`ErrorKind::CommandFailed`] and [`ErrorKind::OutOfMemory`].
+    /// The exit status of the command, for [`ErrorKind::CommandFailed`] and [`ErrorKind::OutOfMemory`]; what a shell would give, for
+    /// [`ErrorKind::NotStarted`].
     pub fn exit_code(&self) -> Option<i64> {
         self.0.exit_code
     }
@@ -190,6 +200,37 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// How many digits an engine's id has, and how many of them are shown where they must be.
+const ID: usize = 64;
+const SHORT_ID: usize = 12;
+
+/// `text` with `name` for "container" and an id, and other ids (but digests) cut short.
+fn without_ids(text: &str, name: &str) -> String {
+    let is_digit = |c: char| matches!(c, '0'..='9' | 'a'..='f');
+    let mut made = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(is_digit) {
+        let end = rest[at..]
+            .find(|c| !is_digit(c))
+            .map_or(rest.len(), |n| at + n);
+        made.push_str(&rest[..at]);
+        let digits = &rest[at..end];
+        rest = &rest[end..];
+        match digits.len() == ID && !made.ends_with("sha256:") {
+            false => made.push_str(digits),
+            true => match made.strip_suffix("container ").map(str::len) {
+                Some(before) => {
+                    made.truncate(before);
+                    made.push_str(name);
+                }
+                None => made.push_str(&digits[..SHORT_ID]),
+            },
+        }
+    }
+    made.push_str(rest);
+    made
+}
 
 /// No message is longer; an engine may answer megabytes.
 const LONGEST: usize = 4000;
@@ -229,6 +270,29 @@ mod tests {
         fn crosses<T: Send + Sync + 'static>() {}
         crosses::<Error>();
         assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn an_id_of_a_container_is_not_in_a_message() {
+        let id = "0123456789abcdef".repeat(4);
+        for (said, shown) in [
+            (
+                format!("copying to /a of container {id}: no"),
+                "copying to /a of it: no".to_owned(),
+            ),
+            (
+                format!("No such container: {id}"),
+                "No such container: 0123456789ab".to_owned(),
+            ),
+            (
+                format!("sha256:{id} {id}0 {}", &id[1..]),
+                format!("sha256:{id} {id}0 {}", &id[1..]),
+            ),
+            ("no digits: äöü".to_owned(), "no digits: äöü".to_owned()),
+        ] {
+            let error = Error::new(ErrorKind::Engine, said).naming_container("it");
+            assert_eq!(error.message(), shown);
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{env, fs};
 use abi::{Folder, assert_made, root, run};
 
 /// The files of the C ABI, in the order in which their calls stand in the header.
-const SOURCES: [&str; 28] = [
+const SOURCES: [&str; 29] = [
     "version",
     "status",
     "error",
@@ -23,6 +23,7 @@ const SOURCES: [&str; 28] = [
     "step",
     "source",
     "copy",
+    "host_files",
     "image_config",
     "publish",
     "command",

@@ -127,7 +127,7 @@ fn a_program_that_the_image_does_not_have_fails_as_in_a_shell() {
         .expect_err("a failure");
     assert_eq!(
         (error.kind(), error.exit_code()),
-        (ErrorKind::CommandFailed, Some(127)),
+        (ErrorKind::NotStarted, Some(127)),
         "{error}"
     );
     step.abort().expect("aborted");
@@ -581,11 +581,10 @@ fn a_program_that_cannot_be_started_is_an_answer_where_failure_is_allowed() {
             .expect("a run")
             .code;
         let mut command = Command::new([program]);
-        let code = step
-            .run(command.allow_failure(true))
-            .expect("an answer")
-            .code;
+        let exit = step.run(command.allow_failure(true)).expect("an answer");
+        let code = exit.code;
         assert_eq!(code, as_sh_has_it, "{program:?}");
+        assert!(!exit.started, "{program:?}");
     }
     // The step has gone on: all of it is there.
     step.run(&sh("echo second >/second")).expect("a run");

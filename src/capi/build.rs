@@ -39,6 +39,10 @@ pub type dstore_work_callback =
 /// from now, and `cancel` hold for this call and for all of the step. DSTORE_NOT_FOUND for a base
 /// that has not been built. Free the step with dstore_step_free().
 ///
+/// A step without a base begins by what its first call brings: dstore_step_import(), dstore_step_pull(),
+/// dstore_step_load(), dstore_step_use_image(); or with no files at all. Nothing can be run in that but what
+/// was copied in, and if nothing was, a commit records a result without any files.
+///
 /// Blocks. May be NULL: base, cancel.
 #[must_use]
 #[unsafe(no_mangle)]

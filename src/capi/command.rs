@@ -349,7 +349,8 @@ pub unsafe extern "C" fn dstore_command_timeout(
 }
 
 /// Whether an exit status other than zero is an answer, not an error. By default it is an error,
-/// and the step can then only be aborted.
+/// and the step can then only be aborted. A program that cannot be started is then an answer, too:
+/// dstore_step_was_started() tells.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]

@@ -24,6 +24,7 @@ mod error;
 mod fallible;
 mod handle;
 mod health;
+mod host_files;
 mod id;
 mod image_config;
 mod item;

@@ -98,6 +98,43 @@ pub unsafe extern "C" fn dstore_step_pull(
     )
 }
 
+/// dstore_step_pull() of the image for machines of `platform`: "os/arch" or "os/arch/variant", such as
+/// "linux/arm64" or "linux/arm/v7". Only for a step without a base, and first. An image that has not
+/// got it is DSTORE_NOT_FOUND. Commands of the step run only if the engine's machine can run that
+/// platform's programs.
+///
+/// Blocks. May be NULL: server, progress, user_data; user and password, if both are.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_step_pull_platform(
+    step: *mut dstore_step,
+    reference: *const c_char,
+    platform: *const c_char,
+    user: *const c_char,
+    password: *const c_char,
+    server: *const c_char,
+    progress: dstore_progress_callback,
+    user_data: *mut c_void,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    fallible!(
+        error,
+        |step: Arc<dstore_step>,
+         reference: &str,
+         platform: &str,
+         user: Option<&str>,
+         password: Option<&str>,
+         server: Option<&str>,
+         progress @ (progress, user_data): OnProgress| {
+            let login = login(user, password, server)?;
+            step.enter()?
+                .pull_platform(reference, platform, login.as_ref(), &mut |so_far| {
+                    progress.hear(so_far)
+                })
+        }
+    )
+}
+
 /// Begins with an image that the engine has already. Only for a step without a base, and first.
 ///
 /// Blocks.

@@ -56,6 +56,9 @@ pub enum dstore_status {
     /// The command of a step did not end by itself: somebody killed, stopped or removed its container
     /// from outside, or the engine went down. That says nothing about the command: try again.
     DSTORE_KILLED = 20,
+    /// The command of a step was never started: its program is not there, or cannot be executed.
+    /// dstore_error_exit_code() is what a shell would give, 127 and 126.
+    DSTORE_NOT_STARTED = 21,
 }
 
 use dstore_status::*;
@@ -84,11 +87,12 @@ impl From<ErrorKind> for dstore_status {
             ErrorKind::Internal => DSTORE_INTERNAL,
             ErrorKind::OutcomeUnknown => DSTORE_OUTCOME_UNKNOWN,
             ErrorKind::Killed => DSTORE_KILLED,
+            ErrorKind::NotStarted => DSTORE_NOT_STARTED,
         }
     }
 }
 
-const ALL: [dstore_status; 21] = [
+const ALL: [dstore_status; 22] = [
     DSTORE_OK,
     DSTORE_INVALID_ARGUMENT,
     DSTORE_NOT_FOUND,
@@ -110,6 +114,7 @@ const ALL: [dstore_status; 21] = [
     DSTORE_INTERNAL,
     DSTORE_OUTCOME_UNKNOWN,
     DSTORE_KILLED,
+    DSTORE_NOT_STARTED,
 ];
 
 fn words(status: dstore_status) -> &'static CStr {
@@ -135,6 +140,7 @@ fn words(status: dstore_status) -> &'static CStr {
         DSTORE_INTERNAL => c"fault in docker-store",
         DSTORE_OUTCOME_UNKNOWN => c"outcome unknown",
         DSTORE_KILLED => c"killed from outside",
+        DSTORE_NOT_STARTED => c"command not started",
     }
 }
 
@@ -163,12 +169,12 @@ mod tests {
 
     #[test]
     fn any_number_has_a_name() {
-        for number in [i32::MIN, -1, 0, 7, 20, 21, i32::MAX] {
+        for number in [i32::MIN, -1, 0, 7, 21, 22, i32::MAX] {
             // SAFETY: a constant.
             let name = unsafe { CStr::from_ptr(dstore_status_name(number)) };
             assert_eq!(
                 name == c"unknown status",
-                !(0..=20).contains(&number),
+                !(0..=21).contains(&number),
                 "{number}"
             );
         }

@@ -3,6 +3,7 @@
 use std::ffi::{CString, c_char, c_void};
 use std::ptr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::capi::arguments::{GivenBack, Unasked, refused};
 use crate::capi::boundary::infallible;
@@ -29,6 +30,8 @@ pub struct dstore_step {
     id: CString,
     /// Whether it is that of a build's callback, and not C's to end.
     lent: bool,
+    /// Whether the last command that was run was started at all.
+    started: AtomicBool,
 }
 
 impl Handle for dstore_step {}
@@ -39,6 +42,7 @@ impl dstore_step {
             id: c_string(step.id()),
             step: Exclusive::new("step", step),
             lent: false,
+            started: AtomicBool::new(false),
         }
     }
 
@@ -130,6 +134,10 @@ pub unsafe extern "C" fn dstore_step_write_log(
 /// 255, and 128 + the signal's number where a signal ended it. Other than 0 is
 /// DSTORE_COMMAND_FAILED, unless the command allows it.
 ///
+/// A program that is not there, or cannot be executed, is DSTORE_NOT_STARTED; if the command allows
+/// failures, the exit code is 127 or 126, as a shell has it, and dstore_step_was_started() tells it from a
+/// command's own. A step that was begun with nothing has no programs but those that were copied in.
+///
 /// DSTORE_CANCELLED, DSTORE_TIMED_OUT and DSTORE_CALLBACK end the command, and its container is
 /// gone.
 ///
@@ -152,9 +160,21 @@ pub unsafe extern "C" fn dstore_step_run(
         let exit = step
             .enter()?
             .run_with(&command, &mut |piece| output.take(piece))?;
+        step.started.store(exit.started, Ordering::Relaxed);
         exit_code.set(exit.code);
         Ok(())
     })
+}
+
+/// Whether the last command for which dstore_step_run() returned DSTORE_OK was started at all. Before any,
+/// and for NULL, it is false.
+///
+/// Does not block. May be NULL: step.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_step_was_started(step: *const dstore_step) -> bool {
+    infallible!(false, |step: &dstore_step| step
+        .started
+        .load(Ordering::Relaxed))
 }
 
 /// Records the result, and ends the step. The result appears with the last engine call, at once and

@@ -298,12 +298,13 @@ impl Engine {
         self.with_layers_kept(&doing, wait, || self.load_image(&mut &tar[..], name, wait))
     }
 
-    /// Pulls `reference` from its registry. `auth` is the value of `X-Registry-Auth`: base64url, padded, of a JSON object.
+    /// Pulls `reference` from its registry, for a machine of `platform` or the engine's own. `auth` is the value of `X-Registry-Auth`: base64url, padded, of a JSON object.
     ///
     /// Waits as long as the registry takes.
     pub(crate) fn pull_image(
         &self,
         reference: &str,
+        platform: Option<&str>,
         auth: Option<&str>,
         wait: Wait<'_>,
         each: impl FnMut(&Message) -> Result<()>,
@@ -313,6 +314,9 @@ impl Engine {
         // Without a tag the engine would pull every tag of the repository.
         if !reference.contains('@') && !has_tag(reference) {
             target = target.query("tag", "latest");
+        }
+        if let Some(platform) = platform {
+            target = target.query("platform", platform);
         }
         let call = Call {
             registry_auth: auth,

@@ -50,6 +50,37 @@ pub(crate) enum Other {
     Device,
 }
 
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(windows, allow(dead_code))] // Which has but the first three.
+pub(crate) enum Sort {
+    File,
+    Folder,
+    Link,
+    Pipe,
+    Socket,
+    CharDevice,
+    BlockDevice,
+}
+
+/// What a tar says of a file beside its name and its bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    pub(crate) sort: Sort,
+    pub(crate) mode: u32,
+    /// The user's number and the group's.
+    pub(crate) owner: (u32, u32),
+    pub(crate) size: u64,
+    /// When it was last written: seconds since 1970, and nanoseconds.
+    pub(crate) changed: (i64, u32),
+    /// Of a device.
+    pub(crate) device: (u32, u32),
+    /// Its disk's number and its own.
+    pub(crate) number: (u64, u64),
+    /// The same, if it may have several names.
+    pub(crate) shared: Option<(u64, u64)>,
+}
+
 /// When a file was written, and which: whoever sees the same again need not read it again.
 pub(crate) type Stamp = (u64, i64, i64);
 

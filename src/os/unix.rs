@@ -19,7 +19,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::{Hold, Numbers, Other, Stamp};
+use super::{Facts, Hold, Numbers, Other, Sort, Stamp};
 use crate::local::{self as fs, aside};
 
 pub(crate) use rustix::event::PollFlags;
@@ -118,6 +118,42 @@ pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
 
 pub(crate) fn stamp(found: &Metadata) -> Stamp {
     (found.ino(), found.mtime(), found.mtime_nsec())
+}
+
+impl Facts {
+    pub(crate) fn of(found: &Metadata) -> Self {
+        let kind = found.file_type();
+        let sort = match () {
+            () if kind.is_dir() => Sort::Folder,
+            () if kind.is_symlink() => Sort::Link,
+            () if kind.is_fifo() => Sort::Pipe,
+            () if kind.is_socket() => Sort::Socket,
+            () if kind.is_char_device() => Sort::CharDevice,
+            () if kind.is_block_device() => Sort::BlockDevice,
+            () => Sort::File,
+        };
+        let device = match sort {
+            Sort::CharDevice | Sort::BlockDevice => (
+                rustix::fs::major(found.rdev()),
+                rustix::fs::minor(found.rdev()),
+            ),
+            _ => (0, 0),
+        };
+        let number = (found.dev(), found.ino());
+        Facts {
+            sort,
+            mode: found.mode() & 0o7777,
+            owner: (found.uid(), found.gid()),
+            size: found.size(),
+            changed: (
+                found.mtime(),
+                u32::try_from(found.mtime_nsec()).unwrap_or_default(),
+            ),
+            device,
+            number,
+            shared: (sort != Sort::Folder && found.nlink() > 1).then_some(number),
+        }
+    }
 }
 
 /// What the file at a path is known by; of a link itself, unless it is followed.

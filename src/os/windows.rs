@@ -27,7 +27,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 use windows_sys::Win32::System::IO::OVERLAPPED;
 use windows_sys::Win32::System::SystemInformation::GetTickCount64;
 
-use super::{Hold, Numbers, Other, Stamp};
+use super::{Facts, Hold, Numbers, Other, Sort, Stamp};
 use crate::local as fs;
 
 pub(crate) use events::{Event, PollFlags, Wake, Watched, first_of};
@@ -159,6 +159,34 @@ pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let unknown = (0, 0);
     let same_volume = ours.device == there.device || ours.device == unknown;
     Ok(ours.inode == there.inode && same_volume)
+}
+
+impl Facts {
+    /// Modes are what Docker takes files of Windows for; owners there are none, and which names share a file is not asked.
+    pub(crate) fn of(found: &Metadata) -> Self {
+        let kind = found.file_type();
+        let sort = match () {
+            () if kind.is_symlink() => Sort::Link,
+            () if kind.is_dir() => Sort::Folder,
+            () => Sort::File,
+        };
+        let written = found.modified().ok();
+        let written = written.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+        let written = written.unwrap_or_default();
+        Facts {
+            sort,
+            mode: 0o755,
+            owner: (0, 0),
+            size: found.len(),
+            changed: (
+                i64::try_from(written.as_secs()).unwrap_or(i64::MAX),
+                written.subsec_nanos(),
+            ),
+            device: (0, 0),
+            number: (0, 0),
+            shared: None,
+        }
+    }
 }
 
 pub(crate) fn stamp(found: &Metadata) -> Stamp {

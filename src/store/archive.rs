@@ -7,18 +7,18 @@ use crate::error::{Error, ErrorKind, Result};
 /// Tar streams move in pieces of this.
 const PIECE: usize = 256 << 10;
 
-/// Refuses a path that is not absolute, or leads upwards.
-pub(crate) fn absolute(path: &str) -> Result<()> {
+/// Refuses a path that is not absolute, or leads upwards. `what` says which it is.
+pub(crate) fn absolute(what: &str, path: &str) -> Result<()> {
     if !path.starts_with('/') || path.contains('\0') {
         return Err(Error::new(
             ErrorKind::InvalidArgument,
-            format!("{path:?} is not an absolute path"),
+            format!("{what} {path:?} is not an absolute path"),
         ));
     }
     if path.split('/').any(|name| name == "..") {
         return Err(Error::new(
             ErrorKind::InvalidArgument,
-            format!("{path:?} has .. in it"),
+            format!("{what} {path:?} has .. in it"),
         ));
     }
     Ok(())
@@ -63,10 +63,10 @@ mod tests {
     #[test]
     fn paths_are_absolute_and_stay_where_they_point() {
         for path in ["", "a", "../a", "/a/../b", "/..", "/a\0b"] {
-            assert!(absolute(path).is_err(), "{path:?}");
+            assert!(absolute("the path", path).is_err(), "{path:?}");
         }
         for path in ["/", "/a", "/a/b/", "/..a"] {
-            assert!(absolute(path).is_ok(), "{path:?}");
+            assert!(absolute("the path", path).is_ok(), "{path:?}");
         }
     }
 }

@@ -16,6 +16,7 @@ mod gunzip;
 mod handing_on;
 mod health;
 mod helper;
+pub(crate) mod host;
 mod hosts;
 pub(crate) mod id;
 mod identity;
@@ -32,6 +33,7 @@ mod orphans;
 mod ownership;
 mod paths;
 mod place;
+mod platform;
 #[cfg_attr(not(target_os = "linux"), path = "points_elsewhere.rs")]
 mod points;
 pub(crate) mod progress;
@@ -307,6 +309,10 @@ impl Store {
 
     /// Begins to build `id` on the result `base`, or on nothing; unless it has been built. Waits while somebody else, in this
     /// process or another, builds the same id.
+    ///
+    /// A step without a base begins by what its first call brings ([`Step::import`], [`Step::pull`], [`Step::load`],
+    /// [`Step::use_image`]), or with no files at all. Nothing can be run in that but what was copied in, and if nothing was, a commit
+    /// records a result without any files.
     ///
     /// `limits` holds for this call and for all of the step.
     ///

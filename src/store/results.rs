@@ -114,7 +114,7 @@ pub(crate) fn copy_out(
 ) -> Result<u64> {
     site.check_open("copying out of a result")?;
     let id = site.names.id(id)?;
-    absolute(path)?;
+    absolute("the path to copy out,", path)?;
     let image = site.names.image(&id);
     let spec = json!({
         "Image": image,

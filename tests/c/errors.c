@@ -188,7 +188,8 @@ static void bad_commands(const dstore_store *store)
     /* What has been refused so far has not spoiled the step; this does. */
     const char *argv[] = {"no-such-program"};
     OK(dstore_command_new(argv, 1, &command, &error));
-    CHECK(dstore_step_run(step, command, NULL, NULL, NULL, &error) == DSTORE_COMMAND_FAILED);
+    CHECK(!dstore_step_was_started(step));
+    CHECK(dstore_step_run(step, command, NULL, NULL, NULL, &error) == DSTORE_NOT_STARTED);
     CHECK(dstore_error_exit_code(error) == 127);
     dstore_error_free(error);
     dstore_command_free(command);

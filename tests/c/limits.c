@@ -21,6 +21,7 @@ struct scene {
     dstore_usage *usage;
     dstore_pins *pins;
     dstore_policy *policy;
+    dstore_host_files *files;
     dstore_pruned *pruned;
     dstore_went went;
     char *string;
@@ -135,6 +136,7 @@ static void prepare(struct scene *scene, int n)
     OK(dstore_store_open(root, scene->options, &scene->store, &error));
     scene->command = sh("true");
     scene->policy = dstore_policy_new();
+    OK(dstore_host_files_new(scene->tar, &scene->files, &error));
     switch (row->needs) {
     case NOTHING:
     case HERE:
@@ -231,6 +233,7 @@ static void *play(void *argument)
     dstore_usage_free(scene.usage);
     dstore_pins_free(scene.pins);
     dstore_policy_free(scene.policy);
+    dstore_host_files_free(scene.files);
     dstore_pruned_free(scene.pruned);
     dstore_string_free(scene.string);
     dstore_command_free(scene.command);

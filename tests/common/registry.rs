@@ -66,13 +66,47 @@ impl Registry {
 
     /// What it answers to a GET: the status, the head, the body.
     pub fn get(&self, path: &str) -> (u16, String, Vec<u8>) {
-        let mut stream = TcpStream::connect(&self.host).expect("it listens");
         let accept = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json";
+        self.ask("GET", path, ("Accept", accept), &[])
+    }
+
+    /// Puts a blob into the repository `name`.
+    pub fn put_blob(&self, name: &str, digest: &str, content: &[u8]) {
+        let path = format!("/v2/{name}/blobs/uploads/");
+        let (_, head, _) = self.ask("POST", &path, ("Accept", "*/*"), &[]);
+        let place = head
+            .lines()
+            .find_map(|line| line.strip_prefix("Location: "))
+            .expect("a place");
+        let path = place.split_once("/v2/").expect("a path").1.trim();
+        let path = format!("/v2/{path}&digest={digest}");
+        let kind = ("Content-Type", "application/octet-stream");
+        let (status, _, body) = self.ask("PUT", &path, kind, content);
+        assert_eq!(status, 201, "{}", String::from_utf8_lossy(&body));
+    }
+
+    /// Puts a manifest into the repository `name` under `tag`.
+    pub fn put_manifest(&self, name: &str, tag: &str, kind: &str, content: &[u8]) {
+        let path = format!("/v2/{name}/manifests/{tag}");
+        let (status, _, body) = self.ask("PUT", &path, ("Content-Type", kind), content);
+        assert_eq!(status, 201, "{}", String::from_utf8_lossy(&body));
+    }
+
+    fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        (name, value): (&str, &str),
+        body: &[u8],
+    ) -> (u16, String, Vec<u8>) {
+        let mut stream = TcpStream::connect(&self.host).expect("it listens");
         let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: {}\r\nAccept: {accept}\r\nAuthorization: Basic YnVpbGRlcjpodW50ZXIy\r\nConnection: close\r\n\r\n",
-            self.host
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\n{name}: {value}\r\nContent-Length: {}\r\nAuthorization: Basic YnVpbGRlcjpodW50ZXIy\r\nConnection: close\r\n\r\n",
+            self.host,
+            body.len()
         );
         stream.write_all(request.as_bytes()).expect("asked");
+        stream.write_all(body).expect("sent");
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).expect("an answer");
         let end = answer.windows(4).position(|four| four == b"\r\n\r\n");

@@ -28,6 +28,7 @@ module Step = struct
   let run ?output t command =
     run_on t (fun call step -> Step.run ?output:(Option.map (heard_output call) output) step command)
 
+  let was_started t = Step.was_started t.step
   let write_log t text = Call.run (fun _ -> Step.write_log t.step text)
 
   (* Not to be cancelled: a commit is whole or not there, and an abort cleans up. *)
@@ -40,8 +41,8 @@ module Step = struct
   let import_file ?progress t tar =
     run_on t (fun call step -> Step.import_file ?progress:(Option.map (heard call) progress) step tar)
 
-  let pull ?progress ?login t reference =
-    run_on t (fun call step -> Step.pull ?progress:(Option.map (heard call) progress) ?login step reference)
+  let pull ?progress ?login ?platform t reference =
+    run_on t (fun call step -> Step.pull ?progress:(Option.map (heard call) progress) ?login ?platform step reference)
 
   let load ?progress t input =
     run_on t (fun call step -> Step.load ?progress:(Option.map (heard call) progress) step (heard_input call input))
@@ -53,6 +54,7 @@ module Step = struct
   let use_image t reference = run_on t (fun _ step -> Step.use_image step reference)
   let copy_in t path input = run_on t (fun call step -> Step.copy_in step path (heard_input call input))
   let copy_in_file t path tar = run_on t (fun _ step -> Step.copy_in_file step path tar)
+  let copy_in_host t path files = run_on t (fun _ step -> Step.copy_in_host step path files)
   let copy_out t path write = run_on t (fun call step -> Step.copy_out step path (heard call write))
   let copy_out_file t path tar = run_on t (fun _ step -> Step.copy_out_file step path tar)
 end

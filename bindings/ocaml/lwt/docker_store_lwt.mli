@@ -47,6 +47,7 @@ module Step : sig
   (** Ends what the step is doing: that gives [Cancelled], and the step can only be aborted. *)
 
   val run : ?output:(Step.channel -> string -> unit Lwt.t) -> t -> Command.t -> int answer
+  val was_started : t -> bool
   val write_log : t -> string -> unit answer
   val commit : t -> unit answer
   val abort : t -> unit answer
@@ -55,7 +56,7 @@ module Step : sig
   (** The stream is read as by [Lwt_io.read_into]. *)
 
   val import_file : ?progress:(Step.progress -> unit Lwt.t) -> t -> string -> unit answer
-  val pull : ?progress:(Step.progress -> unit Lwt.t) -> ?login:Step.login -> t -> string -> unit answer
+  val pull : ?progress:(Step.progress -> unit Lwt.t) -> ?login:Step.login -> ?platform:string -> t -> string -> unit answer
   val load : ?progress:(Step.progress -> unit Lwt.t) -> t -> (bytes -> int -> int -> int Lwt.t) -> unit answer
   val load_file : ?progress:(Step.progress -> unit Lwt.t) -> t -> string -> unit answer
 
@@ -65,6 +66,7 @@ module Step : sig
   val use_image : t -> string -> unit answer
   val copy_in : t -> string -> (bytes -> int -> int -> int Lwt.t) -> unit answer
   val copy_in_file : t -> string -> string -> unit answer
+  val copy_in_host : t -> string -> Host_files.t -> string answer
   val copy_out : t -> string -> (string -> unit Lwt.t) -> int answer
   val copy_out_file : t -> string -> string -> int answer
 end

@@ -43,6 +43,7 @@ module Error = Error
 module Cancel = Cancel
 module Command = Command
 module Image_config = Image_config
+module Host_files = Host_files
 module Step = Step
 module Lease = Lease
 module Log = Log

@@ -19,6 +19,7 @@ type status =
   | Internal
   | Outcome_unknown
   | Killed
+  | Not_started
   | Unknown of int
 
 type t = { status : status; message : string; http_status : int option; os_errno : int option; exit_code : int option }
@@ -47,6 +48,7 @@ let status_of_code = function
   | 18 -> Internal
   | 19 -> Outcome_unknown
   | 20 -> Killed
+  | 21 -> Not_started
   | other -> Unknown other
 
 let status_name = function
@@ -70,6 +72,7 @@ let status_name = function
   | Internal -> "internal"
   | Outcome_unknown -> "outcome unknown"
   | Killed -> "killed from outside"
+  | Not_started -> "command not started"
   | Unknown code -> Printf.sprintf "unknown status %d" code
 
 let to_string error = error.message

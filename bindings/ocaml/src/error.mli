@@ -23,6 +23,9 @@ type status =
   | Outcome_unknown
       (** The engine was cut off in the call that decides: the result may or may not be there. The next look tells. *)
   | Killed  (** Somebody ended the step's container from outside, or the engine went down: try again. *)
+  | Not_started
+      (** The command of a step was never started: its program is not there, or cannot be executed. [exit_code] is what a
+          shell would give, 127 and 126. *)
   | Unknown of int  (** One that these bindings do not know. *)
 
 type t = {
@@ -30,7 +33,7 @@ type t = {
   message : string;  (** One line: what was being done, to what, and what the engine or the system answered. *)
   http_status : int option;  (** What the engine answered with. *)
   os_errno : int option;  (** The operating system's number of the error. *)
-  exit_code : int option;  (** The command's, for [Command_failed] and [Out_of_memory]. *)
+  exit_code : int option;  (** The command's, for [Command_failed], [Out_of_memory] and [Not_started]. *)
 }
 
 exception E of t

@@ -6,6 +6,7 @@ type lease
 type cancel
 type command
 type image_config
+type host_files
 
 (* What is being told to a callback: valid while that runs. *)
 type event [@@immediate]
@@ -138,12 +139,15 @@ external destroy_remains : string option -> settings -> bool * bool -> limits ->
 external begin_step : store -> string option -> string -> limits -> hear option -> step option answer = "ocaml_dstore_begin"
 external step_write_log : step -> string -> unit answer = "ocaml_dstore_step_write_log"
 external step_run : step -> command -> hear option -> int answer = "ocaml_dstore_step_run"
+external step_was_started : step -> bool = "ocaml_dstore_step_was_started"
 external step_limit : step -> limits -> unit answer = "ocaml_dstore_step_limit"
 external step_commit : step -> limits -> unit answer = "ocaml_dstore_step_commit"
 external step_abort : step -> limits -> unit answer = "ocaml_dstore_step_abort"
 external step_import : step -> hear -> hear option -> unit answer = "ocaml_dstore_step_import"
 external step_import_file : step -> string -> hear option -> unit answer = "ocaml_dstore_step_import_file"
-external step_pull : step -> string -> login option -> hear option -> unit answer = "ocaml_dstore_step_pull"
+external step_pull : step -> string -> string option -> login option -> hear option -> unit answer
+  = "ocaml_dstore_step_pull"
+
 external step_load : step -> hear -> hear option -> unit answer = "ocaml_dstore_step_load"
 external step_load_file : step -> string -> hear option -> unit answer = "ocaml_dstore_step_load_file"
 external step_configure : step -> image_config -> unit answer = "ocaml_dstore_step_configure"
@@ -152,6 +156,17 @@ external step_copy_in : step -> string -> hear -> unit answer = "ocaml_dstore_st
 external step_copy_in_file : step -> string -> string -> unit answer = "ocaml_dstore_step_copy_in_file"
 external step_copy_out : step -> string -> hear -> int answer = "ocaml_dstore_step_copy_out"
 external step_copy_out_file : step -> string -> string -> int answer = "ocaml_dstore_step_copy_out_file"
+external step_copy_in_host : step -> string -> host_files -> string answer = "ocaml_dstore_step_copy_in_host"
+
+(* Files of this machine. *)
+
+external host_files_new : string -> host_files answer = "ocaml_dstore_host_files_new"
+external host_files_exclude : host_files -> string -> unit answer = "ocaml_dstore_host_files_exclude"
+external host_files_dockerignore : host_files -> string -> unit answer = "ocaml_dstore_host_files_dockerignore"
+external host_files_name : host_files -> string -> unit answer = "ocaml_dstore_host_files_name"
+external host_files_owner : host_files -> (int * int) option -> unit answer = "ocaml_dstore_host_files_owner"
+external host_files_fixed_times : host_files -> int -> unit answer = "ocaml_dstore_host_files_fixed_times"
+external host_files_digest : host_files -> limits -> string answer = "ocaml_dstore_host_files_digest"
 
 (* What results say. *)
 

@@ -27,6 +27,7 @@ let run ?output t command =
 let write_log t text = Error.check (Raw.step_write_log t.raw text)
 let limit ?timeout ?cancel t = Error.check (Raw.step_limit t.raw (Limits.make ?timeout ?cancel ()))
 let commit ?timeout ?cancel t = Error.check (Raw.step_commit t.raw (Limits.make ?timeout ?cancel ()))
+let was_started t = Raw.step_was_started t.raw
 let abort ?timeout ?cancel t = Error.check (Raw.step_abort t.raw (Limits.make ?timeout ?cancel ()))
 
 let import ?progress t input =
@@ -39,8 +40,8 @@ let import_file ?progress t tar =
 
 let raw_login = Option.map (fun { user; password; server } -> { Raw.user; password; server })
 
-let pull ?progress ?login t reference =
-  Guard.call_optional (Option.map hear_progress progress) (Raw.step_pull t.raw reference (raw_login login))
+let pull ?progress ?login ?platform t reference =
+  Guard.call_optional (Option.map hear_progress progress) (Raw.step_pull t.raw reference platform (raw_login login))
 
 let load ?progress t input =
   let guard = Guard.create () in
@@ -54,5 +55,6 @@ let configure t config = Error.check (Image_config.with_raw config (Raw.step_con
 let use_image t reference = Error.check (Raw.step_use_image t.raw reference)
 let copy_in t path input = Guard.call (Guard.read input) (Raw.step_copy_in t.raw path)
 let copy_in_file t path tar = Error.check (Raw.step_copy_in_file t.raw path tar)
+let copy_in_host t path files = Error.check (Host_files.with_raw files (Raw.step_copy_in_host t.raw path))
 let copy_out t path write = Guard.call (Guard.write write) (Raw.step_copy_out t.raw path)
 let copy_out_file t path tar = Error.check (Raw.step_copy_out_file t.raw path tar)

@@ -19,9 +19,13 @@ type channel = Stdout | Stderr
 val run : ?output:(channel -> string -> unit) -> t -> Command.t -> (int, Error.t) result
 (** [run step command] runs [command] on what the step has come to, until it ends, and gives its exit status: 0 to 255,
     and 128 + the signal's number where a signal ended it. Other than 0 is [Command_failed], unless the command allows
-    it. Its output goes to the log as it comes, and each piece, not cut at lines, to [output] after that.
+    it. A program that is not there or cannot be executed is [Not_started]; if the command allows failures, it is 127 or
+    126, and {!was_started} tells. Its output goes to the log as it comes, and each piece, not cut at lines, to [output] after that.
 
     [Cancelled], [Timed_out], and an exception of [output] end the command, and its container is gone. *)
+
+val was_started : t -> bool
+(** Whether the last command of which {!run} gave an exit status was started at all. *)
 
 val write_log : t -> string -> (unit, Error.t) result
 (** Writes to the step's log, between what its commands write. *)
@@ -64,8 +68,12 @@ val import : ?progress:(progress -> unit) -> t -> (bytes -> int -> int -> int) -
 val import_file : ?progress:(progress -> unit) -> t -> string -> (unit, Error.t) result
 (** The same from a file of this machine. *)
 
-val pull : ?progress:(progress -> unit) -> ?login:login -> t -> string -> (unit, Error.t) result
-(** Begins with an image that the engine pulls from its registry, such as ["debian:bookworm"]. *)
+val pull : ?progress:(progress -> unit) -> ?login:login -> ?platform:string -> t -> string -> (unit, Error.t) result
+(** Begins with an image that the engine pulls from its registry, such as ["debian:bookworm"].
+
+    @param platform
+      of an image for several, the one to take, such as ["linux/arm64"] or ["linux/arm/v7"]; [Not_found] where the image
+      has not got it. By default that of the engine's machine *)
 
 val use_image : t -> string -> (unit, Error.t) result
 (** Begins with an image that the engine has already. *)
@@ -91,6 +99,10 @@ val copy_in : t -> string -> (bytes -> int -> int -> int) -> (unit, Error.t) res
 
 val copy_in_file : t -> string -> string -> (unit, Error.t) result
 (** [copy_in_file step path tar]: the same from a file of this machine. *)
+
+val copy_in_host : t -> string -> Host_files.t -> (string, Error.t) result
+(** [copy_in_host step path files] copies files of this machine below [path], an absolute path in the step, which is made
+    where it is missing, and gives the digest of what was sent, as {!Host_files.digest} does. *)
 
 val copy_out : t -> string -> (string -> unit) -> (int, Error.t) result
 (** [copy_out step path write] writes the file or directory at [path] as a tar stream, whose first entry is the last

@@ -48,6 +48,7 @@ union object {
     dstore_policy *policy;
     dstore_pruned *pruned;
     dstore_pins *pins;
+    dstore_host_files *host_files;
 };
 
 struct kind {
@@ -69,7 +70,8 @@ struct cell {
 };
 
 extern const struct kind store_kind, step_kind, lease_kind, cancel_kind, options_kind, command_kind, results_kind,
-    caches_kind, health_kind, image_config_kind, remains_kind, usage_kind, policy_kind, pruned_kind, pins_kind;
+    caches_kind, health_kind, image_config_kind, remains_kind, usage_kind, policy_kind, pruned_kind, pins_kind,
+    host_files_kind;
 
 /* A handle whose object is still to be made, from `parent` if that is not NULL: the caller is in `parent`. */
 value handle_alloc(const struct kind *kind, struct cell *parent);

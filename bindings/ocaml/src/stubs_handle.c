@@ -24,6 +24,7 @@ FREE(usage)
 FREE(policy)
 FREE(pruned)
 FREE(pins)
+FREE(host_files)
 
 /* An open store has sockets, and a step or a lease has objects on the engine: that many of them which nobody needs
  * may be there before a whole collection. The rest is a little memory. */
@@ -42,6 +43,7 @@ const struct kind usage_kind = {"", free_usage, 0, 1};
 const struct kind policy_kind = {"", free_policy, 0, 1};
 const struct kind pruned_kind = {"", free_pruned, 0, 1};
 const struct kind pins_kind = {"", free_pins, 0, 1};
+const struct kind host_files_kind = {"", free_host_files, 0, 1};
 
 #define Cell_val(v) (*(struct cell **)Data_custom_val(v))
 

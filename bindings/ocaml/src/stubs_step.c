@@ -87,6 +87,18 @@ CAMLprim value ocaml_dstore_step_run(value v_step, value v_command, value v_outp
     CAMLreturn(call_end_heard(v_call, Val_long(exit_code), &output, NULL));
 }
 
+CAMLprim value ocaml_dstore_step_was_started(value v_step)
+{
+    struct cell *step = handle_cell(v_step);
+    bool started;
+
+    if (!cell_enter(step))
+        return Val_false;
+    started = dstore_step_was_started(step->object.step);
+    cell_leave(step);
+    return Val_bool(started);
+}
+
 CAMLprim value ocaml_dstore_step_limit(value v_step, value v_limits)
 {
     CAMLparam2(v_step, v_limits);
@@ -221,19 +233,20 @@ CAMLprim value ocaml_dstore_step_load_file(value v_step, value v_file, value v_p
 }
 
 /* The login is a user, a password, and a server or none. */
-CAMLprim value ocaml_dstore_step_pull(value v_step, value v_reference, value v_login, value v_progress)
+CAMLprim value ocaml_dstore_step_pull(value v_step, value v_reference, value v_platform, value v_login, value v_progress)
 {
-    CAMLparam4(v_step, v_reference, v_login, v_progress);
+    CAMLparam5(v_step, v_reference, v_platform, v_login, v_progress);
     CAMLlocal3(v_call, v_heard, v_raised);
     struct listener progress = {.closure = &v_heard, .raised = &v_raised};
     struct call *call;
     struct cell *step;
-    const char *reference, *user = NULL, *password = NULL, *server = NULL;
+    const char *reference, *platform, *user = NULL, *password = NULL, *server = NULL;
 
     v_call = call_begin();
     call = call_of(v_call);
     step = call_enter(call, v_step);
     reference = call_text(call, "reference", v_reference);
+    platform = call_optional_text(call, "platform", v_platform);
     if (Is_block(v_login)) {
         user = call_text(call, "user", Field(Field(v_login, 0), 0));
         password = call_text(call, "password", Field(Field(v_login, 0), 1));
@@ -244,8 +257,10 @@ CAMLprim value ocaml_dstore_step_pull(value v_step, value v_reference, value v_l
         if (callback)
             v_heard = Field(v_progress, 0);
         caml_release_runtime_system();
-        call->status = dstore_step_pull(step->object.step, reference, user, password, server, callback, &progress,
-                                        &call->error);
+        call->status = platform ? dstore_step_pull_platform(step->object.step, reference, platform, user, password,
+                                                            server, callback, &progress, &call->error)
+                                : dstore_step_pull(step->object.step, reference, user, password, server, callback,
+                                                   &progress, &call->error);
         caml_acquire_runtime_system();
     }
     CAMLreturn(call_end_heard(v_call, Val_unit, &progress, NULL));

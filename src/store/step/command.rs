@@ -248,7 +248,7 @@ impl Command {
     }
 
     /// Whether an exit status other than zero is an answer, not an error. By default it is an error, and the step can
-    /// then only be aborted.
+    /// then only be aborted. A program that cannot be started is then an answer, too: [`Exit::started`](crate::Exit::started) tells.
     pub fn allow_failure(&mut self, allow: bool) -> &mut Self {
         self.allow_failure = allow;
         self

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::archive::{absolute, pour};
-use crate::store::step::{Made, Open, Step, StepContext, input, spec};
+use crate::store::host::files::HostFiles;
+use crate::store::host::packed::Packed;
+use crate::store::step::{Made, Open, Step, StepContext, input, of_step, spec};
 use crate::store::tar_end::Watched;
 
 impl Step {
@@ -40,6 +42,25 @@ impl Step {
         done.map_err(|e| reading.why().unwrap_or(e))
     }
 
+    /// Copies `files` of this machine below `path`, an absolute path that is made where it is missing: what is in a folder, or a single
+    /// file under its name. They are read as they are sent, and nothing is kept. Gives the digest of what was sent, as
+    /// [`HostFiles::digest`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for a path that is not absolute, and for what has no name or cannot have the one
+    /// that it was given; [`Io`](ErrorKind::Io) for what cannot be read or is changed while it is read; else what the engine answered.
+    pub fn copy_in_host(&mut self, path: &str, files: &HostFiles) -> Result<String> {
+        let limits = self.limits.clone();
+        // Before anything is sent: what is not there costs the step nothing.
+        let mut packed = Packed::of(files, limits.wait())?;
+        self.working("copying files of this machine in", |open, step| {
+            let done = open.put(step, path, &mut packed);
+            packed.why().map_or(done, Err)?;
+            Ok(packed.digest_so_far())
+        })
+    }
+
     /// Writes the file or directory at `path`, an absolute path, to `tar` as a tar stream whose first entry is its last
     /// component. Gives the bytes written.
     ///
@@ -52,7 +73,7 @@ impl Step {
         let copied = self.working("copying files out", |open, step| {
             match open.copy_out(step, path, tar) {
                 Err(e) if e.kind() == ErrorKind::NotFound => {
-                    missing = Some(e);
+                    missing = Some(of_step(e, step.id));
                     Ok(0)
                 }
                 done => done,
@@ -67,20 +88,24 @@ impl Step {
 
 impl Open {
     fn copy_in(&mut self, step: &StepContext<'_>, path: &str, tar: &mut dyn Read) -> Result<()> {
-        absolute(path)?;
+        let mut tar = Watched::new(tar, false);
+        let done = self.put(step, path, &mut tar);
+        tar.check().and(done)
+    }
+
+    fn put(&mut self, step: &StepContext<'_>, path: &str, tar: &mut dyn Read) -> Result<()> {
+        absolute("the path to copy to,", path)?;
         let container = self.some_container(step)?;
         make_path(step, &container, path)?;
         if let Some(made) = self.container.as_mut() {
             made.changed = true;
         }
-        let mut tar = Watched::new(tar, false);
         let engine = &step.site.engine;
-        let done = engine.put_archive(&container, path, &mut tar, step.wait);
-        tar.check().and(done)
+        engine.put_archive(&container, path, tar, step.wait)
     }
 
     fn copy_out(&mut self, step: &StepContext<'_>, path: &str, tar: &mut dyn Write) -> Result<u64> {
-        absolute(path)?;
+        absolute("the path to copy out,", path)?;
         let container = self.some_container(step)?;
         let mut body = step.site.engine.get_archive(&container, path, step.wait)?;
         let copied = pour(&mut body, tar);

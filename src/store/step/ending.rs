@@ -16,6 +16,9 @@ use crate::wait::Wait;
 pub struct Exit {
     /// Its exit status: 0 to 255; 128 + the signal's number where a signal ended it.
     pub code: i64,
+    /// Whether the command was started at all. If not, `code` is what a shell would give: 127 where the program is not there, 126
+    /// where it cannot be executed.
+    pub started: bool,
 }
 
 /// What a command ends with that was killed.
@@ -151,8 +154,12 @@ pub(super) fn judge(
 ) -> Result<Exit> {
     let state = &found.state;
     let code = state.exit_code;
+    let exit = Exit {
+        code,
+        started: true,
+    };
     if code == 0 {
-        return Ok(Exit { code });
+        return Ok(exit);
     }
     let befell = what_befell(step, container, command, span, found)?;
     if state.oom_killed || code == KILLED && befell.iter().any(|event| event.action == "oom") {
@@ -170,7 +177,7 @@ pub(super) fn judge(
         );
         return Err(Error::new(ErrorKind::CommandFailed, why).with_exit_code(code));
     }
-    Ok(Exit { code })
+    Ok(exit)
 }
 
 /// What the engine remembers of the container beside its life: it is asked only of a command that failed.

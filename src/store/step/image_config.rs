@@ -238,10 +238,12 @@ impl Change {
                 refuse(format!("{name:?} is no name of an environment variable"))
             }
             Change::Label(name, _) if name.is_empty() => refuse("a label has no name".into()),
-            Change::Directory(path) if !path.is_empty() => absolute(path),
+            Change::Directory(path) if !path.is_empty() => {
+                absolute("the configuration of a result: the working directory", path)
+            }
             Change::Volume(path, true) => match path.trim_end_matches('/') {
                 "" => refuse(format!("{path:?} cannot be a volume")),
-                _ => absolute(path),
+                _ => absolute("the configuration of a result: the volume", path),
             },
             Change::Port(port, true) if full_port(port).is_none() => refuse(format!(
                 "{port:?} is no port: use a number from 1 to 65535, and /tcp, /udp or /sctp"

@@ -72,6 +72,8 @@ struct Open {
     failed: bool,
     /// Whether the engine was cut off in something that it may still finish.
     cut_off: bool,
+    /// Whether it was begun with no files at all.
+    from_nothing: bool,
     /// Whether that may be a container, of which only the name is known.
     unsure: bool,
     /// When a command's own deadline passed, which then is the step's.
@@ -130,6 +132,7 @@ impl Step {
             configured: ImageConfig::new(),
             failed: false,
             cut_off: false,
+            from_nothing: false,
             unsure: false,
             told: None,
         };
@@ -210,7 +213,7 @@ impl Step {
     }
 
     /// Records the result and ends the step. The result appears with the last call, at once and whole: whatever happens
-    /// before leaves none.
+    /// before leaves none. A step that was begun with nothing, and in which nothing was done, records a result without any files.
     ///
     /// # Errors
     ///
@@ -295,10 +298,11 @@ impl Step {
             false => told.whole(),
         };
         let cleaned = open.end_within(&self.site, &self.id, wait);
+        let cleaned = cleaned.map_err(|e| of_step(e, &self.id));
         match (commit, committed, cleaned) {
             // There is a result, and what is left over is found again by name.
             (true, Ok(()), Err(e)) => {
-                ::log::warn!("after committing {:?}: {e}", self.id.as_str());
+                ::log::warn!("after committing: {e}");
                 Ok(())
             }
             (_, Ok(()), cleaned) => cleaned,
@@ -344,7 +348,7 @@ impl Step {
             self.site.check_process(doing)?;
         }
         open.cut_off |= matches!(&done, Err(e) if e.may_go_on());
-        done.map_err(|e| e.context(format_args!("step {:?}", id.as_str())))
+        done.map_err(|e| of_step(e, &id))
     }
 
     fn still_open(&self, doing: &str) -> Result<&Open> {
@@ -534,6 +538,13 @@ impl std::fmt::Debug for Step {
             .field("id", &self.id.as_str())
             .finish_non_exhaustive()
     }
+}
+
+/// The error of a step, which says of which. An engine's own id of its container says nothing to a person.
+fn of_step(error: Error, id: &Id) -> Error {
+    error
+        .naming_container("its container")
+        .context(format_args!("step {:?}", id.as_str()))
 }
 
 fn ended(id: &Id, doing: &str) -> Error {

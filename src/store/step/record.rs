@@ -49,7 +49,7 @@ impl Record {
         let paths = volumes.into_iter().flat_map(|volumes| volumes.keys());
         paths
             .map(|path| format!("/{}", path.trim_start_matches('/')))
-            .filter(|path| absolute(path).is_ok())
+            .filter(|path| absolute("a volume's path", path).is_ok())
             .collect()
     }
 

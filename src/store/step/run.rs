@@ -60,7 +60,9 @@ impl Step {
     /// [`Cancelled`](ErrorKind::Cancelled) and [`TimedOut`](ErrorKind::TimedOut), after which the container is gone;
     /// [`InvalidArgument`](ErrorKind::InvalidArgument), after which the step goes on; else what the engine answered.
     ///
-    /// A program that the image does not have fails with 127, and one that cannot be executed with 126, as a shell has it. What
+    /// A program that the image does not have is [`NotStarted`](ErrorKind::NotStarted) with 127, and one that cannot be executed with
+    /// 126, as a shell has it; if the command allows failures, an [`Exit`] of which [`started`](Exit::started) is false. A step that was
+    /// begun with nothing has no programs but those that were copied in. What
     /// cannot be told from a command's own exit: a signal that was sent past the engine, the kernel's choice when the *machine* has no
     /// memory left, and a command that ends with 0 when it is asked to stop. Output that a broken connection loses is an error, unless
     /// it is that of the command's last few milliseconds.
@@ -130,9 +132,16 @@ impl Open {
             self.told = self.told.or(wait.passed());
         }
         match ran {
-            // A program that could not be started: an answer, as a shell would give it.
-            Err(e) if command.allow_failure && e.kind() == ErrorKind::CommandFailed => {
-                e.exit_code().map(|code| Exit { code }).ok_or(e)
+            // An answer, as a shell would give it.
+            Err(e) if command.allow_failure && e.kind() == ErrorKind::NotStarted => {
+                let exit = e.exit_code().map(|code| Exit {
+                    code,
+                    started: false,
+                });
+                exit.ok_or(e)
+            }
+            Err(e) if self.from_nothing && e.kind() == ErrorKind::NotStarted => {
+                Err(e.context("the step was begun with nothing, and has only what was copied in"))
             }
             ran => ran,
         }

@@ -4,9 +4,11 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::engine::images::must_exist;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::helper::make_empty_image;
 use crate::store::loopback;
+use crate::store::platform::Platform;
 use crate::store::progress::{Counted, Progress, Report};
 use crate::store::registry::RegistryLogin;
 use crate::store::step::{Open, Step, StepContext, input};
@@ -15,6 +17,9 @@ use crate::store::tar_end::Watched;
 /// How often a file is read once more, where the engine lost what it had made of it, and with which pause.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How often an image is pulled once more, where its name is another image's. Registries count pulls.
+const PULLS: u32 = 2;
 
 impl Step {
     /// Begins with the files in the tar stream `tar`: a base that needs no registry. Only for a step without a base. It may be packed
@@ -97,12 +102,62 @@ impl Step {
             open.only_first("pulling a base")?;
             named(reference)?;
             let login = login.map(RegistryLogin::header);
-            step.site
-                .engine
-                .pull_image(reference, login.as_deref(), step.wait, |message| {
-                    Progress::of(message).map_or(Ok(()), &mut *report)
-                })?;
+            step.site.engine.pull_image(
+                reference,
+                None,
+                login.as_deref(),
+                step.wait,
+                |message| Progress::of(message).map_or(Ok(()), &mut *report),
+            )?;
             open.begin_with(step, reference, &format!("image {reference}"))?;
+            open.look_at_networks(step)
+        })
+    }
+
+    /// [`pull`](Self::pull) of the image for machines of `platform`: `os/arch` or `os/arch/variant`, such as `linux/arm64` or
+    /// `linux/arm/v7`. Commands of the step run only if the engine's machine can run that platform's programs.
+    ///
+    /// # Errors
+    ///
+    /// As `pull`; [`NotFound`](ErrorKind::NotFound) where the image has not got the platform;
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for what is no platform.
+    pub fn pull_platform(
+        &mut self,
+        reference: &str,
+        platform: &str,
+        login: Option<&RegistryLogin>,
+        report: Report<'_>,
+    ) -> Result<()> {
+        self.working("pulling a base", |open, step| {
+            open.only_first("pulling a base")?;
+            named(reference)?;
+            let wanted = Platform::parse(platform)?;
+            let login = login.map(RegistryLogin::header);
+            let engine = &step.site.engine;
+            let mut again = 0..PULLS;
+            let image = loop {
+                engine
+                    .pull_image(
+                        reference,
+                        Some(platform),
+                        login.as_deref(),
+                        step.wait,
+                        |message| Progress::of(message).map_or(Ok(()), &mut *report),
+                    )
+                    .map_err(|e| wanted.missing(reference, e))?;
+                let found = engine.inspect_image(reference, step.wait)?;
+                let found = found.ok_or_else(|| must_exist(&format!("image {reference}")))?;
+                // An engine takes an image of one platform alone whatever was asked for.
+                if wanted.is_of(&found) {
+                    break found.id;
+                }
+                // Or somebody else pulled it for another platform in the meantime: the name is then that one's.
+                if again.next().is_none() {
+                    return Err(wanted.other(reference, &found));
+                }
+                step.pause(PAUSE, "pulling a base")?;
+            };
+            open.begin_with(step, &image, &format!("image {reference}"))?;
             open.look_at_networks(step)
         })
     }
@@ -160,6 +215,7 @@ impl Open {
 
     /// Begins with an image without files.
     pub(super) fn begin_with_nothing(&mut self, step: &StepContext<'_>) -> Result<()> {
+        self.from_nothing = true;
         let empty = step.site.names.empty_image();
         let what = format!("image {empty}");
         match self.begin_with(step, &empty, &what) {

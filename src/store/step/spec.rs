@@ -206,11 +206,29 @@ pub(crate) fn targets_in_volumes(command: &Command) -> Vec<(&str, &Path)> {
     inner.collect()
 }
 
+/// Each mount, with what it is called when it is refused.
+fn called(command: &Command) -> impl Iterator<Item = (String, &str)> {
+    let mounts = command.mounts.iter().map(|mount| {
+        let what = match &mount.source {
+            Source::Leased(name) | Source::Volume(name) => format!("the volume {name:?}"),
+            Source::Bind(path) => format!("the bind of {path:?}"),
+        };
+        (what, mount.target.as_str())
+    });
+    let secrets = command.secrets.iter();
+    mounts.chain(secrets.map(|secret| ("a secret".to_owned(), secret.target.as_str())))
+}
+
 fn check(command: &Command) -> Result<()> {
+    let words = match &command.entrypoint {
+        Entrypoint::Given(words) if !words.is_empty() => words,
+        _ => &command.argv,
+    };
+    let program = words.first().map(String::as_str).unwrap_or_default();
     let refuse = |why: String| {
         Err(Error::new(
             ErrorKind::InvalidArgument,
-            format!("the command of a step: {why}"),
+            format!("the command {program:?} of a step: {why}"),
         ))
     };
     if command.argv.first().is_none_or(String::is_empty)
@@ -223,23 +241,50 @@ fn check(command: &Command) -> Result<()> {
             return refuse(format!("{name:?} is no name of an environment variable"));
         }
     }
-    let env = command.env.iter().flat_map(|(name, value)| [name, value]);
-    let texts = command
-        .argv
-        .iter()
-        .chain(env)
-        .chain(&command.cwd)
-        .chain(&command.user)
-        .chain(&command.hostname);
-    if texts.into_iter().any(|text| text.contains('\0')) {
-        return refuse("a zero byte ends a word".into());
+    let given = match &command.entrypoint {
+        Entrypoint::Given(words) => words.as_slice(),
+        _ => &[],
+    };
+    let words = given.iter().map(|word| ("an entrypoint's word", word));
+    let words = words.chain(command.argv.iter().map(|word| ("an argument", word)));
+    let env = command.env.iter();
+    let env = env.flat_map(|(name, value)| [("a variable's name", name), ("a variable", value)]);
+    let settings = [
+        ("the working directory", &command.cwd),
+        ("the user", &command.user),
+        ("the host name", &command.hostname),
+        ("the network", &command.network),
+    ];
+    let settings = settings.into_iter();
+    let settings = settings.filter_map(|(what, text)| Some((what, text.as_ref()?)));
+    for (what, text) in words.chain(env).chain(settings) {
+        if text.contains('\0') {
+            return refuse(format!("{what} {text:?} has a zero byte in it"));
+        }
     }
     if command.hostname.as_deref().unwrap_or_default().len() > HOST_NAME_MAX {
         return refuse(format!("a host name has at most {HOST_NAME_MAX} bytes"));
     }
-    for path in targets(command).chain(command.cwd.as_deref()) {
-        if !path.starts_with('/') {
-            return refuse(format!("{path:?} is not an absolute path"));
+    if let Some(path) = command.cwd.as_deref().filter(|path| !path.starts_with('/')) {
+        return refuse(format!(
+            "the working directory {path:?} is not an absolute path"
+        ));
+    }
+    for (what, target) in called(command) {
+        if !target.starts_with('/') {
+            return refuse(format!(
+                "the target {target:?} of {what} is not an absolute path"
+            ));
+        }
+    }
+    for mount in &command.mounts {
+        if let Source::Bind(path) = &mount.source {
+            if !path.starts_with('/') {
+                let at = &mount.target;
+                return refuse(format!(
+                    "the source {path:?} of the bind at {at:?} is not an absolute path"
+                ));
+            }
         }
     }
     for secret in &command.secrets {
@@ -250,8 +295,13 @@ fn check(command: &Command) -> Result<()> {
             ));
         }
     }
-    if command.nano_cpus.is_some_and(|n| n <= 0) || command.memory.is_some_and(|n| n <= 0) {
-        return refuse("limits are above zero".into());
+    for (what, limit) in [
+        ("processors", command.nano_cpus),
+        ("memory", command.memory),
+    ] {
+        if limit.is_some_and(|limit| limit <= 0) {
+            return refuse(format!("its limit of {what} is not above zero"));
+        }
     }
     Ok(())
 }
@@ -302,6 +352,43 @@ mod tests {
             spoil(&mut command);
             let error = of(&command, "i", &Config::new(), &[], None).expect_err("refused");
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "case {n}");
+        }
+    }
+
+    #[test]
+    fn a_refused_command_is_told_which_argument_it_is() {
+        let refused = |change: fn(&mut Command)| {
+            let mut command = Command::new(["prog", "x"]);
+            change(&mut command);
+            let refused = of(&command, "i", &Config::new(), &[], None).expect_err("refused");
+            refused.message().to_owned()
+        };
+        for (change, says) in [
+            (
+                (|c| _ = c.cwd("a")) as fn(&mut Command),
+                "the working directory \"a\" is not",
+            ),
+            (
+                |c| _ = c.volume("v", "a", false),
+                "the target \"a\" of the volume \"v\" is not",
+            ),
+            (
+                |c| _ = c.bind("/s", "a", false),
+                "the target \"a\" of the bind of \"/s\" is not",
+            ),
+            (
+                |c| _ = c.bind("a", "/t", false),
+                "the source \"a\" of the bind at \"/t\" is not",
+            ),
+            (
+                |c| _ = c.secret("a", "", (0, 0), 0),
+                "the target \"a\" of a secret is not",
+            ),
+            (|c| _ = c.user("a\0"), "the user \"a\\0\" has a zero byte"),
+        ] {
+            let message = refused(change);
+            let all = format!("the command \"prog\" of a step: {says}");
+            assert!(message.starts_with(&all), "{message}");
         }
     }
 

@@ -94,10 +94,17 @@ pub(super) fn not_started(error: Error, command: &Command, program: &str) -> Err
     };
     let text = error.message().to_owned();
     let made = match cause(said, command, program) {
-        Cause::Program(code) => Error::new(ErrorKind::CommandFailed, text).with_exit_code(code),
+        Cause::Program(code) => {
+            let why = match code {
+                126 => "cannot be executed",
+                _ => "is not there",
+            };
+            let why = format!("the program {program:?} {why}: {text}");
+            Error::new(ErrorKind::NotStarted, why).with_exit_code(code)
+        }
         Cause::Argument(what) => Error::new(
             ErrorKind::InvalidArgument,
-            format!("{what} of the command cannot be: {text}"),
+            format!("{what} of the command {program:?} cannot be: {text}"),
         ),
         Cause::Engine => Error::new(ErrorKind::Engine, text),
         Cause::Other => return error,

@@ -14,7 +14,7 @@ let statuses () =
   equal "no engine" "unreachable" (status (open_store ~engine:"unix:///nowhere/docker.sock" root));
   equal "no parent directory" "I/O" (status (open_store "/nowhere/at/all"));
   equal "a bad word" "invalid argument" (status (open_store ~name:"Bad Word" root));
-  equal "no such program" "command failed"
+  equal "no such program" "command not started"
     (status (with_step store ~base:"base" ~id:"app" (fun step -> run step (Command.make [ "/nowhere" ]))));
   let step = Option.get (get (begin_step store ~base:"base" ~id:"app")) in
   equal "deleting what is being built" "busy" (status (delete store "app"));

@@ -62,6 +62,12 @@ let surroundings () =
 let allowed () =
   with_base @@ fun store ->
   let work step =
+    let* code = Step.run step (Command.make ~allow_failure:true [ "/nowhere" ]) in
+    equal_int "no such program" 127 code;
+    check "is told from a command's own 127" (not (Step.was_started step));
+    let* code = Step.run step (sh ~allow_failure:true "exit 127") in
+    equal_int "a command's own" 127 code;
+    check "was started" (Step.was_started step);
     let* code = Step.run step (sh ~allow_failure:true "exit 7") in
     equal_int "exit status" 7 code;
     check "being built" (get (building store "app"));
@@ -117,6 +123,11 @@ let files () =
     equal_int "out of the step" bytes (Buffer.length again);
     let* _ = Step.copy_out_file step "/by/stream/d/small" tar in
     equal "a path that is not there" "not found" (status (Step.copy_out step "/nowhere" ignore));
+    let files = Host_files.make ~name:"host.tar" ~owner:(`Ids (3, 4)) ~fixed_times:5 tar in
+    let* sent = Step.copy_in_host step "/by/host" files in
+    let* digest = Host_files.digest files in
+    equal "the digest of what was sent" digest sent;
+    let* _ = Step.run step (sh "test \"$(stat -c '%u %g %Y' /by/host/host.tar)\" = '3 4 5'") in
     Ok ()
   in
   check "built" (get (with_step store ~base:"app" ~id:"copy" work) = Built)

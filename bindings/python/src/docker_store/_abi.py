@@ -71,6 +71,9 @@ class Status(Numbers):
     # The command of a step did not end by itself: somebody killed, stopped or removed its container from outside, or
     # the engine went down. That says nothing about the command: try again.
     KILLED = 20
+    # The command of a step was never started: its program is not there, or cannot be executed.
+    # dstore_error_exit_code() is what a shell would give, 127 and 126.
+    NOT_STARTED = 21
 
 
 class Outcome(Numbers):
@@ -315,6 +318,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "dstore_step_limit": (c_int32, [c_void_p, c_uint64, c_void_p, POINTER(c_void_p)]),
     "dstore_step_write_log": (c_int32, [c_void_p, c_char_p, c_size_t, POINTER(c_void_p)]),
     "dstore_step_run": (c_int32, [c_void_p, c_void_p, OUTPUT_CALLBACK, c_void_p, POINTER(c_int64), POINTER(c_void_p)]),
+    "dstore_step_was_started": (c_bool, [c_void_p]),
     "dstore_step_commit": (c_int32, [c_void_p, POINTER(c_void_p)]),
     "dstore_step_commit_within": (c_int32, [c_void_p, c_uint64, c_void_p, POINTER(c_void_p)]),
     "dstore_step_abort": (c_int32, [c_void_p, POINTER(c_void_p)]),
@@ -323,11 +327,23 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "dstore_step_import": (c_int32, [c_void_p, READ_CALLBACK, c_void_p, PROGRESS_CALLBACK, c_void_p, POINTER(c_void_p)]),
     "dstore_step_import_file": (c_int32, [c_void_p, c_char_p, PROGRESS_CALLBACK, c_void_p, POINTER(c_void_p)]),
     "dstore_step_pull": (c_int32, [c_void_p, c_char_p, c_char_p, c_char_p, c_char_p, PROGRESS_CALLBACK, c_void_p, POINTER(c_void_p)]),
+    "dstore_step_pull_platform": (c_int32, [c_void_p, c_char_p, c_char_p, c_char_p, c_char_p, c_char_p, PROGRESS_CALLBACK, c_void_p, POINTER(c_void_p)]),
     "dstore_step_use_image": (c_int32, [c_void_p, c_char_p, POINTER(c_void_p)]),
     "dstore_step_copy_in": (c_int32, [c_void_p, c_char_p, READ_CALLBACK, c_void_p, POINTER(c_void_p)]),
     "dstore_step_copy_in_file": (c_int32, [c_void_p, c_char_p, c_char_p, POINTER(c_void_p)]),
     "dstore_step_copy_out": (c_int32, [c_void_p, c_char_p, WRITE_CALLBACK, c_void_p, POINTER(c_uint64), POINTER(c_void_p)]),
     "dstore_step_copy_out_file": (c_int32, [c_void_p, c_char_p, c_char_p, POINTER(c_uint64), POINTER(c_void_p)]),
+    "dstore_host_files_new": (c_int32, [c_char_p, POINTER(c_void_p), POINTER(c_void_p)]),
+    "dstore_host_files_exclude": (c_int32, [c_void_p, c_char_p, POINTER(c_void_p)]),
+    "dstore_host_files_include": (c_int32, [c_void_p, c_char_p, POINTER(c_void_p)]),
+    "dstore_host_files_dockerignore": (c_int32, [c_void_p, c_char_p, POINTER(c_void_p)]),
+    "dstore_host_files_name": (c_int32, [c_void_p, c_char_p, POINTER(c_void_p)]),
+    "dstore_host_files_owner": (c_int32, [c_void_p, c_uint32, c_uint32, POINTER(c_void_p)]),
+    "dstore_host_files_keep_owners": (c_int32, [c_void_p, POINTER(c_void_p)]),
+    "dstore_host_files_fixed_times": (c_int32, [c_void_p, c_int64, POINTER(c_void_p)]),
+    "dstore_host_files_digest": (c_int32, [c_void_p, c_uint64, c_void_p, POINTER(c_void_p), POINTER(c_void_p)]),
+    "dstore_step_copy_in_host": (c_int32, [c_void_p, c_char_p, c_void_p, POINTER(c_void_p), POINTER(c_void_p)]),
+    "dstore_host_files_free": (None, [c_void_p]),
     "dstore_image_config_new": (c_void_p, []),
     "dstore_image_config_entrypoint": (c_int32, [c_void_p, POINTER(c_char_p), c_size_t, POINTER(c_void_p)]),
     "dstore_image_config_command": (c_int32, [c_void_p, POINTER(c_char_p), c_size_t, POINTER(c_void_p)]),

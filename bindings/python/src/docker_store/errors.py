@@ -89,6 +89,11 @@ class Killed(Error):
     the engine went down. That says nothing about the command: try again."""
 
 
+class NotStarted(Error):
+    """The command of a step was never started: its program is not there, or cannot be executed. dstore_error_exit_code()
+    is what a shell would give, 127 and 126."""
+
+
 OF_STATUS: dict[int, type[Error]] = {
     Status.INVALID_ARGUMENT: InvalidArgument,
     Status.NOT_FOUND: NotFound,
@@ -110,4 +115,5 @@ OF_STATUS: dict[int, type[Error]] = {
     Status.INTERNAL: Internal,
     Status.OUTCOME_UNKNOWN: OutcomeUnknown,
     Status.KILLED: Killed,
+    Status.NOT_STARTED: NotStarted,
 }

@@ -1,0 +1,129 @@
+//! The blocks that stand before an entry of a tar: written by hand, as a stream that is read has no place for a writer.
+
+use tar::{EntryType, Header};
+
+use crate::os::Facts;
+
+pub(super) const BLOCK: usize = 512;
+
+/// The longest name and link of an old header.
+const SHORT: usize = 100;
+
+/// What an entry says beside its bytes.
+pub(super) struct Entry<'a> {
+    pub(super) kind: EntryType,
+    pub(super) name: &'a [u8],
+    pub(super) link: &'a [u8],
+    pub(super) size: u64,
+    pub(super) facts: &'a Facts,
+}
+
+impl Entry<'_> {
+    /// Puts the entry's header behind `stream`, and before it what does not fit into one.
+    pub(super) fn write(&self, stream: &mut Vec<u8>) {
+        let mut records = Vec::new();
+        if self.name.len() > SHORT {
+            record(&mut records, "path", self.name);
+        }
+        if self.link.len() > SHORT {
+            record(&mut records, "linkpath", self.link);
+        }
+        let (seconds, nanos) = self.facts.changed;
+        if nanos != 0 || seconds < 0 {
+            record(&mut records, "mtime", moment(seconds, nanos).as_bytes());
+        }
+        if !records.is_empty() {
+            let mut header = Header::new_ustar();
+            fill(&mut header.as_old_mut().name, b"PaxHeaders/next");
+            header.set_entry_type(EntryType::XHeader);
+            header.set_mode(0o644);
+            header.set_uid(0);
+            header.set_gid(0);
+            header.set_mtime(0);
+            header.set_size(records.len() as u64);
+            header.set_cksum();
+            stream.extend_from_slice(header.as_bytes());
+            stream.extend_from_slice(&records);
+            stream.resize(stream.len().next_multiple_of(BLOCK), 0);
+        }
+        let mut header = Header::new_ustar();
+        fill(&mut header.as_old_mut().name, self.name);
+        fill(&mut header.as_old_mut().linkname, self.link);
+        header.set_entry_type(self.kind);
+        header.set_mode(self.facts.mode);
+        header.set_uid(self.facts.owner.0.into());
+        header.set_gid(self.facts.owner.1.into());
+        header.set_mtime(seconds.max(0).unsigned_abs());
+        header.set_size(self.size);
+        if let Some(ustar) = header.as_ustar_mut() {
+            ustar.set_device_major(self.facts.device.0);
+            ustar.set_device_minor(self.facts.device.1);
+        }
+        header.set_cksum();
+        stream.extend_from_slice(header.as_bytes());
+    }
+}
+
+/// As much of `bytes` as there is room for.
+fn fill(field: &mut [u8], bytes: &[u8]) {
+    let n = bytes.len().min(field.len());
+    field[..n].copy_from_slice(&bytes[..n]);
+}
+
+/// Adds `LENGTH KEY=VALUE\n`, whose length counts itself.
+fn record(records: &mut Vec<u8>, key: &str, value: &[u8]) {
+    let rest = key.len() + value.len() + 3;
+    let mut length = rest;
+    while rest + length.to_string().len() != length {
+        length = rest + length.to_string().len();
+    }
+    records.extend_from_slice(format!("{length} {key}=").as_bytes());
+    records.extend_from_slice(value);
+    records.push(b'\n');
+}
+
+/// Seconds since 1970 with their fraction: half a second before that is -0.5.
+fn moment(seconds: i64, nanos: u32) -> String {
+    match (seconds, nanos) {
+        (seconds, 0) => seconds.to_string(),
+        (0.., nanos) => format!("{seconds}.{nanos:09}"),
+        (seconds, nanos) => {
+            format!(
+                "-{}.{:09}",
+                (seconds + 1).unsigned_abs(),
+                1_000_000_000 - nanos
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_counts_its_own_length() {
+        for (value, expected) in [
+            (&b"x"[..], "9 path=x\n".to_owned()),
+            (b"12", "11 path=12\n".to_owned()),
+            (&[b'a'; 90], format!("99 path={}\n", "a".repeat(90))),
+            (&[b'a'; 91], format!("101 path={}\n", "a".repeat(91))),
+        ] {
+            let mut records = Vec::new();
+            record(&mut records, "path", value);
+            assert_eq!(records, expected.as_bytes());
+            assert_eq!(
+                expected.split(' ').next(),
+                Some(expected.len().to_string().as_str())
+            );
+        }
+    }
+
+    #[test]
+    fn a_moment_before_1970_is_negative_as_a_whole() {
+        assert_eq!(moment(5, 0), "5");
+        assert_eq!(moment(5, 10), "5.000000010");
+        assert_eq!(moment(-1, 500_000_000), "-0.500000000");
+        assert_eq!(moment(-2, 0), "-2");
+    }
+}
