@@ -123,12 +123,15 @@ $(ZLIB):
 
 # ---------------------------------------------------------------- tests
 
+# Which ones, as cargo takes it: make test TESTS='--test steps'.
+TESTS ?= --workspace
+
 # The tests of the C ABI link both libraries, as C programs do. Most tests wait for the engine: hence more threads than processors.
 test: library $(BUSYBOX)
 	scripts/need valgrind strace cmake pkg-config g++ git sqlite3 skopeo docker-registry
 	$(CARGO) build $(CARGOFLAGS) --workspace
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} DOCKER_STORE_TEST_BASE='$(abspath $(BUSYBOX))' \
-	$(ENGINE) sh -c '$(CARGO) test $(CARGOFLAGS) --workspace --no-fail-fast && scripts/ocaml $(TARGET)/release'
+	$(ENGINE) sh -c '$(CARGO) test $(CARGOFLAGS) $(TESTS) --no-fail-fast && scripts/ocaml $(TARGET)/release'
 
 # Installs OCaml from Debian's packages where it can.
 test-ocaml: library $(BUSYBOX)

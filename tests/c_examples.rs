@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use abi::{Folder, Linked, compile, run, valgrind};
-use common::{Root, base_tar, begin, sh, until};
+use common::{Root, amount, base_tar, begin, sh, until};
 
 /// An example that is compiled.
 struct Example {
@@ -58,11 +58,13 @@ impl Example {
     }
 }
 
-/// Tries an example in each way at once, in a root of its own each; nothing may be left.
-fn each_way(name: &str, test: &str, promise: impl Fn(&Example, &Root) + Sync) {
+/// Tries an example in these ways at once, and in a long run in all, in a root of its own each; nothing may be left.
+fn each_way(name: &str, ways: &[Linked], test: &str, promise: impl Fn(&Example, &Root) + Sync) {
     let folder = Folder::new(test);
+    let all = [Linked::Shared, Linked::Static, Linked::Sanitized];
+    let ways = if amount(0, 1) == 1 { &all } else { ways };
     thread::scope(|scope| {
-        for linked in [Linked::Shared, Linked::Static, Linked::Sanitized] {
+        for &linked in ways {
             let (folder, promise) = (&folder, &promise);
             scope.spawn(move || {
                 let root = Root::new(test);
@@ -140,79 +142,94 @@ fn shortest_and_demo_build_once_and_find_it_again() {
 
 #[test]
 fn parallel_builds_every_job_once_and_finds_them_again() {
-    each_way("parallel", "parallel", |parallel, root| {
-        for (word, counts) in [
-            ("built     ", "6 built, 0 there before"),
-            ("was there ", "0 built, 6 there before"),
-        ] {
-            let said = said(&mut parallel.parallel(root, &[]));
-            let last = format!("\n6 jobs: {counts}, 0 cancelled, 0 failed\n");
-            assert!(said.ends_with(&last), "{said}");
-            let jobs = ["base", "docs", "left", "program", "right", "tools"];
-            assert_eq!(said_of_jobs(&said), jobs.map(|job| format!("{word} {job}")));
-        }
-    });
+    each_way(
+        "parallel",
+        &[Linked::Static],
+        "parallel",
+        |parallel, root| {
+            for (word, counts) in [
+                ("built     ", "6 built, 0 there before"),
+                ("was there ", "0 built, 6 there before"),
+            ] {
+                let said = said(&mut parallel.parallel(root, &[]));
+                let last = format!("\n6 jobs: {counts}, 0 cancelled, 0 failed\n");
+                assert!(said.ends_with(&last), "{said}");
+                let jobs = ["base", "docs", "left", "program", "right", "tools"];
+                assert_eq!(said_of_jobs(&said), jobs.map(|job| format!("{word} {job}")));
+            }
+        },
+    );
 }
 
 #[test]
 fn parallel_ends_all_jobs_when_one_fails() {
-    each_way("parallel", "parallel-fails", |parallel, root| {
-        let jobs = [
-            ["long", "base", "sleep 100"],
-            ["bad", "base", "echo looked; sleep 1; exit 3"],
-            ["after", "bad", "true"],
-        ];
-        let child = parallel.parallel(root, &jobs.concat()).spawn();
-        let (status, out, err) = end(child.expect("parallel"));
-        assert_eq!(status, Some(1), "{out}{err}");
-        assert_eq!(
-            said_of_jobs(&out),
-            [
-                "built      base",
-                "cancelled  after",
-                "cancelled  long",
-                "failed     bad"
-            ]
-        );
-        let failed = out.lines().find(|line| line.starts_with("failed"));
-        let failed = failed.expect("the one that failed");
-        assert!(failed.contains("exit status 3"), "{failed}");
-        let log = failed.split(' ').next_back().expect("the log's path");
-        assert_eq!(fs::read_to_string(log).expect("its log"), "looked\n");
-        assert!(out.ends_with("\n4 jobs: 1 built, 0 there before, 2 cancelled, 1 failed\n"));
-        let left = results(root);
-        assert!(left.len() == 1 && left[0].starts_with("base-"), "{left:?}");
-    });
+    each_way(
+        "parallel",
+        &[Linked::Sanitized],
+        "parallel-fails",
+        |parallel, root| {
+            let jobs = [
+                ["long", "base", "sleep 100"],
+                ["bad", "base", "echo looked; sleep 1; exit 3"],
+                ["after", "bad", "true"],
+            ];
+            let child = parallel.parallel(root, &jobs.concat()).spawn();
+            let (status, out, err) = end(child.expect("parallel"));
+            assert_eq!(status, Some(1), "{out}{err}");
+            assert_eq!(
+                said_of_jobs(&out),
+                [
+                    "built      base",
+                    "cancelled  after",
+                    "cancelled  long",
+                    "failed     bad"
+                ]
+            );
+            let failed = out.lines().find(|line| line.starts_with("failed"));
+            let failed = failed.expect("the one that failed");
+            assert!(failed.contains("exit status 3"), "{failed}");
+            let log = failed.split(' ').next_back().expect("the log's path");
+            assert_eq!(fs::read_to_string(log).expect("its log"), "looked\n");
+            assert!(out.ends_with("\n4 jobs: 1 built, 0 there before, 2 cancelled, 1 failed\n"));
+            let left = results(root);
+            assert!(left.len() == 1 && left[0].starts_with("base-"), "{left:?}");
+        },
+    );
 }
 
 #[test]
 fn parallel_ends_at_once_by_ctrl_c_and_builds_when_run_again() {
-    each_way("parallel", "parallel-stopped", |parallel, root| {
-        let jobs = ["one", "base", "sleep 20", "two", "base", "sleep 19"];
-        let mut first = parallel.parallel(root, &jobs);
-        let child = first.spawn().expect("parallel");
-        let running = || {
-            let names = root.leftovers();
-            let steps = names.iter().filter(|name| name.contains("-container-"));
-            steps.count()
-        };
-        until("both jobs run", || running() == 2);
-        let pressed = Instant::now();
-        run(Command::new("kill").args(["-INT", &child.id().to_string()]));
-        let (status, out, err) = end(child);
-        assert!(pressed.elapsed() < Duration::from_secs(12), "{out}{err}");
-        assert_eq!(status, Some(130), "{out}{err}");
-        assert_eq!(
-            said_of_jobs(&out),
-            ["built      base", "cancelled  one", "cancelled  two"]
-        );
-        assert_eq!(root.leftovers_beside_caches(), Vec::<String>::new());
-        let left = results(root);
-        assert!(left.len() == 1 && left[0].starts_with("base-"), "{left:?}");
+    each_way(
+        "parallel",
+        &[Linked::Shared, Linked::Sanitized],
+        "parallel-stopped",
+        |parallel, root| {
+            let jobs = ["one", "base", "sleep 20", "two", "base", "sleep 19"];
+            let mut first = parallel.parallel(root, &jobs);
+            let child = first.spawn().expect("parallel");
+            let running = || {
+                let names = root.leftovers();
+                let steps = names.iter().filter(|name| name.contains("-container-"));
+                steps.count()
+            };
+            until("both jobs run", || running() == 2);
+            let pressed = Instant::now();
+            run(Command::new("kill").args(["-INT", &child.id().to_string()]));
+            let (status, out, err) = end(child);
+            assert!(pressed.elapsed() < Duration::from_secs(12), "{out}{err}");
+            assert_eq!(status, Some(130), "{out}{err}");
+            assert_eq!(
+                said_of_jobs(&out),
+                ["built      base", "cancelled  one", "cancelled  two"]
+            );
+            assert_eq!(root.leftovers_beside_caches(), Vec::<String>::new());
+            let left = results(root);
+            assert!(left.len() == 1 && left[0].starts_with("base-"), "{left:?}");
 
-        let said = said(&mut parallel.parallel(root, &jobs));
-        assert!(said.contains("2 built, 1 there before"), "{said}");
-    });
+            let said = said(&mut parallel.parallel(root, &jobs));
+            assert!(said.contains("2 built, 1 there before"), "{said}");
+        },
+    );
 }
 
 /// Twenty lines in two seconds, and after a while of silence one more, in the last moment.
@@ -237,33 +254,38 @@ fn talk(root: &Root, id: &str, last: &str) -> bool {
 
 #[test]
 fn follow_shows_each_line_once_while_it_is_written_and_ends_with_the_build() {
-    each_way("follow", "follow", |follow, root| {
-        for (id, last, status) in [("good", "true", 0), ("bad", "exit 3", 1)] {
-            // Before there is any log: the store that is open is its own.
-            let (early, shown) = follow.follow(root, id, "early");
-            let sessions = root.path.join(".store/sessions");
-            until("the store is open", || {
-                fs::read_dir(&sessions).expect("sessions").count() == 1
-            });
-            thread::scope(|scope| {
-                let build = scope.spawn(|| talk(root, id, last));
-                until("a line is shown", || !read(&shown).is_empty());
-                assert!(!build.is_finished(), "shown when it was over");
-                let (middle, shown_later) = follow.follow(root, id, "middle");
-                for (follower, shown) in [(early, shown), (middle, shown_later)] {
-                    let (ended, _, err) = end(follower);
+    each_way(
+        "follow",
+        &[Linked::Static, Linked::Shared],
+        "follow",
+        |follow, root| {
+            for (id, last, status) in [("good", "true", 0), ("bad", "exit 3", 1)] {
+                // Before there is any log: the store that is open is its own.
+                let (early, shown) = follow.follow(root, id, "early");
+                let sessions = root.path.join(".store/sessions");
+                until("the store is open", || {
+                    fs::read_dir(&sessions).expect("sessions").count() == 1
+                });
+                thread::scope(|scope| {
+                    let build = scope.spawn(|| talk(root, id, last));
+                    until("a line is shown", || !read(&shown).is_empty());
+                    assert!(!build.is_finished(), "shown when it was over");
+                    let (middle, shown_later) = follow.follow(root, id, "middle");
+                    for (follower, shown) in [(early, shown), (middle, shown_later)] {
+                        let (ended, _, err) = end(follower);
+                        assert_eq!((ended, read(&shown)), (Some(status), lines()), "{err}");
+                    }
+                    assert_eq!(build.join().expect("no panic"), status == 0);
+                });
+                // One that has ended is shown whole, and looking at it changes nothing.
+                for _ in 0..2 {
+                    let (late, shown) = follow.follow(root, id, "late");
+                    let (ended, _, err) = end(late);
                     assert_eq!((ended, read(&shown)), (Some(status), lines()), "{err}");
                 }
-                assert_eq!(build.join().expect("no panic"), status == 0);
-            });
-            // One that has ended is shown whole, and looking at it changes nothing.
-            for _ in 0..2 {
-                let (late, shown) = follow.follow(root, id, "late");
-                let (ended, _, err) = end(late);
-                assert_eq!((ended, read(&shown)), (Some(status), lines()), "{err}");
             }
-        }
-    });
+        },
+    );
 }
 
 #[test]

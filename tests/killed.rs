@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use common::proxy::{Act, Proxy};
 use common::{
     Root, begin, build, child_of, docker, import_base, make_older, marked, output_in, role, sh,
-    spawn, until,
+    some_calls, spawn, until,
 };
 use docker_store::{Options, Store};
 use rustix::process::{Pid, Signal, kill_process};
@@ -95,7 +95,8 @@ fn a_step_killed_at_any_of_its_calls_records_nothing_and_leaves_nothing() {
 
     // Open all the while: what was left is not purged before it builds.
     let live = root.open();
-    for at in (0..calls).flat_map(|call| [false, true].map(|after| Moment { call, after })) {
+    let tried = some_calls(3).take_while(|call| *call < calls);
+    for at in tried.flat_map(|call| [false, true].map(|after| Moment { call, after })) {
         let finished = run(Some(at));
         let there = live.result("one").expect("a look");
         assert!(there || !finished, "{at:?}");

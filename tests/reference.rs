@@ -49,7 +49,8 @@ dstore_store_delete_cache_within dstore_store_limit_cache dstore_store_caches ds
 ## Bounds
 dstore_store_usage dstore_usage dstore_usage_* dstore_policy dstore_policy_* dstore_store_prune dstore_prune_callback
 dstore_pruned dstore_pruned_* dstore_item dstore_fate dstore_store_pin dstore_store_unpin dstore_store_pin_cache
-dstore_store_unpin_cache dstore_store_pins dstore_pins dstore_pins_* dstore_store_went dstore_went
+dstore_store_unpin_cache dstore_store_pins dstore_pins dstore_pins_* dstore_store_went dstore_store_why_gone
+dstore_went
 ## The engine's health
 dstore_store_ping dstore_store_health dstore_health dstore_health_*
 ## Upkeep

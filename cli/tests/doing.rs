@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use at::{Terminal, at, json, names_in, prints, says};
 use common::patience::ended;
-use common::{Root, begin, build, docker, sh, untar, until};
+use common::registry::Registry;
+use common::{ImageStore, Root, begin, build, docker, image_store, sh, untar, until};
+use sha2::{Digest, Sha256};
 
 #[test]
 fn results_and_caches_are_removed_and_each_that_is_not_is_told() {
@@ -571,6 +573,49 @@ fn a_push_is_made_as_whom_docker_has_logged_in() {
     let said = push(&["push", "base", &name]);
     assert!(said.err.contains("docker-credential-test"), "{said:?}");
     let said = push(&["push", "--user", "me", "base", &name]);
+    assert_eq!(said.status, Some(1), "{said:?}");
+    docker(&["rmi", &name]);
+    store.close().expect("closed");
+}
+
+#[test]
+fn what_is_pushed_is_at_the_registry_under_the_digest_that_is_printed() {
+    if image_store() == ImageStore::Podman {
+        println!("skipped: this engine speaks to no registry without TLS");
+        return;
+    }
+    let root = Root::new("cli-pushed");
+    let store = root.open_with_base();
+    build(&store, "base", "made", "echo made >/made");
+    let registry = Registry::start(true);
+    let name = format!("{}/team/app:1.0", registry.host);
+    let folder = root.path.join("docker");
+    std::fs::create_dir(&folder).expect("made");
+    // As `docker login` leaves it where there is no helper: `builder:hunter2`.
+    let login = format!(
+        r#"{{"auths":{{"{}":{{"auth":"YnVpbGRlcjpodW50ZXIy"}}}}}}"#,
+        registry.host
+    );
+    std::fs::write(folder.join("config.json"), login).expect("written");
+    let push = |arguments: &[&str]| {
+        let output = at(&root, arguments).env("DOCKER_CONFIG", &folder).output();
+        at::Said::from(output.expect("it runs"))
+    };
+    let said = push(&["--json", "push", "made", &name]);
+    assert_eq!(said.status, Some(0), "{said:?}");
+    let told: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
+    let (status, _, manifest) = registry.get("/v2/team/app/manifests/1.0");
+    let digest = format!("sha256:{:x}", Sha256::digest(&manifest));
+    assert_eq!(status, 200);
+    assert_eq!(
+        (&told["name"], &told["digest"]),
+        (&name.as_str().into(), &digest.as_str().into())
+    );
+    let said = push(&["push", "made", &name]);
+    assert!(said.out.contains(&digest), "{said:?}");
+    // Without the login it is refused.
+    std::fs::remove_file(folder.join("config.json")).expect("removed");
+    let said = push(&["push", "base", &name]);
     assert_eq!(said.status, Some(1), "{said:?}");
     docker(&["rmi", &name]);
     store.close().expect("closed");

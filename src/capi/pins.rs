@@ -3,6 +3,7 @@
 use std::ffi::c_char;
 use std::ptr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::capi::arguments::{GivenBack, Out, Owned, Unasked};
 use crate::capi::boundary::infallible;
@@ -179,16 +180,47 @@ pub unsafe extern "C" fn dstore_store_went(
                       id: &str,
                       went: Out<dstore_went>,
                       when: Unasked<i64>| {
-        let known = store.enter()?.went(id)?;
-        went.set(match known {
-            None => DSTORE_WENT_UNKNOWN,
-            Some((Went::Deleted, _)) => DSTORE_WENT_DELETED,
-            Some((Went::Pruned, _)) => DSTORE_WENT_PRUNED,
-            Some((Went::Vanished, _)) => DSTORE_WENT_VANISHED,
-        });
-        when.set(known.map_or(0, |(_, at)| seconds(at)));
+        let (how, at) = told(store.enter()?.went(id)?);
+        went.set(how);
+        when.set(at);
         Ok(())
     })
+}
+
+/// Does what dstore_store_went() does, and asks the engine if the store has no record of how the
+/// result `id` went. So it also reports a result that another program removed on the engine.
+///
+/// Blocks. May be NULL: cancel, when.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dstore_store_why_gone(
+    store: *const dstore_store,
+    id: *const c_char,
+    timeout_ms: u64,
+    cancel: *const dstore_cancel,
+    went: *mut dstore_went,
+    when: *mut i64,
+    error: *mut *mut dstore_error,
+) -> dstore_status {
+    fallible!(error, |store: Arc<dstore_store>,
+                      id: &str,
+                      limits @ (timeout_ms, cancel): Limits,
+                      went: Out<dstore_went>,
+                      when: Unasked<i64>| {
+        let (how, at) = told(store.enter()?.why_gone(id, &limits)?);
+        went.set(how);
+        when.set(at);
+        Ok(())
+    })
+}
+
+fn told(known: Option<(Went, SystemTime)>) -> (dstore_went, i64) {
+    match known {
+        None => (DSTORE_WENT_UNKNOWN, 0),
+        Some((Went::Deleted, at)) => (DSTORE_WENT_DELETED, seconds(at)),
+        Some((Went::Pruned, at)) => (DSTORE_WENT_PRUNED, seconds(at)),
+        Some((Went::Vanished, at)) => (DSTORE_WENT_VANISHED, seconds(at)),
+    }
 }
 
 /// How many pins are in the list; 0 for NULL.

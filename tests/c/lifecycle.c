@@ -557,6 +557,11 @@ static void delete_all(const dstore_store *store)
     int64_t when;
     OK(dstore_store_went(store, "two", &went, &when, &error));
     CHECK(went == DSTORE_WENT_DELETED && when > 1600000000);
+    int64_t asked;
+    OK(dstore_store_why_gone(store, "two", 0, NULL, &went, &asked, &error));
+    CHECK(went == DSTORE_WENT_DELETED && asked == when);
+    OK(dstore_store_why_gone(store, "three", 0, NULL, &went, NULL, &error));
+    CHECK(went == DSTORE_WENT_UNKNOWN);
     dstore_string_free(log);
     OK(dstore_store_delete(store, "two", &deleted, &error));
     CHECK(!deleted);

@@ -9,10 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use docker_store::{CacheRequest, ErrorKind, Lease, Released, Result, Store};
 
 use super::children::{place_to_write, version_in, write_version};
-use super::ground::{
-    Root, View, Way, address, amount, change, here, in_all_ways, lease, newest, settle,
-};
+use super::ground::{Root, View, Way, address, change, here, in_all_ways, lease, newest, settle};
 use crate::common::proxy::{Act, Proxy};
+use crate::common::some_calls;
 
 /// Tries `what` until it works: only one call fails.
 fn insist<T>(what: impl Fn() -> Result<T>) -> T {
@@ -76,13 +75,10 @@ fn a_connection_cut_at_any_call_is_an_error_that_loses_and_leaves_nothing() {
             .expect("a store");
         known.strategy().expect("a strategy");
         known.close().expect("closed");
-        let step = if way.direct { 1 } else { amount(3, 1) };
+        let stride = if way.direct { 2 } else { 6 };
         for act in [Act::CutBefore, Act::CutAfter] {
-            let mut n = 0;
-            while cut_at(&root, way, n, act) {
-                n += step;
-            }
-            println!("{way:?}, {act:?}: {n} calls");
+            let over = some_calls(stride).find(|n| !cut_at(&root, way, *n, act));
+            println!("{way:?}, {act:?}: up to call {over:?}");
         }
     }
 }

@@ -4,6 +4,7 @@
 //! The tests need a real engine: run them by `make test`, which makes sure of one.
 #![allow(dead_code, unreachable_pub, unused_imports)] // each test file uses its part
 
+pub mod asked;
 pub mod certificates;
 pub mod own_engine;
 pub mod patience;
@@ -84,23 +85,11 @@ impl Root {
     /// The names of containers, images and volumes of this root that only a step or a lease under way may hold.
     pub fn leftovers(&self) -> Vec<String> {
         let p = &self.prefix;
-        let mut names = docker(&[
-            "ps",
-            "-a",
-            "--filter",
-            &format!("name={p}"),
-            "--format",
-            "{{.Names}}",
-        ]);
-        let images = docker(&[
-            "images",
-            "--format",
-            "{{.Repository}}",
-            &format!("{p}-image-tmp-*"),
-        ]);
-        // Podman shows all names of an image, of other roots, too.
-        names.extend(images.into_iter().filter(|name| name.contains(p)));
-        let volumes = docker(&["volume", "ls", "-q", "--filter", &format!("name={p}-")]);
+        let mut names = asked::containers(p);
+        let images = asked::image_names(&format!("{p}-image-tmp-"));
+        let untagged = images.iter().filter_map(|name| name.rsplit_once(':'));
+        names.extend(untagged.map(|(repository, _)| repository.to_owned()));
+        let volumes = asked::volumes(&format!("{p}-"));
         names.extend(
             volumes
                 .into_iter()
@@ -124,20 +113,16 @@ impl Root {
 impl Drop for Root {
     fn drop(&mut self) {
         let p = &self.prefix;
-        for container in docker(&["ps", "-aq", "--filter", &format!("name={p}")]) {
-            docker(&["rm", "-fv", &container]);
+        let remove = |what: String| drop(asked::request("DELETE", &what, None));
+        for name in asked::containers(p) {
+            remove(format!("/containers/{name}?force=1&v=1"));
         }
-        for image in docker(&[
-            "images",
-            "--format",
-            "{{.Repository}}:{{.Tag}}",
-            &format!("{p}-*"),
-        ]) {
+        for name in asked::image_names(&format!("{p}-")) {
             // Not by force: Podman would take all other names of it along, of other tests' roots.
-            docker(&["rmi", &image]);
+            remove(format!("/images/{name}"));
         }
-        for volume in docker(&["volume", "ls", "-q", "--filter", &format!("name={p}-")]) {
-            docker(&["volume", "rm", "-f", &volume]);
+        for name in asked::volumes(&format!("{p}-")) {
+            remove(format!("/volumes/{name}?force=1"));
         }
         let _ = Process::new("rm").arg("-rf").arg(&self.path).status();
     }
@@ -228,15 +213,38 @@ pub fn docker(args: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// An image's configuration, as the engine shows it.
-pub fn config_of(image: &str) -> serde_json::Value {
-    let text = docker(&["image", "inspect", "--format", "{{json .Config}}", image]);
-    serde_json::from_str(text.first().expect("an image")).expect("JSON")
+/// How much of something a test does: `short`, or `long` where `DOCKER_STORE_TEST_LONG` asks for what takes its time.
+pub fn amount(short: usize, long: usize) -> usize {
+    if std::env::var_os("DOCKER_STORE_TEST_LONG").is_some() {
+        long
+    } else {
+        short
+    }
 }
 
-/// An image's id.
+/// Of the calls that something makes, those to try in this run: all in a long one, else every `stride`-th, from another one on in
+/// each run.
+pub fn some_calls(stride: usize) -> impl Iterator<Item = usize> {
+    let stride = amount(stride, 1);
+    let nanos = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |now| now.subsec_nanos() / 1000);
+    let first = nanos as usize % stride;
+    println!("every {stride}-th call, from {first} on");
+    (first..).step_by(stride)
+}
+
+/// An image's configuration, as the engine shows it.
+pub fn config_of(image: &str) -> serde_json::Value {
+    let found = asked::get(&format!("/images/{image}/json"));
+    assert!(found["Config"].is_object(), "no image {image}: {found}");
+    found["Config"].clone()
+}
+
+/// An image's id; "" where there is none.
 pub fn id_of(image: &str) -> String {
-    docker(&["image", "inspect", "--format", "{{.Id}}", image]).concat()
+    let found = asked::get(&format!("/images/{image}/json"));
+    found["Id"].as_str().unwrap_or_default().to_owned()
 }
 
 /// Who keeps the engine's images: each takes an image's file without layers in a way of its own.

@@ -173,7 +173,7 @@ fn whatever_happens_to_a_call_the_answer_is_true_and_in_time_and_nothing_is_lost
         }
     }
     let all = cells.len();
-    let cells = sample(cells, one_in(150));
+    let cells = sample(cells, one_in(240));
     let figures = Mutex::new(BTreeMap::<_, (usize, usize)>::new());
     let wrong = play("matrix", &cells, &|cell, outcome| {
         let mut figures = figures.lock().expect("unpoisoned");

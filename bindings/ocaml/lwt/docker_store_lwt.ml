@@ -206,6 +206,7 @@ let prune ?most_bytes ?least_free ?least_free_percent ?unused_for ?keep_results 
 
 let pin ?timeout t id = cancelled_by_promise (fun _ cancel -> pin ?timeout ~cancel t id)
 let pin_cache ?timeout t name = cancelled_by_promise (fun _ cancel -> pin_cache ?timeout ~cancel t name)
+let why_gone ?timeout t id = cancelled_by_promise (fun _ cancel -> why_gone ?timeout ~cancel t id)
 let version = version
 let id = id
 let root = root

@@ -217,6 +217,7 @@ val prune :
 
 val pin : ?timeout:float -> t -> string -> bool answer
 val pin_cache : ?timeout:float -> t -> string -> bool answer
+val why_gone : ?timeout:float -> t -> string -> (Bounds.went * float) option answer
 
 (** {1 What does not block} *)
 

@@ -370,9 +370,12 @@ let pins t =
   let+ pins = Raw.pins t.raw in
   List.map pin (Array.to_list pins)
 
-let went t id =
-  let+ how, at = Raw.went t.raw id in
+let told_of_gone answer =
+  let+ how, at = answer in
   Option.map (fun how -> (how, float_of_int at)) (Bounds.went_of how)
+
+let went t id = told_of_gone (Raw.went t.raw id)
+let why_gone ?timeout ?cancel t id = told_of_gone (Raw.why_gone t.raw id (Limits.make ?timeout ?cancel ()))
 
 (* ---------------------------------------------------------------- upkeep *)
 

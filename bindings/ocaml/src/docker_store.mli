@@ -458,6 +458,10 @@ val pins : t -> (Bounds.pin list, Error.t) result
 val went : t -> string -> ((Bounds.went * float) option, Error.t) result
 (** How a result has gone, and when, if it was there once and is not any more; remembered for thirty days. *)
 
+val why_gone : ?timeout:float -> ?cancel:Cancel.t -> t -> string -> ((Bounds.went * float) option, Error.t) result
+(** Does what {!went} does, and asks the engine if the store has no record of how the result went. So it also reports a
+    result that another program removed on the engine. *)
+
 (** {1 Upkeep} *)
 
 type free = {

@@ -276,6 +276,7 @@ external pin_cache : store -> string -> limits -> bool answer = "ocaml_dstore_pi
 external unpin_cache : store -> string -> bool answer = "ocaml_dstore_unpin_cache"
 external pins : store -> pin array answer = "ocaml_dstore_pins"
 external went : store -> string -> (int * int) answer = "ocaml_dstore_went"
+external why_gone : store -> string -> limits -> (int * int) answer = "ocaml_dstore_why_gone"
 external limit_cache : store -> string -> int -> unit answer = "ocaml_dstore_limit_cache"
 
 (* The log. *)

@@ -278,6 +278,34 @@ CAMLprim value ocaml_dstore_went(value v_store, value v_id)
     CAMLreturn(call_end(v_call, v_pair));
 }
 
+/* The same. */
+CAMLprim value ocaml_dstore_why_gone(value v_store, value v_id, value v_limits)
+{
+    CAMLparam3(v_store, v_id, v_limits);
+    CAMLlocal2(v_call, v_pair);
+    struct call *call;
+    struct cell *store;
+    struct limits limits;
+    const char *id;
+    dstore_went went = DSTORE_WENT_UNKNOWN;
+    int64_t when = 0;
+
+    v_call = call_begin();
+    call = call_of(v_call);
+    store = call_enter(call, v_store);
+    id = call_text(call, "id", v_id);
+    limits = call_limits(call, v_limits);
+    if (call_ready(call)) {
+        caml_release_runtime_system();
+        call->status = dstore_store_why_gone(store->object.store, id, limits.timeout_ms, limits.cancel, &went, &when, &call->error);
+        caml_acquire_runtime_system();
+    }
+    v_pair = caml_alloc_small(2, 0);
+    Field(v_pair, 0) = Val_int(went);
+    Field(v_pair, 1) = Val_long(when);
+    CAMLreturn(call_end(v_call, v_pair));
+}
+
 CAMLprim value ocaml_dstore_limit_cache(value v_store, value v_name, value v_bytes)
 {
     CAMLparam3(v_store, v_name, v_bytes);

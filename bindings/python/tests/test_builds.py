@@ -196,6 +196,7 @@ def test_a_store_is_kept_within_bounds(store: Store) -> None:
     assert store.delete("one")
     assert not store.delete("one")
     assert store.went("one").went == Went.DELETED
+    assert store.why_gone("one") == store.went("one")
 
 
 def test_a_product_is_published(store: Store, tmp_path: Path) -> None:

@@ -44,7 +44,8 @@ let pruned () =
   (match get (went store "a") with
   | Some (Pruned, at) -> check "a time" (at > 1.6e9)
   | _ -> fail "nobody knows how it went");
-  check "there still" (get (went store "b") = None);
+  check "there still" (get (went store "b") = None && get (why_gone store "b") = None);
+  check "the same" (get (why_gone store "a") = get (went store "a"));
   check "unpinned" (get (unpin store "b") && get (unpin_cache store "words"));
   (match prune store ~most_bytes:0 ~spare:0. ~each:(fun _ -> raise Exit) with
   | exception Exit -> ()

@@ -207,6 +207,13 @@ class Store:
         call(library.dstore_store_went, self._at, text(id, "id"), byref(went), byref(when))
         return Gone(Went(went.value), when.value or None)
 
+    def why_gone(self, id: str, *, timeout: float | None = None, cancel: Cancel | None = None) -> Gone:
+        """Does what `went` does, and asks the engine if the store has no record of how the result went. So it also
+        reports a result that another program removed on the engine."""
+        went, when, name = c_int32(), c_int64(), text(id, "id")
+        self._ask(library.dstore_store_why_gone, self._at, name, timeout=timeout, cancel=cancel, out=[went, when])
+        return Gone(Went(went.value), when.value or None)
+
     def copy_out(
         self,
         id: str,
