@@ -435,3 +435,25 @@ fn each_file_that_architecture_names_is_there() {
     }
     assert!(named > 80, "only {named} files are named");
 }
+
+#[test]
+fn each_source_file_that_the_page_of_formats_names_is_there() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(here.join("docs/formats.md")).expect("the page");
+    let mut named = 0;
+    for line in page.lines() {
+        // A bare name is of the folder of the one before.
+        let mut folder = PathBuf::new();
+        let names = line.split('`').skip(1).step_by(2);
+        for name in names.filter(|name| name.ends_with(".rs")) {
+            let place = match name.starts_with("src/") {
+                true => here.join(name),
+                false => folder.join(name),
+            };
+            assert!(place.exists(), "{name} is not there: {line}");
+            folder = place.parent().expect("a folder").to_owned();
+            named += 1;
+        }
+    }
+    assert!(named > 50, "only {named} files are named");
+}

@@ -197,7 +197,8 @@ impl Identity {
             Err(e) => return Err(Error::io(doing(), &e)),
         };
         let corrupt = |why: String| {
-            let remedy = "removing the file makes the root a new store, which keeps the old one's objects on the engine";
+            let remedy = "once the file is removed, its copy identity.spare is read; without both, the root becomes a new store, \
+                          and the old one's objects stay on the engine";
             Error::new(ErrorKind::Corrupt, format!("{}: {why}; {remedy}", doing()))
         };
         let identity: Identity =
