@@ -48,7 +48,8 @@ const LEVELS: [(i32, LevelFilter); 6] = [
     (DSTORE_LOG_TRACE as i32, LevelFilter::Trace),
 ];
 
-/// So many lines wait to be fetched; then the oldest goes, and is counted.
+/// So many lines wait to be fetched; then the oldest goes, and is counted. A line is short, as
+/// messages have a bound: a host that never fetches loses some megabytes of memory at most.
 const LINES: usize = if cfg!(miri) { 16 } else { 4096 };
 
 static COLLECTOR: Collector = Collector {

@@ -17,7 +17,8 @@ pub(super) const LONGEST: usize = 128 << 20;
 /// One of this length, as most are, is read whole: that is faster.
 const SHORT: usize = 64 << 10;
 
-/// The longest list. What is kept of an entry is some hundred bytes.
+/// The longest list: twenty times what an engine with ten thousand images has. What is kept of an entry is some hundred bytes,
+/// so a list takes some tens of megabytes at most.
 const MOST_ENTRIES: usize = 200_000;
 
 /// Why there is no value.

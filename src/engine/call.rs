@@ -13,13 +13,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Body, Failure, Method, Request, Response, Target};
 use crate::wait::{Stop, Wait};
 
-/// A call that only looks something up or flips a switch has no business taking longer.
+/// A call that only looks something up or flips a switch has no business taking longer. It takes milliseconds; a machine that
+/// swaps may need seconds. A longer bound would only hold up a caller whose engine hangs.
 pub(crate) const QUICK: Duration = Duration::from_secs(60);
 
-/// The longest time that a removal is waited for: the engine kills, unmounts and unlinks. One that takes longer is wedged.
+/// The longest time that a removal is waited for: the engine kills, unmounts and unlinks, and a volume may have millions of
+/// files. One that takes longer is wedged.
 pub(crate) const REMOVAL: Duration = Duration::from_secs(300);
 
-/// How much of an error's text is kept.
+/// How much of an error's text is kept: more than a message shows, as what it says is looked for in it.
 const ERROR_LIMIT: usize = 64 << 10;
 
 /// What a request sends along.

@@ -5,7 +5,7 @@
 const BEGINS: &[u8] = b"Error: write unix";
 const HOLDS: &[u8] = b"/attach: write: ";
 
-/// It is short.
+/// It is short: a fixed text, two addresses of sockets and the words of an error. What is longer is a command's own output.
 const LONGEST: usize = 400;
 
 /// What may be such a complaint: whether it is, only the end tells.

@@ -21,11 +21,12 @@ pub(crate) struct Event {
     pub(crate) signal: u32,
 }
 
-/// So long Podman may be silent before it has told of a container's end, and after it: what ended it may be told later.
+/// So long Podman may be silent before it has told of a container's end, and after it: what ended it may be told later. Both
+/// are a choice: each command that fails on Podman waits for the second, and who ended it is not known if Podman takes longer.
 const BEFORE_ITS_END: Duration = Duration::from_secs(3);
 const AFTER_ITS_END: Duration = Duration::from_millis(300);
 
-/// The longest event.
+/// The longest event: far more than one has, so that a stream without ends of lines does not take all memory.
 const LONGEST_EVENT: usize = 1 << 20;
 
 impl From<WrittenEvent> for Event {

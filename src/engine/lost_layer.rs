@@ -12,7 +12,8 @@ use crate::wait::Wait;
 
 const SAYS: &str = "layer not known";
 
-/// How often it is asked again, and with which pause.
+/// How often it is asked again, and with which pause. The removal that is in the way is over in milliseconds: half a second is
+/// enough, and a caller learns soon of what does not pass.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(50);
 

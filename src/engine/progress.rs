@@ -8,7 +8,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::http::Response;
 use crate::wait::Wait;
 
-/// One message longer than this is no progress message.
+/// One message longer than this is no progress message: an engine's have some hundred bytes, and what never ends must not take
+/// all memory.
 const MESSAGE_LIMIT: usize = 1 << 20;
 
 /// One message of a progress stream.

@@ -14,7 +14,8 @@ pub(super) enum Framing {
     UntilEnd,
 }
 
-/// The most bytes of extension that one chunk may carry, or of trailers that the body may end in.
+/// The most bytes of extension that one chunk may carry, or of trailers that the body may end in. No engine is known to send
+/// either: the bound is for what is no engine.
 const OVERHEAD: usize = 16 << 10;
 
 /// Follows one body from its first byte to its end.

@@ -5,10 +5,11 @@ use std::mem::MaybeUninit;
 use super::body::Framing;
 use super::{Failure, Method};
 
-/// The most bytes that the heads of one response may take, the interim ones included.
+/// The most bytes that the heads of one response may take, the interim ones included. An engine's have some hundred; proxies
+/// add some, and what is beyond this is no head.
 pub(super) const LIMIT: usize = 64 << 10;
 
-/// The most headers in one head.
+/// The most headers in one head. They are parsed into a place on the stack; an engine sends about ten.
 const MOST_HEADERS: usize = 100;
 
 /// What a response's head says, short of the headers that only some callers ask for.

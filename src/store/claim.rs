@@ -16,7 +16,8 @@ use crate::store::ownership::{
 };
 use crate::wait::Wait;
 
-/// How often another prefix is tried. Two roots choose the same of 2^28 about never.
+/// How often another prefix is tried. Two roots choose the same of 2^28 about never, so twenty in a row mean that what answers
+/// is no engine.
 const TRIES: u32 = 20;
 
 /// A prefix that is claimed.

@@ -14,7 +14,7 @@ use crate::wait::{Stop, Wait};
 /// One thing to do, off the caller's thread. Nobody waits for its answer: an error is logged, and the job is done once more later.
 pub(crate) type Job<S> = Box<dyn FnMut(&Arc<S>) -> Result<()> + Send>;
 
-/// How long waiters sleep between looks at their deadline and cancel.
+/// How long waiters sleep between looks at their deadline and cancel: by so much that is heard late.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// How long a job that failed rests, the first time and at most; each failure doubles it. What failed mostly waits for a

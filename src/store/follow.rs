@@ -15,7 +15,7 @@ use crate::store::note::Note;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// A log is read in pieces of at most this.
+/// A log is read in pieces of at most this: each is one call of the follower, which is to see output soon.
 const PIECE: usize = 64 << 10;
 
 /// A piece of a build's log: as it was written, not cut at lines.

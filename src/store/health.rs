@@ -11,10 +11,12 @@ use crate::store::options::Strategy;
 use crate::store::site::Site;
 use crate::wait::Limits;
 
-/// Clocks that differ by less are as good as equal.
+/// Clocks that differ by less are as good as equal. A choice: machines that a time server keeps in step differ by far less, and
+/// a difference of some seconds is seen in the dates of results.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
 
-/// A disk with less free than so many percent is told of.
+/// A disk with less free than so many percent is told of. A choice: with less, a build that writes a file system of some size
+/// may find no room; and a larger number would complain of disks that are used as they should be.
 const SCARCE: f64 = 5.0;
 
 /// What [`Store::health`](crate::Store::health) found.

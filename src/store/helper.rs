@@ -16,7 +16,8 @@ use crate::wait::Wait;
 /// An empty tar file: two blocks of zeros.
 const EMPTY_TAR: [u8; 1024] = [0; 1024];
 
-/// How often, and with which pause, a container is looked for that the engine may not have made yet.
+/// How often, and with which pause, a container is looked for that the engine may not have made yet. A create takes
+/// milliseconds, so half a second finds it mostly; where it does not, the session owes it, and a later open looks again.
 const LOOKS: u32 = 10;
 const LOOK: Duration = Duration::from_millis(50);
 

@@ -7,7 +7,8 @@ use crate::store::names::hex;
 /// What every hash begins with: another way to make ids will have another word here.
 const WAY: &[u8] = b"docker-store id 1";
 
-/// How much of the name is in front of the hash.
+/// How much of the name is in front of the hash: enough to tell results apart by eye. The hash alone tells them apart for
+/// certain, and an id must leave room for the prefix in an image's name.
 const READABLE: usize = 40;
 
 /// The longest id that [`id`] makes, in bytes. Any store takes it.

@@ -26,7 +26,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 /// From which age on a lock's file is touched when it is taken. Cleaners of old files count in days.
 const OLD: Duration = Duration::from_secs(600);
 
-/// The most that a lock's file holds of use.
+/// The most that a lock's file holds of use: two short lines. What somebody else has written behind them is not kept.
 const MOST_KEPT: usize = 4096;
 
 /// A locked file. Dropping it unlocks and leaves the file.

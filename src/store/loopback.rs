@@ -25,10 +25,12 @@ use crate::wait::Wait;
 /// What a container without a network is called, unless its command says so.
 pub(crate) const HOST_NAME: &str = "docker-store";
 
-/// How long a trial may take. Whatever a base has for a shell, no step waits for it for ever.
+/// How long a trial may take. Whatever a base has for a shell, no step waits for it for ever. It takes about as long as a step
+/// that does nothing; twenty seconds are for an engine that starts many containers just then.
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// The most that is read of what a trial says.
+/// The most that is read of what a trial says: a container that behaves says about a kilobyte, and one that says more does not
+/// behave.
 const MOST: usize = 64 << 10;
 
 /// What a trial says, by a shell's own words alone: no program of the image is needed beside it.

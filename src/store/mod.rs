@@ -82,7 +82,8 @@ use crate::engine::stopped;
 use crate::error::Result;
 use crate::wait::Limits;
 
-/// For how long a store that closes waits for removals.
+/// For how long a store that closes waits for removals. As for cleaning up after a call: what takes longer is removed by
+/// whoever opens the root next, and a process that wants to end is not held up.
 const CLOSING: Duration = Duration::from_secs(10);
 
 /// An open store. Every method may be called from any number of threads at once, and from any number of processes that have

@@ -14,9 +14,10 @@ pub(crate) const WORD: &str = "obuilder";
 /// (distribution `reference`, `NameTotalLengthMax`).
 const REPOSITORY_MAX: usize = 255 - "docker.io/library/".len();
 
+/// The longest word. It is a part of every name, and what it takes is missing for ids.
 const WORD_MAX: usize = 32;
 
-/// How many hex digits a prefix has.
+/// How many hex digits a prefix has: as many as OBuilder's.
 pub(crate) const HASH: usize = 7;
 
 /// How long an escaped cache name may be before its digest stands in for it. Leaves room in a file name (255 bytes) for

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 /// The format of what is remembered. Another one is not read.
 pub(crate) const FORMAT: u32 = 1;
 
-/// For how many seconds it is remembered that it could not be tried.
+/// For how many seconds it is remembered that it could not be tried. A base without a shell is followed by one with a shell,
+/// mostly: so it is not for ever; and not for a moment, as a trial costs about as much as a step.
 const DOUBT: i64 = 600;
 
 /// What the runtime is given in place of a network that the engine makes.

@@ -19,8 +19,9 @@ use crate::store::names::{Id, hex};
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// How long the engine may be finishing what a killed process asked it for, a commit at the longest. The file of its lock stays for
-/// that time after anything was there last, and whoever opens the root looks again.
+/// How long the engine may be finishing what a killed process asked it for, a commit at the longest. The file of its lock stays
+/// for that time after anything was there last, and whoever opens the root looks again. A commit takes as long as its files:
+/// ten minutes are a choice, for large ones. What is finished later still is found by a purge, which lists all tags.
 pub(crate) const LATE: Duration = Duration::from_secs(10 * 60);
 
 /// What a note of this format begins with.

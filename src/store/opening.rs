@@ -18,7 +18,8 @@ use crate::store::session::Session;
 use crate::store::site::Site;
 use crate::wait::{Limits, Wait};
 
-/// How often the root is made again that somebody else gave up meanwhile.
+/// How often the root is made again that somebody else gave up meanwhile. Each time, another process must have opened the root
+/// and given it up: ten times in a row is no accident.
 const ROOTS: u32 = 10;
 
 /// Makes the ground of a store at `root`. The engine is asked before anything is made: an open that fails leaves nothing behind.

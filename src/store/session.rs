@@ -21,7 +21,7 @@ use crate::wait::Wait;
 /// How many hex digits a session's id has.
 pub(crate) const ID_LENGTH: usize = SHORT + 12;
 
-/// How long the engine may be finishing what a killed process asked it for.
+/// How long the engine may be finishing what a killed process asked it for: as `note::LATE` has it for steps.
 const LATE: Duration = Duration::from_secs(10 * 60);
 
 /// What the file of a session that was found dead begins with, and the most that is read of it.

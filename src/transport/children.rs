@@ -12,7 +12,9 @@ use parking_lot::Mutex;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
-/// How long one that was told by the end of its input may take to end, and one that was told by a signal.
+/// How long one that was told by the end of its input may take to end, and one that was told by a signal. An `ssh` says
+/// good-bye to the other side, which takes a way there and back; with both, and a kill, closing a store waits for two seconds
+/// at most.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Between two looks.

@@ -24,10 +24,11 @@ use crate::os::{PollFlags, Watched};
 use crate::process::Process;
 use crate::wait::Wait;
 
-/// How long a child that has closed its output may take to end, and so to say why.
+/// How long a child that has closed its output may take to end, and so to say why. It ends within milliseconds; without its
+/// exit status the error says less, and that is not worth a longer wait.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// How much of what it said is kept: the last.
+/// How much of what it said is kept: the last, as the reason stands at the end. As much as an error can show.
 const SAID: usize = 4 << 10;
 
 /// Connects through `ssh`.

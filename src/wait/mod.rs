@@ -12,13 +12,17 @@ use crate::cancel::Cancel;
 use crate::os::Watched;
 
 /// How far beyond its caller's end a call goes that is not cut off in the middle, and all that cleans up after it: together,
-/// and whatever the engine does. What is not done by then is left to the worker, or to the next open of the root.
+/// and whatever the engine does. What is not done by then is left to the worker, or to the next open of the root. Calls return
+/// within two seconds of their end: this leaves half a second for a busy machine.
 pub(crate) const GRACE: Duration = Duration::from_millis(1500);
 
-/// For how long cleaning up holds a caller who has not been told to end. The worker does the rest.
+/// For how long cleaning up holds a caller who has not been told to end. The worker does the rest. Removing a container and its
+/// tags takes some ten milliseconds on an idle engine, and seconds on a busy one; a longer wait would hold up a caller whose
+/// work is done, a shorter one would leave more to the worker.
 pub(crate) const CLEAN_UP: Duration = Duration::from_secs(10);
 
-/// How often a wait looks at its [`Cancel`] when the system has no descriptors left to wake it with.
+/// How often a wait looks at its [`Cancel`] when the system has no descriptors left to wake it with. A cancel is late by this
+/// much then; that is seldom, so twenty looks a second cost nothing that counts.
 const SLICE: Duration = Duration::from_millis(50);
 
 /// No poll sleeps longer (it is simply asked again), so that a far deadline fits any system's `timespec`.

@@ -20,7 +20,9 @@ use crate::store::replace::is_unfinished;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// A record whose result is not listed is believed to be of one that has gone when it is older than this.
+/// A record whose result is not listed is believed to be of one that has gone when it is older than this. A result that is
+/// committed after the listing has a younger one; a listing takes less than a minute, as the engine's answer is waited for no
+/// longer.
 const SETTLED: Duration = Duration::from_secs(60);
 
 /// What was found.

@@ -14,7 +14,7 @@ use crate::store::replace::{beside, is_unfinished, replace_for_good};
 use crate::store::site::Site;
 use crate::wait::Limits;
 
-/// The pause between looks at a removal that was begun before.
+/// The pause between looks at a removal that was begun before: that takes some milliseconds.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// What a store keeps, one of it.

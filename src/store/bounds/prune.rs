@@ -23,13 +23,15 @@ use crate::store::session;
 use crate::store::site::Site;
 use crate::wait::{Limits, Wait};
 
-/// How long a result stays that somebody was told of, unless a policy says otherwise.
+/// How long a result stays that somebody was told of, unless a policy says otherwise. Who is told of a result begins on it at
+/// once, mostly; a minute is a choice that leaves a busy machine time for that, and does not keep a full disk full.
 const TOLD: Duration = Duration::from_secs(60);
 
-/// The pause between looks at what another prune is removing.
+/// The pause between looks at what another prune is removing: each takes some milliseconds.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// So many times it is looked whether it is a prune that has a lock.
+/// So many times it is looked whether it is a prune that has a lock: a tenth of a second. A prune names the record as soon as
+/// it has the lock, so what has not by then is a build.
 const LOOKS: u32 = 20;
 
 const BUILT: &str = "it is being built";

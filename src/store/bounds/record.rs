@@ -23,7 +23,8 @@ use crate::wait::Wait;
 
 const FORMAT: u32 = 1;
 
-/// For so long it is remembered of a result that it is gone, and when it went.
+/// For so long it is remembered of a result that it is gone, and when it went. A choice: somebody asks why a build was done
+/// again within days; and one small file for each result that went in a month is little.
 const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// What is kept of one result.

@@ -22,10 +22,13 @@ use crate::store::options::Strategy;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// How often somebody outside the store may take a generation away while it is being cloned, before that is an error.
+/// How often somebody outside the store may take a generation away while it is being cloned, before that is an error. Each time
+/// the cache has lost a generation: five in a row mean that something removes volumes as they are made, and no further try
+/// helps.
 const TRIES: u32 = 5;
 
-/// The pause between looks at a shared lease that another thread or process is making or publishing.
+/// The pause between looks at a shared lease that another thread or process is making or publishing: with overlays that takes
+/// some milliseconds.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// What the cache's state says is to be done.

@@ -20,7 +20,8 @@ use crate::store::ownership::LABEL_STORE;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// How often a copy is begun anew because OBuilder made its volume anew meanwhile.
+/// How often a copy is begun anew because OBuilder made its volume anew meanwhile, at each of its releases. A choice: a few in
+/// a row may be chance; after that the caller is told, rather than copying for ever.
 const TRIES: u32 = 5;
 
 impl Caches {

@@ -15,7 +15,9 @@ use crate::store::names::CacheName;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// How often a delete looks again for containers that have a volume which was released while it looked.
+/// How often a delete looks again for containers that have a volume which was released while it looked. A look takes
+/// milliseconds and a release longer, so one in each of five looks is unlikely. After that the delete goes on without a further
+/// look.
 const ROUNDS: u32 = 5;
 
 /// What became of a cache that was to be deleted.

@@ -6,7 +6,9 @@ use crate::store::cache::files::look::Marks;
 use crate::store::cache::files::owners::Owners;
 use crate::store::options::Strategy;
 
-/// The longest option string of a mount. The kernel takes one page, and cuts off silently what is behind it.
+/// The longest option string of a mount. The kernel takes one page, and cuts off silently what is behind it. On x86-64 a page
+/// is 4096 bytes; the rest is room for what the engine and its mounting program add, and the probe tries a mount of this
+/// length.
 pub(crate) const OPTIONS_MAX: usize = 3500;
 
 /// What goes into an overlay's options besides the directories, best first. Off: whatever would tie a layer to the very ones

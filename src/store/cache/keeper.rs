@@ -18,7 +18,7 @@ const DELAY: Duration = Duration::from_secs(5);
 /// What is done with caches; it asks whether heads may be written.
 type Work = dyn Fn(Vec<Arc<Folder>>, &dyn Fn() -> bool);
 
-/// How long waiters sleep between looks at the time.
+/// How long waiters sleep between looks at the time: by so much a close may be late.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// The caches whose newest generation may not be on disk yet.

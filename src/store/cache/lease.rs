@@ -16,7 +16,7 @@ use crate::store::lock::FileLock;
 use crate::store::site::Site;
 use crate::wait::Limits;
 
-/// How long a thread waits for another's release between looks at its cancel.
+/// How long a thread waits for another's release between looks at its cancel: by so much that is heard late.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// A lease of a cache: mount [`volume`](Self::volume) into containers, then [`release`](Self::release) it so that what they

@@ -47,7 +47,8 @@ use crate::store::options::Strategy;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// How long a thread waits for another's probe between looks at its own cancel.
+/// How long a thread waits for another's probe between looks at its own cancel: by so much that is heard late. Of all waits for
+/// another thread of this process, as a mutex cannot be waited for beside a cancel.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// How long closing a store waits for the disk, and for half of it for merges. A tool that opens a store, takes a lease, releases it

@@ -30,10 +30,12 @@ use crate::store::remembered;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// For how many seconds it is remembered that overlays do not work.
+/// For how many seconds it is remembered that overlays do not work. What was in the way may go (a full disk), so it is tried
+/// again; a trial makes several calls of the engine, so not each lease is to make one.
 const DOUBT: u64 = 3600;
 
-/// For how many engines, users and namespaces it is remembered in one root.
+/// For how many engines, users and namespaces it is remembered in one root. A root is used by few: some users, some containers.
+/// What was found for one more takes the place of the oldest.
 const KEPT: usize = 8;
 
 /// The format of what is remembered. Another one is not read.

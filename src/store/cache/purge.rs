@@ -18,7 +18,9 @@ use crate::store::session::{self, Life};
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// How long a purge waits for a cache that others work on, before it leaves it to the next purge.
+/// How long a purge waits for a cache that others work on, before it leaves it to the next purge. A cache's lock is held for
+/// moments, unless its holder is stopped (a debugger, SIGSTOP): an open must not wait for that, and nothing is lost if it does
+/// not.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A purge of volumes under way.

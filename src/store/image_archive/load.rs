@@ -23,7 +23,8 @@ const BLOCK: u64 = 512;
 /// The lists of images, which do not pass.
 const LISTS: [&str; 4] = ["manifest.json", "repositories", "index.json", "oci-layout"];
 
-/// An index may name indexes, this deep.
+/// An index may name indexes, this deep. Tools write one or two; a file that goes deeper, or in a circle, must not be followed
+/// for ever.
 const DEPTH: u32 = 3;
 
 /// The machine that an engine is for: of several images in a layout, that one's is taken.

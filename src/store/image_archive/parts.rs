@@ -6,7 +6,9 @@ use sha2::{Digest, Sha256};
 use crate::store::names::hex;
 use crate::store::reference;
 
-/// The longest description in an image's file that is looked at, and the most that all of them may have.
+/// The longest description in an image's file that is looked at, and the most that all of them may have. They are held in
+/// memory. As large as the manifests that the OCI distribution specification has registries take; sixteen leave room for an
+/// index of several machines.
 pub(crate) const BLOB_MAX: u64 = 4 << 20;
 pub(crate) const BLOBS_MAX: u64 = 16 * BLOB_MAX;
 

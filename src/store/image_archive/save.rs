@@ -29,7 +29,7 @@ use crate::store::reference::Reference;
 use crate::store::site::Site;
 use crate::wait::{Limits, Wait};
 
-/// Bytes move in pieces of this.
+/// Bytes move in pieces of this, as in other tar streams.
 const PIECE: usize = 256 << 10;
 
 /// See [`Store::save`](crate::Store::save).

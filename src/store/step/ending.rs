@@ -24,14 +24,16 @@ pub struct Exit {
 /// What a command ends with that was killed.
 const KILLED: i64 = 128 + 9;
 
-/// How long a look at a container that has ended may take, when the step's own time is up.
+/// How long a look at a container that has ended may take. It takes milliseconds. Without it nobody knows how the command
+/// ended, so it is given time; half of what other short calls have, as the command's output has been waited for already.
 const AFTERWARDS: Duration = Duration::from_secs(30);
 
 /// For so long an engine may take from the end of a container's output to its exit. (moby takes none: it shows nothing of a
 /// container until both are done. Podman does.)
 const APART: Duration = Duration::from_secs(5);
 
-/// How often more Podman is asked for a container that it does not find, and with which pause.
+/// How often more Podman is asked for a container that it does not find, and with which pause. It is between two tables for
+/// milliseconds; half a second is many times that.
 const LOOKS: u32 = 10;
 const LOOK: Duration = Duration::from_millis(50);
 

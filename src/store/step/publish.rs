@@ -18,8 +18,9 @@ use crate::store::step::image_file::{self, NewLayer};
 use crate::store::step::spec::Config;
 use crate::store::step::{Current, Open, StepContext, spec};
 
-/// Images of more layers than this are flattened. An engine takes 125 (moby `daemon/internal/layer`), and a step may be given
-/// a base that somebody else has grown.
+/// Images of more layers than this are flattened. An engine takes 125 (moby `daemon/internal/layer`), and a step may be given a
+/// base that somebody else has grown. The rest is room for whoever builds on a result past the store. Each step adds a layer,
+/// so flattening, which copies everything, comes about once in a hundred steps.
 const LAYERS_MAX: usize = 100;
 
 /// What is said where an engine cannot be had to hide it.

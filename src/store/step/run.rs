@@ -40,11 +40,12 @@ pub struct Output<'a> {
 /// Takes pieces of output on the calling thread, in between reads.
 type Sink<'a> = &'a mut dyn FnMut(Output<'_>) -> Result<()>;
 
-/// Output is read in pieces of at most this.
+/// Output is read in pieces of at most this: as tar streams, so that a command that writes fast costs few system calls.
 const PIECE: usize = 256 << 10;
 
 /// For so long the engine may say that a name is taken and show no container of that name: it is at work on one that a process
-/// which was killed has asked for. And the pause between two looks.
+/// which was killed has asked for. And the pause between two looks. A create takes milliseconds; half a minute is for an engine
+/// that is busy with many, and whoever waits longer is told of the conflict.
 const TAKEN: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -277,7 +278,7 @@ fn volumes_exist(step: &StepContext<'_>, command: &Command) -> Result<()> {
     Ok(())
 }
 
-/// How much of what the engine reports among the output is kept.
+/// How much of what the engine reports among the output is kept. It goes into an error, which shows less.
 const LONGEST_REPORT: usize = 16 << 10;
 
 /// Moves output to `deliver`, and input to the command, until the output ends.

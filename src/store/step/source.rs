@@ -14,7 +14,8 @@ use crate::store::registry::RegistryLogin;
 use crate::store::step::{Open, Step, StepContext, input};
 use crate::store::tar_end::Watched;
 
-/// How often a file is read once more, where the engine lost what it had made of it, and with which pause.
+/// How often a file is read once more, where the engine lost what it had made of it, and with which pause: as often as
+/// `engine::lost_layer` asks again, for the same reason.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(50);
 

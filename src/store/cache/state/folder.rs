@@ -21,7 +21,7 @@ use crate::store::session::{self, Life};
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// How long a thread waits for the mutex between looks at its cancel.
+/// How long a thread waits for the mutex between looks at its cancel: by so much that is heard late.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// One cache on disk. One value for each cache and open store: it holds the mutex.
