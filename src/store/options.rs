@@ -166,7 +166,8 @@ impl Options {
         self
     }
 
-    /// How long opening may take to reach the engine; 30 seconds by default.
+    /// How long opening may take to reach the engine, and to find out whose the root and its names are; 30 seconds by default. The
+    /// first request to the engine has a minute at most, whatever this says.
     ///
     /// # Errors
     ///

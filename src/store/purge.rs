@@ -27,9 +27,8 @@ use crate::store::session::{self, Life};
 use crate::store::site::Site;
 use crate::wait::{Limits, Wait};
 
-/// How many steps' leftovers are removed at once: the engine takes its time for each, whoever asks. Each waits for the disk
-/// more than for a processor, so some side by side are faster; more would take connections and processors from the builds of
-/// others.
+/// How many steps' leftovers are removed at once: the engine takes its time for each, whoever asks. As many as `deletes` removes
+/// at once, where it was measured that more are no faster.
 const AT_ONCE: usize = 8;
 
 /// What a purge removed.
