@@ -10,11 +10,11 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// An argument that the library or the engine (HTTP 400) cannot take. Nothing has changed.
+    /// An argument the library or the engine cannot take. Nothing was sent or changed.
     InvalidArgument,
     /// What was named does not exist: a base, an image, a path in a container.
     NotFound,
-    /// Something is in the wrong state for this call: the step has failed, say, or the engine answered HTTP 409.
+    /// The engine refused because of the state something is in (HTTP 409).
     Conflict,
     /// The engine is doing it already, such as a removal that another call began.
     InProgress,
@@ -42,7 +42,7 @@ pub enum ErrorKind {
     Callback,
     /// The store, step or lease was closed, committed, aborted or released before.
     Closed,
-    /// A file of the store, or of Docker's client configuration, is invalid.
+    /// A file the store wrote itself cannot be read back.
     Corrupt,
     /// The library has a fault of its own; the handle that was in use is unusable from now on.
     Internal,

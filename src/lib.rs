@@ -15,10 +15,9 @@
 //! # }
 //! ```
 //!
-//! Every call blocks. What may take long takes [`Limits`]: a deadline, and a [`Cancel`] that any thread may trigger. The library
-//! prints nothing, and changes nothing in the process that it runs in. It starts threads only for work in the background
-//! (removals, merges of cache layers, syncs to disk), while there is any; to remove leftovers in an open or a purge; to look up
-//! the name of an engine's host; and to wait for the `ssh` of an engine behind one.
+//! Every call blocks. What may take long takes [`Limits`]: a deadline, and a [`Cancel`] that any thread may turn on. The
+//! library prints nothing, starts no thread but for deferred removals while there are any (and to look up the name of an engine's
+//! host), and changes nothing in the process that it runs in.
 //!
 //! Inside, a call flows straight down and its answer straight up: `capi` (the C ABI, described in
 //! `include/docker_store.h`), `store`, `engine` (typed calls), `http`, `transport`.

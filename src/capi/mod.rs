@@ -2,10 +2,10 @@
 //!
 //! A type or function has the same name on both sides. Each file holds one C type and its calls, all in safe code; under them lie
 //! [`boundary`] (the macros that they are written in: nothing unwinds into C, a failure becomes a status), [`arguments`] (nothing
-//! that C hands in is trusted) and [`handle`] (what a C pointer to one of our objects is). To add a call: write it beside its
-//! like, then `make regenerate`; CONTRIBUTING.md has the rest.
+//! that C hands in is trusted) and [`handle`] (what a C pointer to one of our objects is). To add a call: write it beside its like, then `make header`,
+//! and `UPDATE_ABI=1 cargo test --test symbols` to list it; for a new number, the same with `--test capi_c`.
 
-// C calls in here. (`unsafe` is also where a child is started for ssh, and in calls of Windows.) Every block says why it may.
+// With the transports, the one place that has to be. Every block says why it may.
 #![allow(unsafe_code)]
 #![allow(non_camel_case_types)]
 // What C sees is reached by its symbol, not by a path.
