@@ -440,10 +440,12 @@ impl Open {
     /// Returns a tag that no step of this id has used. A commit, load or import must not reuse a tag: the previous image would
     /// become untagged. The engine may also finish a commit of a killed process while another process builds the same id.
     fn new_tag(&mut self, step: &StepContext<'_>) -> Result<String> {
-        self.tags = self
-            .tags
-            .checked_add(1)
-            .ok_or_else(|| Error::new(ErrorKind::Conflict, "the step has used all its temporary tags; abort it and begin again"))?;
+        self.tags = self.tags.checked_add(1).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Conflict,
+                "the step has used all its temporary tags; abort it and begin again",
+            )
+        })?;
         // For a purge, which could otherwise find the tag only by listing every image of the engine.
         Note::write(&self.lock, self.tags, self.log.has_begun())?;
         Ok(step.site.names.further_tmp_image(step.id, self.tags))
