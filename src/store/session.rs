@@ -161,8 +161,8 @@ pub(crate) fn any_other(folder: &Path, own: &str) -> Result<bool> {
     Ok(false)
 }
 
-/// Removes the files of stale sessions, if what they left has been removed (`clean`), for as long as the engine may take to
-/// finish requests of a killed process.
+/// Removes the files of stale sessions if their leftovers have been removed (`clean`), and no more have appeared for as long as
+/// the engine may take to finish requests of a killed process.
 pub(crate) fn sweep(folder: &Path, clean: bool) -> Result<()> {
     let now = Uptime::now();
     for path in files(folder)? {
