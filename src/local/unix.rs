@@ -24,8 +24,8 @@ const STAND_IN: OFlags = OFlags::DIRECTORY;
 
 /// Held while stand-ins exist. A host with all three streams never waits for it.
 static STANDING_IN: Mutex<()> = Mutex::new(());
-/// Odd while stand-ins exist, and increased each time: a check of the streams that overlapped with one of these periods is
-/// repeated.
+/// Odd while stand-ins exist, and increased each time: a check of the streams that overlapped with such a period is not
+/// trusted.
 static TURN: AtomicU64 = AtomicU64::new(0);
 
 /// Runs `open`, which opens files: none of them gets the number of a closed standard stream. Does not nest.
