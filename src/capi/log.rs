@@ -50,6 +50,8 @@ const LEVELS: [(i32, LevelFilter); 6] = [
 
 /// So many lines wait to be fetched; then the oldest goes, and is counted. A line is short, as
 /// messages have a bound: a host that never fetches loses some megabytes of memory at most.
+/// Messages have a maximum length, so a host that never fetches loses some megabytes of memory at
+/// most.
 const LINES: usize = if cfg!(miri) { 16 } else { 4096 };
 
 static COLLECTOR: Collector = Collector {

@@ -1,4 +1,4 @@
-//! What rustls is told of whom to believe and who we are; and what went wrong with either, in words.
+//! Configures rustls with the trusted certificates and the client's own; and explains certificate errors in words.
 
 use std::sync::Arc;
 
@@ -14,9 +14,9 @@ use rustls::{
 
 use super::trust::{Pem, Trust};
 
-/// What rustls is to do, or why it cannot.
+/// Returns the configuration, or why it is impossible.
 pub(super) fn config(trust: &Trust) -> Result<Arc<ClientConfig>, String> {
-    // Named, not installed: what a process's default is, is the host's choice.
+    // Passed explicitly and not installed: the default of the process is the host's choice.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match trust.anybody {
         true => Arc::new(Anybody(Arc::clone(&provider))),
@@ -56,7 +56,7 @@ fn roots(ca: Option<&Pem>) -> Result<RootCertStore, String> {
         }
         None => {
             let found = crate::local::aside(rustls_native_certs::load_native_certs);
-            // Some of a system's are often odd; it is enough that there are others.
+            // Some of a system's certificates are often invalid; the others are enough.
             roots.add_parsable_certificates(found.certs);
             if roots.is_empty() {
                 let why = found.errors.first().map(|e| format!(" ({e})"));
@@ -79,7 +79,7 @@ fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
-/// Takes whoever is there, if he has the key to the certificate that he shows.
+/// Accepts any server that has the key of the certificate it presents.
 #[derive(Debug)]
 struct Anybody(Arc<CryptoProvider>);
 
@@ -128,7 +128,7 @@ impl ServerCertVerifier for Anybody {
     }
 }
 
-/// What went wrong, for a person who does not know TLS.
+/// Explains an error for a user who does not know TLS.
 pub(super) fn explain(error: &Error) -> String {
     use AlertDescription::{
         AccessDenied, BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked,
@@ -146,7 +146,7 @@ pub(super) fn explain(error: &Error) -> String {
                 }
                 CertificateError::NotValidForName
                 | CertificateError::NotValidForNameContext { .. } => "it is for another name",
-                // The latter where somebody has the name of one whom we trust.
+                // The second occurs if the certificate has the name of a trusted CA but was signed with another key.
                 CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                     "nobody whom we trust has signed it"
                 }

@@ -1,4 +1,4 @@
-//! The ways to an engine that not every system has: what opens connections, or why there is none.
+//! Transports that not every system has: a connector, or the reason why there is none.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ pub(crate) fn unix(_path: PathBuf) -> Way {
     )
 }
 
-/// The named pipe with a name as Windows has it.
+/// The named pipe with a name in Windows' form.
 #[cfg(windows)]
 pub(crate) fn pipe(name: String, address: &str) -> Way {
     Ok(Box::new(super::pipe::PipeConnector::new(&name, address)))

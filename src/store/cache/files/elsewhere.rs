@@ -1,5 +1,5 @@
-//! The same names where no engine's volumes are: on Windows and macOS an engine of Linux is in a machine of its own, and its files are
-//! out of reach. A trial finds that out first, so nothing of the rest is ever called.
+//! The same names for systems without an engine's volumes: on Windows and macOS, a Linux engine runs in a virtual machine, and
+//! its files cannot be accessed directly. The probe finds that out first, so nothing else here is ever called.
 
 use std::io;
 use std::path::Path;
