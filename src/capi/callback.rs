@@ -13,7 +13,7 @@ use crate::store::progress::Progress;
 use crate::store::step::{Channel, Output};
 use crate::store::{LogPiece, PruneRow};
 
-/// Which of its outputs a command wrote to.
+/// Which output a command wrote to.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug)]
 pub enum dstore_channel {
@@ -23,9 +23,9 @@ pub enum dstore_channel {
     DSTORE_STDERR = 2,
 }
 
-/// Takes a piece of what a command wrote, `length` bytes as they came: not cut at lines, never
-/// none, and not ended by a zero. `channel` is a dstore_channel. Returns 0 to go on; anything else
-/// ends the command.
+/// Receives output of a command: `length` bytes, at least one. They are not split at line
+/// boundaries and not NUL-terminated. `channel` is a dstore_channel. Return 0 to continue; any
+/// other value stops the command.
 pub type dstore_output_callback = Option<
     unsafe extern "C" fn(
         user_data: *mut c_void,
@@ -35,9 +35,9 @@ pub type dstore_output_callback = Option<
     ) -> i32,
 >;
 
-/// Hears how far a long call has come. `status` says what is being done in the engine's words
-/// ("Downloading"), `item` to which layer ("" for all); `current` of `total` bytes are done, and
-/// `total` is 0 where nobody knows. Returns 0 to go on; anything else ends the call.
+/// Reports the progress of a long call. `status` is the engine's description ("Downloading").
+/// `item` is the layer it applies to, or "" for all. `current` of `total` bytes are done; `total`
+/// is 0 if unknown. Return 0 to continue; any other value stops the call.
 pub type dstore_progress_callback = Option<
     unsafe extern "C" fn(
         user_data: *mut c_void,
@@ -48,9 +48,9 @@ pub type dstore_progress_callback = Option<
     ) -> i32,
 >;
 
-/// Gives the next bytes of a stream: puts at most `capacity` of them into `buffer`, and how many
-/// into `*length`, which is 0 as it comes; 0 is the end of the stream. Returns 0 to go on; anything
-/// else ends the call.
+/// Supplies the next bytes of a stream: writes up to `capacity` bytes to `buffer` and stores their
+/// number in `*length`. `*length` is 0 on entry; leaving it 0 ends the stream. Return 0 to
+/// continue; any other value stops the call.
 pub type dstore_read_callback = Option<
     unsafe extern "C" fn(
         user_data: *mut c_void,
@@ -60,16 +60,16 @@ pub type dstore_read_callback = Option<
     ) -> i32,
 >;
 
-/// Takes the next `length` bytes of a stream; never none. Returns 0 to go on; anything else ends
-/// the call.
+/// Receives the next `length` bytes of a stream, at least one. Return 0 to continue; any other
+/// value stops the call.
 pub type dstore_write_callback = Option<
     unsafe extern "C" fn(user_data: *mut c_void, bytes: *const c_char, length: usize) -> i32,
 >;
 
-/// Takes a piece of the log of a build that somebody else makes, `length` bytes as they were written:
-/// not cut at lines, never none, and not ended by a zero. `attempt` counts from 1: where it is higher
-/// than before, the build before ended without a result, and this is from the start of another one's
-/// log. Returns 0 to go on; anything else ends the wait.
+/// Receives a piece of the log of another build: `length` bytes, at least one, as they were
+/// written. They are not split at line boundaries and not NUL-terminated. `attempt` counts from 1.
+/// If it is higher than before, the previous build ended without a result, and this is the start of
+/// the next build's log. Return 0 to continue; any other value stops waiting.
 pub type dstore_follow_callback = Option<
     unsafe extern "C" fn(
         user_data: *mut c_void,
@@ -79,9 +79,9 @@ pub type dstore_follow_callback = Option<
     ) -> i32,
 >;
 
-/// Takes a line of the library's log: `length` bytes of UTF-8, and a zero after them. `level` is a
-/// dstore_log_level. Returns 0 to go on; anything else ends the call, and the lines that are left
-/// stay for the next one.
+/// Receives a line of the library's log: `length` bytes of UTF-8, followed by a NUL. `level` is a
+/// dstore_log_level. Return 0 to continue; any other value stops the call, and the remaining lines
+/// are kept for the next one.
 pub type dstore_log_callback = Option<
     unsafe extern "C" fn(
         user_data: *mut c_void,
@@ -91,10 +91,10 @@ pub type dstore_log_callback = Option<
     ) -> i32,
 >;
 
-/// Takes a row of what a prune does, as it comes: `item` is a dstore_item, `name` has `length` bytes
-/// and a zero after them, `bytes` go with it, it was used last at `last_use` (seconds since 1970),
-/// `fate` is a dstore_fate, and `why` says why it stayed ("" for what went). Returns 0 to go on;
-/// anything else ends the prune.
+/// Receives a row of a prune, as it happens. `item` is a dstore_item. `name` has `length` bytes,
+/// followed by a NUL. `bytes` is the space that its removal frees, and `last_use` when it was last
+/// used, in seconds since 1970. `fate` is a dstore_fate. `why` says why the item was kept, or is ""
+/// if it was removed. Return 0 to continue; any other value stops the prune.
 pub type dstore_prune_callback = Option<
     unsafe extern "C" fn(
         user_data: *mut c_void,
@@ -108,7 +108,7 @@ pub type dstore_prune_callback = Option<
     ) -> i32,
 >;
 
-/// The error of a call that a callback ended.
+/// Returns the error of a call that a callback stopped.
 pub(super) fn stopped(which: &str, answer: i32) -> Error {
     Error::new(
         ErrorKind::Callback,
@@ -123,7 +123,7 @@ fn go_on(which: &str, answer: i32) -> Result<()> {
     }
 }
 
-/// The number of a channel.
+/// Returns the number of a channel.
 fn number(channel: Channel) -> i32 {
     match channel {
         Channel::Stdout => dstore_channel::DSTORE_STDOUT as i32,
@@ -131,7 +131,7 @@ fn number(channel: Channel) -> i32 {
     }
 }
 
-/// Where output goes; nowhere, if the callback is NULL.
+/// The callback for output; no-op if it is NULL.
 pub(super) struct OnOutput<'call> {
     callback: dstore_output_callback,
     user_data: *mut c_void,
@@ -168,7 +168,7 @@ impl<'call> Argument<'call, (dstore_output_callback, *mut c_void)> for OnOutput<
     }
 }
 
-/// Who reads along in a log; nobody, if the callback is NULL.
+/// The callback that follows a log; no-op if it is NULL.
 pub(super) struct OnLog<'call> {
     callback: dstore_follow_callback,
     user_data: *mut c_void,
@@ -205,7 +205,7 @@ impl<'call> Argument<'call, (dstore_follow_callback, *mut c_void)> for OnLog<'ca
     }
 }
 
-/// Who hears of progress; nobody, if the callback is NULL.
+/// The callback for progress; no-op if it is NULL.
 pub(super) struct OnProgress<'call> {
     callback: dstore_progress_callback,
     user_data: *mut c_void,
@@ -249,7 +249,7 @@ impl<'call> Argument<'call, (dstore_progress_callback, *mut c_void)> for OnProgr
     }
 }
 
-/// Who takes rows of a prune; nobody, if the callback is NULL.
+/// The callback for rows of a prune; no-op if it is NULL.
 pub(super) struct OnPruned<'call> {
     callback: dstore_prune_callback,
     user_data: *mut c_void,
@@ -296,7 +296,7 @@ impl<'call> Argument<'call, (dstore_prune_callback, *mut c_void)> for OnPruned<'
     }
 }
 
-/// Who takes lines of the log.
+/// The callback for lines of the log.
 pub(super) struct OnLine<'call> {
     callback: unsafe extern "C" fn(*mut c_void, i32, *const c_char, usize) -> i32,
     user_data: *mut c_void,
@@ -331,7 +331,7 @@ impl<'call> Argument<'call, (dstore_log_callback, *mut c_void)> for OnLine<'call
     }
 }
 
-/// A stream that C reads for us.
+/// A stream that C supplies.
 pub(super) struct Source<'call> {
     callback: unsafe extern "C" fn(*mut c_void, *mut c_char, usize, *mut usize) -> i32,
     user_data: *mut c_void,
@@ -394,7 +394,7 @@ impl Read for Source<'_> {
     }
 }
 
-/// A stream that C writes for us.
+/// A stream that C receives.
 pub(super) struct Sink<'call> {
     callback: unsafe extern "C" fn(*mut c_void, *const c_char, usize) -> i32,
     user_data: *mut c_void,

@@ -9,15 +9,15 @@ use crate::capi::handle::{Handle, give};
 use crate::error::Result;
 use crate::wait::Limits;
 
-/// A switch that ends the calls and steps it was given to, from any thread. Once on, it stays on.
-/// All its calls may be made from any thread at any time, short of a free.
+/// A cancellation token. Triggering it stops every call and step that it was passed to. It cannot
+/// be reset. Thread-safe, except for dstore_cancel_free().
 #[derive(Debug)]
 pub struct dstore_cancel(pub(super) Cancel);
 
 impl Handle for dstore_cancel {}
 
-/// A new switch, which is off. Free it with dstore_cancel_free(). NULL only where the library
-/// itself is at fault.
+/// Creates a cancellation token. Free it with dstore_cancel_free(). Returns NULL only on an
+/// internal error.
 ///
 /// Does not block.
 #[must_use]
@@ -26,8 +26,8 @@ pub extern "C" fn dstore_cancel_new() -> *mut dstore_cancel {
     infallible!(std::ptr::null_mut(), || give(dstore_cancel(Cancel::new())))
 }
 
-/// Turns the switch on: calls that wait wake at once, clean up, and return DSTORE_CANCELLED. May be
-/// called from a signal handler: takes no lock, allocates nothing, and keeps `errno`.
+/// Triggers the token. Calls that are waiting wake up, clean up and return DSTORE_CANCELLED. May be
+/// called from a signal handler: it takes no lock, allocates nothing and preserves `errno`.
 ///
 /// Does not block. May be NULL: cancel.
 #[unsafe(no_mangle)]
@@ -39,7 +39,8 @@ pub unsafe extern "C" fn dstore_cancel_trigger(cancel: *const dstore_cancel) {
     })
 }
 
-/// Whether the switch is on. May be called from a signal handler, as dstore_cancel_trigger().
+/// Returns whether the token has been triggered. May be called from a signal handler, like
+/// dstore_cancel_trigger().
 ///
 /// Does not block. May be NULL: cancel.
 #[unsafe(no_mangle)]
@@ -49,8 +50,8 @@ pub unsafe extern "C" fn dstore_cancel_is_triggered(cancel: *const dstore_cancel
     })
 }
 
-/// Frees a switch. NULL is fine. What it was given to goes on, and can no longer be cancelled by
-/// it.
+/// Frees a cancellation token; no-op if NULL. Calls and steps that were given it continue and can
+/// no longer be cancelled with it.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]

@@ -19,21 +19,21 @@ use crate::capi::status::dstore_status;
 use crate::capi::text::c_string;
 use crate::error::{Error, ErrorKind, Result, for_people};
 
-/// How much a line of the log matters.
+/// The severity of a line of the log.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug)]
 pub enum dstore_log_level {
-    /// None at all.
+    /// No lines.
     DSTORE_LOG_OFF = 0,
-    /// Faults of the library's own.
+    /// Internal errors of the library.
     DSTORE_LOG_ERROR = 1,
-    /// What went wrong without making a call fail: something that was not removed.
+    /// Problems that did not make a call fail: for example, something could not be removed.
     DSTORE_LOG_WARNING = 2,
     /// What was done.
     DSTORE_LOG_INFO = 3,
-    /// How.
+    /// How it was done.
     DSTORE_LOG_DEBUG = 4,
-    /// All of it.
+    /// Everything.
     DSTORE_LOG_TRACE = 5,
 }
 
@@ -48,7 +48,8 @@ const LEVELS: [(i32, LevelFilter); 6] = [
     (DSTORE_LOG_TRACE as i32, LevelFilter::Trace),
 ];
 
-/// So many lines wait to be fetched; then the oldest goes, and is counted.
+/// The number of lines that wait to be fetched. Beyond that, the oldest line is dropped and
+/// counted.
 const LINES: usize = if cfg!(miri) { 16 } else { 4096 };
 
 static COLLECTOR: Collector = Collector {
@@ -118,7 +119,7 @@ impl Collector {
         self.more.notify_one();
     }
 
-    /// The oldest line. Waits for one until `deadline`.
+    /// Returns the oldest line. Waits for one until `deadline`.
     fn pop(&self, deadline: Instant) -> Option<Line> {
         let mut state = self.state.lock();
         while state.lines.is_empty() {
@@ -141,10 +142,10 @@ impl Collector {
     }
 }
 
-/// Has the library collect its log from now on, for all stores of the process: lines of up to
-/// `level`, a dstore_log_level; DSTORE_LOG_OFF ends that. Unless this is called, nothing is
-/// collected. DSTORE_CONFLICT in a process whose own Rust code has set a logger: that gets the
-/// lines then.
+/// Starts collecting the library's log, for all stores of the process: lines up to `level`, a
+/// dstore_log_level. DSTORE_LOG_OFF stops collecting. Until this is called, nothing is collected.
+/// Returns DSTORE_CONFLICT if the process's own Rust code has installed a logger, which then
+/// receives the lines.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -155,10 +156,10 @@ pub unsafe extern "C" fn dstore_log_collect(
     fallible!(error, || COLLECTOR.collect(named(level, LEVELS, "level")?))
 }
 
-/// Gives `callback` the lines that were collected and not fetched yet, oldest first, on this
-/// thread. If there are none, waits `timeout_ms` for the first; 0 does not wait. A thread of the
-/// caller's that does nothing else may so be the one that writes the log. Of lines that nobody
-/// fetches, the newest few thousand are kept.
+/// Passes the lines that were collected and not fetched yet to `callback`, oldest first, on the
+/// calling thread. If there are none, waits up to `timeout_ms` for the first; 0 does not wait. A
+/// dedicated thread can write the log by calling this in a loop. If lines are not fetched, only the
+/// newest few thousand are kept.
 ///
 /// Blocks, for `timeout_ms` at most. May be NULL: user_data.
 #[unsafe(no_mangle)]
