@@ -1,4 +1,4 @@
-//! Building: begin a step, or have a callback do the work of one.
+//! Building: beginning a step, or calling back to do the work of one.
 
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
@@ -137,8 +137,8 @@ struct Work<'call> {
 
 impl Work<'_> {
     fn do_with(&self, step: &Arc<dstore_step>) -> i32 {
-        // SAFETY: it was taken as one that may be called with this data while the call lasts. The step is a handle as `give`
-        // makes them, and lives on through what C does with it: freeing it does nothing, as it is lent.
+        // SAFETY: `take` requires that the callback may be called with this data during the call. The step is a handle made by
+        // `give`. It stays alive whatever C does with it, because freeing a lent step is a no-op.
         unsafe { (self.callback)(self.user_data, Arc::as_ptr(step).cast_mut()) }
     }
 }
@@ -190,7 +190,8 @@ pub unsafe extern "C" fn dstore_store_build(
                 outcome.set(DSTORE_HIT);
                 return Ok(());
             };
-            // Ours, and C has the use of it: should it go on using it elsewhere, the step is aborted when that ends.
+            // We own the handle, and C may use it. If another thread is still using it, the step is aborted when that call
+            // returns.
             let step = Arc::new(dstore_step::lent(step));
             match work.do_with(&step) {
                 0 => step.finish(true)?,

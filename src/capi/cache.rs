@@ -1,4 +1,4 @@
-//! Caches as such: list, delete.
+//! Caches: strategy, list, deletion, limits.
 
 use std::ffi::c_char;
 use std::ptr;

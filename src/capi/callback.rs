@@ -1,5 +1,5 @@
-//! Callbacks, and how the store calls them: on the calling thread, during the call that was given them, with no lock held. One
-//! that returns something other than zero ends that call with DSTORE_CALLBACK.
+//! Callbacks, and how the store calls them: on the calling thread, before the call returns, with no lock held. If a callback
+//! returns a value other than zero, the call stops and returns DSTORE_CALLBACK.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::io::{self, Read, Write};
@@ -144,7 +144,7 @@ impl OnOutput<'_> {
             return Ok(());
         };
         let (bytes, length) = (output.bytes.as_ptr().cast(), output.bytes.len());
-        // SAFETY: it was taken as one that may be called with this data while the call lasts; the bytes outlive this call of it.
+        // SAFETY: `take` requires that it may be called with this data during the call; the bytes outlive this call of it.
         go_on("output", unsafe {
             callback(self.user_data, number(output.channel), bytes, length)
         })
@@ -153,7 +153,7 @@ impl OnOutput<'_> {
 
 /// # Safety
 ///
-/// The callback is NULL, or may be called with the data while the call lasts, and returns without unwinding.
+/// The callback is NULL, or may be called with the data during the call, and returns without unwinding.
 impl<'call> Argument<'call, (dstore_output_callback, *mut c_void)> for OnOutput<'call> {
     unsafe fn take(
         (callback, user_data): (dstore_output_callback, *mut c_void),
@@ -181,7 +181,7 @@ impl OnLog<'_> {
             return Ok(());
         };
         let (bytes, length) = (piece.bytes.as_ptr().cast(), piece.bytes.len());
-        // SAFETY: it was taken as one that may be called with this data while the call lasts; the bytes outlive this call of it.
+        // SAFETY: `take` requires that it may be called with this data during the call; the bytes outlive this call of it.
         go_on("follow", unsafe {
             callback(self.user_data, piece.attempt, bytes, length)
         })
@@ -218,7 +218,7 @@ impl OnProgress<'_> {
             return Ok(());
         };
         let (status, item) = (c_string(progress.status), c_string(progress.item));
-        // SAFETY: it was taken as one that may be called with this data while the call lasts; the texts outlive this call of it.
+        // SAFETY: `take` requires that it may be called with this data during the call; the texts outlive this call of it.
         let answer = unsafe {
             callback(
                 self.user_data,
@@ -262,7 +262,7 @@ impl OnPruned<'_> {
             return Ok(());
         };
         let row = Row::from(row);
-        // SAFETY: it was taken as one that may be called with this data while the call lasts; the texts outlive this call of it.
+        // SAFETY: `take` requires that it may be called with this data during the call; the texts outlive this call of it.
         let answer = unsafe {
             callback(
                 self.user_data,
@@ -306,7 +306,7 @@ pub(super) struct OnLine<'call> {
 impl OnLine<'_> {
     pub(super) fn take(&self, level: i32, line: &CStr) -> Result<()> {
         let length = line.to_bytes().len();
-        // SAFETY: it was taken as one that may be called with this data while the call lasts; the line outlives this call of it.
+        // SAFETY: `take` requires that it may be called with this data during the call; the line outlives this call of it.
         go_on("log", unsafe {
             (self.callback)(self.user_data, level, line.as_ptr(), length)
         })
@@ -340,7 +340,7 @@ pub(super) struct Source<'call> {
 }
 
 impl Source<'_> {
-    /// Has `call` read the stream. The callback's own failure goes before what that led to.
+    /// Runs `call`, which reads the stream. A failure of the callback takes precedence over the errors that it causes.
     pub(super) fn during<T>(mut self, call: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let done = call(&mut self);
         self.failed.map_or(done, Err)
@@ -369,7 +369,7 @@ impl<'call> Argument<'call, (dstore_read_callback, *mut c_void)> for Source<'cal
 impl Read for Source<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut length = 0;
-        // SAFETY: it was taken as one that may be called with this data while the call lasts; the buffer is as long as it says.
+        // SAFETY: `take` requires that it may be called with this data during the call; the buffer has the stated length.
         let answer = unsafe {
             (self.callback)(
                 self.user_data,
@@ -383,14 +383,14 @@ impl Read for Source<'_> {
             0 => Error::new(
                 ErrorKind::Callback,
                 format!(
-                    "the read callback says it put {length} bytes into a buffer of {}",
+                    "the read callback reported {length} bytes for a buffer of {}",
                     buffer.len()
                 ),
             ),
             other => stopped("read", other),
         };
         self.failed = Some(fault);
-        Err(io::Error::other("ended by a callback"))
+        Err(io::Error::other("stopped by a callback"))
     }
 }
 
@@ -403,7 +403,7 @@ pub(super) struct Sink<'call> {
 }
 
 impl Sink<'_> {
-    /// Has `call` write the stream; as [`Source::during`].
+    /// Runs `call`, which writes the stream. Errors as in [`Source::during`].
     pub(super) fn during<T>(mut self, call: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let done = call(&mut self);
         self.failed.map_or(done, Err)
@@ -434,12 +434,12 @@ impl Write for Sink<'_> {
         if bytes.is_empty() {
             return Ok(0);
         }
-        // SAFETY: it was taken as one that may be called with this data while the call lasts; the bytes are there.
+        // SAFETY: `take` requires that it may be called with this data during the call; the bytes exist.
         match unsafe { (self.callback)(self.user_data, bytes.as_ptr().cast(), bytes.len()) } {
             0 => Ok(bytes.len()),
             other => {
                 self.failed = Some(stopped("write", other));
-                Err(io::Error::other("ended by a callback"))
+                Err(io::Error::other("stopped by a callback"))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! `dstore_cancel`: ends calls from another thread.
+//! `dstore_cancel`: stops calls from another thread.
 
 use crate::cancel::Cancel;
 use std::sync::Arc;
@@ -59,11 +59,11 @@ pub unsafe extern "C" fn dstore_cancel_free(cancel: *mut dstore_cancel) {
     infallible!((), |cancel: GivenBack<dstore_cancel>| drop(cancel))
 }
 
-/// What may end a call: a timeout in milliseconds, where 0 is none, and a switch, which may be NULL.
+/// The limits of a call: a timeout in milliseconds, where 0 means none, and a token, which may be NULL.
 ///
 /// # Safety
 ///
-/// The switch is as any object.
+/// The requirements for any object apply to the token.
 impl<'call> Argument<'call, (u64, *const dstore_cancel)> for Limits {
     unsafe fn take(
         (timeout_ms, cancel): (u64, *const dstore_cancel),
@@ -74,7 +74,7 @@ impl<'call> Argument<'call, (u64, *const dstore_cancel)> for Limits {
         if let Some(time) = timeout(timeout_ms) {
             limits = limits.timeout(time);
         }
-        // SAFETY: NULL, or a switch that has not been freed; it is held from here on, so that a free meanwhile takes nothing away.
+        // SAFETY: NULL, or a token that has not been freed. It is retained here, so a concurrent free does not destroy it.
         let cancel: Option<Arc<dstore_cancel>> = unsafe { Argument::take(cancel, "cancel", call) }?;
         if let Some(cancel) = cancel {
             limits = limits.cancel(&cancel.0);

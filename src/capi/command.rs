@@ -1,4 +1,4 @@
-//! `dstore_command`: what to run in a step, and in what surroundings.
+//! `dstore_command`: what to run in a step, and in which environment.
 
 use std::ffi::c_char;
 use std::path::Path;

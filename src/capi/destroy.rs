@@ -1,4 +1,4 @@
-//! Giving a root up, and what is left of one.
+//! Destroying a root, and finding what is left of one.
 
 use std::ffi::{CString, c_char};
 use std::path::Path;
@@ -89,9 +89,10 @@ fn chosen(options: Option<Arc<dstore_options>>) -> Result<Options> {
 /// Destroys the root at `root` (any bytes): removes everything of it from every engine that it was
 /// used with, and from the disk. That is its results, caches, logs, leftovers of steps, the
 /// caller's own files in its state directory, and the directory itself. Tags added by
-/// dstore_store_tag() are kept. If `dry_run` is true, nothing is removed. `*remains` lists what
-/// could not be removed, with the reason; the root is then kept as well. The next call continues,
-/// as it does after a call that was interrupted or killed.
+/// dstore_store_tag() are kept. If `dry_run` is true, nothing is removed. `*remains` lists the
+/// root's objects and, for each that could not be removed, the reason. In that case the root is
+/// kept as well, and the next call continues, as it does after a call that was interrupted or
+/// killed.
 ///
 /// Returns DSTORE_BUSY while a store is open there, in any process; DSTORE_NOT_FOUND if nothing
 /// exists there; DSTORE_INVALID_ARGUMENT if it is not a store's root. Returns DSTORE_UNREACHABLE,

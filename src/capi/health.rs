@@ -1,4 +1,4 @@
-//! `dstore_health`: how the engine is, and how the store gets along with it.
+//! `dstore_health`: the state of the engine, and how the store uses it.
 
 use std::ffi::{CString, c_char};
 use std::ptr;

@@ -1,4 +1,4 @@
-//! `dstore_host_files`: a file or a folder of this machine, and what of it is taken, how.
+//! `dstore_host_files`: a local file or directory, and which parts of it are copied and how.
 
 use std::ffi::c_char;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Ids made of what goes into a result.
+//! Ids derived from what goes into a result.
 
 use std::ffi::c_char;
 

@@ -1,4 +1,4 @@
-//! `dstore_image_config`: what a result says to whoever runs it.
+//! `dstore_image_config`: image settings of a result.
 
 use std::ffi::c_char;
 use std::ptr;

@@ -1,4 +1,4 @@
-//! Results, caches and logs as C sees them where they stand in one list.
+//! Results, caches and logs as C sees them in one list.
 
 use std::ffi::CString;
 

@@ -119,7 +119,7 @@ impl dstore_lease {
         match state.ended {
             true => Err(Error::new(
                 ErrorKind::Closed,
-                "mounting a lease: it was released or discarded before",
+                "mounting a lease: it has already been released or discarded",
             )),
             false => Ok(state.lease.volume().to_owned()),
         }

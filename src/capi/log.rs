@@ -1,8 +1,8 @@
-//! The library's own log: warnings of what could not be removed, and the like.
+//! The library's own log: for example, warnings about what could not be removed.
 //!
-//! Inside, lines go to the `log` crate, whose receiver is one for the whole process, and who may speak on any thread. Neither suits
-//! C: no call but one of its own should find its callbacks running, least of all on a thread that it does not know. So lines are
-//! collected, once C has asked for that, and handed out when C asks for them.
+//! The library logs through the `log` crate. Its logger is global to the process and may be called on any thread. C must not be
+//! called back that way: a callback may run only during a call that C made, on C's own thread. Therefore lines are collected
+//! once C has asked for that, and passed to C when C fetches them.
 
 use std::collections::VecDeque;
 use std::ffi::{CString, c_void};
@@ -79,7 +79,7 @@ struct Line {
 
 impl Log for Collector {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // A host in Rust has lines of its own.
+        // A host program in Rust has lines of its own.
         metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
     }
 
@@ -100,7 +100,7 @@ impl Collector {
         let mut state = self.state.lock();
         if !state.installed {
             log::set_logger(self).map_err(|_| {
-                let why = "this process has a logger of its own already, which gets the library's lines, too";
+                let why = "a Rust logger is already installed in this process; it receives the library's log";
                 Error::new(ErrorKind::Conflict, why)
             })?;
             state.installed = true;
@@ -129,7 +129,7 @@ impl Collector {
         }
         if state.lost > 0 {
             let text = format!(
-                "{} lines of the log came before this one and were not fetched in time",
+                "{} earlier lines of the log were dropped because they were not fetched in time",
                 state.lost
             );
             state.lost = 0;
@@ -171,7 +171,7 @@ pub unsafe extern "C" fn dstore_log_fetch(
 ) -> dstore_status {
     fallible!(error, |callback @ (callback, user_data): OnLine| {
         let now = Instant::now();
-        // Nobody waits for a year, and no clock ends sooner.
+        // At most a year, so that the deadline is in the range of every clock.
         let limit = Duration::from_millis(timeout_ms).min(Duration::from_secs(365 * 24 * 60 * 60));
         let mut deadline = now + limit;
         while let Some(line) = COLLECTOR.pop(deadline) {
@@ -195,7 +195,7 @@ mod tests {
         line: *const c_char,
         length: usize,
     ) -> i32 {
-        // SAFETY: the test gives a vector, and the caller a line.
+        // SAFETY: the test passes a vector, and the caller a line.
         let (lines, line) =
             unsafe { (&mut *user_data.cast::<Vec<String>>(), CStr::from_ptr(line)) };
         assert_eq!(line.to_bytes().len(), length);
@@ -214,7 +214,7 @@ mod tests {
                 ptr::null_mut(),
             )
         };
-        // Other tests of this process may have lines of their own.
+        // Other tests in this process may log lines, too.
         lines.retain(|line| line.contains("log-test"));
         (status, lines)
     }
@@ -252,7 +252,7 @@ mod tests {
         );
 
         std::thread::scope(|scope| {
-            // Woken by a line of another test, it waits once more.
+            // If a line of another test wakes it, it waits again.
             let waiter = scope.spawn(|| {
                 loop {
                     let fetched = fetch(60_000);

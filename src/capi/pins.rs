@@ -1,4 +1,4 @@
-//! Pins: what no prune removes. And what is known of results that have gone.
+//! Pins: what no prune removes. Also, what is known about results that no longer exist.
 
 use std::ffi::c_char;
 use std::ptr;

@@ -1,4 +1,4 @@
-//! `dstore_policy`: what a prune is to bring a store to.
+//! `dstore_policy`: the limits to which a prune reduces a store.
 
 use std::ptr;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `dstore_pruned`: what a prune did.
+//! `dstore_pruned`: the report of a prune.
 
 use std::ffi::{c_char, c_void};
 use std::ptr;

@@ -1,4 +1,4 @@
-//! Handing a result on: a name of the caller's, a registry, a file; and taking one in.
+//! Publishing a result: a tag of the caller's, a registry, a file; and loading one from a file.
 
 use std::ffi::{c_char, c_void};
 use std::path::Path;

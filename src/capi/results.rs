@@ -1,4 +1,4 @@
-//! Results: look up, list, delete, copy out of.
+//! Results: lookup, list, deletion, copying out.
 
 use std::ffi::{CString, c_char, c_void};
 use std::path::Path;

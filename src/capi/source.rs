@@ -1,4 +1,4 @@
-//! What a step without a base begins with: a tar stream, an image the engine has, or one from a registry.
+//! Sources of a step without a base: a tar stream, an image that the engine has, or one from a registry.
 
 use std::ffi::{c_char, c_void};
 use std::path::Path;

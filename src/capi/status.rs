@@ -1,4 +1,4 @@
-//! `dstore_status`: the kinds of failure as numbers that never change.
+//! `dstore_status`: the kinds of failure, as numbers that never change.
 
 use std::ffi::{CStr, c_char};
 
@@ -137,10 +137,10 @@ fn words(status: dstore_status) -> &'static CStr {
         DSTORE_IO => c"input/output",
         DSTORE_COMMAND_FAILED => c"command failed",
         DSTORE_OUT_OF_MEMORY => c"command out of memory",
-        DSTORE_CALLBACK => c"ended by a callback",
+        DSTORE_CALLBACK => c"stopped by a callback",
         DSTORE_CLOSED => c"closed",
         DSTORE_CORRUPT => c"corrupt",
-        DSTORE_INTERNAL => c"fault in docker-store",
+        DSTORE_INTERNAL => c"internal error",
         DSTORE_OUTCOME_UNKNOWN => c"outcome unknown",
         DSTORE_KILLED => c"killed from outside",
         DSTORE_NOT_STARTED => c"command not started",

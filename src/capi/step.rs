@@ -83,7 +83,7 @@ impl dstore_step {
         match self.lent {
             true => Err(refused(
                 "step",
-                "is that of dstore_store_build(), which ends it itself",
+                "belongs to dstore_store_build(), which commits or aborts it",
             )),
             false => Ok(()),
         }
@@ -260,7 +260,7 @@ pub unsafe extern "C" fn dstore_step_abort_within(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_step_free(step: *mut dstore_step) {
     infallible!((), |step: GivenBack<dstore_step>| {
-        // The handle of a build's callback is not C's to give back: the build frees it.
+        // C does not own the handle that a build's callback receives: the build frees it.
         if step.0.as_ref().is_some_and(|step| step.lent) {
             std::mem::forget(step);
         }

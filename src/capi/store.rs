@@ -1,4 +1,4 @@
-//! `dstore_store`: open, close, and what a store is called.
+//! `dstore_store`: opening, closing, and the getters of a store.
 
 use std::ffi::{CString, c_char};
 use std::ops::Deref;

@@ -1,4 +1,4 @@
-//! Text for C: borrowed from a handle, or owned by the caller and given back with `dstore_string_free`.
+//! Strings for C: borrowed from a handle, or owned by the caller and freed with `dstore_string_free`.
 
 use std::ffi::{CString, OsStr, c_char};
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -1,4 +1,4 @@
-//! The upkeep of a store: space, counters, leftovers.
+//! The maintenance of a store: space, counters, leftovers.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `dstore_usage`: what takes the space.
+//! `dstore_usage`: the disk usage of a store.
 
 use std::ffi::{CString, c_char};
 use std::ptr;

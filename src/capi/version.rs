@@ -1,4 +1,4 @@
-//! The version that runs, as opposed to the one in the header.
+//! The version of the library in use, as opposed to that of the header.
 
 use std::ffi::{CStr, c_char};
 
