@@ -169,7 +169,8 @@ impl Options {
         self
     }
 
-    /// Sets how long opening may take to reach the engine. The default is 30 seconds.
+    /// Sets how long opening may take to reach the engine, and to find out whose the root and its names are. The default is 30
+    /// seconds. The first request to the engine has a minute at most, whatever this says.
     ///
     /// # Errors
     ///
