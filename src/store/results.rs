@@ -15,7 +15,8 @@ use crate::store::lock::FileLock;
 use crate::store::site::Site;
 use crate::wait::{Limits, Wait};
 
-/// How long the lock of a build may be held by a process that only examines it.
+/// How long the lock of a build may be held by a process that only examines it. Examining takes a shared lock only for an
+/// instant; a longer hold is a build.
 const MOMENT: Duration = Duration::from_millis(50);
 
 /// One result in a listing.

@@ -37,7 +37,8 @@ const APART: Duration = Duration::from_secs(5);
 const LOOKS: u32 = 10;
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Two clocks do not run at the same speed: they may differ by this fraction of an interval, and at least by this much.
+/// Two clocks do not run at the same speed: they may differ by this fraction of an interval, and at least by this much. 1/2000
+/// is 500 ppm, the most by which NTP changes the speed of a clock.
 const DRIFT: i128 = 2000;
 const LEAST_DRIFT: i128 = 5_000_000;
 
