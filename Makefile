@@ -169,7 +169,7 @@ lint: toolchain
 	$(CARGO) clippy $(CARGOFLAGS) --workspace --all-targets -- -D warnings
 	$(CARGO) clippy $(CARGOFLAGS) --no-default-features --lib -- -D warnings
 	CARGO='$(CARGO)' CARGOFLAGS='$(CARGOFLAGS)' scripts/cross-check
-	@if command -v cargo-deny >/dev/null; then echo cargo deny; $(CARGO) deny check bans licenses sources; else echo 'cargo-deny is not there: the dependencies were not checked'; fi
+	@if command -v cargo-deny >/dev/null; then echo cargo deny; $(CARGO) deny --workspace check bans licenses sources; else echo 'cargo-deny is not there: the dependencies were not checked'; fi
 	@if command -v shellcheck >/dev/null; then echo shellcheck; shellcheck scripts/* .ci/run; else echo 'shellcheck is not there: the scripts were not checked'; fi
 
 msrv: toolchain
