@@ -458,3 +458,29 @@ fn each_source_file_that_the_page_of_formats_names_is_there() {
     }
     assert!(named > 50, "only {named} files are named");
 }
+
+#[test]
+fn the_page_of_formats_names_each_label_and_each_file_that_the_store_keeps() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(here.join("docs/formats.md")).expect("the page");
+    let mut named = 0;
+    for (file, before) in [
+        ("ownership.rs", ": &str = \""),
+        ("paths.rs", ": &str = \""),
+        ("paths.rs", ".join(\""),
+        ("cache/state/folder.rs", ".join(\""),
+    ] {
+        let text = fs::read_to_string(here.join("src/store").join(file)).expect("a source file");
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for rest in text.split(before).skip(1) {
+            let name = rest.split('"').next().expect("a literal");
+            // As a word of its own, as in `NAME`, `…/NAME` and `NAME/`.
+            let is_named = page
+                .split(|c: char| c == '`' || c == '/' || c.is_whitespace())
+                .any(|word| word == name);
+            assert!(is_named, "docs/formats.md does not name {name:?} of {file}");
+            named += 1;
+        }
+    }
+    assert!(named > 30, "only {named} names were found");
+}
