@@ -61,14 +61,11 @@ impl<'a> Watched<'a> {
     pub(crate) fn check(&self) -> Result<()> {
         match &self.flaw {
             None => Ok(()),
-            Some(Flaw::Empty) => Err(Error::new(
-                ErrorKind::CutShort,
-                "the tar stream has no bytes at all",
-            )),
+            Some(Flaw::Empty) => Err(Error::new(ErrorKind::CutShort, "the tar stream is empty")),
             Some(Flaw::CutShort) => Err(Error::new(
                 ErrorKind::CutShort,
                 format!(
-                    "the tar stream is cut short: it has {} bytes, and no end mark",
+                    "the tar stream is truncated: it has {} bytes, and no end marker",
                     self.bytes
                 ),
             )),
@@ -143,7 +140,7 @@ impl Read for Watched<'_> {
         }
         match self.flaw {
             None => Ok(0),
-            Some(_) => Err(io::Error::other("the tar stream is not whole")),
+            Some(_) => Err(io::Error::other("the tar stream is incomplete")),
         }
     }
 }
