@@ -71,8 +71,8 @@ impl<'a> Watched<'a> {
             )),
             Some(Flaw::SavedImage) => Err(Error::new(
                 ErrorKind::InvalidArgument,
-                "this is an image as `docker save` writes it (it has a manifest.json or an oci-layout), and no root file \
-                 system: have the engine load it, and begin with the image",
+                "this is an image as `docker save` writes it (it has a manifest.json or an oci-layout), and not a root file \
+                 system: have the engine load it, and start from the image",
             )),
         }
     }
