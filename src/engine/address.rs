@@ -136,7 +136,7 @@ fn understood(address: &OsStr, secured: bool) -> std::result::Result<Address, Re
         b"ssh" => ssh(rest),
         b"npipe" => pipe(rest),
         b"fd" => refuse(
-            "fd:// is how an engine is handed its own socket by systemd; nobody can connect to it. Use the address that this socket has",
+            "fd:// is how an engine gets its own socket from systemd; clients cannot connect to it. Use the address of this socket",
         ),
         scheme => {
             let scheme = String::from_utf8_lossy(scheme);

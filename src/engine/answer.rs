@@ -88,7 +88,7 @@ impl Read for Rest<'_> {
             Err(failure) => failure,
         };
         self.failure = Some(fault);
-        Err(io::Error::other("the answer ended early"))
+        Err(io::Error::other("the response ended early"))
     }
 }
 
@@ -107,7 +107,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
     type Value = List<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a list of at most {MOST_ENTRIES} entries")
+        write!(f, "a list of up to {MOST_ENTRIES} entries")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<List<T>, A::Error> {

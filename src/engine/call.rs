@@ -221,7 +221,7 @@ impl Engine {
             return Ok(body);
         }
         let why = format!(
-            "{doing}: what answers at {} does not know this call: 404: {}",
+            "{doing}: the server at {} does not know this request: 404: {}",
             self.address(),
             said(&body)
         );
@@ -292,7 +292,7 @@ impl Engine {
             Fault::Failure(failure) => self.failed(doing, failure),
             Fault::Senseless(e) => {
                 let why = format!(
-                    "{doing}: the engine at {} answered what is not expected: {e}",
+                    "{doing}: unexpected response from the engine at {}: {e}",
                     self.address()
                 );
                 // The response is complete: a retry would return the same one.
@@ -320,7 +320,7 @@ impl Engine {
             ),
             Failure::Receive(e) => io(
                 ErrorKind::CutShort,
-                "lost the connection while hearing from",
+                "lost the connection while receiving from",
                 &e,
             ),
             Failure::Source(e) => {
@@ -329,20 +329,20 @@ impl Engine {
             Failure::CutShort => Error::new(
                 ErrorKind::CutShort,
                 format!(
-                    "{doing}: the engine at {at} closed the connection in the middle of its answer"
+                    "{doing}: the engine at {at} closed the connection in the middle of its response"
                 ),
             ),
             Failure::Malformed(why) => Error::new(
                 ErrorKind::Unsupported,
-                format!("{doing}: what answers at {at} does not speak HTTP: {why}"),
+                format!("{doing}: the server at {at} does not speak HTTP: {why}"),
             ),
             Failure::TooLarge(what) => Error::new(
                 ErrorKind::Engine,
-                format!("{doing}: the answer of the engine at {at} is too large: {what}"),
+                format!("{doing}: the response of the engine at {at} is too large: {what}"),
             ),
             Failure::Stalled => Error::new(
                 ErrorKind::TimedOut,
-                format!("{doing}: the engine at {at} stopped taking or sending data"),
+                format!("{doing}: the engine at {at} stopped receiving or sending data"),
             ),
             Failure::Stopped(stop) => stopped(doing, stop),
         }

@@ -153,7 +153,7 @@ impl Attached<'_> {
             // A command need not read its input. Podman then closes the connection (moby reads the input and drops it), after
             // having sent any output.
             Err(Failure::Send(e)) if is_gone(&e) => {
-                log::debug!("{doing}: nobody takes the input any more: {e}");
+                log::debug!("{doing}: the command no longer reads its input: {e}");
                 self.deaf = true;
                 Ok(Moved {
                     sent: 0,
@@ -179,7 +179,7 @@ impl Attached<'_> {
         match received {
             Err(Failure::Receive(e)) if (self.sent || self.deaf) && is_gone(&e) => {
                 if !self.engine.address().starts_with("unix:") {
-                    log::warn!("{doing}: {e}: the last of it may be missing");
+                    log::warn!("{doing}: {e}: the end of it may be missing");
                 }
                 Ok(0)
             }
@@ -396,7 +396,7 @@ impl Engine {
         container: &str,
         wait: Wait<'_>,
     ) -> Result<Vec<Change>> {
-        let doing = format!("looking at what was changed in container {container}");
+        let doing = format!("listing the changes in container {container}");
         let call = Call::get(self.container(container, "/changes"));
         let changes: List<_> = self.ask(&doing, call, wait)?;
         Ok(changes.0)

@@ -204,7 +204,7 @@ impl DockerEnv {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
                 format!(
-                    "DOCKER_TLS_VERIFY is set, and there is no {}: set DOCKER_CERT_PATH to the folder of ca.pem, cert.pem and key.pem",
+                    "DOCKER_TLS_VERIFY is set, and there is no {}: set DOCKER_CERT_PATH to the directory with ca.pem, cert.pem and key.pem",
                     folder.join("ca.pem").display()
                 ),
             ));

@@ -60,7 +60,7 @@ struct Actor {
 }
 
 fn unexpected(doing: &str, e: &serde_json::Error) -> Error {
-    let why = format!("{doing}: the engine answered what is not expected: {e}");
+    let why = format!("{doing}: unexpected response from the engine: {e}");
     Error::new(ErrorKind::Engine, why)
 }
 

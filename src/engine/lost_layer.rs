@@ -42,7 +42,7 @@ impl Engine {
         match self.is_podman() && e.kind() == ErrorKind::Engine && e.to_string().contains(SAYS) {
             true => Error::new(
                 ErrorKind::Busy,
-                format!("{e} (an image of the same files was removed meanwhile: try again)"),
+                format!("{e} (an image of the same files was removed in the meantime: try again)"),
             ),
             false => e,
         }

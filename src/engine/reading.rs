@@ -45,7 +45,7 @@ impl Read for BodyReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.response.read(buffer, self.wait).map_err(|failure| {
             self.failure = Some(failure);
-            io::Error::other("the engine's answer ended early")
+            io::Error::other("the engine's response ended early")
         })
     }
 }

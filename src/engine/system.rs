@@ -124,7 +124,7 @@ impl Engine {
             && said.ends_with(b"Client sent an HTTP request to an HTTPS server.\n")
         {
             return Err(unusable(format!(
-                "what answers at {at} wants TLS: set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or use a docker context that has certificates"
+                "the server at {at} requires TLS: set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or use a docker context that has certificates"
             )));
         }
         let offered = answer
@@ -132,7 +132,7 @@ impl Engine {
             .and_then(ApiVersion::parse)
             .ok_or_else(|| {
                 unusable(format!(
-                    "what answers at {at} is not a Docker engine: its ping names no API version"
+                    "the server at {at} is not a Docker engine: its ping names no API version"
                 ))
             })?;
         if offered < ApiVersion::OLDEST {
@@ -187,7 +187,7 @@ impl Engine {
             Failure::Malformed(why) => Error::new(
                 ErrorKind::Unsupported,
                 format!(
-                    "what answers at {} is not a Docker engine: {why}",
+                    "the server at {} is not a Docker engine: {why}",
                     self.address()
                 ),
             ),
@@ -202,7 +202,11 @@ impl Engine {
     /// Returns the engine's information about itself. Slower than other lookups, because the engine counts its objects for it.
     pub(crate) fn info(&self, wait: Wait<'_>) -> Result<Info> {
         let call = Call::get(self.path("/info"));
-        let info: Info = self.ask(&"asking what the engine is", call, wait.at_most(QUICK))?;
+        let info: Info = self.ask(
+            &"asking for the engine's information",
+            call,
+            wait.at_most(QUICK),
+        )?;
         // A proxy may have removed the word from the ping, and an engine can be switched to Windows containers later.
         self.check_system(&info.os_type)?;
         Ok(info)

@@ -149,8 +149,11 @@ impl Engine {
     /// an older one (before API 1.42) also all images.
     pub(crate) fn volume_sizes(&self, wait: Wait<'_>) -> Result<HashMap<String, u64>> {
         let call = Call::get(self.path("/system/df").query("type", "volume"));
-        let said: DiskUsage =
-            self.ask(&"asking how much volumes hold", call, wait.at_most(REMOVAL))?;
+        let said: DiskUsage = self.ask(
+            &"asking for the sizes of volumes",
+            call,
+            wait.at_most(REMOVAL),
+        )?;
         let volumes = said.volumes.map_or_else(Vec::new, |list| list.0);
         let known = |volume: MeasuredVolume| {
             let size = volume.usage_data?.size;

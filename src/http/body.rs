@@ -108,7 +108,9 @@ impl Decoder {
                 0 => State::Trailers,
                 _ => State::Data(n),
             },
-            (State::Size(_) | State::Blank(_), _) => State::Bad("a chunk's size that is no number"),
+            (State::Size(_) | State::Blank(_), _) => {
+                State::Bad("a chunk's size that is not a number")
+            }
             (State::Extension(n), _) => State::Extension(n),
             (State::DataEnd, b'\r') => State::DataReturn,
             (State::DataEnd | State::DataReturn, b'\n') => State::NoDigit,

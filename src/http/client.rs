@@ -67,7 +67,7 @@ impl Client {
                 Err(failure @ (Failure::Send(_) | Failure::Receive(_) | Failure::CutShort))
                     if repeatable && !connection.has_heard() =>
                 {
-                    log::debug!("{}: a kept connection was dead", self.address());
+                    log::debug!("{}: a kept connection was closed", self.address());
                     // The other connections are as old, and most likely from before the same restart.
                     self.pool.clear();
                     first = Some(failure).filter(|_| acts);
@@ -100,7 +100,7 @@ impl Client {
     ) -> Result<Response, Failure> {
         if head.status == 101 && !upgrade {
             return Err(Failure::Malformed(String::from(
-                "an upgrade that nobody asked for",
+                "an upgrade that was not requested",
             )));
         }
         Ok(Response::new(

@@ -125,7 +125,7 @@ impl Connection {
             }
             self.interim += head.length;
             if self.interim > head::LIMIT {
-                return Err(Failure::TooLarge("number of interim answers"));
+                return Err(Failure::TooLarge("number of interim responses"));
             }
             self.received.consume(head.length);
         }

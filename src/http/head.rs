@@ -140,7 +140,7 @@ impl Said {
             .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
         let length = digits.and_then(|digits| digits.parse::<u64>().ok());
         let Some(length) = length else {
-            return Err(malformed("a content length that is no number"));
+            return Err(malformed("a content length that is not a number"));
         };
         if self.length.is_some_and(|other| other != length) {
             return Err(malformed("two different content lengths"));

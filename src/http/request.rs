@@ -78,7 +78,7 @@ impl Request<'_> {
         put("\r\n");
         let mut header = |name: &str, value: &str| {
             if name.is_empty() || !name.bytes().all(is_token) {
-                return Err(Failure::Unsendable("a header name that is no word"));
+                return Err(Failure::Unsendable("a header name that is not a token"));
             }
             if !value.bytes().all(is_field) {
                 return Err(Failure::Unsendable("a control character in a header"));

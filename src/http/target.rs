@@ -80,7 +80,7 @@ impl Target {
         // A "fixed" part may contain text from an engine's own response, such as its version.
         let visible = self.text.bytes().all(|byte| byte.is_ascii_graphic());
         if !visible || !self.text.starts_with('/') {
-            return Err("a target that is no path");
+            return Err("a target that is not a path");
         }
         Ok(&self.text)
     }

@@ -66,7 +66,7 @@ fn wide(path: &Path) -> io::Result<Vec<u16>> {
     match wide.contains(&0) {
         true => Err(io::Error::new(
             ErrorKind::InvalidInput,
-            "there is a zero in the path",
+            "the path contains a NUL",
         )),
         false => {
             wide.push(0);

@@ -226,7 +226,7 @@ mod tests {
         symlink("/tmp", path.join("link")).expect("a link");
         assert!(told(&path.join("link")).contains("put a directory there"));
         std::fs::write(path.join("file"), "").expect("a file");
-        assert!(told(&path.join("file")).contains("no directory"));
+        assert!(told(&path.join("file")).contains("not a directory"));
         for (mode, part) in [
             (0o777, "chmod o-w"),
             (0o757, "chmod o-w"),

@@ -19,7 +19,7 @@ pub(crate) fn absolute(what: &str, path: &str) -> Result<()> {
     if path.split('/').any(|name| name == "..") {
         return Err(Error::new(
             ErrorKind::InvalidArgument,
-            format!("{what} {path:?} has .. in it"),
+            format!("{what} {path:?} contains .."),
         ));
     }
     Ok(())

@@ -141,7 +141,7 @@ impl<S: Send + Sync + 'static> Deletes<S> {
                     // A running worker does it later.
                     Err(_) if state.running[lane as usize] > 0 => break,
                     Err(e) => {
-                        log::warn!("no thread for deferred work ({e}); doing it at once");
+                        log::warn!("no thread for deferred work ({e}); doing it immediately");
                         state.running[lane as usize] += 1;
                         drop(state);
                         work(&self.0, lane, here);

@@ -66,16 +66,16 @@ pub(crate) fn destroy(
     how: &Destroy,
     limits: &Limits,
 ) -> Result<Remains> {
-    let doing = format!("giving up the root {}", root.display());
+    let doing = format!("destroying the root {}", root.display());
     let refuse = |kind, why: &str| Err(Error::new(kind, format!("{doing}: {why}")));
     let wait = limits.wait();
     match fs::metadata(root) {
         Ok(found) if !found.is_dir() => {
-            return refuse(ErrorKind::InvalidArgument, "it is no directory");
+            return refuse(ErrorKind::InvalidArgument, "it is not a directory");
         }
         Ok(_) => paths::check(root, options.group)?,
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            let why = "it is not there; what it left on an engine is found by its identity";
+            let why = "it does not exist; what it left on an engine is found by its identity";
             return refuse(ErrorKind::NotFound, why);
         }
         Err(e) => return Err(Error::io(&doing, &e)),
@@ -85,7 +85,7 @@ pub(crate) fn destroy(
         return match fs::read_dir(paths.root()).map(|mut entries| entries.next().is_none()) {
             // The state after a process was killed at the very end.
             Ok(true) => Disk::new(&paths, "", how).finish(None),
-            _ => refuse(ErrorKind::InvalidArgument, "it is no store's root"),
+            _ => refuse(ErrorKind::InvalidArgument, "it is not a store's root"),
         };
     }
     let lock = FileLock::take(&paths.identity_lock(), wait)?;
@@ -175,7 +175,7 @@ fn abandoned(
 ) -> Result<Remnant> {
     if !how.abandon && !how.dry_run {
         let why = format!(
-            "giving up the root {}: the engine that it was used with at {} cannot be asked, and nothing was removed: {why}",
+            "destroying the root {}: the engine that it was used with at {} cannot be reached, and nothing was removed: {why}",
             identity.path().display(),
             entry.address
         );
@@ -215,7 +215,7 @@ fn give_up(reached: Reached, paths: &Paths, limits: &Limits) -> Result<Vec<Remna
     let site = opening::site_on(engine, paths.clone(), &options, wait)?;
     if !claim::are_one(&site.entry, &entry) {
         let why = format!(
-            "giving up the root {}: another engine answers at {} than a moment ago",
+            "destroying the root {}: another engine answers at {} than before",
             paths.root().display(),
             entry.address
         );
@@ -248,7 +248,7 @@ fn remove_all(site: &Arc<Site>, limits: &Limits) -> Result<Vec<Remnant>> {
         limits,
     )?;
     let shorts = site.deletes.wait_idle(None, wait);
-    shorts.map_err(|stop| stopped(&"giving up a root", stop))?;
+    shorts.map_err(|stop| stopped(&"destroying a root", stop))?;
     remove_each(&holdings, &mut things, wait)?;
     Ok(things)
 }
@@ -258,10 +258,10 @@ fn remove_each(holdings: &Holdings<'_>, things: &mut [Remnant], wait: Wait<'_>) 
     let mut any_kept = false;
     for thing in things {
         wait.left()
-            .map_err(|stop| stopped(&"giving up a root", stop))?;
+            .map_err(|stop| stopped(&"destroying a root", stop))?;
         let is_claim = thing.kind == RemnantKind::Volume && thing.name.ends_with("-store");
         if is_claim && any_kept {
-            thing.fate = Fate::Kept(String::from("it says whose the rest is"));
+            thing.fate = Fate::Kept(String::from("it identifies the owner of the rest"));
             continue;
         }
         holdings.remove(thing, wait)?;
@@ -295,7 +295,7 @@ pub(crate) fn destroy_remains(
 ) -> Result<Remains> {
     let wait = limits.wait();
     let engine = engine(options, wait)?;
-    let doing = format!("giving up what is left of the root {identity:?}");
+    let doing = format!("destroying the remains of the root {identity:?}");
     let mut all = Holdings::of_all(&engine, wait)?.into_iter();
     let Some(mut holdings) = all.find(|holdings| holdings.identity == identity) else {
         return Ok(Remains::default());
@@ -303,7 +303,7 @@ pub(crate) fn destroy_remains(
     if let Some(root) = &holdings.root {
         let file = Path::new(root).join(".store").join("identity");
         if Identity::is_still(&file, identity).unwrap_or(true) {
-            let why = format!("{doing}: it is at {root}; give that up");
+            let why = format!("{doing}: the root still exists at {root}; destroy it there");
             return Err(Error::new(ErrorKind::Conflict, why));
         }
     }

@@ -72,7 +72,7 @@ impl<R: Read> Read for Gunzip<R> {
                 State::Ended => return Ok(0),
                 State::Header => match header_length(self.ahead()) {
                     _ if self.ahead().len() >= MAGIC.len() && !self.ahead().starts_with(&MAGIC) => {
-                        return Err(senseless("its header is none"));
+                        return Err(senseless("its header is invalid"));
                     }
                     Some(length) => {
                         self.at += length;
@@ -96,7 +96,7 @@ impl<R: Read> Read for Gunzip<R> {
                     match done.status {
                         Ok(MZStatus::StreamEnd) => self.state = State::Trailer,
                         Ok(_) | Err(MZError::Buf) => {}
-                        Err(_) => return Err(senseless("it makes no sense")),
+                        Err(_) => return Err(senseless("its data is invalid")),
                     }
                     match done.bytes_written {
                         0 if self.state == State::Trailer => continue,
@@ -120,7 +120,7 @@ impl<R: Read> Read for Gunzip<R> {
             if !self.fill()? && self.ahead().len() < more {
                 return Err(io::Error::new(
                     io::ErrorKind::UnexpectedEof,
-                    "what gzip packed is cut short",
+                    "the gzip stream is truncated",
                 ));
             }
         }
@@ -130,7 +130,7 @@ impl<R: Read> Read for Gunzip<R> {
 fn senseless(why: &str) -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,
-        format!("what gzip packed cannot be unpacked: {why}"),
+        format!("the gzip stream cannot be decompressed: {why}"),
     )
 }
 

@@ -62,14 +62,14 @@ pub struct Trouble {
 
 /// Checks that the engine responds, and nothing else.
 pub(crate) fn ping(site: &Site, limits: &Limits) -> Result<()> {
-    let doing = "asking whether the engine answers";
+    let doing = "checking that the engine responds";
     site.check_open(doing)?;
     site.engine.greet(limits.wait())
 }
 
 /// Queries the engine, the system and the caches.
 pub(crate) fn look(site: &Site, caches: &Caches, limits: &Limits) -> Result<Health> {
-    let doing = "asking how the engine is";
+    let doing = "checking the engine";
     site.check_open(doing)?;
     let wait = limits.wait();
     site.engine.greet(wait)?;
@@ -81,7 +81,7 @@ pub(crate) fn look(site: &Site, caches: &Caches, limits: &Limits) -> Result<Heal
 
     // First the trouble that explains the others.
     if let Err(e) = site.check_engine(doing, wait) {
-        troubles.add(e.message(), "close the store and open it anew");
+        troubles.add(e.message(), "close the store and open it again");
     }
     let strategy = match caches.found(site, wait) {
         Ok(found) => {
@@ -93,7 +93,7 @@ pub(crate) fn look(site: &Site, caches: &Caches, limits: &Limits) -> Result<Heal
                 .map_err(|stop| crate::engine::stopped(&doing, stop))?;
             troubles.add(
                 format!("no cache can be leased: {e}"),
-                "set no strategy where an option sets one; else use an engine that this machine's steps can mount volumes with",
+                "if an option sets a strategy, remove it; otherwise use an engine whose containers can mount volumes",
             );
             Err(e.message().to_owned())
         }
@@ -106,8 +106,8 @@ pub(crate) fn look(site: &Site, caches: &Caches, limits: &Limits) -> Result<Heal
     troubles.of_space(&free, site);
     if site.deletes.has_failed() {
         troubles.add(
-            "something that was given up could not be removed from the engine yet",
-            "complete deletes, or open the root anew: both try again; the engine's log tells why it refused",
+            "an object that is queued for removal could not be removed from the engine yet",
+            "complete deletes, or open the root again: both retry; the engine's log says why it refused",
         );
     }
 
@@ -173,8 +173,8 @@ impl Troubles {
         }
         if site.cache_options.direct && !found.reach {
             self.add(
-                "the engine's volumes are not to be seen as files here, so copies of caches pass through the engine",
-                "run as root on the engine's machine, with the engine's data directory at the same path",
+                "this process cannot access the engine's volumes directly, so caches are copied through the engine",
+                "run as root on the engine's host, with the engine's data directory at the same path",
             );
         }
     }
@@ -193,7 +193,7 @@ impl Troubles {
                 "the engine's clock is {:.1} s {where_to} this machine's, and the times of results are the engine's",
                 differs.as_secs_f64()
             ),
-            "have both set by the same source (NTP)",
+            "synchronise both with the same source (NTP)",
         );
     }
 
@@ -209,14 +209,14 @@ impl Troubles {
         }
         if info.image_store() == "vfs" {
             self.add(
-                "the engine's storage driver is vfs: each container begins with a copy of its whole image",
+                "the engine's storage driver is vfs: each container starts from a copy of its whole image",
                 "have it use overlay2 (Docker) or overlay (Podman)",
             );
         }
         if info.image_store().starts_with("containerd") {
             self.add(
                 "the engine keeps images in containerd, which compresses what a step has written at each commit",
-                "where commits take too long, turn off its feature containerd-snapshotter; its images are then to be built anew",
+                "if commits take too long, turn off its feature containerd-snapshotter; its images must then be built again",
             );
         }
         let (memory, cpu) = info.lacks_limits();
@@ -224,7 +224,7 @@ impl Troubles {
             if lacks {
                 self.add(
                     format!(
-                        "the engine cannot keep a command to an amount of {what}: such a limit fails or does nothing"
+                        "the engine cannot limit the {what} of a command: such a limit fails or has no effect"
                     ),
                     format!("have its kernel and its user provide the control group `{group}`"),
                 );
@@ -233,7 +233,7 @@ impl Troubles {
     }
 
     fn of_space(&mut self, free: &DiskFree, site: &Site) {
-        let advice = "delete results and caches that nobody needs";
+        let advice = "delete results and caches that are not needed";
         if free.root < SCARCE {
             let root = site.paths.root().display();
             self.add(

@@ -145,7 +145,7 @@ pub(crate) fn make_empty_image(site: &Site, wait: Wait<'_>) -> Result<()> {
         Ok(false) => {
             let label = format!("LABEL {LABEL_ROOT}={}", site.owner.root);
             let change = Some(label.as_str());
-            let doing = format!("making image {name}");
+            let doing = format!("creating image {name}");
             site.engine.with_layers_kept(&doing, wait, || {
                 let mut files = EMPTY_TAR.as_slice();
                 let engine = &site.engine;

@@ -209,7 +209,7 @@ impl Identity {
             FORMAT if !is_an_id(&identity.id) => Err(corrupt(String::from("it holds no identity"))),
             FORMAT => Ok(Some(identity)),
             other => Err(corrupt(format!(
-                "it has format {other}, and this library knows {FORMAT}"
+                "unsupported format {other}; this version of the library supports {FORMAT}"
             ))),
         }
     }

@@ -41,9 +41,7 @@ impl Lent {
             Ok(point) => lease.points.extend(point),
             Err(e) => {
                 let path = path.display();
-                log::debug!(
-                    "what a mount at {path} needs in the lease {volume} will stay there: {e}"
-                );
+                log::debug!("the mount point {path} will stay in the lease {volume}: {e}");
             }
         }
     }
@@ -57,7 +55,7 @@ impl Lent {
         let points = std::mem::take(&mut lease.points);
         match lease.layers.remove(&points) {
             Ok(restored) => lease.restored.extend(restored),
-            Err(e) => log::debug!("what mounts needed in the lease {volume} stays there: {e}"),
+            Err(e) => log::debug!("mount points stay in the lease {volume}: {e}"),
         }
     }
 

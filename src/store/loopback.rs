@@ -195,7 +195,7 @@ fn try_it(
     let hosts = file.ok_or_else(|| {
         Error::new(
             ErrorKind::Unsupported,
-            "the engine does not tell where its volumes are",
+            "the engine does not report where its volumes are",
         )
     })?;
     let alone = Alone {
@@ -271,7 +271,8 @@ fn judge(said: &str) -> (Found, String) {
         lines.map(str::trim).collect()
     };
     if !said.lines().any(|line| line == "end") {
-        let why = "it could not be tried: the image has no /bin/sh, or it did not get to its end";
+        let why =
+            "it could not be tried: the image has no /bin/sh, or the script did not run to its end";
         return (Found::Unknown, why.to_owned());
     }
     let no = |why: String| (Found::Misbehaves, format!("it was tried, and {why}"));
@@ -290,13 +291,13 @@ fn judge(said: &str) -> (Found, String) {
         return no("the container was not in a namespace of its own".into());
     }
     if !of("four").iter().any(|line| line.contains("127.0.0.1")) {
-        return no("127.0.0.1 was not there".into());
+        return no("127.0.0.1 was missing".into());
     }
     let loopback = format!("{}1 ", "0".repeat(31));
     // A kernel without IPv6 has none in any namespace.
     let six = of("six");
     if six != ["none"] && !six.iter().any(|line| line.starts_with(&loopback)) {
-        return no("::1 was not there".into());
+        return no("::1 was missing".into());
     }
     let wanted = hosts::text(HOST_NAME);
     // `read` strips the blanks of each line.
@@ -306,7 +307,7 @@ fn judge(said: &str) -> (Found, String) {
             "the container's name or its /etc/hosts was not the one that it was given".into(),
         );
     }
-    (Found::Behaves, String::from("it was tried and behaves"))
+    (Found::Behaves, String::from("it was tried and works"))
 }
 
 #[cfg(test)]

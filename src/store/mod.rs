@@ -573,7 +573,8 @@ impl Store {
     ///
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if `id` cannot be part of an image name.
     pub fn went(&self, id: &str) -> Result<Option<(Went, SystemTime)>> {
-        self.site.check_open("asking how a result went")?;
+        self.site
+            .check_open("looking up how a result was removed")?;
         Ok(record::went(&self.site.paths, &self.site.names.id(id)?))
     }
 
@@ -585,7 +586,8 @@ impl Store {
     /// The errors of `went`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled), as
     /// `limits` says.
     pub fn why_gone(&self, id: &str, limits: &Limits) -> Result<Option<(Went, SystemTime)>> {
-        self.site.check_open("asking why a result is not there")?;
+        self.site
+            .check_open("looking up why a result does not exist")?;
         found::notice(&self.site, &self.site.names.id(id)?, limits.wait())?;
         self.went(id)
     }

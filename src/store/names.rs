@@ -130,7 +130,7 @@ impl Names {
             ));
         }
         if id.starts_with("tmp-") {
-            return refuse("it begins with \"tmp-\", which names steps under way");
+            return refuse("it starts with \"tmp-\", which is reserved for steps in progress");
         }
         if !is_path_component(id) {
             return refuse(

@@ -179,7 +179,7 @@ impl Options {
         if limit.is_zero() {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                "a connect timeout of zero would never connect",
+                "the connect timeout must be greater than zero",
             ));
         }
         self.connect_timeout = limit;

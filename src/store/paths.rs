@@ -274,7 +274,7 @@ pub(crate) fn check(root: &Path, group: Option<u32>) -> Result<()> {
         }
         Ok(_) => Err(Error::new(
             ErrorKind::InvalidArgument,
-            format!("{}: it is no directory", doing()),
+            format!("{}: it is not a directory", doing()),
         )),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             let parent = root

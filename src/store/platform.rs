@@ -28,8 +28,9 @@ impl Platform {
             !part.is_empty() && part.chars().all(fits)
         };
         if !(2..=3).contains(&parts.len()) || !parts.iter().all(is_word) {
-            let why =
-                format!("{text:?} is no platform: os/arch or os/arch/variant, such as linux/arm64");
+            let why = format!(
+                "{text:?} is not a valid platform: use os/arch or os/arch/variant, such as linux/arm64"
+            );
             return Err(Error::new(ErrorKind::InvalidArgument, why));
         }
         let variant = parts.get(2).copied().unwrap_or_default();
@@ -92,7 +93,7 @@ impl Platform {
         Error::new(
             ErrorKind::NotFound,
             format!(
-                "image {reference} has not got the platform {}: {why}",
+                "image {reference} does not exist for the platform {}: {why}",
                 self.text
             ),
         )

@@ -67,7 +67,7 @@ pub(crate) fn at_open(site: &Arc<Site>, caches: &Arc<Caches>, limits: &Limits) -
     if !listed.exists() {
         // Its label also shows others that the prefix is this root's: a prune of volumes removes the claim.
         if let Err(e) = make_empty_image(site, limits.wait()) {
-            log::debug!("{e}; made when it is needed");
+            log::debug!("{e}; created when it is needed");
         }
         run(site, caches, Scope::Everything, limits)?;
         access::create(&listed)

@@ -24,7 +24,9 @@ impl Reference {
             Err(Error::new(ErrorKind::InvalidArgument, why))
         };
         if text.contains('@') {
-            return refuse("a digest says what an image is, and cannot be given to one");
+            return refuse(
+                "a digest is derived from an image's contents, and cannot be assigned to it",
+            );
         }
         let Some(reference) = Reference::parse(text) else {
             return refuse(
@@ -32,7 +34,7 @@ impl Reference {
             );
         };
         if is_a_stores(reference.name.rsplit('/').next().unwrap_or_default()) {
-            return refuse("objects of a store are called so");
+            return refuse("such names are reserved for objects of a store");
         }
         Ok(reference)
     }

@@ -89,10 +89,12 @@ impl Session {
             Ok(again) => {
                 *held = again;
                 log::warn!(
-                    "somebody removed {path}, which says that this store is open; it was made again"
+                    "{path}, which shows that this store is open, was removed by something other than this store; it was created again"
                 );
             }
-            Err(e) => log::warn!("{e}; another open may take what this session holds for left"),
+            Err(e) => {
+                log::warn!("{e}; another open may take objects of this session for leftovers")
+            }
         }
     }
 

@@ -218,7 +218,7 @@ impl Site {
         Err(Error::new(
             ErrorKind::Conflict,
             format!(
-                "{doing}: another engine answers at {} than when the store was opened, or another store has taken its names; open it anew",
+                "{doing}: another engine answers at {} than when the store was opened, or another store has taken its names; open it again",
                 self.engine.address()
             ),
         ))
@@ -234,7 +234,7 @@ impl Site {
         }
         if !Identity::is_still(&file, &self.owner.root)? {
             let why = format!(
-                "{doing}: {} is another store now than when it was opened; open it anew",
+                "{doing}: {} is another store now than when it was opened; open it again",
                 self.paths.root().display()
             );
             return Err(Error::new(ErrorKind::Conflict, why));

@@ -61,21 +61,18 @@ impl<'a> Watched<'a> {
     pub(crate) fn check(&self) -> Result<()> {
         match &self.flaw {
             None => Ok(()),
-            Some(Flaw::Empty) => Err(Error::new(
-                ErrorKind::CutShort,
-                "the tar stream has no bytes at all",
-            )),
+            Some(Flaw::Empty) => Err(Error::new(ErrorKind::CutShort, "the tar stream is empty")),
             Some(Flaw::CutShort) => Err(Error::new(
                 ErrorKind::CutShort,
                 format!(
-                    "the tar stream is cut short: it has {} bytes, and no end mark",
+                    "the tar stream is truncated: it has {} bytes, and no end marker",
                     self.bytes
                 ),
             )),
             Some(Flaw::SavedImage) => Err(Error::new(
                 ErrorKind::InvalidArgument,
-                "this is an image as `docker save` writes it (it has a manifest.json or an oci-layout), and no root file \
-                 system: have the engine load it, and begin with the image",
+                "this is an image as `docker save` writes it (it has a manifest.json or an oci-layout), and not a root file \
+                 system: have the engine load it, and start from the image",
             )),
         }
     }
@@ -143,7 +140,7 @@ impl Read for Watched<'_> {
         }
         match self.flaw {
             None => Ok(0),
-            Some(_) => Err(io::Error::other("the tar stream is not whole")),
+            Some(_) => Err(io::Error::other("the tar stream is incomplete")),
         }
     }
 }

@@ -48,7 +48,7 @@ fn within<T: Send + 'static>(
     })?;
     wait.until(done.1.watched())?;
     let taken = done.0.lock().take();
-    taken.ok_or_else(|| Fault::Io(io::Error::other("the look-up of a name failed")))
+    taken.ok_or_else(|| Fault::Io(io::Error::other("the lookup of a name failed")))
 }
 
 /// Wakes the waiter when the work ends, also if it panics.

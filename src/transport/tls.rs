@@ -34,7 +34,7 @@ impl TlsConnector {
     /// Or the reason why that is impossible: for example, a certificate that cannot be read.
     pub(crate) fn new(place: Place, address: String, trust: &Trust) -> Result<Self, String> {
         let name = ServerName::try_from(place.host.clone())
-            .map_err(|_| format!("no certificate can be for the name {:?}", place.host))?;
+            .map_err(|_| format!("the name {:?} cannot be in a certificate", place.host))?;
         let config = verify::config(trust)?;
         Ok(TlsConnector {
             place,
@@ -208,7 +208,8 @@ impl Polled for TlsStream {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    let why = "the connection ended without the end that TLS has: it was cut off";
+                    let why =
+                        "the connection was interrupted: it ended without the end marker of TLS";
                     return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
                 }
                 Err(error) => return Err(error),
@@ -507,7 +508,7 @@ mod tests {
             panic!("a stranger was believed")
         };
         assert!(
-            error.to_string().contains("nobody whom we trust"),
+            error.to_string().contains("not signed by a trusted CA"),
             "{error}"
         );
         let anybody = |_| Trust {

@@ -40,7 +40,7 @@ pub(super) fn config(trust: &Trust) -> Result<Arc<ClientConfig>, String> {
         .map_err(|e| format!("{} holds no key that can be read: {e}", key.name))?;
     let config = builder
         .with_client_auth_cert(chain, secret)
-        .map_err(|e| format!("{} and {} are no pair: {e}", certificate.name, key.name))?;
+        .map_err(|e| format!("{} and {} do not match: {e}", certificate.name, key.name))?;
     Ok(Arc::new(config))
 }
 
@@ -148,15 +148,15 @@ pub(super) fn explain(error: &Error) -> String {
                 | CertificateError::NotValidForNameContext { .. } => "it is for another name",
                 // The second occurs if the certificate has the name of a trusted CA but was signed with another key.
                 CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                    "nobody whom we trust has signed it"
+                    "it is not signed by a trusted CA"
                 }
-                _ => "it is not a good one",
+                _ => "it is invalid",
             };
             format!("the engine's certificate is refused: {what} ({why})")
         }
         Error::AlertReceived(alert) => match alert {
             CertificateRequired => String::from(
-                "the engine wants a certificate of ours (cert.pem and key.pem), and there is none",
+                "the engine requires a client certificate (cert.pem and key.pem), and there is none",
             ),
             AccessDenied
             | BadCertificate
@@ -166,7 +166,7 @@ pub(super) fn explain(error: &Error) -> String {
             | DecryptError
             | UnknownCA
             | UnsupportedCertificate => {
-                format!("the engine refuses our certificate, or the want of one ({alert:?})")
+                format!("the engine refuses the client certificate, or requires one ({alert:?})")
             }
             HandshakeFailure | ProtocolVersion => {
                 format!("the engine and this library have no kind of TLS in common ({alert:?})")
@@ -174,7 +174,7 @@ pub(super) fn explain(error: &Error) -> String {
             _ => format!("the engine ended the TLS connection ({alert:?})"),
         },
         Error::InvalidMessage(_) => {
-            format!("what answers there does not speak TLS: plain HTTP, most likely ({error})")
+            format!("the server does not speak TLS: plain HTTP, most likely ({error})")
         }
         _ => format!("TLS failed: {error}"),
     }

@@ -222,7 +222,7 @@ fn records(
     vanished.extend(going.iter().map(|(id, _)| id.clone()));
     if !vanished.is_empty() {
         // On another engine the results may well exist.
-        site.check_engine("looking at what is kept", wait)?;
+        site.check_engine("listing what is stored", wait)?;
     }
     for id in vanished {
         forget(site, &id, listed.contains(id.as_str()), wait);
@@ -242,7 +242,7 @@ pub(crate) fn notice(site: &Site, id: &Id, wait: Wait<'_>) -> Result<()> {
     let is_committed = kept.is_some_and(|kept| kept.record.is_some());
     let is_going = fs::symlink_metadata(site.paths.going(id.as_str())).is_ok();
     if is_committed || is_going {
-        site.check_engine("looking whether a result has gone", wait)?;
+        site.check_engine("checking whether a result was removed", wait)?;
         forget(site, id.as_str(), false, wait);
     }
     Ok(())

@@ -69,7 +69,7 @@ impl Policy {
         if !(0.0..=100.0).contains(&percent) {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("{percent} is no percentage"),
+                format!("{percent} is not a percentage"),
             ));
         }
         self.least_free_percent = Some(percent);

@@ -36,10 +36,10 @@ const LOOK: Duration = Duration::from_millis(5);
 const LOOKS: u32 = 20;
 
 const BUILT: &str = "it is being built";
-const HELD: &str = "a step under way is built on it";
+const HELD: &str = "a step in progress is built on it";
 const PINNED: &str = "it is pinned";
 const LEASED: &str = "it is leased";
-const USED: &str = "it was used meanwhile";
+const USED: &str = "it was used in the meantime";
 
 /// Receives each row as it comes; an error ends the prune.
 pub(crate) type Progress<'a> = dyn FnMut(&PruneRow) -> Result<()> + 'a;
@@ -76,7 +76,7 @@ pub(crate) fn prune(
     let data = disk::engine_data(site, &info).map(PathBuf::from);
     if data.is_none() && policy.needs_disk() {
         let why = format!(
-            "{doing}: how much is free on the engine's disk is not to be seen from here ({}); use a number of bytes to keep",
+            "{doing}: the free space on the engine's disk is not accessible from here ({}); use a number of bytes to keep",
             site.engine.address()
         );
         return Err(Error::new(ErrorKind::Unsupported, why));
@@ -358,7 +358,7 @@ fn remove_result(site: &Site, row: &FoundResult, wait: Wait<'_>) -> Result<(Prun
             return Ok(Some(stays(PINNED)));
         }
         if image.id != row.image {
-            return Ok(Some(stays("it was built anew meanwhile")));
+            return Ok(Some(stays("it was built again in the meantime")));
         }
         let mut tags = image.repo_tags.iter().flatten();
         let is_held = |tag: &String| {

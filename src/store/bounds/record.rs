@@ -222,7 +222,7 @@ pub(crate) fn gone(site: &Site, id: &Id, how: Went) {
         let mut record = known.unwrap_or_else(|| Record::new(None, Duration::ZERO));
         record.gone = Some(how);
         if let Err(e) = record.write(&at, &site.session.unique()) {
-            log::debug!("noting that {:?} is gone: {e}", id.as_str());
+            log::debug!("recording that {:?} was removed: {e}", id.as_str());
         }
     }
     for path in [going, path] {

@@ -117,7 +117,7 @@ pub struct Totals {
 
 /// See [`Store::usage`](crate::Store::usage).
 pub(crate) fn usage(site: &Arc<Site>, caches: &Arc<Caches>, limits: &Limits) -> Result<Usage> {
-    site.check_open("asking what takes the space")?;
+    site.check_open("measuring disk usage")?;
     let wait = limits.wait();
     let mut leftovers = leftovers(site, caches, wait)?;
     let found = Found::look(site, caches.known(site)?, wait)?;

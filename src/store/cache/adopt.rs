@@ -143,7 +143,7 @@ fn copy_part(
     Err(Error::new(
         ErrorKind::Busy,
         format!(
-            "copying volume {}: OBuilder makes it anew all the time",
+            "copying volume {}: OBuilder keeps replacing it",
             part.volume
         ),
     ))

@@ -60,7 +60,7 @@ impl Caches {
                 return Ok(Some("it is pinned"));
             }
             let unused = folder.noted_use().is_none_or(|at| at == last_use);
-            Ok((!unused).then_some("it was used meanwhile"))
+            Ok((!unused).then_some("it was used in the meantime"))
         };
         self.delete_if(site, name, &why_stays, wait)
     }

@@ -64,9 +64,9 @@ impl Caches {
             !head.parts.iter().all(durable)
         });
         match head.parts.last() {
-            None => log::warn!("the cache {} is empty from now on: {why}", folder.escaped),
+            None => log::warn!("the cache {} was reset to empty: {why}", folder.escaped),
             Some(_) => log::warn!(
-                "the cache {} is what its lowest {} of {} layers hold from now on: {why}",
+                "the cache {} was reset to the lowest {} of its {} layers: {why}",
                 folder.escaped,
                 head.parts.len(),
                 parts.len()

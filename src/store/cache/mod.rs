@@ -124,7 +124,7 @@ impl Caches {
 
     /// Returns how caches are cloned, and why. Finds it out if it is not known yet.
     pub(crate) fn strategy(&self, site: &Site, wait: Wait<'_>) -> Result<(Strategy, String)> {
-        site.check_open("asking how caches are cloned")?;
+        site.check_open("finding out how caches are cloned")?;
         let facts = self.facts(site, wait)?;
         Ok((facts.strategy, facts.why.clone()))
     }

@@ -130,7 +130,7 @@ fn decide(found: Found, site: &Site) -> Result<Facts> {
         (Strategy::Overlay, Some(_)) => (Strategy::Overlay, String::from("an option says so")),
         (Strategy::Overlay, None) => {
             let why = format!(
-                "caches cannot be cloned by overlay, as an option asks: {}",
+                "the overlay strategy was requested but does not work on this engine: {}",
                 found.obstacle
             );
             return Err(Error::new(ErrorKind::Unsupported, why));
@@ -151,7 +151,7 @@ fn decide(found: Found, site: &Site) -> Result<Facts> {
         archives: found.archives,
         overlay: found.overlay,
         strategy,
-        why: format!("{why}; volumes are reached {place}"),
+        why: format!("{why}; volumes are accessed {place}"),
     })
 }
 
@@ -203,7 +203,7 @@ fn try_all(
         Ok(()) => sample.is_added(&entries(&helper, &token, wait)?, found.archives.is_some()),
         Err(why) => {
             log::debug!(
-                "the engine's volumes are out of reach at {}: {why}",
+                "the engine's volumes cannot be accessed at {}: {why}",
                 place.display()
             );
             false
@@ -213,9 +213,8 @@ fn try_all(
     // If a directory listing does not contain entry types, overlays show deleted files in listings.
     let tells_types = !info.has_no_entry_types() && (!found.reach || trial::tells_types(&place));
     if !tells_types {
-        found.obstacle = String::from(
-            "the engine's file system does not tell the types of a directory's entries",
-        );
+        found.obstacle =
+            String::from("the engine's file system does not report the types of directory entries");
         return Ok(());
     }
     let ways = EXTRAS.into_iter().flat_map(|extra| {
@@ -329,7 +328,7 @@ fn try_overlay(
                 .all(|end| is_opaque(&Path::new(&upper).join(end), overlays)),
         };
         if !hidden {
-            return Ok(Some(String::from("deleted files come back")));
+            return Ok(Some(String::from("deleted files reappear")));
         }
         Ok(None)
     };

@@ -96,7 +96,9 @@ impl Caches {
                 // Another holder has released it before, and relies on it.
                 Left::Last { keep: true } => match self.publish(site, held, wait) {
                     Ok(_) => return Ok(()),
-                    Err(e) => log::warn!("{e}; what others released of it is lost"),
+                    Err(e) => log::warn!(
+                        "{e}; changes released by other holders of this shared lease are lost"
+                    ),
                 },
                 Left::Last { keep: false } => {}
             }
@@ -270,7 +272,7 @@ impl Caches {
         };
         if !facts.reach {
             log::warn!(
-                "the limit of the cache {} is not looked at: the engine's volumes are not to be seen as files here",
+                "the limit of the cache {} is not checked: this process cannot access the engine's volumes directly",
                 folder.escaped
             );
             return Ok(Measured::Fits(Some(Seal::Changed(sealed))));
@@ -286,7 +288,7 @@ impl Caches {
         Ok(match bytes > most {
             true => {
                 log::info!(
-                    "the cache {} would hold {bytes} bytes, and {most} is its limit: what was released is given up",
+                    "the cache {} would hold {bytes} bytes, and {most} is its limit: the release was discarded",
                     folder.escaped
                 );
                 Measured::TooLarge

@@ -213,7 +213,7 @@ impl<'a> Packed<'a> {
                     self.enter(path, &inside, stream, None)?;
                 }
                 (Sort::Socket, false) => {
-                    log::info!("{} is a socket, and is not copied", path.display());
+                    log::info!("{} is a socket, and is skipped", path.display());
                 }
                 (_, false) => self.entry(&path, stream, facts)?,
                 (_, true) => {}

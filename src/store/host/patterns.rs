@@ -54,7 +54,7 @@ impl Patterns {
         let Some(fits) = fits else {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("{line:?} is no pattern as in a .dockerignore"),
+                format!("{line:?} is not a valid pattern of a .dockerignore"),
             ));
         };
         self.0.push(Rule {

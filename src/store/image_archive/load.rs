@@ -87,7 +87,8 @@ pub(crate) fn unpacked<'a>(source: &'a mut dyn Read) -> io::Result<Box<dyn Read 
         (b"\x28\xb5\x2f\xfd", "zstd"),
     ] {
         if first.starts_with(magic) {
-            let why = format!("it is packed by {packer}, which this library does not unpack");
+            let why =
+                format!("it is compressed with {packer}, which this library does not support");
             return Err(io::Error::new(io::ErrorKind::Unsupported, why));
         }
     }
@@ -164,7 +165,7 @@ impl<'a, R: Read> OneImage<'a, R> {
     /// Returns what the file describes; call it after the end was reached.
     pub(crate) fn image(self) -> Result<Described> {
         self.image.ok_or_else(|| {
-            let why = "loading an image: the engine did not take all of its file";
+            let why = "loading an image: the engine did not read its whole file";
             Error::new(ErrorKind::CutShort, why)
         })
     }
@@ -251,7 +252,7 @@ impl<'a, R: Read> OneImage<'a, R> {
             Ok(image) => image,
             Err(e) => {
                 self.fault = Some(e);
-                return Err(io::Error::other("it is no image's file"));
+                return Err(io::Error::other("it is not an image's file"));
             }
         };
         let (config, layers) = &image.paths;
@@ -445,7 +446,7 @@ impl Found {
             || content.is_some_and(|content| parts::digest(content) == digest);
         match is_it {
             true => Ok(value),
-            false => Err(wrong(&format!("{path} is not what it is called"))),
+            false => Err(wrong(&format!("{path} does not match its digest"))),
         }
     }
 
@@ -453,7 +454,7 @@ impl Found {
         let content = self.small.get(path);
         let content = match (content, self.paths.contains_key(path)) {
             (Some(content), _) => content,
-            (None, true) => return Err(wrong(&format!("its {path} is no JSON"))),
+            (None, true) => return Err(wrong(&format!("its {path} is not JSON"))),
             (None, false) => return Err(incomplete(path)),
         };
         serde_json::from_slice(content).map_err(|e| wrong(&format!("its {path}: {e}")))
@@ -503,7 +504,7 @@ pub(crate) fn unreadable(e: &io::Error) -> Error {
     match e.kind() {
         io::ErrorKind::UnexpectedEof => Error::new(
             ErrorKind::CutShort,
-            format!("the image's file is not whole: {e}"),
+            format!("the image's file is incomplete: {e}"),
         ),
         io::ErrorKind::Unsupported => {
             Error::new(ErrorKind::Unsupported, format!("the image's file: {e}"))
@@ -513,11 +514,11 @@ pub(crate) fn unreadable(e: &io::Error) -> Error {
 }
 
 fn wrong(why: &str) -> Error {
-    let why = format!("this is no image's file that can be loaded: {why}");
+    let why = format!("this is not an image's file that can be loaded: {why}");
     Error::new(ErrorKind::InvalidArgument, why)
 }
 
 fn incomplete(part: &str) -> Error {
-    let why = format!("the image's file is not whole: {part} is not in it");
+    let why = format!("the image's file is incomplete: {part} is missing");
     Error::new(ErrorKind::CutShort, why)
 }

@@ -151,7 +151,7 @@ impl Saving<'_> {
         let first = &first[..n];
         if first == b"\x28\xb5\x2f\xfd" {
             let why = format!(
-                "{}: its layer {path} is packed by zstd, which this library does not unpack",
+                "{}: its layer {path} is compressed with zstd, which this library does not support",
                 self.doing
             );
             return Err(Error::new(ErrorKind::Unsupported, why));
@@ -352,14 +352,17 @@ impl Saving<'_> {
 
     fn broken(&self, why: String) -> Error {
         let why = format!(
-            "{}: the engine's file of it is not whole: {why}",
+            "{}: the engine's file of it is incomplete: {why}",
             self.doing
         );
         Error::new(ErrorKind::Engine, why)
     }
 
     fn unkept(&self, e: &io::Error) -> Error {
-        Error::io(format!("{}: keeping a layer until its turn", self.doing), e)
+        Error::io(
+            format!("{}: keeping a layer that came out of order", self.doing),
+            e,
+        )
     }
 }
 

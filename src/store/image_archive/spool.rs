@@ -24,7 +24,7 @@ impl Spool {
             os::remove_open(path)?;
             Ok(Spool { file, length: 0 })
         });
-        made.map_err(|e| Error::io(format!("making the file {}", path.display()), &e))
+        made.map_err(|e| Error::io(format!("creating the file {}", path.display()), &e))
     }
 
     pub(super) fn length(&self) -> u64 {

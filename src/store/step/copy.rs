@@ -57,7 +57,7 @@ impl Step {
         let limits = self.limits.clone();
         // Before anything is sent, so that a missing file does not fail the step.
         let mut packed = Packed::of(files, limits.wait())?;
-        self.working("copying files of this machine in", |open, step| {
+        self.working("copying local files in", |open, step| {
             let done = open.put(step, path, &mut packed);
             packed.why().map_or(done, Err)?;
             Ok(packed.digest_so_far())

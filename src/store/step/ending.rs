@@ -110,11 +110,16 @@ fn look(step: &StepContext<'_>, container: &str) -> Result<Container> {
         if !(engine.is_podman() && matches!(&found, Err(e) if e.http_status() == Some(500))) {
             break;
         }
-        step.pause(LOOK, "looking at a container that has ended")?;
+        step.pause(LOOK, "inspecting a container that has ended")?;
         found = engine.inspect_container(container, wait);
     }
     let found = found?;
-    found.ok_or_else(|| killed(format!("somebody else removed container {container}"), None))
+    found.ok_or_else(|| {
+        killed(
+            format!("container {container} was removed by another program"),
+            None,
+        )
+    })
 }
 
 /// Returns whether the output ended before the command did. An engine ends the stream when the container has ended, but a
@@ -213,7 +218,7 @@ fn what_befell(
 fn from_outside(state: &State, befell: &[Event]) -> Option<String> {
     if state.dead || state.status == "removing" {
         return Some(String::from(
-            "its container is being removed by somebody else",
+            "its container is being removed by another program",
         ));
     }
     befell.iter().find_map(|event| match event.action.as_str() {

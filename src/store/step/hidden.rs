@@ -114,7 +114,7 @@ fn look(step: &StepContext<'_>, container: &str, path: &Path) -> Result<Option<L
     };
     let found = read(&mut archive);
     found.map_err(|e| {
-        let doing = format!("looking at {path} in container {container}");
+        let doing = format!("reading {path} in container {container}");
         archive.why().unwrap_or_else(|| Error::io(doing, &e))
     })
 }

@@ -232,11 +232,11 @@ impl Change {
             Err(Error::new(ErrorKind::InvalidArgument, why))
         };
         if self.texts().any(|text| text.contains('\0')) {
-            return refuse("a zero byte ends a word".into());
+            return refuse("a text contains a NUL byte".into());
         }
         match self {
             Change::Env(name, _) if name.is_empty() || name.contains('=') => {
-                refuse(format!("{name:?} is no name of an environment variable"))
+                refuse(format!("{name:?} is not a valid environment variable name"))
             }
             Change::Label(name, _) if name.is_empty() => refuse("a label has no name".into()),
             Change::Directory(path) if !path.is_empty() => {
@@ -247,10 +247,10 @@ impl Change {
                 _ => absolute("the configuration of a result: the volume", path),
             },
             Change::Port(port, true) if full_port(port).is_none() => refuse(format!(
-                "{port:?} is no port: use a number from 1 to 65535, and /tcp, /udp or /sctp"
+                "{port:?} is not a valid port: use a number from 1 to 65535, and /tcp, /udp or /sctp"
             )),
             Change::StopSignal(signal) if !signal.is_empty() && !is_signal(signal) => {
-                refuse(format!("{signal:?} is no signal"))
+                refuse(format!("{signal:?} is not a valid signal"))
             }
             Change::HealthCheck(Some(check)) => {
                 let empty = match check.test.first().map(String::as_str) {

@@ -127,7 +127,7 @@ pub(super) fn check(name: &str, loaded: &Image, layers: &[String], config: &Conf
     let of = |config: &Config| plain(&Value::Object(config.clone()));
     let got = loaded.config.as_ref().map(of).unwrap_or_default();
     let why = match () {
-        () if loaded.os.is_empty() => String::from("it is for no system"),
+        () if loaded.os.is_empty() => String::from("it names no operating system"),
         () if loaded.root_fs.layers != layers => String::from("it has other layers"),
         () if got != of(config) => format!("its configuration is {got} and not {}", of(config)),
         () => return Ok(()),

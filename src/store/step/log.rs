@@ -90,9 +90,9 @@ impl LogFile {
     fn is_full(&self, system: u64, asked: u64) -> Error {
         let why = match system < asked {
             true => {
-                format!("this process may write files of {system} bytes at most (RLIMIT_FSIZE)")
+                format!("this process may write files of up to {system} bytes (RLIMIT_FSIZE)")
             }
-            false => format!("it may have {asked} bytes at most, as the store was opened"),
+            false => format!("the store was opened with a limit of {asked} bytes"),
         };
         let text = format!("writing the log {}: {why}", self.path.display());
         Error::new(ErrorKind::Io, text).with_os_errno(Some(fs::TOO_LARGE))

@@ -163,7 +163,7 @@ impl Step {
                 // From here on, the step's own tag holds the image. A concurrent prune may have removed its name before that,
                 // but not its layers.
                 if !marked::mark(step.site, base, step.wait)? {
-                    ::log::info!("the base {:?} was pruned meanwhile", base.as_str());
+                    ::log::info!("the base {:?} was pruned in the meantime", base.as_str());
                 }
                 Ok(())
             })?;

@@ -25,10 +25,10 @@ use crate::store::step::{Current, Open, StepContext, spec};
 const LAYERS_MAX: usize = 100;
 
 /// Part of the warning if the engine cannot hide the mount points.
-const STAYS: &str = "what secrets were mounted on stays in the result, as empty files";
+const STAYS: &str = "the mount points of secrets stay in the result, as empty files";
 
 /// The history entry of the layer that hides the mount points.
-const HIDES: &str = "what secrets were mounted on is taken away";
+const HIDES: &str = "remove the mount points of secrets";
 
 /// Which image the container's files are committed to.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -238,7 +238,7 @@ fn check(command: &Command) -> Result<()> {
     }
     for (name, _) in &command.env {
         if name.is_empty() || name.contains('=') {
-            return refuse(format!("{name:?} is no name of an environment variable"));
+            return refuse(format!("{name:?} is not a valid environment variable name"));
         }
     }
     let given = match &command.entrypoint {
@@ -259,7 +259,7 @@ fn check(command: &Command) -> Result<()> {
     let settings = settings.filter_map(|(what, text)| Some((what, text.as_ref()?)));
     for (what, text) in words.chain(env).chain(settings) {
         if text.contains('\0') {
-            return refuse(format!("{what} {text:?} has a zero byte in it"));
+            return refuse(format!("{what} {text:?} contains a NUL byte"));
         }
     }
     if command.hostname.as_deref().unwrap_or_default().len() > HOST_NAME_MAX {

@@ -105,7 +105,7 @@ pub(super) fn not_started(error: Error, command: &Command, program: &str) -> Err
         }
         Cause::Argument(what) => Error::new(
             ErrorKind::InvalidArgument,
-            format!("{what} of the command {program:?} cannot be: {text}"),
+            format!("{what} of the command {program:?} is not possible: {text}"),
         ),
         Cause::Engine => Error::new(ErrorKind::Engine, text),
         Cause::Other => return error,

@@ -41,7 +41,7 @@ pub(crate) fn root(helper: &Helper<'_>, owners: Owners, wait: Wait<'_>) -> Resul
     let mut stream = helper.get(PLACE, wait)?;
     let root = Tree::new(&mut stream, owners, None).root();
     root.map_err(|e| {
-        let doing = "looking at the root of a volume";
+        let doing = "reading the root of a volume";
         stream.why().unwrap_or_else(|| Error::io(doing, &e))
     })
 }
@@ -53,10 +53,10 @@ pub(crate) fn read(helper: &Helper<'_>, owners: Owners, wait: Wait<'_>) -> Resul
     let seen = tree.finish();
     if tree.is_too_hollow() {
         // The next generation could not be leased.
-        return Err(too_hollow("looking at the files of a lease"));
+        return Err(too_hollow("reading the files of a lease"));
     }
     seen.map_err(|e| {
-        let doing = "looking at the files of a lease";
+        let doing = "reading the files of a lease";
         stream.why().unwrap_or_else(|| Error::io(doing, &e))
     })
 }
@@ -75,7 +75,7 @@ pub(crate) fn empty(
     helper.remove();
     let stream = archive([folder(ROOT, root.owner, root.look)]);
     let sent = Tree::new(stream.as_slice(), Owners::default(), None).finish();
-    let sent = sent.map_err(|e| Error::io("looking at a new lease", &e))?;
+    let sent = sent.map_err(|e| Error::io("reading a new lease", &e))?;
     same(&to.name, &sent, &arrived)?;
     Ok(arrived.digest)
 }
@@ -130,7 +130,7 @@ fn same(volume: &str, sent: &Seen, arrived: &Seen) -> Result<()> {
     Err(Error::new(
         ErrorKind::Engine,
         format!(
-            "copying files to volume {volume}: the engine took them all, and what it gives back is not what it took: {why}"
+            "copying files to volume {volume}: the engine accepted all of them, but what it returns is different: {why}"
         ),
     ))
 }
@@ -142,7 +142,7 @@ fn too_hollow(doing: &str) -> Error {
         ErrorKind::Unsupported,
         format!(
             "{doing}: there are more than {most} GiB of zeros in it, as in sparse files, and the engine's archive calls, through \
-             which it is reached, would write them all out; keep such files out of the cache, or delete it"
+             which it is accessed, would write them all out; keep such files out of the cache, or delete it"
         ),
     )
 }

@@ -155,7 +155,7 @@ fn changed_by_archive(
     let (found, empty) = beginning.map_err(|e| {
         stream
             .why()
-            .unwrap_or_else(|| Error::io(format_args!("looking at the layer {volume}"), &e))
+            .unwrap_or_else(|| Error::io(format_args!("examining the layer {volume}"), &e))
     })?;
     drop(stream);
     helper.remove();

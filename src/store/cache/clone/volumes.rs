@@ -60,7 +60,7 @@ pub(crate) fn create(
 
 /// Returns a container that is never started, with one volume at [`PLACE`].
 pub(crate) fn helper<'a>(site: &'a Site, volume: &str, wait: Wait<'a>) -> Result<Helper<'a>> {
-    go_on(&format_args!("reaching into volume {volume}"), wait)?;
+    go_on(&format_args!("accessing volume {volume}"), wait)?;
     Helper::create(site, &[(volume, PLACE)], wait)
 }
 
@@ -136,7 +136,7 @@ pub(crate) fn remove(site: &Site, name: &str, wait: Wait<'_>) -> Result<bool> {
         return Ok(false);
     };
     if !is_ours(site, &found) && !is_made_up(site, &found) {
-        log::warn!("volume {name} is not of this root: left alone");
+        log::warn!("volume {name} does not belong to this root: left alone");
         return Ok(false);
     }
     match site.engine.remove_volume(name, wait) {

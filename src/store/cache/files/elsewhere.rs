@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind};
 
 fn unreached(path: &Path) -> Error {
     let why = format!(
-        "{}: the files of engines are not in reach on this system",
+        "{}: the files of engines cannot be accessed directly on this system",
         path.display()
     );
     Error::new(ErrorKind::Unsupported, why)
@@ -19,7 +19,7 @@ pub(crate) mod trial {
     use crate::store::cache::files::look::{Marks, RootLook};
 
     pub(crate) fn folder(_place: &Path) -> io::Result<((u32, u32), RootLook)> {
-        let why = "the files of engines are not in reach on this system";
+        let why = "the files of engines cannot be accessed directly on this system";
         Err(io::Error::new(io::ErrorKind::Unsupported, why))
     }
 

@@ -208,7 +208,7 @@ impl<R: Read> Tree<R> {
         let mut name = self.relative(&path.0)?;
         if self.root.is_none() {
             if !kind.is_dir() {
-                return Err(bad("its first entry is no directory"));
+                return Err(bad("its first entry is not a directory"));
             }
             (user, group) = self.owner.unwrap_or((user, group));
             let look = RootLook {
@@ -344,7 +344,7 @@ impl Extended {
         let mut rest = text;
         while !rest.is_empty() {
             let (key, value, after) =
-                pax::record(rest).ok_or_else(|| bad("an extended header of it is broken"))?;
+                pax::record(rest).ok_or_else(|| bad("an extended header of it is invalid"))?;
             rest = after;
             let number = || std::str::from_utf8(value).ok().and_then(|v| v.parse().ok());
             match key {
@@ -368,7 +368,7 @@ impl Extended {
             Some((_, text)) => std::str::from_utf8(text)
                 .ok()
                 .and_then(|text| text.split('.').next()?.parse().ok())
-                .ok_or_else(|| bad("a time in it is no number"))?,
+                .ok_or_else(|| bad("a time in it is not a number"))?,
             None => i64::try_from(header.mtime()?).unwrap_or(i64::MAX),
         };
         Ok(if (0..=LATEST).contains(&time) {
@@ -439,7 +439,7 @@ const NO_END: &str = "it has no end";
 
 fn bad(why: &str) -> io::Error {
     io::Error::other(format!(
-        "the engine's tar stream of a volume cannot be used: {why}"
+        "the engine's tar stream of a volume is unusable: {why}"
     ))
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn make(
         set_look(&upper, owner, look)?;
         attributes(&upper, marks)
     };
-    made().map_err(|fault| fault.into_error("making a layer in", mountpoint))
+    made().map_err(|fault| fault.into_error("creating a layer in", mountpoint))
 }
 
 /// Returns a digest of a directory's extended attributes, except the overlay's own; an empty text if there are none.
@@ -65,7 +65,7 @@ fn attributes(folder: &OwnedFd, marks: &Marks) -> Result<String, Fault> {
 
 /// Returns the state of the directory at `place` after a mount has filled it; `None` if it no longer exists.
 pub(crate) fn seen(place: &Path, marks: &Marks) -> Result<Option<Upper>, Error> {
-    let doing = "looking at the layer";
+    let doing = "examining the layer";
     let upper = match walk::open_root(place) {
         Ok(upper) => upper,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -214,7 +214,7 @@ pub(crate) fn look_as_before(
             Ok(())
         })
     })
-    .map_err(|fault| fault.into_error("looking at the files of", path))?;
+    .map_err(|fault| fault.into_error("examining the files of", path))?;
     Ok(Look {
         digest: hex(&digest.finalize()),
         size,

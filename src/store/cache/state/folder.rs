@@ -117,7 +117,7 @@ impl Folder {
 
     fn make(&self) -> Result<()> {
         let doing =
-            |e: &io::Error| Error::io(format!("making the folder {}", self.path.display()), e);
+            |e: &io::Error| Error::io(format!("creating the directory {}", self.path.display()), e);
         let mut made = access::create_dir(&self.path);
         if made
             .as_ref()
@@ -405,7 +405,8 @@ impl Guard<'_> {
     /// Removes the directory of a deleted cache that is no longer used. Returns `false` if it is still used.
     pub(crate) fn remove_folder(self, unique: &str) -> Result<bool> {
         let path = &self.folder.path;
-        let doing = |e: &io::Error| Error::io(format!("removing the folder {}", path.display()), e);
+        let doing =
+            |e: &io::Error| Error::io(format!("removing the directory {}", path.display()), e);
         // A caller that waits for the mode lock without a lease yet holds this lock. It is held until the directory is removed.
         let Some(_turn) = FileLock::try_take(&self.folder.turn_file())? else {
             return Ok(false);
@@ -447,6 +448,6 @@ pub(crate) fn is_escaped(name: &str) -> bool {
 pub(crate) fn closed(doing: &str, cache: &str) -> Error {
     Error::new(
         ErrorKind::Closed,
-        format!("{doing} a lease of the cache {cache}: it was released or discarded before"),
+        format!("{doing} a lease of the cache {cache}: it has already been released or discarded"),
     )
 }

@@ -200,7 +200,7 @@ impl Head {
             }
             FORMAT => Ok(Some(head)),
             other => Err(corrupt(format!(
-                "it has format {other}, and this library knows {FORMAT}"
+                "unsupported format {other}; this version of the library supports {FORMAT}"
             ))),
         }
     }
