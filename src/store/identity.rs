@@ -198,7 +198,7 @@ impl Identity {
             Err(e) => return Err(Error::io(doing(), &e)),
         };
         let corrupt = |why: String| {
-            let remedy = "once the file is removed, its copy identity.spare is read; without both, the root becomes a new store, \
+            let remedy = "remove it to use its copy, identity.spare; if both are removed, the root becomes a new store, \
                           and the old one's objects stay on the engine";
             Error::new(ErrorKind::Corrupt, format!("{}: {why}; {remedy}", doing()))
         };
