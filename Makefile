@@ -82,7 +82,7 @@ help:
 	@echo 'make test-quick  the tests that need no engine'
 	@echo 'make miri        the tests of the C boundary under miri (needs nightly Rust with miri)'
 	@echo 'make test-real   the test that compiles a real C project (some minutes)'
-	@echo 'make lint        formatting and lints'
+	@echo 'make lint        formatting, lints, and what dependencies may be (deny.toml)'
 	@echo 'make msrv        check that the oldest Rust we promise builds it (root, Debian)'
 	@echo 'make regenerate  write anew what is made from something else: make header, make abi'
 	@echo 'make header      include/docker_store.h, docs/c-api.md and what Python has of it'
@@ -172,6 +172,7 @@ lint: toolchain
 	$(CARGO) clippy $(CARGOFLAGS) --workspace --all-targets -- -D warnings
 	$(CARGO) clippy $(CARGOFLAGS) --no-default-features --lib -- -D warnings
 	CARGO='$(CARGO)' CARGOFLAGS='$(CARGOFLAGS)' scripts/cross-check
+	@if command -v cargo-deny >/dev/null; then echo cargo deny; $(CARGO) deny --workspace check bans licenses sources; else echo 'cargo-deny is not there: the dependencies were not checked'; fi
 	@if command -v shellcheck >/dev/null; then echo shellcheck; shellcheck scripts/* .ci/run; else echo 'shellcheck is not there: the scripts were not checked'; fi
 
 msrv: toolchain

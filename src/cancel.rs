@@ -1,4 +1,4 @@
-//! [`Cancel`]: ends calls that wait, from any thread.
+//! [`Cancel`]: a cancellation token, which stops waiting calls from any thread.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
@@ -8,30 +8,29 @@ use std::time::{Duration, Instant};
 use crate::os;
 use crate::process::Process;
 
-/// A switch that ends the calls it was given to. Clones share the switch, and it stays on for good.
+/// A cancellation token. Triggering it stops every call that it was passed to. Clones share one token. It cannot be reset.
 ///
-/// A call that waits on the engine wakes at once and answers
-/// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled).
+/// A call that waits for the engine wakes immediately and returns [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled).
 #[derive(Clone)]
 pub struct Cancel(Arc<Inner>);
 
 struct Inner {
     made: Instant,
-    /// How many nanoseconds after that it was turned on, and one more; 0 is off. One number, so that a signal handler that comes in
-    /// between finds nothing half done.
+    /// The time at which it was triggered, in nanoseconds, plus one; 0 means not triggered. A single number, so that a signal
+    /// handler never finds it half updated.
     on: AtomicU64,
-    /// Made by the first call that waits.
+    /// Created by the first call that waits.
     wake: OnceLock<Option<Wake>>,
 }
 
 struct Wake {
     bell: os::Wake,
-    /// Whose waiters: a forked child wakes none of its parent's.
+    /// The process that the waiters belong to: a forked child does not wake its parent's.
     process: Process,
 }
 
 impl Cancel {
-    /// A switch that is off.
+    /// Creates a token that is not triggered.
     pub fn new() -> Self {
         Cancel(Arc::new(Inner {
             made: Instant::now(),
@@ -40,8 +39,8 @@ impl Cancel {
         }))
     }
 
-    /// Turns the switch on. Never blocks, and may be called from any thread, any number of times, and from a signal handler: it
-    /// takes no lock, allocates nothing, and leaves `errno` alone.
+    /// Triggers the token. Never blocks. It may be called from any thread, any number of times, and from a signal handler: it
+    /// takes no lock, allocates nothing, and preserves `errno`.
     pub fn cancel(&self) {
         let after = u64::try_from(self.0.made.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let on = after.saturating_add(1);
@@ -52,29 +51,32 @@ impl Cancel {
         if was.is_err() {
             return;
         }
-        // With its twin in `wake`: either what wakes is seen here, or the switch is seen on there.
+        // Pairs with the fence in `wake`: either this thread sees the wake object, or `wake`'s caller sees that the token is
+        // triggered.
         fence(Ordering::SeqCst);
-        // Only looks: one that is being made, by a thread that a handler has interrupted here, is not waited for.
+        // `get` does not wait for an object that is still being created, which may be by the very thread that a signal handler
+        // has interrupted.
         if let Some(wake) = self.0.wake.get().and_then(Wake::own) {
             wake.bell.ring();
         }
     }
 
-    /// Whether the switch is on.
+    /// Returns whether the token has been triggered.
     pub fn is_cancelled(&self) -> bool {
         self.0.on.load(Ordering::SeqCst) != 0
     }
 
-    /// When the switch was turned on, if it is.
+    /// Returns when the token was triggered, if it has been.
     pub(crate) fn since(&self) -> Option<Instant> {
         let after = self.0.on.load(Ordering::SeqCst).checked_sub(1)?;
         self.0.made.checked_add(Duration::from_nanos(after))
     }
 
-    /// What wakes those who wait when the switch is turned on; `None` where the system has none left, and in a forked child.
+    /// Returns the object that wakes the waiters when the token is triggered. Returns `None` if the system is out of
+    /// descriptors, and in a forked child.
     ///
-    /// Ask [`is_cancelled`](Self::is_cancelled) *after* this and before waiting: a switch turned on in
-    /// between has not rung.
+    /// Check [`is_cancelled`](Self::is_cancelled) *after* this call and before waiting: the object is not signalled for a token
+    /// that was triggered before the object existed.
     pub(crate) fn wake(&self) -> Option<os::Watched<'_>> {
         let make = || {
             let bell = os::Wake::new().ok()?;

@@ -1,63 +1,62 @@
-//! What can go wrong, once for the whole crate: a kind to act on, and one line that says what was being
-//! done, to what, and what the engine answered.
+//! The crate's error type: a kind to act on, and one line that says what was being done, to what, and what the engine answered.
 
 use std::fmt;
 
 /// A result whose error is [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The kinds of failure a caller can tell apart and act on.
+/// The kinds of failure that a caller can tell apart and act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// An argument the library or the engine cannot take. Nothing was sent or changed.
+    /// The library or the engine does not accept an argument. Nothing has changed.
     InvalidArgument,
-    /// What was named does not exist: a base, an image, a path in a container.
+    /// A base, an image, a path in a container, or another thing that was named does not exist.
     NotFound,
-    /// The engine refused because of the state something is in (HTTP 409).
+    /// An object is in the wrong state for this call: for example, the step has failed, or the engine answered HTTP 409.
     Conflict,
-    /// The engine is doing it already, such as a removal that another call began.
+    /// The engine is already doing it: for example, another call has started the same removal.
     InProgress,
-    /// Somebody else is using it: try again later.
+    /// Another caller, thread or process is using it. Try again later.
     Busy,
     /// [`Cancel::cancel`](crate::Cancel::cancel) was called.
     Cancelled,
-    /// A deadline passed. What was asked may or may not have happened.
+    /// The deadline passed. The operation may or may not have happened.
     TimedOut,
     /// No engine answers at the address.
     Unreachable,
-    /// Something answers, but it is no engine that this library can use: not an engine, or too old.
+    /// The server at the address is not an engine that this library can use: it is not a Docker engine, or it is too old.
     Unsupported,
-    /// The engine failed (HTTP 5xx, or an error in the middle of a stream), or its answer makes no sense or has no end.
+    /// The engine failed (HTTP 5xx, or an error in the middle of a stream), or its response is invalid or endless.
     Engine,
-    /// A connection or a stream ended in the middle.
+    /// A connection or a stream was interrupted before its end.
     CutShort,
-    /// The host's file system or operating system refused.
+    /// The host's file system or operating system refused an operation.
     Io,
-    /// The command of a step ended with a status other than zero; see [`Error::exit_code`].
+    /// The command of a step exited with a status other than zero; see [`Error::exit_code`].
     CommandFailed,
     /// The kernel killed the command of a step because its memory ran out.
     OutOfMemory,
-    /// A callback asked for the call to end.
+    /// A callback stopped the call.
     Callback,
-    /// The store, step or lease was closed, committed, aborted or released before.
+    /// The store, step or lease has already been closed, committed, aborted, released or discarded.
     Closed,
-    /// A file the store wrote itself cannot be read back.
+    /// A file of the store or of Docker's client configuration is invalid.
     Corrupt,
-    /// The library has a fault of its own; the handle that was in use is unusable from now on.
+    /// An internal error: a bug in the library. The handle that was in use is unusable.
     Internal,
-    /// The engine was cut off in the call that decides, and does not tell what came of it: the result may or may not be there.
-    /// The next look, or the next begin of the same id, finds the truth.
+    /// The call that decides was interrupted, and the engine does not say whether it took effect: the result may or may not
+    /// exist. Query the result again, or begin the same id again, to find out.
     OutcomeUnknown,
-    /// The command of a step did not end by itself: somebody killed, stopped or removed its container from outside, or the engine
-    /// went down. That says nothing about the command, which may be tried again.
+    /// The command of a step was ended from outside: its container was killed, stopped or removed, or the engine went down.
+    /// This says nothing about the command itself; it may be tried again.
     Killed,
-    /// The command of a step was never started: its program is not there, which a shell calls 127, or cannot be executed, 126; see
-    /// [`Error::exit_code`].
+    /// The command of a step was never started. The exit code is that of a shell: 127 if the program does not exist, 126 if it
+    /// cannot be executed; see [`Error::exit_code`].
     NotStarted,
 }
 
-/// A failed call: its [kind](Error::kind) and one line for a person.
+/// A failed call: its [kind](Error::kind) and a human-readable line.
 ///
 /// Small (one pointer), `Send` and `Sync`, so it can be handed to another thread.
 pub struct Error(Box<Inner>);
@@ -72,7 +71,7 @@ struct Inner {
 }
 
 impl Error {
-    /// Makes an error of `kind` whose text is `message`: for errors a build callback returns.
+    /// Creates an error of `kind` with the text `message`. For errors that a build callback returns.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Error(Box::new(Inner {
             kind,
@@ -84,7 +83,7 @@ impl Error {
         }))
     }
 
-    /// An operating system's refusal: `doing` says what was tried, and on what.
+    /// Creates the error of a refused system call. `doing` says what was tried, and on what.
     pub(crate) fn io(doing: impl fmt::Display, error: &std::io::Error) -> Self {
         let mut made = Error::new(ErrorKind::Io, format!("{doing}: {error}"));
         made.0.os_errno = error.raw_os_error();
@@ -106,36 +105,36 @@ impl Error {
         self
     }
 
-    /// With what the engine said in its answer, word for word, but on one line.
+    /// Adds the engine's own message from its response: verbatim, but on one line.
     pub(crate) fn with_said(mut self, said: String) -> Self {
         self.0.said = Some(said);
         self
     }
 
-    /// What the engine said, without what is said about it.
+    /// Returns the engine's own message, without the text around it.
     pub(crate) fn said(&self) -> Option<&str> {
         self.0.said.as_deref()
     }
 
-    /// The same error, with what the caller was doing put in front of its text.
+    /// Returns the same error with the caller's operation in front of its text.
     pub(crate) fn context(mut self, doing: impl fmt::Display) -> Self {
         self.0.message = format!("{doing}: {}", self.0.message);
         self
     }
 
-    /// The same error with `name` for a container that an engine's id stands for: 64 digits say nothing to a person.
+    /// Returns the same error with `name` in place of the engine's id of a container: 64 digits mean nothing to a person.
     pub(crate) fn naming_container(mut self, name: &str) -> Self {
         self.0.message = without_ids(&self.0.message, name);
         self
     }
 
-    /// Whether there was no room for it on a disk of this machine.
+    /// Returns whether a local disk was full.
     pub(crate) fn is_disk_full(&self) -> bool {
         self.os_errno().is_some_and(crate::os::is_disk_full)
     }
 
-    /// Whether what was asked may have been done, or may come yet: nobody said "no". An engine that failed in the middle (5xx) may
-    /// have got that far, too.
+    /// Returns whether the operation may have happened, or may still happen: the engine did not refuse it. An engine that
+    /// failed in the middle (5xx) may have done it, too.
     pub(crate) fn may_go_on(&self) -> bool {
         use ErrorKind::{
             Callback, Cancelled, CutShort, Engine, OutcomeUnknown, TimedOut, Unreachable,
@@ -154,28 +153,28 @@ impl Error {
         )
     }
 
-    /// What kind of failure this is.
+    /// Returns the kind of this failure.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// One line: what was being done, to what, and what the engine or the system answered.
+    /// Returns one line: what was being done, to what, and what the engine or the system answered.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The HTTP status the engine answered with, where it answered at all.
+    /// Returns the HTTP status of the engine's response, if there was a response.
     pub fn http_status(&self) -> Option<u16> {
         self.0.http_status
     }
 
-    /// The operating system's error number, where there was one.
+    /// Returns the operating system's error number, if there was one.
     pub fn os_errno(&self) -> Option<i32> {
         self.0.os_errno
     }
 
-    /// The exit status of the command, for [`ErrorKind::CommandFailed`] and [`ErrorKind::OutOfMemory`]; what a shell would give, for
-    /// [`ErrorKind::NotStarted`].
+    /// Returns the exit status of the command, for [`ErrorKind::CommandFailed`] and [`ErrorKind::OutOfMemory`]. For
+    /// [`ErrorKind::NotStarted`] it is the status that a shell would return.
     pub fn exit_code(&self) -> Option<i64> {
         self.0.exit_code
     }
@@ -201,11 +200,11 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
-/// How many digits an engine's id has, and how many of them are shown where they must be.
+/// How many digits an engine's id has, and how many of them are shown where an id cannot be avoided.
 const ID: usize = 64;
 const SHORT_ID: usize = 12;
 
-/// `text` with `name` for "container" and an id, and other ids (but digests) cut short.
+/// Returns `text` with `name` in place of "container" and an id, and with other ids (except digests) shortened.
 fn without_ids(text: &str, name: &str) -> String {
     let is_digit = |c: char| matches!(c, '0'..='9' | 'a'..='f');
     let mut made = String::with_capacity(text.len());
@@ -232,12 +231,14 @@ fn without_ids(text: &str, name: &str) -> String {
     made
 }
 
-/// No message is longer; an engine may answer megabytes.
+/// The maximum length of a message; an engine may send megabytes. A message is one line of a log; this is several screens of
+/// text.
 const LONGEST: usize = 4000;
 
-/// One line without what a terminal takes for orders, whoever wrote it: the engine, a file's name, the caller.
+/// Returns `text` on one line, without characters that a terminal interprets. The text may come from the engine, a file's name
+/// or the caller.
 pub(crate) fn for_people(mut text: String) -> String {
-    // Control characters, ends of lines and paragraphs, and what turns the direction of writing or is not seen.
+    // Control characters, line and paragraph separators, characters that change the writing direction, and invisible ones.
     let is_odd = |c: char| {
         c.is_control()
             || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200b}'..='\u{200f}' | '\u{feff}')

@@ -1,4 +1,4 @@
-//! A build store in Docker: results are images, caches are volumes lent as private writable copies, logs and the caller's
+//! A build store in Docker: results are images, caches are volumes leased as private writable copies, logs and the caller's
 //! state are plain files under one root directory.
 //!
 //! ```no_run
@@ -15,14 +15,18 @@
 //! # }
 //! ```
 //!
-//! Every call blocks. What may take long takes [`Limits`]: a deadline, and a [`Cancel`] that any thread may turn on. The
-//! library prints nothing, starts no thread but for deferred removals while there are any (and to look up the name of an engine's
-//! host), and changes nothing in the process that it runs in.
+//! All calls are blocking. Calls that may take long accept [`Limits`]: a deadline, and a [`Cancel`] that any thread may
+//! trigger.
 //!
-//! Inside, a call flows straight down and its answer straight up: `capi` (the C ABI, described in
+//! The library prints nothing and changes no global state of the process. It starts threads only for work in the background,
+//! and only while such work exists: deferred removals, up to seven more while a store is opened or purged, one that syncs
+//! released caches to disk, one that resolves the name of an engine's host, and one that waits for `ssh` programs.
+//!
+//! Inside, a call passes straight down through these layers, and its result straight up: `capi` (the C ABI, described in
 //! `include/docker_store.h`), `store`, `engine` (typed calls), `http`, `transport`.
 
-// The C boundary, what starts a child, and calls of Windows say why they may.
+// Unsafe code is allowed only in the C boundary, where child processes are started, and for calls of Windows; each place says
+// why.
 #![deny(unsafe_code)]
 
 pub use crate::cancel::Cancel;

@@ -1,4 +1,5 @@
-//! Whose something is: a child that the host forks has a copy of all that its parent has, and must do nothing with it.
+//! Which process something belongs to: a child that the host forks has a copy of everything its parent has, and must not use
+//! it.
 
 use std::io;
 
@@ -11,12 +12,12 @@ impl Process {
         Process(std::process::id())
     }
 
-    /// Whether this is still the same one, and no child of it.
+    /// Returns whether this is still the same process, and not a forked child.
     pub(crate) fn is_this(self) -> bool {
         self == Process::this()
     }
 
-    /// The same as an answer to who is about to use a descriptor.
+    /// The same as a result, for code that is about to use a descriptor.
     pub(crate) fn check(self) -> io::Result<()> {
         match self.is_this() {
             true => Ok(()),
@@ -25,5 +26,5 @@ impl Process {
     }
 }
 
-/// What a child is told.
+/// The error message in a forked child.
 pub(crate) const FORKED: &str = "this process was forked from the one that opened the store";

@@ -405,13 +405,14 @@ fn resolve(module: &str, path: &str, modules: &BTreeSet<String>) -> Option<Strin
 fn each_file_that_architecture_names_is_there() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = fs::read_to_string(here.join("ARCHITECTURE.md")).expect("the page");
-    let tour = page
-        .split("\n## To change X, open Y\n")
-        .nth(1)
-        .expect("the tour");
-    let tour = tour.split("\n## ").next().expect("its end");
+    let mut rows = Vec::new();
+    for heading in ["\n## Words\n", "\n## To change X, open Y\n"] {
+        let section = page.split(heading).nth(1).expect("the section");
+        let section = section.split("\n## ").next().expect("its end");
+        rows.extend(section.lines().filter(|line| line.starts_with('|')));
+    }
     let mut named = 0;
-    for row in tour.lines().filter(|line| line.starts_with('|')) {
+    for row in rows {
         // A bare name is of the folder of the one before.
         let mut folder = PathBuf::new();
         for name in row.split('`').skip(1).step_by(2) {
@@ -433,5 +434,53 @@ fn each_file_that_architecture_names_is_there() {
             named += 1;
         }
     }
-    assert!(named > 80, "only {named} files are named");
+    assert!(named > 180, "only {named} files are named");
+}
+
+#[test]
+fn each_source_file_that_the_page_of_formats_names_is_there() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(here.join("docs/formats.md")).expect("the page");
+    let mut named = 0;
+    for line in page.lines() {
+        // A bare name is of the folder of the one before.
+        let mut folder = PathBuf::new();
+        let names = line.split('`').skip(1).step_by(2);
+        for name in names.filter(|name| name.ends_with(".rs")) {
+            let place = match name.starts_with("src/") {
+                true => here.join(name),
+                false => folder.join(name),
+            };
+            assert!(place.exists(), "{name} is not there: {line}");
+            folder = place.parent().expect("a folder").to_owned();
+            named += 1;
+        }
+    }
+    assert!(named > 50, "only {named} files are named");
+}
+
+#[test]
+fn the_page_of_formats_names_each_label_and_each_file_that_the_store_keeps() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(here.join("docs/formats.md")).expect("the page");
+    let mut named = 0;
+    for (file, before) in [
+        ("ownership.rs", ": &str = \""),
+        ("paths.rs", ": &str = \""),
+        ("paths.rs", ".join(\""),
+        ("cache/state/folder.rs", ".join(\""),
+    ] {
+        let text = fs::read_to_string(here.join("src/store").join(file)).expect("a source file");
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for rest in text.split(before).skip(1) {
+            let name = rest.split('"').next().expect("a literal");
+            // As a word of its own, as in `NAME`, `…/NAME` and `NAME/`.
+            let is_named = page
+                .split(|c: char| c == '`' || c == '/' || c.is_whitespace())
+                .any(|word| word == name);
+            assert!(is_named, "docs/formats.md does not name {name:?} of {file}");
+            named += 1;
+        }
+    }
+    assert!(named > 30, "only {named} names were found");
 }

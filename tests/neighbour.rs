@@ -223,7 +223,7 @@ fn a_log_is_as_long_as_it_may_be_and_then_the_step_fails_or_the_rest_is_counted(
     let mut failing = begin(&store, "base", "fails");
     let failed = failing.run(&write).expect_err("the log is full");
     assert_eq!(failed.kind(), ErrorKind::Io);
-    assert!(failed.message().contains("4000 bytes at most"), "{failed}");
+    assert!(failed.message().contains("limit of 4000 bytes"), "{failed}");
     failing.abort().expect("aborted");
     let log = fs::read(store.log_file("fails").expect("a path")).expect("a log");
     assert_eq!(log.len(), 4000);

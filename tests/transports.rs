@@ -498,13 +498,13 @@ fn what_cannot_be_reached_is_said_in_words() {
         (front(ours.server("localhost", Valid::NoLonger).serving(None)), "it has expired"),
         (front(ours.server("localhost", Valid::NotYet).serving(None)), "it is not valid yet"),
         (front(ours.server("elsewhere", Valid::Now).serving(None)), "it is for another name"),
-        (front(strange.server("localhost", Valid::Now).serving(None)), "nobody whom we trust"),
-        (front(good.serving(Some(&strange))), "the engine refuses our certificate"),
+        (front(strange.server("localhost", Valid::Now).serving(None)), "not signed by a trusted CA"),
+        (front(good.serving(Some(&strange))), "the engine refuses the client certificate"),
         (format!("tcp://{}", raw(b"HTTP/1.1 400 Bad Request\r\n\r\n")), "does not speak TLS"),
         (format!("tcp://{}", raw(b"")), "in the middle of the TLS handshake"),
         (
             format!("http://{}", raw(b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")),
-            "wants TLS",
+            "requires TLS",
         ),
         (silent, "deadline"),
         (format!("tcp://localhost:{gone}"), "refused"),
@@ -607,13 +607,18 @@ fn what_holds_over_a_unix_socket_holds_over_tls() {
     let words = "what_cannot_be_reached_is_said_in_words";
     let wrong = folder.0.join("wrong");
     authority.write(&wrong, Some(&strange.client()));
-    run(words, "the engine refuses our certificate", &host, &wrong);
+    run(
+        words,
+        "the engine refuses the client certificate",
+        &host,
+        &wrong,
+    );
     let none = folder.0.join("none");
     authority.write(&none, None);
     run(words, "certificate", &host, &none);
     let believes = folder.0.join("believes");
     strange.write(&believes, Some(&authority.client()));
-    run(words, "nobody whom we trust", &host, &believes);
+    run(words, "not signed by a trusted CA", &host, &believes);
     run(
         words,
         "it is for another name",
@@ -622,7 +627,7 @@ fn what_holds_over_a_unix_socket_holds_over_tls() {
     );
     run(
         words,
-        "wants TLS",
+        "requires TLS",
         &format!("http://localhost:{port}"),
         &client,
     );

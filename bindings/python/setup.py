@@ -24,7 +24,7 @@ ALWAYS_THERE = re.compile(r"lib(c|m|dl|rt|util|pthread|gcc_s)\.so\.\d+|ld-linux.
 
 
 def version() -> str:
-    """That of the library, in the one place where it stands."""
+    """Returns the version of the library, which is defined only in Cargo.toml."""
     cargo = (TOP / "Cargo.toml").read_text()
     found = re.search(r'^\[package\].*?^version *= *"(.*?)"', cargo, re.MULTILINE | re.DOTALL)
     assert found, "Cargo.toml has no version"
@@ -32,7 +32,7 @@ def version() -> str:
 
 
 def platform() -> str:
-    """Where the library runs, as a wheel's name says it: by the newest version of the C library that it asks for."""
+    """Returns the platform tag of the wheel, from the newest version of the C library that the library requires."""
     ours = sysconfig.get_platform().replace("-", "_").replace(".", "_")
     if not ours.startswith("linux"):
         return ours
@@ -41,7 +41,7 @@ def platform() -> str:
     needed = re.findall(r"\(NEEDED\).*\[(.*)\]", said)
     foreign = [name for name in needed if not ALWAYS_THERE.fullmatch(name)]
     if foreign:
-        raise SystemExit(f"{LIBRARY} needs what not every Linux has: {', '.join(foreign)}")
+        raise SystemExit(f"{LIBRARY} needs libraries that not every Linux has: {', '.join(foreign)}")
     if any("musl" in name for name in needed):
         return f"musllinux_1_2_{machine}"
     asked = [tuple(map(int, found)) for found in re.findall(r"GLIBC_(\d+)\.(\d+)", said)]
@@ -60,7 +60,7 @@ class Build(build_py):
     def run(self) -> None:
         super().run()
         if not LIBRARY.exists():
-            raise SystemExit(f"{LIBRARY} is not there: run make first")
+            raise SystemExit(f"{LIBRARY} does not exist: run make first")
         shutil.copy(LIBRARY, Path(self.build_lib) / "docker_store" / "libdocker_store.so")
 
 

@@ -229,13 +229,14 @@ static void build(const dstore_store *store, int number, char **argv, const char
         done("userland", step);
     }
     snprintf(command, sizeof command,
-             "tar -C '%s' --sort=name --mtime=@0 --owner=build:%d --group=build:%d --transform='s,^[.],src,' -cf - .",
-             argv[3], BUILDER, BUILDER);
+             "tar -C '%s' --sort=name --mtime=@0 --owner=build:%d --group=build:%d --transform='s,^[.],src,' -cf - .", argv[3],
+             BUILDER, BUILDER);
     copy_step(&chain, "source", command);
     run_step(&chain, "configure", "[ ! -x configure ] || ./configure --static");
     if (change) {
         snprintf(command, sizeof command,
-                 "d=$(mktemp -d) && mkdir $d/src && cp '%s/adler32.c' $d/src && echo 'const char changed[] = \"%s\";' >>$d/src/adler32.c && "
+                 "d=$(mktemp -d) && mkdir $d/src && cp '%s/adler32.c' $d/src && "
+                 "echo 'const char changed[] = \"%s\";' >>$d/src/adler32.c && "
                  "tar -C $d --mtime=@0 --owner=build:%d --group=build:%d -cf - src/adler32.c && rm -r $d",
                  argv[3], change, BUILDER, BUILDER);
         copy_step(&chain, "change", command);

@@ -21,10 +21,10 @@
 #define FETCH "[ -e /cache/data ] || { echo fetching; sleep 1; t=$(mktemp -p /cache); echo data >$t; mv $t /cache/data; }; "
 
 static const char *const builtin[] = {
-    "tools", "base", FETCH "cp /cache/data /tools",
-    "docs", "base", FETCH "cp /cache/data /docs; sleep 1",
-    "left", "tools", "for i in 1 2 3; do echo left $i; sleep 0.3; done; cp /tools /left",
-    "right", "tools", "for i in 1 2 3; do echo right $i; sleep 0.3; done; cp /tools /right",
+    "tools",   "base",  FETCH "cp /cache/data /tools",
+    "docs",    "base",  FETCH "cp /cache/data /docs; sleep 1",
+    "left",    "tools", "for i in 1 2 3; do echo left $i; sleep 0.3; done; cp /tools /left",
+    "right",   "tools", "for i in 1 2 3; do echo right $i; sleep 0.3; done; cp /tools /right",
     "program", "right", "cat /tools /right >/program",
 };
 enum { BUILTIN = sizeof builtin / sizeof *builtin, MOST_THREADS = 64 };
@@ -114,12 +114,14 @@ static void settle(struct builder *builder, struct job *job, enum state state, d
 
 /* ---------------------------------------------------------------- building */
 
-static dstore_status run(struct builder *builder, struct job *job, dstore_step *step, dstore_lease **lease, dstore_error **error)
+static dstore_status run(struct builder *builder, struct job *job, dstore_step *step, dstore_lease **lease,
+                         dstore_error **error)
 {
     const char *argv[] = {"/bin/sh", "-e", "-c", job->script};
     dstore_command *command;
     /* The jobs that run at the same time hold the same cache, so that one finds what another has just put there. */
-    dstore_status status = dstore_store_cache(builder->store, "data", 0, 0, DSTORE_CACHE_SHARED, 0, builder->cancel, lease, error);
+    dstore_status status = dstore_store_cache(builder->store, "data", 0, 0, DSTORE_CACHE_SHARED, 0, builder->cancel, lease,
+                                              error);
     if (status == DSTORE_OK)
         status = dstore_command_new(argv, 4, &command, error);
     if (status == DSTORE_OK) {
@@ -140,8 +142,7 @@ static enum state build(struct builder *builder, struct job *job, dstore_error *
     if (status == DSTORE_OK && !step)
         return THERE;
     if (status == DSTORE_OK)
-        status = base ? run(builder, job, step, &lease, error)
-                      : dstore_step_import_file(step, builder->tar, NULL, NULL, error);
+        status = base ? run(builder, job, step, &lease, error) : dstore_step_import_file(step, builder->tar, NULL, NULL, error);
     if (status == DSTORE_OK)
         status = dstore_step_commit(step, error);
     if (status == DSTORE_OK && lease)

@@ -1,4 +1,4 @@
-/* Builds "hello" on top of "base", once: it is there ever after. Usage: shortest ROOT BASE.tar */
+/* Builds "hello" on top of "base", unless it already exists. Usage: shortest ROOT BASE.tar */
 #include <docker_store.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@ int main(int argc, char **argv)
     dstore_command *command;
     TRY(dstore_store_open(argc > 1 ? argv[1] : "store", NULL, &store, &error));
     TRY(dstore_store_begin(store, NULL, "base", 0, NULL, &step, &error));
-    if (step) { /* else it has been built before */
+    if (step) { /* otherwise it has already been built */
         TRY(dstore_step_import_file(step, argc > 2 ? argv[2] : "base.tar", NULL, NULL, &error));
         TRY(dstore_step_commit(step, &error));
     }

@@ -1,7 +1,7 @@
-//! What C hands in, checked: NULL, UTF-8, lengths, numbers that stand for names. A bad argument is an error that names it.
+//! Checks the arguments that C passes: NULL, UTF-8, lengths, numbers of enumerators. A bad argument is an error that names it.
 //!
-//! One implementation of [`Argument`] for each type that a call takes. What it asks of the caller, as `Safety`, is what the
-//! header says of such arguments in its opening comment; all of `src/capi` that trusts a pointer of C's is here, in
+//! There is one implementation of [`Argument`] for each type that a call takes. Its `Safety` section repeats what the header's
+//! opening comment requires of such arguments. All code of `src/capi` that trusts a pointer from C is here, in
 //! [`super::callback`] and in [`super::handle`].
 
 use std::ffi::{CStr, CString, c_char};
@@ -30,7 +30,7 @@ fn there<T>(pointer: *const T, name: &str) -> Result<()> {
     }
 }
 
-/// An object of ours, held for the length of the call.
+/// An object, retained for the duration of the call.
 ///
 /// # Safety
 ///
@@ -38,7 +38,8 @@ fn there<T>(pointer: *const T, name: &str) -> Result<()> {
 impl<T: Handle> Argument<'_, *const T> for Arc<T> {
     unsafe fn take(raw: *const T, name: &str, _: &Call) -> Result<Self> {
         there(raw, name)?;
-        // SAFETY: it is not NULL, so it is a handle that `give` made: C has no other way to come by a `T`, and still holds it.
+        // SAFETY: it is not NULL, so it is a handle that `give` made: C cannot get a `T` in any other way, and has not freed
+        // it.
         Ok(unsafe { handle::hold(raw) })
     }
 }
@@ -48,7 +49,8 @@ impl<T: Handle> Argument<'_, *const T> for Arc<T> {
 /// As for `*const T`.
 impl<'call, T: Handle> Argument<'call, *mut T> for Arc<T> {
     unsafe fn take(raw: *mut T, name: &str, call: &'call Call) -> Result<Self> {
-        // SAFETY: the same is asked for. Nothing is changed but through the locks inside, so the missing `const` gives no right.
+        // SAFETY: the requirements are the same. Changes are made only through the locks inside, so the missing `const` makes
+        // no difference.
         unsafe { Argument::take(raw.cast_const(), name, call) }
     }
 }
@@ -62,55 +64,56 @@ impl<'call, T: Handle> Argument<'call, *const T> for Option<Arc<T>> {
     unsafe fn take(raw: *const T, name: &str, call: &'call Call) -> Result<Self> {
         match raw.is_null() {
             true => Ok(None),
-            // SAFETY: it is not NULL, so it is a handle that has not been freed, as the object asks.
+            // SAFETY: it is not NULL, so it is a handle that has not been freed, as an object requires.
             false => unsafe { Argument::take(raw, name, call) }.map(Some),
         }
     }
 }
 
-/// An object to look at: without holding it, so for calls that do nothing else.
+/// An object that is read without retaining it, for calls that do nothing else.
 ///
 /// # Safety
 ///
-/// `raw` is NULL or a handle that has not been freed, and is not while the call lasts.
+/// `raw` is NULL or a handle that has not been freed, and is not freed during the call.
 impl<'call, T: Handle> Argument<'call, *const T> for &'call T {
     unsafe fn take(raw: *const T, name: &str, _: &'call Call) -> Result<Self> {
-        // SAFETY: `give` made it, nobody has a `&mut` to what is behind an `Arc`, and the reference ends with the call.
+        // SAFETY: `give` made it, no `&mut` to the contents of an `Arc` exists, and the reference ends with the call.
         unsafe { raw.as_ref() }.ok_or_else(|| refused(name, "is NULL"))
     }
 }
 
-/// An object to look at that may be NULL. Nothing is allocated for one that is: a signal handler may be who asks.
+/// The same for an object that may be NULL. If it is, nothing is allocated, because the caller may be a signal handler.
 ///
 /// # Safety
 ///
-/// As for one that may not.
+/// As for an object that must not be NULL.
 impl<'call, T: Handle> Argument<'call, *const T> for Option<&'call T> {
     unsafe fn take(raw: *const T, _: &str, _: &'call Call) -> Result<Self> {
-        // SAFETY: it is NULL, or `give` made it; nobody has a `&mut` to what is behind an `Arc`, and the reference ends with the call.
+        // SAFETY: it is NULL, or `give` made it; no `&mut` to the contents of an `Arc` exists, and the reference ends with the
+        // call.
         Ok(unsafe { raw.as_ref() })
     }
 }
 
-/// What C gives back to be freed; NULL, too.
+/// A handle that C frees, or NULL.
 pub(super) struct GivenBack<T>(pub(super) Option<Arc<T>>);
 
 /// # Safety
 ///
-/// `raw` is NULL or a handle that has not been freed, and that C does not use after this.
+/// `raw` is NULL or a handle that has not been freed and that C does not use after this.
 impl<T: Handle> Argument<'_, *mut T> for GivenBack<T> {
     unsafe fn take(raw: *mut T, _: &str, _: &Call) -> Result<Self> {
-        // SAFETY: `give` left a count with C for this, which has not had it taken back before: it frees once.
+        // SAFETY: `give` passed a reference to C, which C has not freed yet: it frees once.
         let object = (!raw.is_null()).then(|| unsafe { handle::take_back(raw) });
         Ok(GivenBack(object))
     }
 }
 
-/// Text of ours that C gives back to be freed; NULL, too.
+/// A string of the library that C frees, or NULL.
 ///
 /// # Safety
 ///
-/// `raw` is NULL or text that an [`Owned`] place was given, and that C does not use after this.
+/// `raw` is NULL or a string that was returned through [`Owned`] and that C does not use after this.
 impl Argument<'_, *mut c_char> for Option<CString> {
     unsafe fn take(raw: *mut c_char, _: &str, _: &Call) -> Result<Self> {
         // SAFETY: `Owned::set_text` made it by `into_raw`, and it is freed once.
@@ -122,11 +125,11 @@ impl Argument<'_, *mut c_char> for Option<CString> {
 ///
 /// # Safety
 ///
-/// `raw` is NULL or ends with a zero byte, and stays as it is for the length of the call.
+/// `raw` is NULL, or is NUL-terminated and does not change during the call.
 impl<'call> Argument<'call, *const c_char> for &'call [u8] {
     unsafe fn take(raw: *const c_char, name: &str, _: &'call Call) -> Result<Self> {
         there(raw, name)?;
-        // SAFETY: it is not NULL, has its end, and does not change as long as the slice may be used.
+        // SAFETY: it is not NULL, is NUL-terminated, and does not change while the slice is used.
         Ok(unsafe { CStr::from_ptr(raw) }.to_bytes())
     }
 }
@@ -138,7 +141,7 @@ impl<'call> Argument<'call, *const c_char> for &'call [u8] {
 /// As for its bytes.
 impl<'call> Argument<'call, *const c_char> for &'call str {
     unsafe fn take(raw: *const c_char, name: &str, call: &'call Call) -> Result<Self> {
-        // SAFETY: C hands text in as bytes with a zero at their end; that they are UTF-8 is looked at here, and not believed.
+        // SAFETY: C passes text as NUL-terminated bytes; that they are UTF-8 is checked here.
         let bytes: &'call [u8] = unsafe { Argument::take(raw, name, call) }?;
         str::from_utf8(bytes).map_err(|_| refused(name, "is not UTF-8"))
     }
@@ -153,31 +156,31 @@ impl<'call> Argument<'call, *const c_char> for Option<&'call str> {
     unsafe fn take(raw: *const c_char, name: &str, call: &'call Call) -> Result<Self> {
         match raw.is_null() {
             true => Ok(None),
-            // SAFETY: it is not NULL, so it has a zero at its end and stays as it is, which is all that text asks.
+            // SAFETY: it is not NULL, so it is NUL-terminated and does not change, which is all that text requires.
             false => unsafe { Argument::take(raw, name, call) }.map(Some),
         }
     }
 }
 
-/// A path of this machine: any bytes; UTF-8 on Windows.
+/// A local path: any bytes; UTF-8 on Windows.
 ///
 /// # Safety
 ///
 /// As for the bytes of a C string.
 impl<'call> Argument<'call, *const c_char> for &'call Path {
     unsafe fn take(raw: *const c_char, name: &str, call: &'call Call) -> Result<Self> {
-        // SAFETY: a path is a C string of any bytes; it borrows what the bytes borrow, for no longer than the call.
+        // SAFETY: a path is a C string of any bytes. It borrows what the bytes borrow, for no longer than the call.
         let bytes: &'call [u8] = unsafe { Argument::take(raw, name, call) }?;
         let text = os::text_of(bytes).ok_or_else(|| refused(name, "is not UTF-8"))?;
         Ok(Path::new(text))
     }
 }
 
-/// A pointer and how many bytes are there. None at all may be NULL.
+/// A pointer and the number of bytes. The pointer may be NULL if there are none.
 ///
 /// # Safety
 ///
-/// The pointer is NULL or has so many bytes, which stay as they are for the length of the call.
+/// The pointer is NULL or points to that many bytes, which do not change during the call.
 impl<'call> Argument<'call, (*const c_char, usize)> for &'call [u8] {
     unsafe fn take(
         (bytes, length): (*const c_char, usize),
@@ -191,16 +194,16 @@ impl<'call> Argument<'call, (*const c_char, usize)> for &'call [u8] {
         if isize::try_from(length).is_err() {
             return Err(refused(name, "is longer than memory"));
         }
-        // SAFETY: it is not NULL, a byte needs no alignment, all of them are there, and the length is one that a slice may have.
+        // SAFETY: it is not NULL, a byte needs no alignment, all bytes exist, and the length is valid for a slice.
         Ok(unsafe { slice::from_raw_parts(bytes.cast(), length) })
     }
 }
 
-/// A pointer and how many texts are there. None at all may be NULL.
+/// A pointer and the number of strings. The pointer may be NULL if there are none.
 ///
 /// # Safety
 ///
-/// The pointer is NULL or has so many pointers, each as for the bytes of a C string.
+/// The pointer is NULL or points to that many pointers, each as for the bytes of a C string.
 impl<'call> Argument<'call, (*const *const c_char, usize)> for Vec<&'call str> {
     unsafe fn take(
         (words, count): (*const *const c_char, usize),
@@ -210,22 +213,22 @@ impl<'call> Argument<'call, (*const *const c_char, usize)> for Vec<&'call str> {
         if count > 0 {
             there(words, name)?;
         }
-        // One by one: a count that is nonsense then ends at the first bad pointer, not in an allocation.
+        // One by one: an invalid count then fails at the first bad pointer, not in an allocation.
         let word = |n: usize| {
             let name = format!("{name}[{n}]");
-            // SAFETY: `n` is below the count, so the pointer is there; and what it points to is as text has to be.
+            // SAFETY: `n` is below the count, so the pointer exists, and it points to valid text.
             unsafe { Argument::take(*words.add(n), &name, call) }
         };
         (0..count).map(word).collect()
     }
 }
 
-/// Pointers, how many bytes are at each, and how many they are. Without the numbers of bytes, all are C strings.
+/// Pointers, the number of bytes of each, and the number of pointers. Without the numbers of bytes, all are C strings.
 ///
 /// # Safety
 ///
-/// The first pointer is NULL or has so many pointers, each as for bytes, or as for a C string where the second is NULL, which else
-/// has so many numbers.
+/// The first pointer is NULL or has so many pointers, each as for bytes, or as for a C string where the second is NULL, which
+/// else has so many numbers.
 impl<'call> Argument<'call, (*const *const c_char, *const usize, usize)> for Vec<&'call [u8]> {
     unsafe fn take(
         (parts, lengths, count): (*const *const c_char, *const usize, usize),
@@ -238,12 +241,12 @@ impl<'call> Argument<'call, (*const *const c_char, *const usize, usize)> for Vec
         // One by one, as above.
         let part = |n: usize| {
             let name = format!("{name}[{n}]");
-            // SAFETY: `n` is below the count, so the pointer is there.
+            // SAFETY: `n` is below the count, so the pointer exists.
             let part = unsafe { *parts.add(n) };
             match lengths.is_null() {
-                // SAFETY: without lengths it is as a C string has to be.
+                // SAFETY: without lengths it is a valid C string.
                 true => unsafe { Argument::take(part, &name, call) },
-                // SAFETY: its length is there, as `n` is below the count, and so many bytes are where it points to.
+                // SAFETY: its length exists, because `n` is below the count, and it points to that many bytes.
                 false => unsafe { Argument::take((part, *lengths.add(n)), &name, call) },
             }
         };
@@ -251,7 +254,7 @@ impl<'call> Argument<'call, (*const *const c_char, *const usize, usize)> for Vec
     }
 }
 
-/// A number that stands for a name.
+/// Returns the value that the number of an enumerator stands for.
 pub(super) fn named<T: Copy, const N: usize>(
     number: i32,
     names: [(i32, T); N],
@@ -264,25 +267,25 @@ pub(super) fn named<T: Copy, const N: usize>(
     found.ok_or_else(|| refused(name, format_args!("has the unknown value {number}")))
 }
 
-/// A timeout in milliseconds; 0 is none.
+/// A timeout in milliseconds; 0 means none.
 pub(super) fn timeout(milliseconds: u64) -> Option<Duration> {
     (milliseconds > 0).then(|| Duration::from_millis(milliseconds))
 }
 
-/// Where an answer goes. Written once the call has succeeded, and not before.
+/// An output parameter. It is written only when the call has succeeded.
 pub(super) struct Out<'call, T>(*mut T, PhantomData<&'call Call>);
 
 impl<T> Out<'_, T> {
     pub(super) fn set(self, answer: T) {
-        // SAFETY: `take` has seen that it is not NULL, so it may be written to while the call lasts, which this does not outlive.
-        // What was there is C's, and is not dropped.
+        // SAFETY: `take` has checked that it is not NULL, so it may be written to during the call, which this does not outlive.
+        // The previous value belongs to C and is not dropped.
         unsafe { self.0.write(answer) };
     }
 }
 
 /// # Safety
 ///
-/// `raw` is NULL or may be written to while the call lasts.
+/// `raw` is NULL or may be written to during the call.
 impl<'call, T> Argument<'call, *mut T> for Out<'call, T> {
     unsafe fn take(raw: *mut T, name: &str, _: &'call Call) -> Result<Self> {
         there(raw, name)?;
@@ -290,7 +293,7 @@ impl<'call, T> Argument<'call, *mut T> for Out<'call, T> {
     }
 }
 
-/// A place that may be NULL, for an answer that nobody may want.
+/// An output parameter that may be NULL.
 pub(super) struct Unasked<'call, T>(Option<Out<'call, T>>);
 
 impl<T> Unasked<'_, T> {
@@ -310,7 +313,7 @@ impl<'call, T> Argument<'call, *mut T> for Unasked<'call, T> {
     }
 }
 
-/// A place for something that C will own: NULL until then, whatever happens.
+/// An output parameter for an object that C will own. It is NULL until it is set, whatever happens.
 pub(super) struct Owned<'call, T>(Out<'call, *mut T>);
 
 impl<T: Handle> Owned<'_, T> {
@@ -331,13 +334,13 @@ impl Owned<'_, c_char> {
 impl<'call, T> Argument<'call, *mut *mut T> for Owned<'call, T> {
     unsafe fn clear(raw: &*mut *mut T) {
         if !raw.is_null() {
-            // SAFETY: it is not NULL, so it may be written to. What C has left there is no object that we would have to drop.
+            // SAFETY: it is not NULL, so it may be written to. Its previous value is not an object that we must drop.
             unsafe { raw.write(ptr::null_mut()) };
         }
     }
 
     unsafe fn take(raw: *mut *mut T, name: &str, call: &'call Call) -> Result<Self> {
-        // SAFETY: a place for a pointer is a place for an answer: NULL or to be written to while the call lasts.
+        // SAFETY: an output parameter for a pointer is an output parameter: NULL, or writable during the call.
         unsafe { Argument::take(raw, name, call) }.map(Owned)
     }
 }

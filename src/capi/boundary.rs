@@ -1,17 +1,19 @@
-//! The boundary: the body of every exported function is one of three macros, and safe Rust inside.
+//! The boundary: the body of every exported function is one of three macros, with safe Rust inside.
 //!
-//! `fallible!(error, |id: &str, step: Owned<dstore_step>| …)` for what answers a status (its own file), `setter!(error, command,
-//! |…| …)` for setters (in `settings`), and here `infallible!(otherwise, |…| …)` for the rest. The closure's parameters are the function's own of these names, as the
-//! Rust type that stands there: how each is made of what C hands in, and why that is sound, is said once for each type. `limits @ (timeout_ms, cancel): Limits` makes one of two.
+//! `fallible!(error, |id: &str, step: Owned<dstore_step>| …)` (in its own file) is for functions that return a status,
+//! `setter!(error, command, |…| …)` (in `settings`) for setters, and `infallible!(otherwise, |…| …)` (here) for the rest. The
+//! closure's parameters are the function's parameters of the same names, converted to the stated Rust type. The conversion from
+//! what C passes in, and why it is sound, is defined once for each type. `limits @ (timeout_ms, cancel): Limits` combines two
+//! parameters into one.
 //!
-//! A failure becomes a status and an error object, and so does a panic: one that got out would abort the host.
+//! A failure becomes a status and an error object. So does a panic, because a panic that reached C would abort the host.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A call under way. What is made of its arguments borrows from it, so that nothing of C's memory is kept beyond the call.
+/// A call in progress. Converted arguments borrow from it, so that no memory of C's is used after the call.
 pub(super) struct Call(());
 
 impl Call {
@@ -20,24 +22,25 @@ impl Call {
     }
 }
 
-/// What a call works with, made of the `Raw` that C hands in.
+/// An argument as the call uses it, converted from the `Raw` value that C passes in.
 pub(super) trait Argument<'call, Raw>: Sized {
-    /// Makes a place for an answer safe to look at, whatever becomes of the call: done with all arguments before any is taken.
+    /// Initialises an output parameter, so that the caller may read it whatever the outcome of the call. Done for all arguments
+    /// before any is taken.
     ///
     /// # Safety
     ///
     /// As for [`take`](Self::take).
     unsafe fn clear(_raw: &Raw) {}
 
-    /// Checks `raw`, and takes it; `name` is for the error.
+    /// Checks and converts `raw`. `name` is used in the error.
     ///
     /// # Safety
     ///
-    /// `raw` keeps what the implementation asks for in its own `Safety`, for as long as `call` lasts.
+    /// `raw` meets the requirements in the implementation's own `Safety`, for as long as `call` lasts.
     unsafe fn take(raw: Raw, name: &str, call: &'call Call) -> Result<Self>;
 }
 
-/// What C handed in for a parameter of a closure.
+/// The value that C passed for a parameter of a closure.
 macro_rules! raw {
     ($name:ident) => {
         $name
@@ -47,7 +50,7 @@ macro_rules! raw {
     };
 }
 
-/// The name that C knows it by.
+/// The parameter's name in C.
 macro_rules! name {
     ($name:ident) => {
         stringify!($name)
@@ -57,12 +60,12 @@ macro_rules! name {
     };
 }
 
-/// Takes the arguments of a call, all of them, and lets a failure out by `?`. Only for the three macros.
+/// Takes all arguments of a call, and propagates a failure by `?`. Only for the three macros.
 macro_rules! taken {
     ($call:ident $(, $name:ident $(@ $parts:tt)? : $type:ty)*) => {
         $(
-            // SAFETY: `raw` is what C handed in for an argument of this type, NULL or as the header says; that is what
-            // `<$type as Argument>` asks for, and no more is read of it. It writes to no place that is not the call's.
+            // SAFETY: `raw` is what C passed for an argument of this type, NULL or as the header says; that is what `<$type as
+            // Argument>` asks for, and nothing else of it is read. It writes only to the call's own output parameters.
             unsafe {
                 <$type as $crate::capi::boundary::Argument<_>>::clear(
                     &$crate::capi::boundary::raw!($name $(@ $parts)?),
@@ -82,7 +85,7 @@ macro_rules! taken {
     };
 }
 
-/// The body of a call that cannot fail. Answers `$otherwise` where an argument cannot be taken, or for a panic all the same.
+/// The body of a call that cannot fail. Returns `$otherwise` if an argument is invalid, and after a panic.
 macro_rules! infallible {
     ($otherwise:expr, || $body:expr) => {
         $crate::capi::boundary::infallible!(@ $otherwise, $body)
@@ -104,7 +107,7 @@ pub(super) use {infallible, name, raw, taken};
 
 /// Runs `body`; a panic in it becomes an error.
 pub(super) fn caught<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
-    // What a panic can have left half done is marked by its handle, which answers nothing more.
+    // A handle marks what a panic may have left inconsistent, and then accepts no more calls.
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(fault(&*panic)))
 }
 
@@ -115,6 +118,6 @@ fn fault(panic: &(dyn Any + Send)) -> Error {
         .unwrap_or("no reason given");
     Error::new(
         ErrorKind::Internal,
-        format!("a fault in docker-store: {text}"),
+        format!("an internal error in docker-store: {text}"),
     )
 }

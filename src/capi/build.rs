@@ -1,4 +1,4 @@
-//! Building: begin a step, or have a callback do the work of one.
+//! Building: beginning a step, or calling back to do the work of one.
 
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
@@ -20,28 +20,29 @@ use crate::wait::Limits;
 #[repr(i32)]
 #[derive(Clone, Copy, Debug)]
 pub enum dstore_outcome {
-    /// The result was there before, or another build of the same id made it meanwhile.
+    /// The result already existed, or another build of the same id created it in the meantime.
     DSTORE_HIT = 1,
-    /// This call built it.
+    /// This call built the result.
     DSTORE_BUILT = 2,
 }
 
 use dstore_outcome::*;
 
-/// Does the work of a build with `step`, which is the library's: not to be freed, committed,
-/// aborted or kept. Returns 0 for the result to be recorded; anything else aborts the step.
+/// Performs the work of a build. The library owns `step`: do not free, commit or abort it, and do
+/// not use it after returning. Return 0 to commit the step; any other value aborts it.
 pub type dstore_work_callback =
     Option<unsafe extern "C" fn(user_data: *mut c_void, step: *mut dstore_step) -> i32>;
 
-/// Begins to build `id` on the result `base`, or on nothing where that is NULL. If `id` has been
-/// built, there is nothing to do: `*step` is then NULL, and the status DSTORE_OK. Waits while
-/// anybody else, in this process or another, builds the same id. `timeout_ms` (0 is none), counted
-/// from now, and `cancel` hold for this call and for all of the step. DSTORE_NOT_FOUND for a base
-/// that has not been built. Free the step with dstore_step_free().
+/// Begins to build `id` on the result `base`, or on nothing if `base` is NULL. If `id` has already
+/// been built, returns DSTORE_OK and sets `*step` to NULL. Waits while another thread or process
+/// builds the same id. `timeout_ms` (0 means no timeout), counted from now, and `cancel` apply to
+/// this call and to the whole step. Returns DSTORE_NOT_FOUND if `base` has not been built. Free the
+/// step with dstore_step_free().
 ///
-/// A step without a base begins by what its first call brings: dstore_step_import(), dstore_step_pull(),
-/// dstore_step_load(), dstore_step_use_image(); or with no files at all. Nothing can be run in that but what
-/// was copied in, and if nothing was, a commit records a result without any files.
+/// A step without a base starts from what its first call supplies: dstore_step_import(),
+/// dstore_step_pull(), dstore_step_load() or dstore_step_use_image(). Without such a call it starts
+/// with no files: only programs that were copied in can be run, and if nothing was copied in, a
+/// commit records a result without any files.
 ///
 /// Blocks. May be NULL: base, cancel.
 #[must_use]
@@ -68,12 +69,14 @@ pub unsafe extern "C" fn dstore_store_begin(
     })
 }
 
-/// dstore_store_begin(); and while that waits for another build of the same id, gives `log` what that
-/// one writes to its log, as it is written: all of it, from its start, and whole when this answers that
-/// the result is there. Nothing where nobody is waited for. The log of a build that fails or is killed
-/// comes to its end; then that of another one, as a further attempt, or this call answers with a step.
-/// DSTORE_CANCELLED and DSTORE_TIMED_OUT come at once, and so does DSTORE_CALLBACK, where `log` does not
-/// return 0. Free the step with dstore_step_free().
+/// Like dstore_store_begin(). While it waits for another build of the same id, it also passes to
+/// `log` what that build writes to its log, as it is written. The log is passed from its start, and
+/// is complete when this call reports that the result exists. If there is no build to wait for,
+/// `log` is not called. If the other build fails or is killed, its log ends; the log of the next
+/// build then follows as a further attempt, or this call returns a step.
+///
+/// Returns DSTORE_CANCELLED or DSTORE_TIMED_OUT without delay, and DSTORE_CALLBACK if `log` does
+/// not return 0. Free the step with dstore_step_free().
 ///
 /// Blocks. May be NULL: base, cancel, log, user_data.
 #[must_use]
@@ -105,8 +108,8 @@ pub unsafe extern "C" fn dstore_store_begin_following(
     })
 }
 
-/// Whether somebody, in this process or another, builds `id` now. For who follows its log: what was
-/// written before the end is there to be read after it.
+/// Sets `*building` to whether `id` is being built, by this process or another. Use it to follow a
+/// log: once it is false, everything the build wrote can be read from the log file.
 ///
 /// Does not block.
 #[must_use]
@@ -134,8 +137,8 @@ struct Work<'call> {
 
 impl Work<'_> {
     fn do_with(&self, step: &Arc<dstore_step>) -> i32 {
-        // SAFETY: it was taken as one that may be called with this data while the call lasts. The step is a handle as `give`
-        // makes them, and lives on through what C does with it: freeing it does nothing, as it is lent.
+        // SAFETY: `take` requires that the callback may be called with this data during the call. The step is a handle made by
+        // `give`. It stays alive whatever C does with it, because freeing a lent step is a no-op.
         unsafe { (self.callback)(self.user_data, Arc::as_ptr(step).cast_mut()) }
     }
 }
@@ -158,8 +161,8 @@ impl<'call> Argument<'call, (dstore_work_callback, *mut c_void)> for Work<'call>
     }
 }
 
-/// dstore_store_begin(); then, unless it is a hit, `work`; and then dstore_step_commit(), or
-/// dstore_step_abort() where `work` does not return 0. `outcome` is a dstore_outcome.
+/// Calls dstore_store_begin() and, if the result does not exist yet, `work`. Commits the step if
+/// `work` returns 0; aborts it otherwise. `*outcome` is set to a dstore_outcome.
 ///
 /// Blocks. May be NULL: base, cancel, user_data, outcome.
 #[must_use]
@@ -187,7 +190,8 @@ pub unsafe extern "C" fn dstore_store_build(
                 outcome.set(DSTORE_HIT);
                 return Ok(());
             };
-            // Ours, and C has the use of it: should it go on using it elsewhere, the step is aborted when that ends.
+            // We own the handle, and C may use it. If another thread is still using it, the step is aborted when that call
+            // returns.
             let step = Arc::new(dstore_step::lent(step));
             match work.do_with(&step) {
                 0 => step.finish(true)?,

@@ -1,4 +1,4 @@
-//! Caches as such: list, delete.
+//! Caches: strategy, list, deletion, limits.
 
 use std::ffi::c_char;
 use std::ptr;
@@ -17,8 +17,8 @@ use crate::capi::text::{c_string, seconds};
 use crate::store::cache::CacheInfo;
 use crate::wait::Limits;
 
-/// A list of caches, as they were at one moment. It does not change, so any number of threads may
-/// read it.
+/// A list of caches, as they were at one moment. It is immutable, so any number of threads may read
+/// it.
 #[derive(Debug)]
 pub struct dstore_caches(Vec<Row>);
 
@@ -26,7 +26,7 @@ impl Handle for dstore_caches {}
 
 #[derive(Debug)]
 struct Row {
-    /// With a zero byte at the end: names are any bytes, but those that C gave have no other.
+    /// NUL-terminated. Names may be any bytes, but those from C contain no NUL.
     name: Vec<u8>,
     info: CacheInfo,
 }
@@ -54,9 +54,9 @@ impl dstore_caches {
     }
 }
 
-/// How caches are cloned, and `reason`, why so, for people. Free that with dstore_string_free(). Finds
-/// out what works on this engine if nobody has yet. DSTORE_UNSUPPORTED where an option asks for a
-/// strategy that does not work here.
+/// Sets `*strategy` to how caches are cloned, and `*reason` to a human-readable explanation; free
+/// it with dstore_string_free(). If this engine has not been probed yet, probes it. Returns
+/// DSTORE_UNSUPPORTED if an option requests a strategy that does not work on this engine.
 ///
 /// Blocks.
 #[must_use]
@@ -77,8 +77,8 @@ pub unsafe extern "C" fn dstore_store_strategy(
     })
 }
 
-/// dstore_store_strategy() for as long as `timeout_ms` (0 is none) and `cancel` allow.
-/// Free what it gives with dstore_string_free().
+/// Like dstore_store_strategy(), limited by `timeout_ms` (0 means no timeout) and `cancel`. Free
+/// `*reason` with dstore_string_free().
 ///
 /// Blocks. May be NULL: cancel.
 #[must_use]
@@ -102,9 +102,9 @@ pub unsafe extern "C" fn dstore_store_strategy_within(
     })
 }
 
-/// Removes the cache `name` (any bytes but none). Leases in flight go on, and their releases are
-/// discarded. That there is none is no error, and `deleted` then false. DSTORE_BUSY where a
-/// container that is not of this store mounts it.
+/// Deletes the cache `name` (any non-empty byte string). Outstanding leases continue, and their
+/// releases are discarded. If the cache does not exist, returns DSTORE_OK and sets `*deleted` to
+/// false. Returns DSTORE_BUSY if a container outside this store mounts it.
 ///
 /// Blocks. May be NULL: deleted.
 #[unsafe(no_mangle)]
@@ -122,8 +122,8 @@ pub unsafe extern "C" fn dstore_store_delete_cache(
     })
 }
 
-/// dstore_store_delete_cache() for as long as `timeout_ms` (0 is none) and `cancel` allow. Told to
-/// end, it may have deleted all the same.
+/// Like dstore_store_delete_cache(), limited by `timeout_ms` (0 means no timeout) and `cancel`. If
+/// either stops the call, the cache may have been deleted anyway.
 ///
 /// Blocks. May be NULL: cancel, deleted.
 #[must_use]
@@ -145,12 +145,13 @@ pub unsafe extern "C" fn dstore_store_delete_cache_within(
     })
 }
 
-/// Gives the cache `name` (any bytes but none) a limit of its own, in bytes, or takes it away (0);
-/// for all processes, from now on, also where the cache is not there yet. What is released and would make the cache hold more is given
-/// up (DSTORE_RELEASE_TOO_LARGE, which is counted), and the cache stays as it was. Bytes are those of
-/// its layers, so a file that is written anew in each of them counts in each until they are merged,
-/// which then is done in the background. Only where this process reaches the engine's volumes as
-/// files; elsewhere a release says in the log that it has not looked.
+/// Sets the size limit of the cache `name` (any non-empty byte string) in bytes; 0 removes it. The
+/// limit applies to all processes from now on, and may be set before the cache exists. A release
+/// that would make the cache exceed the limit gives DSTORE_RELEASE_TOO_LARGE and is counted; the
+/// lease is discarded and the cache is unchanged. The size is that of the cache's layers: a file
+/// that is rewritten in several layers counts in each of them until they are merged in the
+/// background. Has an effect only if this process can access the engine's volumes directly;
+/// otherwise a release logs that it did not check the size.
 ///
 /// Does not block.
 #[must_use]
@@ -168,7 +169,7 @@ pub unsafe extern "C" fn dstore_store_limit_cache(
     })
 }
 
-/// Lists all caches, by name. Free the list with dstore_caches_free().
+/// Lists all caches, sorted by name. Free the list with dstore_caches_free().
 ///
 /// Blocks.
 #[must_use]
@@ -186,8 +187,8 @@ pub unsafe extern "C" fn dstore_store_caches(
     })
 }
 
-/// dstore_store_caches() for as long as `timeout_ms` (0 is none) and `cancel` allow.
-/// Free what it gives with dstore_caches_free().
+/// Like dstore_store_caches(), limited by `timeout_ms` (0 means no timeout) and `cancel`. Free the
+/// list with dstore_caches_free().
 ///
 /// Blocks. May be NULL: cancel.
 #[must_use]
@@ -208,7 +209,7 @@ pub unsafe extern "C" fn dstore_store_caches_within(
     })
 }
 
-/// How many caches are in the list; 0 for NULL.
+/// Returns the number of caches in the list, or 0 if `caches` is NULL.
 ///
 /// Does not block. May be NULL: caches.
 #[unsafe(no_mangle)]
@@ -216,8 +217,8 @@ pub unsafe extern "C" fn dstore_caches_count(caches: *const dstore_caches) -> us
     infallible!(0, |caches: &dstore_caches| caches.0.len())
 }
 
-/// The name of the cache at `index`, from 0 on: `*length` bytes, and a zero after them. Borrowed
-/// from `caches`; NULL beyond the end.
+/// Returns the name of the cache at `index`, counted from 0: `*length` bytes, followed by a NUL.
+/// Borrowed from `caches`. Returns NULL if `index` is beyond the end.
 ///
 /// Does not block. May be NULL: caches, length.
 #[unsafe(no_mangle)]
@@ -237,8 +238,8 @@ pub unsafe extern "C" fn dstore_caches_name(
     )
 }
 
-/// The generation that a lease of the cache at `index` would be cloned from; 0 where none was
-/// released yet, and beyond the end.
+/// Returns the generation that a lease of the cache at `index` would be cloned from. Returns 0 if
+/// it has never been released, and beyond the end.
 ///
 /// Does not block. May be NULL: caches.
 #[unsafe(no_mangle)]
@@ -251,8 +252,8 @@ pub unsafe extern "C" fn dstore_caches_generation(
     })
 }
 
-/// What the newest generation of the cache at `index` is made of: overlay layers, or one whole
-/// copy. DSTORE_STRATEGY_AUTOMATIC beyond the end.
+/// Returns what the newest generation of the cache at `index` consists of: overlay layers, or one
+/// whole copy. Returns DSTORE_STRATEGY_AUTOMATIC beyond the end.
 ///
 /// Does not block. May be NULL: caches.
 #[unsafe(no_mangle)]
@@ -266,7 +267,8 @@ pub unsafe extern "C" fn dstore_caches_strategy(
     })
 }
 
-/// How many volumes the newest generation of the cache at `index` is made of; 0 beyond the end.
+/// Returns the number of volumes that the newest generation of the cache at `index` consists of, or
+/// 0 beyond the end.
 ///
 /// Does not block. May be NULL: caches.
 #[unsafe(no_mangle)]
@@ -276,7 +278,8 @@ pub unsafe extern "C" fn dstore_caches_layers(caches: *const dstore_caches, inde
     })
 }
 
-/// How many bytes the cache at `index` has on disk; -1 where that is not known, and beyond the end.
+/// Returns the disk usage of the cache at `index` in bytes. Returns -1 if it is unknown, and beyond
+/// the end.
 ///
 /// Does not block. May be NULL: caches.
 #[unsafe(no_mangle)]
@@ -288,7 +291,7 @@ pub unsafe extern "C" fn dstore_caches_bytes(caches: *const dstore_caches, index
     ))
 }
 
-/// When the cache at `index` was made, in seconds since 1970; 0 beyond the end.
+/// Returns when the cache at `index` was created, in seconds since 1970, or 0 beyond the end.
 ///
 /// Does not block. May be NULL: caches.
 #[unsafe(no_mangle)]
@@ -298,7 +301,8 @@ pub unsafe extern "C" fn dstore_caches_created(caches: *const dstore_caches, ind
     })
 }
 
-/// When the cache at `index` was last lent or released, in seconds since 1970; 0 beyond the end.
+/// Returns when the cache at `index` was last leased or released, in seconds since 1970, or 0
+/// beyond the end.
 ///
 /// Does not block. May be NULL: caches.
 #[unsafe(no_mangle)]
@@ -308,7 +312,8 @@ pub unsafe extern "C" fn dstore_caches_last_use(caches: *const dstore_caches, in
     })
 }
 
-/// How many leases of the cache at `index` are out, in all processes; 0 beyond the end.
+/// Returns the number of outstanding leases of the cache at `index`, in all processes, or 0 beyond
+/// the end.
 ///
 /// Does not block. May be NULL: caches.
 #[unsafe(no_mangle)]
@@ -318,7 +323,8 @@ pub unsafe extern "C" fn dstore_caches_leases(caches: *const dstore_caches, inde
     })
 }
 
-/// The most bytes that the cache at `index` may hold; 0 where it has no limit, and beyond the end.
+/// Returns the size limit of the cache at `index` in bytes. Returns 0 if it has no limit, and
+/// beyond the end.
 ///
 /// Does not block. May be NULL: caches.
 #[unsafe(no_mangle)]
@@ -328,7 +334,7 @@ pub unsafe extern "C" fn dstore_caches_limit(caches: *const dstore_caches, index
     })
 }
 
-/// Frees a list. NULL is fine.
+/// Frees a list; no-op if NULL.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]

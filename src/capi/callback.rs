@@ -1,5 +1,5 @@
-//! Callbacks, and how the store calls them: on the calling thread, during the call that was given them, with no lock held. One
-//! that returns something other than zero ends that call with DSTORE_CALLBACK.
+//! Callbacks, and how the store calls them: on the calling thread, before the call returns, with no lock held. If a callback
+//! returns a value other than zero, the call stops and returns DSTORE_CALLBACK.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::io::{self, Read, Write};
@@ -13,7 +13,7 @@ use crate::store::progress::Progress;
 use crate::store::step::{Channel, Output};
 use crate::store::{LogPiece, PruneRow};
 
-/// Which of its outputs a command wrote to.
+/// Which output a command wrote to.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug)]
 pub enum dstore_channel {
@@ -23,9 +23,9 @@ pub enum dstore_channel {
     DSTORE_STDERR = 2,
 }
 
-/// Takes a piece of what a command wrote, `length` bytes as they came: not cut at lines, never
-/// none, and not ended by a zero. `channel` is a dstore_channel. Returns 0 to go on; anything else
-/// ends the command.
+/// Receives output of a command: `length` bytes, at least one. They are not split at line
+/// boundaries and not NUL-terminated. `channel` is a dstore_channel. Return 0 to continue; any
+/// other value stops the command.
 pub type dstore_output_callback = Option<
     unsafe extern "C" fn(
         user_data: *mut c_void,
@@ -35,9 +35,9 @@ pub type dstore_output_callback = Option<
     ) -> i32,
 >;
 
-/// Hears how far a long call has come. `status` says what is being done in the engine's words
-/// ("Downloading"), `item` to which layer ("" for all); `current` of `total` bytes are done, and
-/// `total` is 0 where nobody knows. Returns 0 to go on; anything else ends the call.
+/// Reports the progress of a long call. `status` is the engine's description ("Downloading").
+/// `item` is the layer it applies to, or "" for all. `current` of `total` bytes are done; `total`
+/// is 0 if unknown. Return 0 to continue; any other value stops the call.
 pub type dstore_progress_callback = Option<
     unsafe extern "C" fn(
         user_data: *mut c_void,
@@ -48,9 +48,9 @@ pub type dstore_progress_callback = Option<
     ) -> i32,
 >;
 
-/// Gives the next bytes of a stream: puts at most `capacity` of them into `buffer`, and how many
-/// into `*length`, which is 0 as it comes; 0 is the end of the stream. Returns 0 to go on; anything
-/// else ends the call.
+/// Supplies the next bytes of a stream: writes up to `capacity` bytes to `buffer` and stores their
+/// number in `*length`. `*length` is 0 on entry; leaving it 0 ends the stream. Return 0 to
+/// continue; any other value stops the call.
 pub type dstore_read_callback = Option<
     unsafe extern "C" fn(
         user_data: *mut c_void,
@@ -60,16 +60,16 @@ pub type dstore_read_callback = Option<
     ) -> i32,
 >;
 
-/// Takes the next `length` bytes of a stream; never none. Returns 0 to go on; anything else ends
-/// the call.
+/// Receives the next `length` bytes of a stream, at least one. Return 0 to continue; any other
+/// value stops the call.
 pub type dstore_write_callback = Option<
     unsafe extern "C" fn(user_data: *mut c_void, bytes: *const c_char, length: usize) -> i32,
 >;
 
-/// Takes a piece of the log of a build that somebody else makes, `length` bytes as they were written:
-/// not cut at lines, never none, and not ended by a zero. `attempt` counts from 1: where it is higher
-/// than before, the build before ended without a result, and this is from the start of another one's
-/// log. Returns 0 to go on; anything else ends the wait.
+/// Receives a piece of the log of another build: `length` bytes, at least one, as they were
+/// written. They are not split at line boundaries and not NUL-terminated. `attempt` counts from 1.
+/// If it is higher than before, the previous build ended without a result, and this is the start of
+/// the next build's log. Return 0 to continue; any other value stops waiting.
 pub type dstore_follow_callback = Option<
     unsafe extern "C" fn(
         user_data: *mut c_void,
@@ -79,9 +79,9 @@ pub type dstore_follow_callback = Option<
     ) -> i32,
 >;
 
-/// Takes a line of the library's log: `length` bytes of UTF-8, and a zero after them. `level` is a
-/// dstore_log_level. Returns 0 to go on; anything else ends the call, and the lines that are left
-/// stay for the next one.
+/// Receives a line of the library's log: `length` bytes of UTF-8, followed by a NUL. `level` is a
+/// dstore_log_level. Return 0 to continue; any other value stops the call, and the remaining lines
+/// are kept for the next one.
 pub type dstore_log_callback = Option<
     unsafe extern "C" fn(
         user_data: *mut c_void,
@@ -91,10 +91,10 @@ pub type dstore_log_callback = Option<
     ) -> i32,
 >;
 
-/// Takes a row of what a prune does, as it comes: `item` is a dstore_item, `name` has `length` bytes
-/// and a zero after them, `bytes` go with it, it was used last at `last_use` (seconds since 1970),
-/// `fate` is a dstore_fate, and `why` says why it stayed ("" for what went). Returns 0 to go on;
-/// anything else ends the prune.
+/// Receives a row of a prune, as it happens. `item` is a dstore_item. `name` has `length` bytes,
+/// followed by a NUL. `bytes` is the space that its removal frees, and `last_use` when it was last
+/// used, in seconds since 1970. `fate` is a dstore_fate. `why` says why the item was kept, or is ""
+/// if it was removed. Return 0 to continue; any other value stops the prune.
 pub type dstore_prune_callback = Option<
     unsafe extern "C" fn(
         user_data: *mut c_void,
@@ -108,7 +108,7 @@ pub type dstore_prune_callback = Option<
     ) -> i32,
 >;
 
-/// The error of a call that a callback ended.
+/// Returns the error of a call that a callback stopped.
 pub(super) fn stopped(which: &str, answer: i32) -> Error {
     Error::new(
         ErrorKind::Callback,
@@ -123,7 +123,7 @@ fn go_on(which: &str, answer: i32) -> Result<()> {
     }
 }
 
-/// The number of a channel.
+/// Returns the number of a channel.
 fn number(channel: Channel) -> i32 {
     match channel {
         Channel::Stdout => dstore_channel::DSTORE_STDOUT as i32,
@@ -131,7 +131,7 @@ fn number(channel: Channel) -> i32 {
     }
 }
 
-/// Where output goes; nowhere, if the callback is NULL.
+/// The callback for output; no-op if it is NULL.
 pub(super) struct OnOutput<'call> {
     callback: dstore_output_callback,
     user_data: *mut c_void,
@@ -144,7 +144,7 @@ impl OnOutput<'_> {
             return Ok(());
         };
         let (bytes, length) = (output.bytes.as_ptr().cast(), output.bytes.len());
-        // SAFETY: it was taken as one that may be called with this data while the call lasts; the bytes outlive this call of it.
+        // SAFETY: `take` requires that it may be called with this data during the call; the bytes outlive this call of it.
         go_on("output", unsafe {
             callback(self.user_data, number(output.channel), bytes, length)
         })
@@ -153,7 +153,7 @@ impl OnOutput<'_> {
 
 /// # Safety
 ///
-/// The callback is NULL, or may be called with the data while the call lasts, and returns without unwinding.
+/// The callback is NULL, or may be called with the data during the call, and returns without unwinding.
 impl<'call> Argument<'call, (dstore_output_callback, *mut c_void)> for OnOutput<'call> {
     unsafe fn take(
         (callback, user_data): (dstore_output_callback, *mut c_void),
@@ -168,7 +168,7 @@ impl<'call> Argument<'call, (dstore_output_callback, *mut c_void)> for OnOutput<
     }
 }
 
-/// Who reads along in a log; nobody, if the callback is NULL.
+/// The callback that follows a log; no-op if it is NULL.
 pub(super) struct OnLog<'call> {
     callback: dstore_follow_callback,
     user_data: *mut c_void,
@@ -181,7 +181,7 @@ impl OnLog<'_> {
             return Ok(());
         };
         let (bytes, length) = (piece.bytes.as_ptr().cast(), piece.bytes.len());
-        // SAFETY: it was taken as one that may be called with this data while the call lasts; the bytes outlive this call of it.
+        // SAFETY: `take` requires that it may be called with this data during the call; the bytes outlive this call of it.
         go_on("follow", unsafe {
             callback(self.user_data, piece.attempt, bytes, length)
         })
@@ -205,7 +205,7 @@ impl<'call> Argument<'call, (dstore_follow_callback, *mut c_void)> for OnLog<'ca
     }
 }
 
-/// Who hears of progress; nobody, if the callback is NULL.
+/// The callback for progress; no-op if it is NULL.
 pub(super) struct OnProgress<'call> {
     callback: dstore_progress_callback,
     user_data: *mut c_void,
@@ -218,7 +218,7 @@ impl OnProgress<'_> {
             return Ok(());
         };
         let (status, item) = (c_string(progress.status), c_string(progress.item));
-        // SAFETY: it was taken as one that may be called with this data while the call lasts; the texts outlive this call of it.
+        // SAFETY: `take` requires that it may be called with this data during the call; the texts outlive this call of it.
         let answer = unsafe {
             callback(
                 self.user_data,
@@ -249,7 +249,7 @@ impl<'call> Argument<'call, (dstore_progress_callback, *mut c_void)> for OnProgr
     }
 }
 
-/// Who takes rows of a prune; nobody, if the callback is NULL.
+/// The callback for rows of a prune; no-op if it is NULL.
 pub(super) struct OnPruned<'call> {
     callback: dstore_prune_callback,
     user_data: *mut c_void,
@@ -262,7 +262,7 @@ impl OnPruned<'_> {
             return Ok(());
         };
         let row = Row::from(row);
-        // SAFETY: it was taken as one that may be called with this data while the call lasts; the texts outlive this call of it.
+        // SAFETY: `take` requires that it may be called with this data during the call; the texts outlive this call of it.
         let answer = unsafe {
             callback(
                 self.user_data,
@@ -296,7 +296,7 @@ impl<'call> Argument<'call, (dstore_prune_callback, *mut c_void)> for OnPruned<'
     }
 }
 
-/// Who takes lines of the log.
+/// The callback for lines of the log.
 pub(super) struct OnLine<'call> {
     callback: unsafe extern "C" fn(*mut c_void, i32, *const c_char, usize) -> i32,
     user_data: *mut c_void,
@@ -306,7 +306,7 @@ pub(super) struct OnLine<'call> {
 impl OnLine<'_> {
     pub(super) fn take(&self, level: i32, line: &CStr) -> Result<()> {
         let length = line.to_bytes().len();
-        // SAFETY: it was taken as one that may be called with this data while the call lasts; the line outlives this call of it.
+        // SAFETY: `take` requires that it may be called with this data during the call; the line outlives this call of it.
         go_on("log", unsafe {
             (self.callback)(self.user_data, level, line.as_ptr(), length)
         })
@@ -331,7 +331,7 @@ impl<'call> Argument<'call, (dstore_log_callback, *mut c_void)> for OnLine<'call
     }
 }
 
-/// A stream that C reads for us.
+/// A stream that C supplies.
 pub(super) struct Source<'call> {
     callback: unsafe extern "C" fn(*mut c_void, *mut c_char, usize, *mut usize) -> i32,
     user_data: *mut c_void,
@@ -340,7 +340,7 @@ pub(super) struct Source<'call> {
 }
 
 impl Source<'_> {
-    /// Has `call` read the stream. The callback's own failure goes before what that led to.
+    /// Runs `call`, which reads the stream. A failure of the callback takes precedence over the errors that it causes.
     pub(super) fn during<T>(mut self, call: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let done = call(&mut self);
         self.failed.map_or(done, Err)
@@ -369,7 +369,7 @@ impl<'call> Argument<'call, (dstore_read_callback, *mut c_void)> for Source<'cal
 impl Read for Source<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut length = 0;
-        // SAFETY: it was taken as one that may be called with this data while the call lasts; the buffer is as long as it says.
+        // SAFETY: `take` requires that it may be called with this data during the call; the buffer has the stated length.
         let answer = unsafe {
             (self.callback)(
                 self.user_data,
@@ -383,18 +383,18 @@ impl Read for Source<'_> {
             0 => Error::new(
                 ErrorKind::Callback,
                 format!(
-                    "the read callback says it put {length} bytes into a buffer of {}",
+                    "the read callback reported {length} bytes for a buffer of {}",
                     buffer.len()
                 ),
             ),
             other => stopped("read", other),
         };
         self.failed = Some(fault);
-        Err(io::Error::other("ended by a callback"))
+        Err(io::Error::other("stopped by a callback"))
     }
 }
 
-/// A stream that C writes for us.
+/// A stream that C receives.
 pub(super) struct Sink<'call> {
     callback: unsafe extern "C" fn(*mut c_void, *const c_char, usize) -> i32,
     user_data: *mut c_void,
@@ -403,7 +403,7 @@ pub(super) struct Sink<'call> {
 }
 
 impl Sink<'_> {
-    /// Has `call` write the stream; as [`Source::during`].
+    /// Runs `call`, which writes the stream. Errors as in [`Source::during`].
     pub(super) fn during<T>(mut self, call: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let done = call(&mut self);
         self.failed.map_or(done, Err)
@@ -434,12 +434,12 @@ impl Write for Sink<'_> {
         if bytes.is_empty() {
             return Ok(0);
         }
-        // SAFETY: it was taken as one that may be called with this data while the call lasts; the bytes are there.
+        // SAFETY: `take` requires that it may be called with this data during the call; the bytes exist.
         match unsafe { (self.callback)(self.user_data, bytes.as_ptr().cast(), bytes.len()) } {
             0 => Ok(bytes.len()),
             other => {
                 self.failed = Some(stopped("write", other));
-                Err(io::Error::other("ended by a callback"))
+                Err(io::Error::other("stopped by a callback"))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! `dstore_cancel`: ends calls from another thread.
+//! `dstore_cancel`: stops calls from another thread.
 
 use crate::cancel::Cancel;
 use std::sync::Arc;
@@ -9,15 +9,15 @@ use crate::capi::handle::{Handle, give};
 use crate::error::Result;
 use crate::wait::Limits;
 
-/// A switch that ends the calls and steps it was given to, from any thread. Once on, it stays on.
-/// All its calls may be made from any thread at any time, short of a free.
+/// A cancellation token. Triggering it stops every call and step that it was passed to. It cannot
+/// be reset. Thread-safe, except for dstore_cancel_free().
 #[derive(Debug)]
 pub struct dstore_cancel(pub(super) Cancel);
 
 impl Handle for dstore_cancel {}
 
-/// A new switch, which is off. Free it with dstore_cancel_free(). NULL only where the library
-/// itself is at fault.
+/// Creates a cancellation token. Free it with dstore_cancel_free(). Returns NULL only on an
+/// internal error.
 ///
 /// Does not block.
 #[must_use]
@@ -26,8 +26,8 @@ pub extern "C" fn dstore_cancel_new() -> *mut dstore_cancel {
     infallible!(std::ptr::null_mut(), || give(dstore_cancel(Cancel::new())))
 }
 
-/// Turns the switch on: calls that wait wake at once, clean up, and return DSTORE_CANCELLED. May be
-/// called from a signal handler: takes no lock, allocates nothing, and keeps `errno`.
+/// Triggers the token. Calls that are waiting wake up, clean up and return DSTORE_CANCELLED. May be
+/// called from a signal handler: it takes no lock, allocates nothing and preserves `errno`.
 ///
 /// Does not block. May be NULL: cancel.
 #[unsafe(no_mangle)]
@@ -39,7 +39,8 @@ pub unsafe extern "C" fn dstore_cancel_trigger(cancel: *const dstore_cancel) {
     })
 }
 
-/// Whether the switch is on. May be called from a signal handler, as dstore_cancel_trigger().
+/// Returns whether the token has been triggered. May be called from a signal handler, like
+/// dstore_cancel_trigger().
 ///
 /// Does not block. May be NULL: cancel.
 #[unsafe(no_mangle)]
@@ -49,8 +50,8 @@ pub unsafe extern "C" fn dstore_cancel_is_triggered(cancel: *const dstore_cancel
     })
 }
 
-/// Frees a switch. NULL is fine. What it was given to goes on, and can no longer be cancelled by
-/// it.
+/// Frees a cancellation token; no-op if NULL. Calls and steps that were given it continue and can
+/// no longer be cancelled with it.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -58,11 +59,11 @@ pub unsafe extern "C" fn dstore_cancel_free(cancel: *mut dstore_cancel) {
     infallible!((), |cancel: GivenBack<dstore_cancel>| drop(cancel))
 }
 
-/// What may end a call: a timeout in milliseconds, where 0 is none, and a switch, which may be NULL.
+/// The limits of a call: a timeout in milliseconds, where 0 means none, and a token, which may be NULL.
 ///
 /// # Safety
 ///
-/// The switch is as any object.
+/// The requirements for any object apply to the token.
 impl<'call> Argument<'call, (u64, *const dstore_cancel)> for Limits {
     unsafe fn take(
         (timeout_ms, cancel): (u64, *const dstore_cancel),
@@ -73,7 +74,7 @@ impl<'call> Argument<'call, (u64, *const dstore_cancel)> for Limits {
         if let Some(time) = timeout(timeout_ms) {
             limits = limits.timeout(time);
         }
-        // SAFETY: NULL, or a switch that has not been freed; it is held from here on, so that a free meanwhile takes nothing away.
+        // SAFETY: NULL, or a token that has not been freed. It is retained here, so a concurrent free does not destroy it.
         let cancel: Option<Arc<dstore_cancel>> = unsafe { Argument::take(cancel, "cancel", call) }?;
         if let Some(cancel) = cancel {
             limits = limits.cancel(&cancel.0);

@@ -1,4 +1,4 @@
-//! `dstore_command`: what to run in a step, and in what surroundings.
+//! `dstore_command`: what to run in a step, and in which environment.
 
 use std::ffi::c_char;
 use std::path::Path;
@@ -14,10 +14,10 @@ use crate::capi::settings::{Settable, Settings, setter};
 use crate::capi::status::dstore_status;
 use crate::store::step::command::Command;
 
-/// A command and its surroundings. Whatever is set here ends with the command: the result keeps its
-/// base's configuration. May be run any number of times, by any number of threads at once. A setter
-/// that fails is remembered: dstore_step_run() then fails with the same error, so a setter's own
-/// status need not be looked at.
+/// A command and its environment. Its settings apply only to the command: the result keeps its
+/// base's configuration. May be run any number of times, by any number of threads concurrently. The
+/// first error of a setter is remembered, and dstore_step_run() then fails with the same status, so
+/// the caller may ignore the status of a setter.
 #[derive(Debug)]
 pub struct dstore_command(Settings<Command>);
 
@@ -32,8 +32,8 @@ impl Settable for dstore_command {
     }
 }
 
-/// A command of `argc` words: the program, looked up in the container's PATH, and its arguments. No
-/// shell is involved. Free it with dstore_command_free().
+/// Creates a command of `argc` words: the program, looked up in the container's PATH, and its
+/// arguments. No shell is involved. Free it with dstore_command_free().
 ///
 /// Does not block. May be NULL: argv, if argc is 0.
 #[must_use]
@@ -71,7 +71,7 @@ pub unsafe extern "C" fn dstore_command_arg(
     })
 }
 
-/// Puts `argc` words before the arguments, in place of the image's own entrypoint.
+/// Puts `argc` words before the arguments, instead of the image's own entrypoint.
 ///
 /// Does not block. May be NULL: argv, if argc is 0.
 #[unsafe(no_mangle)]
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn dstore_command_entrypoint(
     )
 }
 
-/// Puts the image's own entrypoint before the arguments, as `docker run` would.
+/// Puts the image's own entrypoint before the arguments, as `docker run` does.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -105,7 +105,7 @@ pub unsafe extern "C" fn dstore_command_image_entrypoint(
     })
 }
 
-/// The working directory, made where it is missing. By default the image's.
+/// Sets the working directory; it is created if missing. The default is the image's.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn dstore_command_cwd(
     })
 }
 
-/// Sets an environment variable over the image's own.
+/// Sets an environment variable, overriding the image's.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -136,7 +136,8 @@ pub unsafe extern "C" fn dstore_command_env(
     })
 }
 
-/// The user: a name or a number, or either with ":" and a group. By default the image's.
+/// Sets the user: a name or a number, optionally followed by ":" and a group. The default is the
+/// image's.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -151,8 +152,8 @@ pub unsafe extern "C" fn dstore_command_user(
     })
 }
 
-/// The host name that the command sees. By default "docker-store" in a container without a network, and
-/// what the engine makes up in others.
+/// Sets the host name that the command sees. The default is "docker-store" in a container without a
+/// network; otherwise the engine chooses one.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -167,9 +168,9 @@ pub unsafe extern "C" fn dstore_command_hostname(
     })
 }
 
-/// The network, by the engine's name for it: "host", "bridge", ... By default "none": the safe
-/// choice, and the fast one (it saves a tenth of a second): `lo` alone, and an `/etc/hosts` that cannot be
-/// written to; see dstore_options_engine_network().
+/// Sets the network, by the engine's name for it: "host", "bridge", ... The default is "none",
+/// which is safe and fast (it saves a tenth of a second). It provides only `lo`, and an
+/// `/etc/hosts` that the command cannot write to; see dstore_options_engine_network().
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -184,7 +185,7 @@ pub unsafe extern "C" fn dstore_command_network(
     })
 }
 
-/// How many processors' time it may use, in billionths: 1.5 processors are 1500000000.
+/// Limits the command's processor time, in billionths of a processor: 1500000000 is 1.5 processors.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -199,8 +200,8 @@ pub unsafe extern "C" fn dstore_command_nano_cpus(
     })
 }
 
-/// How many bytes of memory it may use, swap included. Beyond that the kernel kills it:
-/// DSTORE_OUT_OF_MEMORY.
+/// Limits the command's memory, including swap, to `bytes`. If the command exceeds the limit, the
+/// kernel kills it and the run returns DSTORE_OUT_OF_MEMORY.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -234,8 +235,8 @@ pub unsafe extern "C" fn dstore_command_lease(
     })
 }
 
-/// Mounts the engine's volume `name`, which must exist, at `target`, an absolute path. Nothing of the
-/// image is copied into it.
+/// Mounts the engine's volume `name`, which must exist, at `target`, an absolute path. Nothing of
+/// the image is copied into it.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -252,7 +253,7 @@ pub unsafe extern "C" fn dstore_command_volume(
     })
 }
 
-/// Mounts `source`, an absolute path on the engine's machine, at `target`, an absolute path.
+/// Mounts `source`, an absolute path on the engine's host, at `target`, an absolute path.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -270,8 +271,9 @@ pub unsafe extern "C" fn dstore_command_bind(
 }
 
 /// Gives the command a read-only file at `target`, an absolute path, with `length` bytes of
-/// content, owned by `uid` and `gid`, and of a mode up to 0777. The content is copied, and is never
-/// in the result, the log, the environment or what the engine shows of the container.
+/// content. It is owned by `uid` and `gid`, and its mode is `mode`, up to 0777. The content is
+/// copied. It never appears in the result, the log, the environment or what the engine shows of the
+/// container.
 ///
 /// Does not block. May be NULL: content, if there is none.
 #[unsafe(no_mangle)]
@@ -295,8 +297,7 @@ pub unsafe extern "C" fn dstore_command_secret(
     )
 }
 
-/// What the command reads on its standard input: `length` bytes, which are copied. By default
-/// nothing.
+/// Sets the command's standard input to `length` bytes, which are copied. The default is empty.
 ///
 /// Does not block. May be NULL: content, if there is none.
 #[unsafe(no_mangle)]
@@ -316,9 +317,8 @@ pub unsafe extern "C" fn dstore_command_stdin(
     )
 }
 
-/// A file of this machine (any bytes) that the command reads on its standard input, opened when the
-/// command is run. It may be a pipe: one that is silent holds up neither the end of the command nor a
-/// cancel.
+/// Sets the command's standard input to a local file (any bytes), which is opened when the command
+/// is run. It may be a pipe: a silent pipe delays neither the end of the command nor a cancel.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -333,7 +333,8 @@ pub unsafe extern "C" fn dstore_command_stdin_file(
     })
 }
 
-/// Ends the command after so many milliseconds, more than 0: DSTORE_TIMED_OUT.
+/// Kills the command after `timeout_ms` milliseconds, which must not be 0. The run then returns
+/// DSTORE_TIMED_OUT.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -348,9 +349,9 @@ pub unsafe extern "C" fn dstore_command_timeout(
     })
 }
 
-/// Whether an exit status other than zero is an answer, not an error. By default it is an error,
-/// and the step can then only be aborted. A program that cannot be started is then an answer, too:
-/// dstore_step_was_started() tells.
+/// If `allow` is true, a non-zero exit status is not an error. By default it is: the run returns
+/// DSTORE_COMMAND_FAILED, and the step can only be aborted. A program that cannot be started is
+/// then not an error either; see dstore_step_was_started().
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -365,7 +366,7 @@ pub unsafe extern "C" fn dstore_command_allow_failure(
     })
 }
 
-/// Frees a command. NULL is fine. A run that is under way goes on.
+/// Frees a command; no-op if NULL. A run in progress continues.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]

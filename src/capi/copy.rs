@@ -12,15 +12,17 @@ use crate::capi::outfile::into_file;
 use crate::capi::status::dstore_status;
 use crate::capi::step::dstore_step;
 
-/// Unpacks a tar stream that `read` gives below `path`, an absolute path in the step, which is made
-/// where it is missing. Owners, modes and times are those in the stream.
+/// Extracts the tar stream supplied by `read` into `path`, an absolute path in the step. Missing
+/// directories are created. Owners, modes and times are taken from the stream.
 ///
-/// The stream must come to the end of an archive: a block of 512 zeros where an entry would begin (there
-/// should be two; one is taken, and what follows is nobody's concern). One that ends before, or has
-/// no bytes at all, is DSTORE_CUT_SHORT. It may be packed by gzip, and is then looked at in the same
-/// way; and by what else the engine takes (bzip2 and xz; zstd from Docker 23 on), of which only the
-/// packing's own end is looked for, by the engine. While `read` itself blocks, no limit and no cancel
-/// ends the call; dstore_step_copy_in_file() waits for a silent pipe as limits allow.
+/// The stream must contain the end of an archive: a block of 512 zero bytes in place of an entry.
+/// (The format asks for two; one is enough, and what follows is ignored.) Returns DSTORE_CUT_SHORT
+/// if the stream ends before that, or is empty. The stream may be compressed with gzip; its
+/// contents are then checked in the same way. It may also use another compression that the engine
+/// supports: bzip2 and xz, and zstd since Docker 23. For these, only the engine checks, and only
+/// that the compressed data is complete. While `read` itself blocks, neither a limit nor a cancel
+/// stops the call; dstore_step_copy_in_file() waits for a silent pipe only as long as the limits
+/// allow.
 ///
 /// Blocks. May be NULL: user_data.
 #[must_use]
@@ -40,8 +42,8 @@ pub unsafe extern "C" fn dstore_step_copy_in(
     )
 }
 
-/// dstore_step_copy_in() from the file `tar` of this machine (any bytes). One that is silent, as a pipe
-/// may be, is waited for no longer than the step's limits allow.
+/// Like dstore_step_copy_in(), but reads the local file `tar` (any bytes). If the file supplies no
+/// data, as a pipe may, the call waits no longer than the step's limits allow.
 ///
 /// Blocks.
 #[must_use]
@@ -57,9 +59,10 @@ pub unsafe extern "C" fn dstore_step_copy_in_file(
     })
 }
 
-/// Writes the file or directory at `path`, an absolute path in the step, as a tar stream, whose
-/// first entry is the last component of `path`, to `write`; `bytes` is how many that were.
-/// DSTORE_NOT_FOUND where there is no such path: the step then goes on.
+/// Passes the file or directory at `path`, an absolute path in the step, to `write` as a tar
+/// stream. Its first entry is named after the last component of `path`. `*bytes` is set to the
+/// number of bytes written. Returns DSTORE_NOT_FOUND if the path does not exist; the step stays
+/// usable.
 ///
 /// Blocks. May be NULL: user_data, bytes.
 #[must_use]
@@ -81,9 +84,10 @@ pub unsafe extern "C" fn dstore_step_copy_out(
     })
 }
 
-/// dstore_step_copy_out() to the file `tar` of this machine (any bytes), which must not be a pipe. It
-/// is written beside its name, and put there when it is whole: until then, and after a failure, what
-/// was there stays. A link is followed.
+/// Like dstore_step_copy_out(), but writes to the local file `tar` (any bytes), which must not be a
+/// pipe. The bytes are written to a temporary file next to it, which is renamed to `tar` when it is
+/// complete. Until then, and after a failure, an existing file is unchanged. A symbolic link is
+/// followed.
 ///
 /// Blocks. May be NULL: bytes.
 #[must_use]

@@ -1,4 +1,4 @@
-//! Giving a root up, and what is left of one.
+//! Destroying a root, and finding what is left of one.
 
 use std::ffi::{CString, c_char};
 use std::path::Path;
@@ -19,7 +19,8 @@ use crate::error::Result;
 use crate::store::{Destroy, Fate, Options, Remains, RemnantKind, Store};
 use crate::wait::Limits;
 
-/// What there is, or was, of roots: a list that does not change, so any number of threads may read it.
+/// A list of objects of roots that exist, or that were removed. It is immutable, so any number of
+/// threads may read it.
 #[derive(Debug)]
 pub struct dstore_remains(Vec<Row>);
 
@@ -36,19 +37,19 @@ struct Row {
     kept: Option<CString>,
 }
 
-/// What kind of thing is left of a root.
+/// The kind of an object in a dstore_remains list.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug)]
 pub enum dstore_remnant {
     /// A container of a step or a copy.
     DSTORE_REMNANT_CONTAINER = 1,
-    /// A name of an image, or an image without one.
+    /// A tag of an image, or an untagged image.
     DSTORE_REMNANT_IMAGE = 2,
-    /// A volume: of a cache, a lease, a secret, or the claim on the root's names.
+    /// A volume of a cache, a lease or a secret, or the volume that claims the root's names.
     DSTORE_REMNANT_VOLUME = 3,
-    /// A file or folder of the root.
+    /// A file or directory of the root.
     DSTORE_REMNANT_FILE = 4,
-    /// All that an engine has which cannot be asked.
+    /// Everything on an engine that cannot be reached.
     DSTORE_REMNANT_ENGINE = 5,
 }
 
@@ -85,17 +86,20 @@ fn chosen(options: Option<Arc<dstore_options>>) -> Result<Options> {
     )
 }
 
-/// Gives up the root at `root` (any bytes): removes everything of it from every engine that it was used
-/// with, and from the disk: results, caches, logs, what steps left, the caller's own files in its state
-/// directory, and the directory. Names that dstore_store_tag() gave stay. With `dry_run` nothing is removed.
-/// What could not be removed is in `remains` with its reason: then the root stays, too, and the next call
-/// goes on, as it does after one that was cut off or killed.
+/// Destroys the root at `root` (any bytes): removes everything of it from every engine that it was
+/// used with, and from the disk. That is its results, caches, logs, leftovers of steps, the
+/// caller's own files in its state directory, and the directory itself. Tags added by
+/// dstore_store_tag() are kept. If `dry_run` is true, nothing is removed. `*remains` lists the
+/// root's objects and, for each that could not be removed, the reason. In that case the root is
+/// kept as well, and the next call continues, as it does after a call that was interrupted or
+/// killed.
 ///
-/// DSTORE_BUSY while a store is open there, in any process; DSTORE_NOT_FOUND where nothing is there;
-/// DSTORE_INVALID_ARGUMENT for what is no store's root. DSTORE_UNREACHABLE where an engine cannot be asked
-/// that the root was used with: nothing was removed then. With `abandon` what is there is given up, too; it
-/// can be found later by the root's identity. `options` say where an engine is that has another address
-/// now. `timeout_ms` 0 is none. Free what it gives with dstore_remains_free().
+/// Returns DSTORE_BUSY while a store is open there, in any process; DSTORE_NOT_FOUND if nothing
+/// exists there; DSTORE_INVALID_ARGUMENT if it is not a store's root. Returns DSTORE_UNREACHABLE,
+/// and removes nothing, if an engine that the root was used with cannot be reached. If `abandon` is
+/// true, the root is destroyed anyway; what is on that engine can be found later by the root's
+/// identity. `options` gives the address of an engine whose address has changed. `timeout_ms` 0
+/// means no timeout. Free the list with dstore_remains_free().
 ///
 /// Blocks. May be NULL: options, cancel.
 #[must_use]
@@ -125,10 +129,10 @@ pub unsafe extern "C" fn dstore_destroy(
     )
 }
 
-/// What roots have on an engine, by the identities that the objects carry; that of `identity` alone, if it
-/// is not NULL. Nothing is removed. Whether a root is still there, the engine does not know: where it was
-/// is told, and people know the rest. `timeout_ms` 0 is none. Free what it gives with
-/// dstore_remains_free().
+/// Lists the objects that roots have on an engine, by the identities that the objects carry. If
+/// `identity` is not NULL, lists only the objects of that root. Removes nothing. The engine does
+/// not know whether a root still exists; the list says where the root was, and a person must
+/// decide. `timeout_ms` 0 means no timeout. Free the list with dstore_remains_free().
 ///
 /// Blocks. May be NULL: options, identity, cancel.
 #[must_use]
@@ -154,10 +158,11 @@ pub unsafe extern "C" fn dstore_find_remains(
     )
 }
 
-/// Removes from an engine what is left there of a root whose directory is gone, by its identity: look with
-/// dstore_find_remains() first. DSTORE_BUSY while a container of it runs; DSTORE_CONFLICT where the root is on
-/// this machine, where it was. A root that is elsewhere loses its results and caches. `timeout_ms` 0 is
-/// none. Free what it gives with dstore_remains_free().
+/// Removes from an engine what is left of the root with this identity, whose directory no longer
+/// exists. Call dstore_find_remains() first. Returns DSTORE_BUSY while one of its containers is
+/// running, and DSTORE_CONFLICT if the root still exists at its path on the local machine. A root
+/// that exists elsewhere loses its results and caches. `timeout_ms` 0 means no timeout. Free the
+/// list with dstore_remains_free().
 ///
 /// Blocks. May be NULL: options, cancel.
 #[must_use]
@@ -183,7 +188,7 @@ pub unsafe extern "C" fn dstore_destroy_remains(
     )
 }
 
-/// How many things are in the list; 0 for NULL.
+/// Returns the number of objects in the list, or 0 if `remains` is NULL.
 ///
 /// Does not block. May be NULL: remains.
 #[unsafe(no_mangle)]
@@ -191,7 +196,8 @@ pub unsafe extern "C" fn dstore_remains_count(remains: *const dstore_remains) ->
     infallible!(0, |remains: &dstore_remains| remains.0.len())
 }
 
-/// What the thing at `index` is, from 0 on: a dstore_remnant; 0 beyond the end.
+/// Returns the kind of the object at `index`, counted from 0: a dstore_remnant, or 0 beyond the
+/// end.
 ///
 /// Does not block. May be NULL: remains.
 #[unsafe(no_mangle)]
@@ -206,8 +212,8 @@ fn text(remains: &dstore_remains, index: usize, of: fn(&Row) -> Option<&CString>
     row.and_then(of).map_or(ptr::null(), |text| text.as_ptr())
 }
 
-/// The name of the thing at `index` on its engine, or its path. Borrowed from `remains`; NULL beyond the
-/// end.
+/// Returns the name of the object at `index` on its engine, or its path. Borrowed from `remains`.
+/// Returns NULL if `index` is beyond the end.
 ///
 /// Does not block. May be NULL: remains.
 #[unsafe(no_mangle)]
@@ -220,7 +226,8 @@ pub unsafe extern "C" fn dstore_remains_name(
     })
 }
 
-/// The identity of the root that the thing at `index` is of. Borrowed from `remains`; NULL beyond the end.
+/// Returns the identity of the root that the object at `index` belongs to. Borrowed from `remains`.
+/// Returns NULL if `index` is beyond the end.
 ///
 /// Does not block. May be NULL: remains.
 #[unsafe(no_mangle)]
@@ -233,8 +240,8 @@ pub unsafe extern "C" fn dstore_remains_identity(
     })
 }
 
-/// Where that root was when it claimed its names. Borrowed from `remains`; NULL where that is not known,
-/// and beyond the end.
+/// Returns the path at which that root claimed its names. Borrowed from `remains`. Returns NULL if
+/// it is unknown, and beyond the end.
 ///
 /// Does not block. May be NULL: remains.
 #[unsafe(no_mangle)]
@@ -247,8 +254,8 @@ pub unsafe extern "C" fn dstore_remains_root(
     })
 }
 
-/// The address of the engine that has the thing at `index`; "" for a file. Borrowed from `remains`; NULL
-/// beyond the end.
+/// Returns the address of the engine that has the object at `index`, or "" for a file. Borrowed
+/// from `remains`. Returns NULL if `index` is beyond the end.
 ///
 /// Does not block. May be NULL: remains.
 #[unsafe(no_mangle)]
@@ -261,7 +268,7 @@ pub unsafe extern "C" fn dstore_remains_engine(
     })
 }
 
-/// Whether the thing at `index` was removed; false beyond the end.
+/// Returns whether the object at `index` was removed, or false beyond the end.
 ///
 /// Does not block. May be NULL: remains.
 #[unsafe(no_mangle)]
@@ -274,8 +281,8 @@ pub unsafe extern "C" fn dstore_remains_removed(
     })
 }
 
-/// Why the thing at `index` is there still that was to go. Borrowed from `remains`; NULL where it is not,
-/// and beyond the end.
+/// Returns why the object at `index` could not be removed. Borrowed from `remains`. Returns NULL if
+/// there was no such failure, and beyond the end.
 ///
 /// Does not block. May be NULL: remains.
 #[unsafe(no_mangle)]
@@ -288,7 +295,7 @@ pub unsafe extern "C" fn dstore_remains_kept(
     })
 }
 
-/// Frees a list. NULL is fine.
+/// Frees a list; no-op if NULL.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]

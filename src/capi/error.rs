@@ -10,7 +10,7 @@ use crate::capi::status::dstore_status;
 use crate::capi::text::c_string;
 use crate::error::Error;
 
-/// Why a call failed. It does not change, so any number of threads may read it, and any thread may
+/// Why a call failed. It is immutable, so any number of threads may read it, and any thread may
 /// free it.
 #[derive(Debug)]
 pub struct dstore_error {
@@ -35,7 +35,7 @@ impl dstore_error {
     }
 }
 
-/// The status that the failed call returned; DSTORE_OK for NULL.
+/// Returns the status of the failed call, or DSTORE_OK if `error` is NULL.
 ///
 /// Does not block. May be NULL: error.
 #[unsafe(no_mangle)]
@@ -44,8 +44,8 @@ pub unsafe extern "C" fn dstore_error_status(error: *const dstore_error) -> dsto
         .status)
 }
 
-/// One line for a person: what was being done, to what, and what the engine or the system answered.
-/// UTF-8. Borrowed from `error`; NULL for NULL.
+/// Returns one human-readable line of UTF-8: the operation, its object, and what the engine or the
+/// system reported. Borrowed from `error`. Returns NULL if `error` is NULL.
 ///
 /// Does not block. May be NULL: error.
 #[unsafe(no_mangle)]
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn dstore_error_message(error: *const dstore_error) -> *co
     infallible!(ptr::null(), |error: &dstore_error| error.message.as_ptr())
 }
 
-/// The HTTP status that the engine answered with; 0 where it did not.
+/// Returns the HTTP status of the engine's response, or 0 if the engine did not respond.
 ///
 /// Does not block. May be NULL: error.
 #[unsafe(no_mangle)]
@@ -61,7 +61,7 @@ pub unsafe extern "C" fn dstore_error_http_status(error: *const dstore_error) ->
     infallible!(0, |error: &dstore_error| error.http_status)
 }
 
-/// The operating system's error number, an `errno`; 0 where there was none.
+/// Returns the operating system's error number (an `errno`), or 0 if there was none.
 ///
 /// Does not block. May be NULL: error.
 #[unsafe(no_mangle)]
@@ -69,7 +69,8 @@ pub unsafe extern "C" fn dstore_error_os_errno(error: *const dstore_error) -> i3
     infallible!(0, |error: &dstore_error| error.os_errno)
 }
 
-/// The exit status of the command, for DSTORE_COMMAND_FAILED and DSTORE_OUT_OF_MEMORY; else -1.
+/// Returns the exit status of the command after DSTORE_COMMAND_FAILED, DSTORE_OUT_OF_MEMORY and
+/// DSTORE_NOT_STARTED. Returns -1 otherwise.
 ///
 /// Does not block. May be NULL: error.
 #[unsafe(no_mangle)]
@@ -77,7 +78,7 @@ pub unsafe extern "C" fn dstore_error_exit_code(error: *const dstore_error) -> i
     infallible!(-1, |error: &dstore_error| error.exit_code)
 }
 
-/// Frees an error. NULL is fine.
+/// Frees an error; no-op if NULL.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]

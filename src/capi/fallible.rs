@@ -1,4 +1,4 @@
-//! The boundary of calls that can fail: they answer a status, and an error object.
+//! The boundary of calls that can fail: they return a status and an error object.
 
 use std::ptr;
 
@@ -10,7 +10,7 @@ use crate::error::Result;
 
 /// Runs the body of a call that can fail.
 ///
-/// `*error` is written in any case, so that a caller may look at it without knowing the status.
+/// `*error` is always written, so that a caller may read it without checking the status.
 ///
 /// # Safety
 ///
@@ -26,13 +26,13 @@ pub(super) unsafe fn answer(
     };
     if !error.is_null() {
         let object = object.map_or(ptr::null_mut(), |e| handle::give(dstore_error::new(&e)));
-        // SAFETY: it is not NULL, so it may be written to. What was there before is C's, and is not dropped.
+        // SAFETY: it is not NULL, so it may be written to. The previous value belongs to C and is not dropped.
         unsafe { error.write(object) };
     }
     status
 }
 
-/// The body of a call that can fail: answers a status, and writes `*error` in any case.
+/// The body of a call that can fail: returns a status, and always writes `*error`.
 macro_rules! fallible {
     ($error:ident, || $body:expr) => {
         $crate::capi::fallible::fallible!(@ $error, $body)
@@ -46,7 +46,7 @@ macro_rules! fallible {
             $crate::capi::boundary::taken!(_call $(, $name $(@ $parts)? : $type)*);
             $body
         };
-        // SAFETY: `$error` is NULL or the place for an error that the header asks for.
+        // SAFETY: `$error` is NULL or the output parameter for an error, as the header requires.
         unsafe { $crate::capi::fallible::answer($error, body) }
     }};
 }

@@ -1,5 +1,5 @@
-//! What a C pointer to one of our objects is: a counted one. A call holds a count of its own while it runs, so that a free in a
-//! callback, or in another thread by mistake, does not pull the object away from under it.
+//! C pointers to our objects are reference-counted. A call holds a reference while it runs, so a free in a callback, or by
+//! mistake in another thread, does not destroy the object during the call.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -10,47 +10,48 @@ use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::error::{Error, ErrorKind, Result};
 use crate::process::{FORKED, Process};
 
-/// An object that C has a pointer to. Only [`give`] makes such pointers.
+/// An object that C has a pointer to. Only [`give`] creates such pointers.
 pub(super) trait Handle {}
 
-/// Gives `object` to C. [`take_back`] takes it back.
+/// Passes ownership of `object` to C. [`take_back`] takes it back.
 pub(super) fn give<T: Handle>(object: T) -> *mut T {
     Arc::into_raw(Arc::new(object)).cast_mut()
 }
 
-/// Ends C's hold on an object, which lives on for as long as what is returned.
+/// Takes C's reference to an object. The object lives at least as long as the return value.
 ///
 /// # Safety
 ///
-/// `object` came from [`give`], and C gives it up with this.
+/// `object` came from [`give`], and C does not use it after this.
 pub(super) unsafe fn take_back<T: Handle>(object: *const T) -> Arc<T> {
-    // SAFETY: `give` made it by `into_raw`, and left with C the one count that this takes over; C cannot give it up twice.
+    // SAFETY: `give` made it by `into_raw` and passed one reference to C, which this takes over. C must not free it twice.
     unsafe { Arc::from_raw(object) }
 }
 
-/// Holds an object for the length of a call.
+/// Retains an object for the duration of a call.
 ///
 /// # Safety
 ///
-/// `object` came from [`give`], and C has not given it up.
+/// `object` came from [`give`], and C has not freed it.
 pub(super) unsafe fn hold<T: Handle>(object: *const T) -> Arc<T> {
-    // SAFETY: `give` made it by `into_raw`. C's count keeps the object alive until ours is taken, and `from_raw` owns just that one.
+    // SAFETY: `give` made it by `into_raw`. C's reference keeps the object alive until ours is taken, and `from_raw` owns
+    // exactly ours.
     unsafe {
         Arc::increment_strong_count(object);
         Arc::from_raw(object)
     }
 }
 
-/// Remembers that a call panicked: what it worked on may be half done.
+/// Records that a call panicked: its object may be inconsistent.
 #[derive(Debug, Default)]
 pub(super) struct Poison(AtomicBool);
 
 impl Poison {
-    /// Begins a call. `what` names the object in the error of a call after the panic.
+    /// Begins a call. `what` names the object in the error of a call that follows a panic.
     pub(super) fn enter(&self, what: &'static str) -> Result<Entered<'_>> {
         if self.0.load(Ordering::SeqCst) {
             let why = format!(
-                "the {what} is unusable since a fault in an earlier call; it can only be freed"
+                "the {what} is unusable after an internal error in an earlier call; it can only be freed"
             );
             return Err(Error::new(ErrorKind::Internal, why));
         }
@@ -61,10 +62,10 @@ impl Poison {
     }
 }
 
-/// A call under way.
+/// A call in progress.
 pub(super) struct Entered<'a> {
     poison: &'a AtomicBool,
-    /// A host in Rust may call while it unwinds itself, which is no fault of ours.
+    /// A host program in Rust may call while it is unwinding itself, which is not an internal error.
     panicking: bool,
 }
 
@@ -76,8 +77,8 @@ impl Drop for Entered<'_> {
     }
 }
 
-/// A value that any number of calls may read at a time, or one may use. Who comes in between is told so, and waits for nothing:
-/// it may be a callback of the other.
+/// A value that any number of calls may read, or one call may modify. A conflicting call fails with `Busy` instead of waiting,
+/// because it may come from a callback of the call in progress.
 #[derive(Debug)]
 pub(super) struct Exclusive<T> {
     value: RwLock<T>,
@@ -111,7 +112,7 @@ impl<T> Exclusive<T> {
                 return Err(Error::new(ErrorKind::Closed, why));
             }
             let why = format!(
-                "the {} is in use, by another thread or by the call whose callback this is",
+                "the {} is in use by another thread, or by the call that is running this callback",
                 self.what
             );
             return Err(Error::new(ErrorKind::Busy, why));
@@ -123,15 +124,15 @@ impl<T> Exclusive<T> {
     }
 }
 
-/// The one call that uses an [`Exclusive`] value now.
+/// The one call that is using an [`Exclusive`] value.
 pub(super) type Inside<'a, T> = Within<'a, RwLockWriteGuard<'a, T>>;
 
-/// One of the calls that read it now.
+/// One of the calls that are reading it.
 pub(super) type Reading<'a, T> = Within<'a, RwLockReadGuard<'a, T>>;
 
-/// A call that holds a value by the guard `G`.
+/// A call that accesses a value through the guard `G`.
 pub(super) struct Within<'a, G> {
-    // Dropped first: whoever comes next must find the mark.
+    // Dropped first: the next call must find the mark.
     _entered: Entered<'a>,
     guard: G,
 }

@@ -1,4 +1,4 @@
-//! `dstore_health`: how the engine is, and how the store gets along with it.
+//! `dstore_health`: the state of the engine, and how the store uses it.
 
 use std::ffi::{CString, c_char};
 use std::ptr;
@@ -17,8 +17,7 @@ use crate::capi::text::c_string;
 use crate::store::Health;
 use crate::wait::Limits;
 
-/// What was found out about the engine at one moment. It does not change, so any number of threads
-/// may read it.
+/// The state of the engine at one moment. It is immutable, so any number of threads may read it.
 #[derive(Debug)]
 pub struct dstore_health {
     found: Health,
@@ -30,7 +29,7 @@ pub struct dstore_health {
     image_store: CString,
     strategy_reason: CString,
     network: CString,
-    /// What each trouble is, and the advice.
+    /// Each problem, and the advice.
     troubles: Vec<(CString, CString)>,
 }
 
@@ -57,8 +56,8 @@ impl dstore_health {
     }
 }
 
-/// Asks whether the engine answers, for as long as `timeout_ms` (0 is none) and `cancel` allow. One
-/// that was upgraded or replaced since the last call is spoken to in its own version from now on.
+/// Checks whether the engine answers, limited by `timeout_ms` (0 means no timeout) and `cancel`. If
+/// the engine was upgraded or replaced since the last call, its API version is used from now on.
 ///
 /// Blocks, for one round trip to the engine. May be NULL: cancel.
 #[must_use]
@@ -77,13 +76,13 @@ pub unsafe extern "C" fn dstore_store_ping(
     )
 }
 
-/// Finds out how the engine is, how the store gets along with it, and what is not as well as it
-/// could be, for as long as `timeout_ms` (0 is none) and `cancel` allow. An engine that does not
-/// answer is an error; what is merely slow or missing is told by dstore_health_trouble(). Free what
-/// it gives with dstore_health_free().
+/// Collects the state of the engine, how this store uses it, and a list of problems, limited by
+/// `timeout_ms` (0 means no timeout) and `cancel`. If the engine does not answer, returns an error.
+/// What is only slow or missing is reported by dstore_health_trouble(). Free the object with
+/// dstore_health_free().
 ///
-/// Blocks, for some engine calls; the first time on an engine, for a trial of how caches can be
-/// cloned. May be NULL: cancel.
+/// Blocks, for some engine calls; the first time on an engine, also for a probe of how caches can
+/// be cloned. May be NULL: cancel.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_store_health(
@@ -102,8 +101,8 @@ pub unsafe extern "C" fn dstore_store_health(
     })
 }
 
-/// What answers: "Docker", "Podman", or what else it calls itself. Borrowed from `health`; NULL for
-/// NULL.
+/// Returns the engine's product name: "Docker", "Podman", or what it reports. Borrowed from
+/// `health`. Returns NULL if `health` is NULL.
 ///
 /// Does not block. May be NULL: health.
 #[unsafe(no_mangle)]
@@ -111,7 +110,8 @@ pub unsafe extern "C" fn dstore_health_engine(health: *const dstore_health) -> *
     infallible!(ptr::null(), |health: &dstore_health| health.engine.as_ptr())
 }
 
-/// The engine's version: "28.5.2". Borrowed from `health`; NULL for NULL.
+/// Returns the engine's version, such as "28.5.2". Borrowed from `health`. Returns NULL if `health`
+/// is NULL.
 ///
 /// Does not block. May be NULL: health.
 #[unsafe(no_mangle)]
@@ -123,8 +123,8 @@ pub unsafe extern "C" fn dstore_health_engine_version(
         .as_ptr())
 }
 
-/// The version of the Engine API that is spoken with it now: "1.47". Borrowed from `health`; NULL
-/// for NULL.
+/// Returns the version of the Engine API in use, such as "1.47". Borrowed from `health`. Returns
+/// NULL if `health` is NULL.
 ///
 /// Does not block. May be NULL: health.
 #[unsafe(no_mangle)]
@@ -134,8 +134,8 @@ pub unsafe extern "C" fn dstore_health_api_version(health: *const dstore_health)
         .as_ptr())
 }
 
-/// The newest version of the Engine API that the engine speaks: "1.51". Borrowed from `health`; NULL
-/// for NULL.
+/// Returns the newest version of the Engine API that the engine supports, such as "1.51". Borrowed
+/// from `health`. Returns NULL if `health` is NULL.
 ///
 /// Does not block. May be NULL: health.
 #[unsafe(no_mangle)]
@@ -147,7 +147,8 @@ pub unsafe extern "C" fn dstore_health_newest_api_version(
         .as_ptr())
 }
 
-/// The address at which it was reached. Borrowed from `health`; NULL for NULL.
+/// Returns the address at which the engine was reached. Borrowed from `health`. Returns NULL if
+/// `health` is NULL.
 ///
 /// Does not block. May be NULL: health.
 #[unsafe(no_mangle)]
@@ -157,8 +158,8 @@ pub unsafe extern "C" fn dstore_health_address(health: *const dstore_health) -> 
         .as_ptr())
 }
 
-/// Where the engine keeps images: its storage driver, "overlay2"; or "containerd (overlayfs)".
-/// Borrowed from `health`; NULL for NULL.
+/// Returns where the engine stores images: its storage driver, such as "overlay2", or "containerd
+/// (overlayfs)". Borrowed from `health`. Returns NULL if `health` is NULL.
 ///
 /// Does not block. May be NULL: health.
 #[unsafe(no_mangle)]
@@ -168,7 +169,8 @@ pub unsafe extern "C" fn dstore_health_image_store(health: *const dstore_health)
         .as_ptr())
 }
 
-/// How caches are cloned. DSTORE_STRATEGY_AUTOMATIC where they cannot be, and for NULL.
+/// Returns how caches are cloned. Returns DSTORE_STRATEGY_AUTOMATIC if they cannot be cloned, and
+/// if `health` is NULL.
 ///
 /// Does not block. May be NULL: health.
 #[unsafe(no_mangle)]
@@ -179,7 +181,8 @@ pub unsafe extern "C" fn dstore_health_strategy(health: *const dstore_health) ->
     })
 }
 
-/// Why they are cloned so, or cannot be. Borrowed from `health`; NULL for NULL.
+/// Returns why caches are cloned this way, or cannot be cloned. Borrowed from `health`. Returns
+/// NULL if `health` is NULL.
 ///
 /// Does not block. May be NULL: health.
 #[unsafe(no_mangle)]
@@ -191,8 +194,8 @@ pub unsafe extern "C" fn dstore_health_strategy_reason(
         .as_ptr())
 }
 
-/// Who sets up the network of steps that have none, the runtime or the engine, and why. Borrowed from
-/// `health`; NULL for NULL.
+/// Returns what sets up the network of steps without a network, the runtime or the engine, and why.
+/// Borrowed from `health`. Returns NULL if `health` is NULL.
 ///
 /// Does not block. May be NULL: health.
 #[unsafe(no_mangle)]
@@ -202,8 +205,8 @@ pub unsafe extern "C" fn dstore_health_network(health: *const dstore_health) -> 
         .as_ptr())
 }
 
-/// By how many milliseconds the engine's clock is ahead of this machine's; negative where it is
-/// behind. INT64_MIN where that is not known, and for NULL.
+/// Returns by how many milliseconds the engine's clock is ahead of the local clock; negative if it
+/// is behind. Returns INT64_MIN if it is unknown, and if `health` is NULL.
 ///
 /// Does not block. May be NULL: health.
 #[unsafe(no_mangle)]
@@ -213,7 +216,8 @@ pub unsafe extern "C" fn dstore_health_clock_ahead_ms(health: *const dstore_heal
     })
 }
 
-/// How much is free on the file system of the store's root, in percent; -1 for NULL.
+/// Returns the free space on the file system of the store's root, in percent, or -1 if `health` is
+/// NULL.
 ///
 /// Does not block. May be NULL: health.
 #[unsafe(no_mangle)]
@@ -221,8 +225,8 @@ pub unsafe extern "C" fn dstore_health_free_root(health: *const dstore_health) -
     infallible!(-1.0, |health: &dstore_health| health.found.free.root)
 }
 
-/// How much is free on the file system of the engine's data, in percent; -1 where that is not on
-/// this machine or not to be seen, and for NULL.
+/// Returns the free space on the file system of the engine's data, in percent. Returns -1 if that
+/// is not on the local machine or not accessible, and if `health` is NULL.
 ///
 /// Does not block. May be NULL: health.
 #[unsafe(no_mangle)]
@@ -232,7 +236,7 @@ pub unsafe extern "C" fn dstore_health_free_engine(health: *const dstore_health)
     })
 }
 
-/// How many things are not as well as they could be; 0 for NULL.
+/// Returns the number of problems, or 0 if `health` is NULL.
 ///
 /// Does not block. May be NULL: health.
 #[unsafe(no_mangle)]
@@ -240,8 +244,8 @@ pub unsafe extern "C" fn dstore_health_troubles(health: *const dstore_health) ->
     infallible!(0, |health: &dstore_health| health.troubles.len())
 }
 
-/// What is not well, at `index` from 0 on: one line for a person. Borrowed from `health`; NULL beyond
-/// the end.
+/// Returns the problem at `index`, counted from 0, as one human-readable line. Borrowed from
+/// `health`. Returns NULL if `index` is beyond the end.
 ///
 /// Does not block. May be NULL: health.
 #[unsafe(no_mangle)]
@@ -255,7 +259,8 @@ pub unsafe extern "C" fn dstore_health_trouble(
     })
 }
 
-/// What to do about the trouble at `index`. Borrowed from `health`; NULL beyond the end.
+/// Returns what to do about the problem at `index`. Borrowed from `health`. Returns NULL if `index`
+/// is beyond the end.
 ///
 /// Does not block. May be NULL: health.
 #[unsafe(no_mangle)]
@@ -269,7 +274,7 @@ pub unsafe extern "C" fn dstore_health_advice(
     })
 }
 
-/// Frees what was found. NULL is fine.
+/// Frees the object; no-op if NULL.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]

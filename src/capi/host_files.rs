@@ -1,4 +1,4 @@
-//! `dstore_host_files`: a file or a folder of this machine, and what of it is taken, how.
+//! `dstore_host_files`: a local file or directory, and which parts of it are copied and how.
 
 use std::ffi::c_char;
 use std::path::Path;
@@ -17,12 +17,13 @@ use crate::capi::text::c_string;
 use crate::store::host::files::HostFiles;
 use crate::wait::Limits;
 
-/// A file or a folder of this machine, and what of it is taken, how. By default all of it, owned by
-/// root, with the modes and times that it has here. Sockets are passed over, as by "docker build"; pipes and
-/// devices are copied as such. Links inside a folder stay links, and names that share a file (hard
-/// links) share one in the step, too. Extended attributes are not copied, and holes are filled with
-/// zeros. May be used any number of times, by any number of threads at once. A setter that fails is
-/// remembered: the calls that use the object then fail with the same error.
+/// A local file or directory, and which parts of it are copied and how. By default everything is
+/// copied, owned by root, with its local modes and times. Sockets are skipped, as by "docker
+/// build"; pipes and devices are copied as such. Links inside a directory stay links, and hard
+/// links to one file stay hard links in the step. Extended attributes are not copied, and holes are
+/// filled with zeros. May be used any number of times, by any number of threads concurrently. The
+/// first error of a setter is remembered, and calls that use the object then fail with the same
+/// status.
 #[derive(Debug)]
 pub struct dstore_host_files(Settings<HostFiles>);
 
@@ -37,8 +38,9 @@ impl Settable for dstore_host_files {
     }
 }
 
-/// The file or folder at `path` of this machine (any bytes), which is looked at when it is used. If
-/// it is a link, what the link leads to is taken. Free it with dstore_host_files_free().
+/// Creates an object for the local file or directory at `path` (any bytes), which is read when the
+/// object is used. If it is a symbolic link, its target is used. Free it with
+/// dstore_host_files_free().
 ///
 /// Does not block.
 #[must_use]
@@ -57,10 +59,11 @@ pub unsafe extern "C" fn dstore_host_files_new(
     })
 }
 
-/// Leaves out what `pattern` fits, as a line of a .dockerignore would: relative to the folder, * and ?
-/// for anything within a name, ** for any folders, and ! before it for what is taken in again. The
-/// last line that fits decides. What is in a folder that is left out is taken in again only by a
-/// line that begins with the folder's name. Patterns do not hold for a single file.
+/// Excludes what matches `pattern`, as a line of a .dockerignore file does. The pattern is relative
+/// to the directory; * and ? match within a name, ** matches any directories, and a leading !
+/// includes matches again. The last matching line decides. The contents of an excluded directory
+/// are included again only by a line that starts with the directory's name. Patterns do not apply
+/// to a single file.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -74,7 +77,7 @@ pub unsafe extern "C" fn dstore_host_files_exclude(
         .map(drop))
 }
 
-/// Takes in again what `pattern` fits: dstore_host_files_exclude() with a ! before it.
+/// Includes again what matches `pattern`: like dstore_host_files_exclude() with a leading !.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -88,7 +91,7 @@ pub unsafe extern "C" fn dstore_host_files_include(
         .map(drop))
 }
 
-/// Adds all lines of a .dockerignore, of which `text` is the text, without its comments.
+/// Adds all lines of a .dockerignore file, whose contents are `text`, except its comments.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -102,9 +105,9 @@ pub unsafe extern "C" fn dstore_host_files_dockerignore(
         .map(drop))
 }
 
-/// What it is called in the step: one name (any bytes). By default a file keeps its name, and what is
-/// in a folder is put directly below the path that it is copied to; a folder with a name is put
-/// there itself.
+/// Sets the name in the step: one path component (any bytes). By default a file keeps its name, and
+/// the contents of a directory are placed directly in the path that they are copied to. A directory
+/// with a name is placed there itself.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -119,7 +122,7 @@ pub unsafe extern "C" fn dstore_host_files_name(
     })
 }
 
-/// Who owns all of it in the step. By default root, 0 and 0.
+/// Sets the owner of everything in the step. The default is root, 0 and 0.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -135,7 +138,7 @@ pub unsafe extern "C" fn dstore_host_files_owner(
     })
 }
 
-/// Keeps the owners that the files have here, by their numbers.
+/// Keeps the numeric owners that the local files have.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -149,7 +152,7 @@ pub unsafe extern "C" fn dstore_host_files_keep_owners(
     })
 }
 
-/// When all of it was last changed, in `seconds` since 1970: then the same files are the same bytes
+/// Sets all modification times to `seconds` since 1970. The same files then give the same bytes
 /// each time, and have the same digest. By default the times are kept.
 ///
 /// Does not block.
@@ -165,11 +168,11 @@ pub unsafe extern "C" fn dstore_host_files_fixed_times(
     })
 }
 
-/// The digest of what dstore_step_copy_in_host() would send now, without sending it: 64 hex digits of a
-/// SHA-256, for dstore_id(). It covers names, kinds, modes, owners, times, contents and links, and not
-/// where the folder is, how its file system orders names or which parts of a file are holes. `timeout_ms`: 0
-/// is none. What cannot be read, or is changed while it is read, is DSTORE_IO. Free the digest with
-/// dstore_string_free().
+/// Computes the digest of what dstore_step_copy_in_host() would send now, without sending it: 64
+/// hex digits of a SHA-256, for dstore_id(). It covers names, types, modes, owners, times, contents
+/// and links. It does not depend on the directory's location, the order of names in its file
+/// system, or which parts of a file are holes. `timeout_ms` 0 means no timeout. Returns DSTORE_IO
+/// if a file cannot be read or changes while it is read. Free the digest with dstore_string_free().
 ///
 /// Blocks. May be NULL: cancel.
 #[must_use]
@@ -190,10 +193,11 @@ pub unsafe extern "C" fn dstore_host_files_digest(
     })
 }
 
-/// Copies `files` of this machine below `path`, an absolute path in the step, which is made where it
-/// is missing: what is in a folder, or a single file under its name. They are read as they are sent,
-/// and nothing is kept. `digest` is that of what was sent, as by dstore_host_files_digest(); free it with
-/// dstore_string_free(). What cannot be read, or is changed while it is read, is DSTORE_IO.
+/// Copies the local `files` into `path`, an absolute path in the step; missing directories are
+/// created. The contents of a directory are copied, or a single file under its name. Files are read
+/// while they are sent, and nothing is stored locally. `*digest` is set to the digest of what was
+/// sent, like that of dstore_host_files_digest(); free it with dstore_string_free(). Returns
+/// DSTORE_IO if a file cannot be read or changes while it is read.
 ///
 /// Blocks.
 #[must_use]
@@ -216,7 +220,7 @@ pub unsafe extern "C" fn dstore_step_copy_in_host(
     })
 }
 
-/// Frees it. NULL is fine.
+/// Frees the object; no-op if NULL.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! Ids made of what goes into a result.
+//! Ids derived from what goes into a result.
 
 use std::ffi::c_char;
 
@@ -8,14 +8,15 @@ use crate::capi::fallible::fallible;
 use crate::capi::status::dstore_status;
 use crate::capi::text::c_string;
 
-/// Makes the id of a result of all that goes into it: of its `name` and of `count` parts, such as the
-/// id of its base, its commands and the digests of the files that it takes. The same name and parts
-/// give the same id in every version, from C, OCaml and Rust; others give another one, as far as
-/// SHA-256 tells. Where a part ends counts: "ab", "c" is not "a", "bc". How many bytes each part has
-/// is in `lengths`; NULL if all of them end with a zero byte.
+/// Derives the id of a result from everything that goes into it: from its `name` and from `count`
+/// parts, such as the id of its base, its commands and the digests of the files that it uses. The
+/// same name and parts give the same id in every version, from C, OCaml, Python and Rust. Different
+/// ones give a different id, as far as SHA-256 can tell. Boundaries between parts count: "ab", "c"
+/// and "a", "bc" give different ids. `lengths` holds the number of bytes of each part; pass NULL if
+/// all parts are NUL-terminated.
 ///
-/// An id is what is readable of the name (a-z, 0-9 and -, at most 40 characters), - and 64 hex
-/// digits. Any store takes it. Free it with dstore_string_free().
+/// An id consists of the readable characters of the name (a-z, 0-9 and -, up to 40), a - and 64 hex
+/// digits. Every store accepts it. Free it with dstore_string_free().
 ///
 /// `name` and `parts` are any bytes.
 ///

@@ -1,4 +1,4 @@
-//! `dstore_image_config`: what a result says to whoever runs it.
+//! `dstore_image_config`: image settings of a result.
 
 use std::ffi::c_char;
 use std::ptr;
@@ -15,10 +15,10 @@ use crate::capi::status::dstore_status;
 use crate::capi::step::dstore_step;
 use crate::store::step::{HealthCheck, ImageConfig};
 
-/// What a result says to whoever runs it, set over what its base says; what is not set stays. May be
-/// used for any number of steps, by any number of threads at once. A setter that fails is remembered:
-/// dstore_step_configure() then fails with the same error, so a setter's own status need not be
-/// looked at.
+/// Image settings of a result, for programs that run it as an image. They override those of its
+/// base; what is not set is kept. May be used for any number of steps, by any number of threads
+/// concurrently. The first error of a setter is remembered, and dstore_step_configure() then fails
+/// with the same status, so the caller may ignore the status of a setter.
 #[derive(Debug)]
 pub struct dstore_image_config(Settings<ImageConfig>);
 
@@ -33,8 +33,8 @@ impl Settable for dstore_image_config {
     }
 }
 
-/// A new configuration, in which nothing is set. Free it with dstore_image_config_free(). NULL only
-/// where the library itself is at fault.
+/// Creates a configuration in which nothing is set. Free it with dstore_image_config_free().
+/// Returns NULL only on an internal error.
 ///
 /// Does not block.
 #[must_use]
@@ -48,8 +48,8 @@ pub extern "C" fn dstore_image_config_new() -> *mut dstore_image_config {
     })
 }
 
-/// The words in front of whatever is run; none takes the base's away. The command of the base stays:
-/// set that, too.
+/// Sets the entrypoint: the words in front of every command. No words remove the base's entrypoint.
+/// The base's command is kept; set it as well if it does not fit.
 ///
 /// Does not block. May be NULL: argv, if argc is 0.
 #[unsafe(no_mangle)]
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn dstore_image_config_entrypoint(
     })
 }
 
-/// What is run where nothing else is asked for; no words take the base's away.
+/// Sets the default command. No words remove the base's command.
 ///
 /// Does not block. May be NULL: argv, if argc is 0.
 #[unsafe(no_mangle)]
@@ -81,7 +81,7 @@ pub unsafe extern "C" fn dstore_image_config_command(
     })
 }
 
-/// An environment variable. NULL for a value takes the base's away.
+/// Sets an environment variable. A `value` of NULL removes the base's variable.
 ///
 /// Does not block. May be NULL: value.
 #[unsafe(no_mangle)]
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn dstore_image_config_env(
     })
 }
 
-/// A label. NULL for a value takes the base's away.
+/// Sets a label. A `value` of NULL removes the base's label.
 ///
 /// Does not block. May be NULL: value.
 #[unsafe(no_mangle)]
@@ -119,8 +119,8 @@ pub unsafe extern "C" fn dstore_image_config_label(
     })
 }
 
-/// The user: a name or a number, or either with ":" and a group. "" is nobody in particular, which is
-/// root.
+/// Sets the user: a name or a number, optionally followed by ":" and a group. "" sets no user,
+/// which means root.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -135,7 +135,7 @@ pub unsafe extern "C" fn dstore_image_config_user(
     })
 }
 
-/// The working directory, an absolute path.
+/// Sets the working directory, an absolute path.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -150,8 +150,8 @@ pub unsafe extern "C" fn dstore_image_config_directory(
     })
 }
 
-/// A port that is listened at: "80", "80/tcp" or "53/udp". With `exposed` false the base's is taken
-/// away.
+/// Declares a port that the program listens on: "80", "80/tcp" or "53/udp". If `exposed` is false,
+/// removes the base's declaration.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -170,8 +170,8 @@ pub unsafe extern "C" fn dstore_image_config_port(
     })
 }
 
-/// A place for which an engine makes a volume in each container, an absolute path. With `declared`
-/// false the base's is taken away.
+/// Declares an absolute path at which an engine creates a volume for each container. If `declared`
+/// is false, removes the base's declaration.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -190,7 +190,8 @@ pub unsafe extern "C" fn dstore_image_config_volume(
     })
 }
 
-/// The signal that asks it to end: "SIGTERM", "TERM" or "15". "" is as if none were set.
+/// Sets the signal that asks the program to stop: "SIGTERM", "TERM" or "15". "" is the same as not
+/// set.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -205,10 +206,11 @@ pub unsafe extern "C" fn dstore_image_config_stop_signal(
     })
 }
 
-/// How an engine finds out whether a container is well: by a command that ends with 0. No words take
-/// the base's check away. A time or `retries` of 0 is the engine's own default: how long from one to the
-/// next, how long one may take, for how long after the start failures do not count, and after how many
-/// in a row it is not well. Podman keeps no health check: a commit there fails.
+/// Sets the command with which an engine checks a container's health: exit status 0 means healthy.
+/// No words remove the base's check. A time or `retries` of 0 selects the engine's default. The
+/// times are the interval between checks, the timeout of one check, and the period after the start
+/// in which failures do not count. `retries` is the number of consecutive failures after which the
+/// container is unhealthy. Podman does not support health checks: a commit there fails.
 ///
 /// Does not block. May be NULL: argv, if argc is 0.
 #[unsafe(no_mangle)]
@@ -235,8 +237,8 @@ pub unsafe extern "C" fn dstore_image_config_health_check(
     })
 }
 
-/// dstore_image_config_health_check() by a line for the image's shell. NULL for one says that none is
-/// made, whatever the base says.
+/// Like dstore_image_config_health_check(), but `line` is run by the image's shell. A `line` of
+/// NULL disables health checks, whatever the base specifies.
 ///
 /// Does not block. May be NULL: line.
 #[unsafe(no_mangle)]
@@ -263,7 +265,7 @@ pub unsafe extern "C" fn dstore_image_config_health_shell(
     })
 }
 
-/// Frees a configuration. NULL is fine.
+/// Frees a configuration; no-op if NULL.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -271,9 +273,10 @@ pub unsafe extern "C" fn dstore_image_config_free(config: *mut dstore_image_conf
     infallible!((), |config: GivenBack<dstore_image_config>| drop(config))
 }
 
-/// Sets what the step's result says to whoever runs it. Commands of the step still run as its base
-/// says. May be called at any time before the commit, and again: later settings stand over earlier ones.
-/// The commit is DSTORE_UNSUPPORTED where the engine cannot be given exactly this.
+/// Sets the image settings of the step's result. Commands of the step still run with the base's
+/// settings. May be called at any time before the commit, and repeatedly: later settings override
+/// earlier ones. If the engine cannot be given exactly these settings, the commit returns
+/// DSTORE_UNSUPPORTED.
 ///
 /// Does not block.
 #[must_use]

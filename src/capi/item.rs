@@ -1,25 +1,25 @@
-//! Results, caches and logs as C sees them where they stand in one list.
+//! Results, caches and logs as C sees them in one list.
 
 use std::ffi::CString;
 
 use crate::capi::text::{c_string, seconds};
 use crate::store::{Item, PruneFate, PruneRow};
 
-/// What a store keeps, one of it.
+/// The kind of an item that a store keeps.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum dstore_item {
-    /// A result; its name is its id.
+    /// A result. Its name is its id.
     DSTORE_ITEM_RESULT = 1,
     /// A cache.
     DSTORE_ITEM_CACHE = 2,
-    /// The log of the builds of an id, which is its name.
+    /// The log of the builds of an id. Its name is that id.
     DSTORE_ITEM_LOG = 3,
 }
 
 use dstore_item::*;
 
-/// An item as C sees it: its kind, and its name with a zero byte after it.
+/// An item as C sees it: its kind, and its NUL-terminated name.
 pub(super) fn parts(item: &Item) -> (dstore_item, Vec<u8>) {
     let (kind, name) = match item {
         Item::Result(id) => (DSTORE_ITEM_RESULT, id.as_bytes()),
@@ -29,17 +29,17 @@ pub(super) fn parts(item: &Item) -> (dstore_item, Vec<u8>) {
     (kind, [name, b"\0"].concat())
 }
 
-/// What became of something that a prune looked at.
+/// What a prune did with an item.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum dstore_fate {
-    /// It was removed; in a dry run, it would be.
+    /// It was removed. In a dry run, it would be removed.
     DSTORE_FATE_REMOVED = 1,
-    /// Somebody else removed it meanwhile.
+    /// Another caller or process removed it in the meantime.
     DSTORE_FATE_GONE = 2,
-    /// It must stay: the row says why.
+    /// It must be kept. The row says why.
     DSTORE_FATE_SPARED = 3,
-    /// It could not be removed: the row says why.
+    /// It could not be removed. The row says why.
     DSTORE_FATE_FAILED = 4,
 }
 
@@ -60,7 +60,7 @@ impl From<PruneFate> for dstore_fate {
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) kind: dstore_item,
-    /// With a zero byte at the end.
+    /// NUL-terminated.
     pub(super) name: Vec<u8>,
     pub(super) bytes: u64,
     pub(super) last_use: i64,

@@ -17,8 +17,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::cache::{CacheMode, CacheRequest, Lease, Released};
 use crate::wait::Limits;
 
-/// A copy of a cache, lent until it is released or discarded. Any number of threads at once may ask
-/// and mount it; it is released or discarded by one thread, with none of the others in between.
+/// A writable copy of a cache, valid until it is released or discarded. Any number of threads may
+/// mount it and query it concurrently. Releasing or discarding it requires exclusive use; a
+/// conflicting call returns DSTORE_BUSY.
 #[derive(Debug)]
 pub struct dstore_lease {
     state: Exclusive<State>,
@@ -34,38 +35,38 @@ struct State {
     ended: bool,
 }
 
-/// How leases of one cache that are out at the same time relate.
+/// How concurrent leases of one cache relate.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug)]
 pub enum dstore_cache_mode {
-    /// Each lease is a copy of its own; of those cloned from one generation, the first changed one
-    /// that is released wins.
+    /// Each lease is a separate copy. Among leases cloned from the same generation, the first
+    /// release that contains changes wins.
     DSTORE_CACHE_PRIVATE = 0,
-    /// One holder at a time, in all processes: others wait, and each sees what the one before
-    /// released. A private lease may still win in between.
+    /// One holder at a time, across all processes. Other callers wait, and each sees what the
+    /// previous holder released. A private lease may still win in the meantime.
     DSTORE_CACHE_LOCKED = 1,
-    /// Those who hold a lease at the same time, in all processes, hold the same one, mounted by all
-    /// their containers at once. The last release publishes it. Waits for a locked lease, and the
-    /// other way round.
+    /// Concurrent holders, in any process, share one lease, and their containers mount it at the
+    /// same time. The last release publishes it. Shared and locked leases of a cache wait for each
+    /// other.
     DSTORE_CACHE_SHARED = 2,
 }
 
 use dstore_cache_mode::*;
 
-/// What became of a lease that was released.
+/// The outcome of releasing a lease.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug)]
 pub enum dstore_released {
-    /// It is now the newest generation of the cache.
+    /// The lease is now the newest generation of the cache.
     DSTORE_RELEASE_WON = 1,
-    /// The cache is no longer the generation that was cloned: another release came first, or the
-    /// cache was deleted.
+    /// The lease was discarded: another release came first, the cache was deleted, or something
+    /// other than this store removed the lease's volume.
     DSTORE_RELEASE_LOST = 2,
-    /// Nothing in it had changed, so the cache stays as it is.
+    /// Nothing in the lease had changed. The cache is unchanged.
     DSTORE_RELEASE_UNCHANGED = 3,
-    /// Others still hold this shared lease; the last of them publishes it.
+    /// Other holders still use this shared lease; the last of them publishes it.
     DSTORE_RELEASE_SHARED = 4,
-    /// With it the cache would hold more than its limit: it is given up, and the cache stays as it is.
+    /// The cache would exceed its limit. The lease was discarded, and the cache is unchanged.
     DSTORE_RELEASE_TOO_LARGE = 5,
 }
 
@@ -111,24 +112,24 @@ impl dstore_lease {
         Ok(())
     }
 
-    /// The volume to mount. Of a lease that has ended there is none: the engine would make an empty
-    /// one of that name.
+    /// Returns the volume to mount. An ended lease has none: the engine would create an empty
+    /// volume of that name.
     pub(super) fn volume_of_open(&self) -> Result<String> {
         let state = self.state.read()?;
         match state.ended {
             true => Err(Error::new(
                 ErrorKind::Closed,
-                "mounting a lease: it was released or discarded before",
+                "mounting a lease: it has already been released or discarded",
             )),
             false => Ok(state.lease.volume().to_owned()),
         }
     }
 }
 
-/// Lends a writable copy of the newest generation of the cache `name`, which is any bytes but none.
-/// A cache that does not exist is created, empty. The copy's root directory belongs to `uid` and
-/// `gid`; `mode` is a dstore_cache_mode; `timeout_ms` (0 is none) and `cancel` hold for the waiting
-/// and the copying. Free the lease with dstore_lease_free().
+/// Leases a writable copy of the newest generation of the cache `name`, any non-empty byte string.
+/// A cache that does not exist is created, empty. The copy's root directory is owned by `uid` and
+/// `gid`. `mode` is a dstore_cache_mode. `timeout_ms` (0 means no timeout) and `cancel` apply to
+/// waiting and copying. Free the lease with dstore_lease_free().
 ///
 /// Blocks. May be NULL: cancel.
 #[must_use]
@@ -158,8 +159,8 @@ pub unsafe extern "C" fn dstore_store_cache(
     })
 }
 
-/// The name of the engine's volume, which dstore_command_lease() mounts. Borrowed from `lease`;
-/// NULL for NULL.
+/// Returns the name of the engine's volume that dstore_command_lease() mounts. Borrowed from
+/// `lease`. Returns NULL if `lease` is NULL.
 ///
 /// Does not block. May be NULL: lease.
 #[unsafe(no_mangle)]
@@ -167,7 +168,8 @@ pub unsafe extern "C" fn dstore_lease_volume(lease: *const dstore_lease) -> *con
     infallible!(ptr::null(), |lease: &dstore_lease| lease.volume.as_ptr())
 }
 
-/// The generation that it was cloned from; 0 is a cache that nobody has released yet.
+/// Returns the generation that the lease was cloned from. 0 means that the cache has never been
+/// released.
 ///
 /// Does not block. May be NULL: lease.
 #[unsafe(no_mangle)]
@@ -175,13 +177,14 @@ pub unsafe extern "C" fn dstore_lease_generation(lease: *const dstore_lease) -> 
     infallible!(0, |lease: &dstore_lease| lease.generation)
 }
 
-/// Gives the lease back: if the cache is still at the generation that was cloned, and anything was
-/// changed, the lease becomes the next generation, atomically. `released`, a dstore_released, is
-/// what became of it. DSTORE_BUSY while any container, running or not, still mounts it; after that,
-/// as after any error but DSTORE_CLOSED, it can be released again. The handle is still to be freed.
+/// Releases the lease. If its files have changed and the cache is still at the generation that was
+/// cloned, the lease atomically becomes the next generation. `*released`, a dstore_released, is set
+/// to the outcome. Returns DSTORE_BUSY while a container, running or not, mounts the lease. After
+/// any error except DSTORE_CLOSED, the lease stays open and can be released again. The handle must
+/// still be freed.
 ///
-/// Blocks, for as long as it takes to look for changes: where leases are copies, that is a look at
-/// every file. May be NULL: released.
+/// Blocks, for as long as it takes to detect changes. With the copy strategy this examines every
+/// file, or every byte if only the engine can access the volume. May be NULL: released.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_lease_release(
     lease: *mut dstore_lease,
@@ -196,8 +199,8 @@ pub unsafe extern "C" fn dstore_lease_release(
     )
 }
 
-/// dstore_lease_release() for as long as `timeout_ms` (0 is none) and `cancel` allow. A lease that
-/// could not be released in time is open still.
+/// Like dstore_lease_release(), limited by `timeout_ms` (0 means no timeout) and `cancel`. If
+/// either stops the call, the lease stays open.
 ///
 /// Blocks. May be NULL: cancel, released.
 #[must_use]
@@ -217,7 +220,7 @@ pub unsafe extern "C" fn dstore_lease_release_within(
     )
 }
 
-/// Gives the lease back without keeping anything of it. The handle is still to be freed.
+/// Discards the lease: nothing of it is kept. The handle must still be freed.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -233,7 +236,7 @@ pub unsafe extern "C" fn dstore_lease_discard(
     })
 }
 
-/// Frees a lease. NULL is fine. One that is neither released nor discarded is discarded in the
+/// Frees a lease; no-op if NULL. A lease that is neither released nor discarded is discarded in the
 /// background.
 ///
 /// Does not block.

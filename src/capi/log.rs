@@ -1,8 +1,8 @@
-//! The library's own log: warnings of what could not be removed, and the like.
+//! The library's own log: for example, warnings about what could not be removed.
 //!
-//! Inside, lines go to the `log` crate, whose receiver is one for the whole process, and who may speak on any thread. Neither suits
-//! C: no call but one of its own should find its callbacks running, least of all on a thread that it does not know. So lines are
-//! collected, once C has asked for that, and handed out when C asks for them.
+//! The library logs through the `log` crate. Its logger is global to the process and may be called on any thread. C must not be
+//! called back that way: a callback may run only during a call that C made, on C's own thread. Therefore lines are collected
+//! once C has asked for that, and passed to C when C fetches them.
 
 use std::collections::VecDeque;
 use std::ffi::{CString, c_void};
@@ -19,21 +19,21 @@ use crate::capi::status::dstore_status;
 use crate::capi::text::c_string;
 use crate::error::{Error, ErrorKind, Result, for_people};
 
-/// How much a line of the log matters.
+/// The severity of a line of the log.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug)]
 pub enum dstore_log_level {
-    /// None at all.
+    /// No lines.
     DSTORE_LOG_OFF = 0,
-    /// Faults of the library's own.
+    /// Internal errors of the library.
     DSTORE_LOG_ERROR = 1,
-    /// What went wrong without making a call fail: something that was not removed.
+    /// Problems that did not make a call fail: for example, something could not be removed.
     DSTORE_LOG_WARNING = 2,
     /// What was done.
     DSTORE_LOG_INFO = 3,
-    /// How.
+    /// How it was done.
     DSTORE_LOG_DEBUG = 4,
-    /// All of it.
+    /// Everything.
     DSTORE_LOG_TRACE = 5,
 }
 
@@ -48,7 +48,9 @@ const LEVELS: [(i32, LevelFilter); 6] = [
     (DSTORE_LOG_TRACE as i32, LevelFilter::Trace),
 ];
 
-/// So many lines wait to be fetched; then the oldest goes, and is counted.
+/// The number of lines that wait to be fetched. Beyond that, the oldest line is dropped and
+/// counted. Messages have a maximum length, so a host that never fetches loses some megabytes of
+/// memory at most.
 const LINES: usize = if cfg!(miri) { 16 } else { 4096 };
 
 static COLLECTOR: Collector = Collector {
@@ -78,7 +80,7 @@ struct Line {
 
 impl Log for Collector {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // A host in Rust has lines of its own.
+        // A host program in Rust has lines of its own.
         metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
     }
 
@@ -99,7 +101,7 @@ impl Collector {
         let mut state = self.state.lock();
         if !state.installed {
             log::set_logger(self).map_err(|_| {
-                let why = "this process has a logger of its own already, which gets the library's lines, too";
+                let why = "a Rust logger is already installed in this process; it receives the library's log";
                 Error::new(ErrorKind::Conflict, why)
             })?;
             state.installed = true;
@@ -118,7 +120,7 @@ impl Collector {
         self.more.notify_one();
     }
 
-    /// The oldest line. Waits for one until `deadline`.
+    /// Returns the oldest line. Waits for one until `deadline`.
     fn pop(&self, deadline: Instant) -> Option<Line> {
         let mut state = self.state.lock();
         while state.lines.is_empty() {
@@ -128,7 +130,7 @@ impl Collector {
         }
         if state.lost > 0 {
             let text = format!(
-                "{} lines of the log came before this one and were not fetched in time",
+                "{} earlier lines of the log were dropped because they were not fetched in time",
                 state.lost
             );
             state.lost = 0;
@@ -141,10 +143,10 @@ impl Collector {
     }
 }
 
-/// Has the library collect its log from now on, for all stores of the process: lines of up to
-/// `level`, a dstore_log_level; DSTORE_LOG_OFF ends that. Unless this is called, nothing is
-/// collected. DSTORE_CONFLICT in a process whose own Rust code has set a logger: that gets the
-/// lines then.
+/// Starts collecting the library's log, for all stores of the process: lines up to `level`, a
+/// dstore_log_level. DSTORE_LOG_OFF stops collecting. Until this is called, nothing is collected.
+/// Returns DSTORE_CONFLICT if the process's own Rust code has installed a logger, which then
+/// receives the lines.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -155,10 +157,10 @@ pub unsafe extern "C" fn dstore_log_collect(
     fallible!(error, || COLLECTOR.collect(named(level, LEVELS, "level")?))
 }
 
-/// Gives `callback` the lines that were collected and not fetched yet, oldest first, on this
-/// thread. If there are none, waits `timeout_ms` for the first; 0 does not wait. A thread of the
-/// caller's that does nothing else may so be the one that writes the log. Of lines that nobody
-/// fetches, the newest few thousand are kept.
+/// Passes the lines that were collected and not fetched yet to `callback`, oldest first, on the
+/// calling thread. If there are none, waits up to `timeout_ms` for the first; 0 does not wait. A
+/// dedicated thread can write the log by calling this in a loop. If lines are not fetched, only the
+/// newest few thousand are kept.
 ///
 /// Blocks, for `timeout_ms` at most. May be NULL: user_data.
 #[unsafe(no_mangle)]
@@ -170,7 +172,7 @@ pub unsafe extern "C" fn dstore_log_fetch(
 ) -> dstore_status {
     fallible!(error, |callback @ (callback, user_data): OnLine| {
         let now = Instant::now();
-        // Nobody waits for a year, and no clock ends sooner.
+        // At most a year, so that the deadline is in the range of every clock.
         let limit = Duration::from_millis(timeout_ms).min(Duration::from_secs(365 * 24 * 60 * 60));
         let mut deadline = now + limit;
         while let Some(line) = COLLECTOR.pop(deadline) {
@@ -194,7 +196,7 @@ mod tests {
         line: *const c_char,
         length: usize,
     ) -> i32 {
-        // SAFETY: the test gives a vector, and the caller a line.
+        // SAFETY: the test passes a vector, and the caller a line.
         let (lines, line) =
             unsafe { (&mut *user_data.cast::<Vec<String>>(), CStr::from_ptr(line)) };
         assert_eq!(line.to_bytes().len(), length);
@@ -213,7 +215,7 @@ mod tests {
                 ptr::null_mut(),
             )
         };
-        // Other tests of this process may have lines of their own.
+        // Other tests in this process may log lines, too.
         lines.retain(|line| line.contains("log-test"));
         (status, lines)
     }
@@ -251,7 +253,7 @@ mod tests {
         );
 
         std::thread::scope(|scope| {
-            // Woken by a line of another test, it waits once more.
+            // If a line of another test wakes it, it waits again.
             let waiter = scope.spawn(|| {
                 loop {
                     let fetched = fetch(60_000);

@@ -1,14 +1,17 @@
-//! The C ABI: `include/docker_store.h` is generated from here, and its documentation is what the comments here say.
+//! The C ABI. `include/docker_store.h` and its documentation are generated from the functions and comments here.
 //!
-//! A type or function has the same name on both sides. Each file holds one C type and its calls, all in safe code; under them lie
-//! [`boundary`] (the macros that they are written in: nothing unwinds into C, a failure becomes a status), [`arguments`] (nothing
-//! that C hands in is trusted) and [`handle`] (what a C pointer to one of our objects is). To add a call: write it beside its like, then `make header`,
-//! and `UPDATE_ABI=1 cargo test --test symbols` to list it; for a new number, the same with `--test capi_c`.
+//! A type or function has the same name in C and Rust. Each file contains one C type and its functions, all in safe code. They
+//! are based on three modules. [`boundary`] has the macros that they are written in: nothing unwinds into C, and a failure
+//! becomes a status. [`arguments`] checks everything that C passes in. [`handle`] defines what a C pointer to one of our
+//! objects is.
+//!
+//! To add a function, write it next to similar ones and run `make regenerate`; CONTRIBUTING.md has the other steps.
 
-// With the transports, the one place that has to be. Every block says why it may.
+// C calls in here. (Unsafe code is also where a child process is started for ssh, and in calls of Windows.) Every block says
+// why it is sound.
 #![allow(unsafe_code)]
 #![allow(non_camel_case_types)]
-// What C sees is reached by its symbol, not by a path.
+// C refers to an item by its symbol, not by a path.
 #![allow(unreachable_pub)]
 
 mod arguments;

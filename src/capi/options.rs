@@ -11,10 +11,10 @@ use crate::capi::settings::{Settable, Settings, setter};
 use crate::capi::status::dstore_status;
 use crate::store::{LogFull, Options, Strategy};
 
-/// How to open a store. Every setting has a default that suits most, and NULL in place of options
-/// stands for all of them. Used by one thread at a time to set. A setter that fails is remembered:
-/// dstore_store_open() then fails with the same error, so a setter's own status need not be looked
-/// at.
+/// Options for dstore_store_open(). Every option has a default; pass NULL to use all defaults. Only
+/// one thread at a time may set options. The first error of a setter is remembered, and
+/// dstore_store_open() then fails with the same status, so the caller may ignore the status of a
+/// setter.
 #[derive(Debug)]
 pub struct dstore_options(Settings<Options>);
 
@@ -33,12 +33,12 @@ impl Settable for dstore_options {
 #[repr(i32)]
 #[derive(Clone, Copy, Debug)]
 pub enum dstore_strategy {
-    /// Overlay where the engine can, found out by trying; else copy.
+    /// Overlay if a probe shows that the engine supports it; otherwise copy.
     DSTORE_STRATEGY_AUTOMATIC = 0,
-    /// A lease is a new layer over the layers of the generation: constant in time, Linux engines
+    /// A lease is a new layer over the layers of the generation. Takes constant time; Linux engines
     /// only.
     DSTORE_STRATEGY_OVERLAY = 1,
-    /// A lease is a copy of the generation's files: any engine.
+    /// A lease is a copy of the generation's files. Works on any engine.
     DSTORE_STRATEGY_COPY = 2,
 }
 
@@ -60,8 +60,8 @@ impl From<Strategy> for dstore_strategy {
     }
 }
 
-/// New options, all at their defaults. Free them with dstore_options_free(). NULL only where the
-/// library itself is at fault.
+/// Creates options with all defaults. Free them with dstore_options_free(). Returns NULL only on an
+/// internal error.
 ///
 /// Does not block.
 #[must_use]
@@ -72,9 +72,10 @@ pub extern "C" fn dstore_options_new() -> *mut dstore_options {
     })
 }
 
-/// The engine's address: "unix:///var/run/docker.sock", "tcp://host:2376" or "ssh://user@host". By
-/// default `DOCKER_HOST`, else the current docker context, else that socket. Whether tcp is with TLS,
-/// and with which certificates, the context says, or `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH`.
+/// Sets the engine's address: "unix:///var/run/docker.sock", "tcp://host:2376" or
+/// "ssh://user@host". The default is `DOCKER_HOST`, otherwise the current Docker context, otherwise
+/// that socket. Whether tcp uses TLS, and with which certificates, is taken from the context, or
+/// from `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH`.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -89,8 +90,8 @@ pub unsafe extern "C" fn dstore_options_engine(
     })
 }
 
-/// The word in front of every name on the engine, of a-z and 0-9; "obuilder" by default, so that
-/// OBuilder finds the results.
+/// Sets the word that every name on the engine starts with: 1 to 32 characters from a-z and 0-9.
+/// The default is "obuilder", so that OBuilder finds the results.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -105,7 +106,7 @@ pub unsafe extern "C" fn dstore_options_name(
     })
 }
 
-/// How caches are cloned: a dstore_strategy, DSTORE_STRATEGY_AUTOMATIC by default.
+/// Sets how caches are cloned: a dstore_strategy. The default is DSTORE_STRATEGY_AUTOMATIC.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -120,9 +121,10 @@ pub unsafe extern "C" fn dstore_options_strategy(
     })
 }
 
-/// Whether the files of the engine's volumes may be used directly where this process can reach
-/// them; true by default. Otherwise everything goes through the engine's archive calls, which are
-/// slower and keep less of each file: whole seconds, and no extended attributes but capabilities.
+/// Sets whether the library accesses the files of the engine's volumes directly, if this process
+/// can. The default is true. Otherwise all access goes through the engine's archive calls. They are
+/// slower and keep less of each file: whole seconds only, and no extended attributes except
+/// capabilities.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -137,13 +139,14 @@ pub unsafe extern "C" fn dstore_options_direct(
     })
 }
 
-/// Whether the engine itself is to set up the network of steps that have none; false by default.
+/// Sets whether the engine itself sets up the network of steps that have no network. The default is
+/// false.
 ///
-/// Docker runs a program of its own for that in each container, which takes a third of the time of a
-/// small step. Otherwise the container's runtime does it, where that was tried and behaves: a network
-/// namespace with `lo` alone, up, and an `/etc/hosts` that names `localhost` and the container. That
-/// file cannot be written to then; in the engine's own way it can, and what is written is lost with
-/// the container.
+/// Docker runs a program of its own for that in each container, which takes a third of the time of
+/// a small step. By default the container's runtime does it, if a probe showed that this works: it
+/// creates a network namespace with only `lo`, which is up, and an `/etc/hosts` that names
+/// `localhost` and the container. Commands cannot write to that file. If the engine sets up the
+/// network, they can, and what they write is lost with the container.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -158,13 +161,15 @@ pub unsafe extern "C" fn dstore_options_engine_network(
     })
 }
 
-/// Whether the files of a released lease are synced to disk before it becomes the cache's next
-/// generation; false by default. A killed process loses nothing either way, and after a power failure
-/// a cache is whole either way. With it, the cache is then what was released last. Without it, it is
-/// the newest generation that was certainly on disk: what was released in the last five seconds, and
-/// for as long as the disk was still busy with it, is dropped, with a warning in the log.
+/// Sets whether the files of a released lease are synced to disk before it becomes the cache's next
+/// generation. The default is false. Either way, nothing is lost if a process is killed, and after
+/// a power failure a cache is one whole generation. With sync, that is the last released
+/// generation. Without it, it is the newest generation that was certainly on disk: releases of the
+/// last five seconds, or longer if the disk was still busy with them, are dropped, with a warning
+/// in the log.
 ///
-/// Only where this process reaches the engine's volumes as files: docs/conventions.md has the rest.
+/// Has an effect only if this process can access the engine's volumes directly. See
+/// docs/conventions.md.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -179,9 +184,10 @@ pub unsafe extern "C" fn dstore_options_sync(
     })
 }
 
-/// A group whose members may use the root as its owner may; by default nobody else may. The library's
-/// own files are then that group's, and so are logs and the caller's state. Asked for once, by the
-/// root's owner, who must be in the group; members open it with the same.
+/// Sets a group whose members may use the root as its owner may. By default no other user may. The
+/// library's own files, the logs and the caller's state then belong to that group. Set it the first
+/// time as the root's owner, who must be in the group; members then open the root with the same
+/// group.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -196,10 +202,11 @@ pub unsafe extern "C" fn dstore_options_group(
     })
 }
 
-/// The most bytes that the log of a step may have; by default as many as the disk has. At the limit
-/// the step fails (DSTORE_IO), or with `drop` the rest is counted and dropped, and the log's last
-/// line says how much that was; an output callback gets all of it. The same holds at the limit that
-/// the process has for its files, RLIMIT_FSIZE, and no SIGXFSZ is raised.
+/// Sets the maximum size of a step's log in bytes. By default only the disk limits it. When the
+/// limit is reached, the step fails with DSTORE_IO. If `drop` is true, further output is counted
+/// and dropped instead, and the log's last line reports how much; an output callback still receives
+/// everything. The same happens at the process's own file size limit, RLIMIT_FSIZE, and SIGXFSZ is
+/// not raised.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -216,7 +223,8 @@ pub unsafe extern "C" fn dstore_options_log_limit(
     })
 }
 
-/// How long opening may take to reach the engine, in milliseconds and not 0; 30 seconds by default.
+/// Sets how long opening may take to reach the engine, in milliseconds. It must not be 0. The
+/// default is 30 seconds.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -231,7 +239,7 @@ pub unsafe extern "C" fn dstore_options_connect_timeout(
     })
 }
 
-/// Frees options. NULL is fine. A store that was opened with them goes on.
+/// Frees options; no-op if NULL. A store that was opened with them is not affected.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]

@@ -1,5 +1,5 @@
-//! A file of this machine that a call fills: written beside its name, and put there when it is whole. Till then, and after a
-//! failure, what was there stays.
+//! A local file that a call writes. The bytes go to a temporary file next to it, which is renamed to it when it is complete.
+//! Until then, and after a failure, an existing file is unchanged.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -10,10 +10,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
 use crate::os::{self, Other};
 
-/// As many links are followed, one after the other, as the system would.
+/// The number of links that are followed, one after the other; the same as the kernel's limit.
 const LINKS: usize = 40;
 
-/// Has `write` write the file at `path`. A link is followed, and stays.
+/// Calls `write` to write the file at `path`. A link is followed, and kept.
 pub(super) fn into_file(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> Result<u64>,
@@ -27,7 +27,7 @@ pub(super) fn into_file(
     let written = late.failed.take().map_or(written, Err);
     match (written, late.file) {
         (Ok(written), Some(file)) => file.finish(path).map(|()| written),
-        // Nothing was written, and that was all: an empty file.
+        // The call succeeded without writing anything: create an empty file.
         (Ok(written), None) => Target::create(path)?.finish(path).map(|()| written),
         (Err(e), Some(file)) => {
             file.give_up();
@@ -37,11 +37,11 @@ pub(super) fn into_file(
     }
 }
 
-/// A file that is made by the first write.
+/// A file that is created by the first write.
 struct Late<'a> {
     path: &'a Path,
     file: Option<Target>,
-    /// Why the file could not be made or written; the writer would only say that it could not write.
+    /// Why the file could not be created or written; the writer only reports that it could not write.
     failed: Option<Error>,
 }
 
@@ -75,7 +75,7 @@ impl Write for Late<'_> {
     }
 }
 
-/// Where the bytes go for now.
+/// Where the bytes are written.
 struct Target {
     file: File,
     written: u64,
@@ -83,9 +83,9 @@ struct Target {
 }
 
 enum Kind {
-    /// Beside `to`, which it is to become.
+    /// A temporary file next to `to`, to which it will be renamed.
     Beside { beside: PathBuf, to: PathBuf },
-    /// A device, which has no half.
+    /// A device, which is written directly.
     Device,
 }
 
@@ -95,10 +95,10 @@ impl Target {
         let to = end_of_links(path).map_err(|e| Error::io(doing(), &e))?;
         let there = to.symlink_metadata().ok();
         match there.as_ref().map(|found| (found, os::other(found))) {
-            // Writing to one whose reader has gone raises SIGPIPE, which ends a process that does not expect it.
+            // Writing to a pipe without a reader raises SIGPIPE, which kills a process that does not handle it.
             Some((_, Some(Other::Pipe))) => {
                 let why = format!(
-                    "{}: it is a pipe; take the bytes by a callback, and write them yourself",
+                    "{}: it is a pipe; use the variant with a callback, and write the bytes yourself",
                     doing()
                 );
                 return Err(Error::new(ErrorKind::InvalidArgument, why));
@@ -111,7 +111,7 @@ impl Target {
                     kind: Kind::Device,
                 });
             }
-            // A directory: the system says so in its own words.
+            // A directory: report the system's own error.
             Some((found, _)) if !found.is_file() => {
                 let file = fs::open_with(OpenOptions::new().write(true), &to);
                 let e = file.err().unwrap_or(io::ErrorKind::InvalidInput.into());
@@ -135,7 +135,10 @@ impl Target {
             Kind::Device => Ok(()),
             Kind::Beside { beside, to } => fs::rename(beside, to).map_err(|e| {
                 let _ = fs::remove_file(beside);
-                Error::io(format!("putting {} in its place", path.display()), &e)
+                Error::io(
+                    format!("renaming the complete file to {}", path.display()),
+                    &e,
+                )
             }),
         }
     }
@@ -147,27 +150,27 @@ impl Target {
     }
 }
 
-/// Where the links that begin at `path` lead, whether anything is there or not.
+/// The path that the links starting at `path` lead to, whether anything exists there or not.
 fn end_of_links(path: &Path) -> io::Result<PathBuf> {
     let mut at = path.to_owned();
     for _ in 0..LINKS {
         match fs::read_link(&at) {
-            // Relative to where the link is.
+            // Relative to the link's directory.
             Ok(next) => at = at.parent().unwrap_or(Path::new("")).join(next),
-            // No link, or nothing.
+            // Not a link, or nothing exists.
             Err(_) => return Ok(at),
         }
     }
     Err(io::Error::from_raw_os_error(os::TOO_MANY_LINKS))
 }
 
-/// A new file in the folder of `path`.
+/// Creates a new file in the directory of `path`.
 fn beside(path: &Path) -> io::Result<(File, PathBuf)> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
     loop {
         let mut new = std::ffi::OsString::from(".");
-        // A name may have 255 bytes; what is cut off is only for people.
+        // A name may have 255 bytes; the part that is cut off only serves people.
         new.push(name.to_string_lossy().chars().take(40).collect::<String>());
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         new.push(format!(".{}-{number}.new", std::process::id()));
@@ -253,7 +256,7 @@ mod tests {
         symlink("far/one", folder.join("two")).expect("a link");
         symlink(folder.join("two"), folder.join("three")).expect("a link");
         let three = folder.join("three");
-        // It leads to nothing yet.
+        // Its target does not exist yet.
         assert_eq!(fill(&three, "new", Ok(())).expect("written"), 3);
         assert!(fill(&three, "half", fails()).is_err());
         assert!(three.is_symlink() && folder.join("two").is_symlink());

@@ -1,4 +1,4 @@
-//! Pins: what no prune removes. And what is known of results that have gone.
+//! Pins: what no prune removes. Also, what is known about results that no longer exist.
 
 use std::ffi::c_char;
 use std::ptr;
@@ -18,24 +18,24 @@ use crate::capi::text::seconds;
 use crate::store::Went;
 use crate::wait::Limits;
 
-/// How a result that is not there any more has gone.
+/// How a result that no longer exists was removed.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum dstore_went {
-    /// Nobody knows of one that was there, or it is there still.
+    /// No such result is known, or it still exists.
     DSTORE_WENT_UNKNOWN = 0,
-    /// Somebody deleted it.
+    /// A caller deleted it.
     DSTORE_WENT_DELETED = 1,
     /// A prune removed it.
     DSTORE_WENT_PRUNED = 2,
-    /// Somebody removed it on the engine, past the store: when is not known, but when that was
-    /// noticed.
+    /// Something other than a store removed it from the engine. When is unknown; the time is when
+    /// that was noticed.
     DSTORE_WENT_VANISHED = 3,
 }
 
 use dstore_went::*;
 
-/// A list of pins, as they were at one moment. It does not change, so any number of threads may read
+/// A list of pins, as they were at one moment. It is immutable, so any number of threads may read
 /// it.
 #[derive(Debug)]
 pub struct dstore_pins(Vec<Row>);
@@ -45,7 +45,7 @@ impl Handle for dstore_pins {}
 #[derive(Debug)]
 struct Row {
     kind: dstore_item,
-    /// With a zero byte at the end.
+    /// NUL-terminated.
     name: Vec<u8>,
     since: i64,
 }
@@ -56,11 +56,11 @@ impl dstore_pins {
     }
 }
 
-/// Pins the result `id`, whether it is there or not, for as long as `timeout_ms` (0 is none) and
-/// `cancel` allow: no prune of any process removes it from now on. `pinned` is false where it was
-/// pinned before. A delete removes it all the same, and the pin stays.
+/// Pins the result `id`, whether it exists or not: from now on no prune of any process removes it.
+/// Limited by `timeout_ms` (0 means no timeout) and `cancel`. `*pinned` is set to false if it was
+/// already pinned. A delete removes the result anyway, and the pin is kept.
 ///
-/// Blocks, while a prune is just removing it. May be NULL: cancel, pinned.
+/// Blocks, while a prune is removing the result. May be NULL: cancel, pinned.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_store_pin(
@@ -80,7 +80,8 @@ pub unsafe extern "C" fn dstore_store_pin(
     })
 }
 
-/// Takes the pin of the result `id` away. That there is none is no error, and `unpinned` then false.
+/// Removes the pin of the result `id`. If there is none, returns DSTORE_OK and sets `*unpinned` to
+/// false.
 ///
 /// Does not block. May be NULL: unpinned.
 #[must_use]
@@ -99,9 +100,9 @@ pub unsafe extern "C" fn dstore_store_unpin(
     })
 }
 
-/// dstore_store_pin() of the cache `name` (any bytes but none).
+/// Like dstore_store_pin(), for the cache `name` (any non-empty byte string).
 ///
-/// Blocks, while somebody else works on the cache. May be NULL: cancel, pinned.
+/// Blocks, while another call uses the cache. May be NULL: cancel, pinned.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_store_pin_cache(
@@ -121,7 +122,7 @@ pub unsafe extern "C" fn dstore_store_pin_cache(
     })
 }
 
-/// dstore_store_unpin() of the cache `name`.
+/// Like dstore_store_unpin(), for the cache `name`.
 ///
 /// Does not block. May be NULL: unpinned.
 #[must_use]
@@ -140,8 +141,9 @@ pub unsafe extern "C" fn dstore_store_unpin_cache(
     })
 }
 
-/// Lists what is pinned: results by id, then caches by name, whether they are there or not. Kept in
-/// the root, for all engines that it is used with. Free the list with dstore_pins_free().
+/// Lists all pins: results sorted by id, then caches sorted by name, whether they exist or not.
+/// Pins are stored in the root, for all engines that it is used with. Free the list with
+/// dstore_pins_free().
 ///
 /// Does not block.
 #[must_use]
@@ -163,8 +165,9 @@ pub unsafe extern "C" fn dstore_store_pins(
     })
 }
 
-/// How the result `id` has gone, if it was there once and is not any more, and when, in seconds since
-/// 1970 (0 where that is not known). Remembered for thirty days.
+/// Sets `*went` to how the result `id` was removed, if it once existed and no longer does. `*when`
+/// is set to the time of the removal, in seconds since 1970, or 0 if it is unknown. Remembered for
+/// thirty days.
 ///
 /// Does not block. May be NULL: when.
 #[must_use]
@@ -224,6 +227,7 @@ fn told(known: Option<(Went, SystemTime)>) -> (dstore_went, i64) {
 }
 
 /// How many pins are in the list; 0 for NULL.
+/// Returns the number of pins in the list, or 0 if `pins` is NULL.
 ///
 /// Does not block. May be NULL: pins.
 #[unsafe(no_mangle)]
@@ -231,8 +235,8 @@ pub unsafe extern "C" fn dstore_pins_count(pins: *const dstore_pins) -> usize {
     infallible!(0, |pins: &dstore_pins| pins.0.len())
 }
 
-/// What is pinned at `index`, from 0 on: DSTORE_ITEM_RESULT or DSTORE_ITEM_CACHE, as a number; 0
-/// beyond the end.
+/// Returns the kind of what is pinned at `index`, counted from 0: DSTORE_ITEM_RESULT or
+/// DSTORE_ITEM_CACHE, as a number, or 0 beyond the end.
 ///
 /// Does not block. May be NULL: pins.
 #[unsafe(no_mangle)]
@@ -242,8 +246,8 @@ pub unsafe extern "C" fn dstore_pins_item(pins: *const dstore_pins, index: usize
     })
 }
 
-/// The name of what is pinned at `index`: `*length` bytes, and a zero after them. Borrowed from
-/// `pins`; NULL beyond the end.
+/// Returns the name of what is pinned at `index`: `*length` bytes, followed by a NUL. Borrowed from
+/// `pins`. Returns NULL if `index` is beyond the end.
 ///
 /// Does not block. May be NULL: pins, length.
 #[unsafe(no_mangle)]
@@ -260,7 +264,7 @@ pub unsafe extern "C" fn dstore_pins_name(
     })
 }
 
-/// Since when the one at `index` is pinned, in seconds since 1970; 0 beyond the end.
+/// Returns when the pin at `index` was set, in seconds since 1970, or 0 beyond the end.
 ///
 /// Does not block. May be NULL: pins.
 #[unsafe(no_mangle)]
@@ -270,7 +274,7 @@ pub unsafe extern "C" fn dstore_pins_since(pins: *const dstore_pins, index: usiz
     })
 }
 
-/// Frees a list. NULL is fine.
+/// Frees a list; no-op if NULL.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! `dstore_policy`: what a prune is to bring a store to.
+//! `dstore_policy`: the limits to which a prune reduces a store.
 
 use std::ptr;
 use std::time::Duration;
@@ -11,11 +11,12 @@ use crate::capi::settings::{Settable, Settings, setter};
 use crate::capi::status::dstore_status;
 use crate::store::Policy;
 
-/// What a prune is to bring a store to. One that asks for nothing removes nothing. First goes what
-/// was unused for too long; then, while there is too much or too little is free, what was used the
-/// longest ago, and among equals what was built in the shortest time. A result goes after those that
-/// were built on it. Used by one thread at a time to set. A setter that fails is remembered:
-/// dstore_store_prune() then fails with the same error.
+/// The limits to which a prune reduces a store. A policy without limits removes nothing. First,
+/// items that were unused for too long are removed. Then, while the store is too large or too
+/// little disk space is free, the least recently used items are removed; among equals, the one that
+/// was fastest to build. A result is removed after the results that were built on it. Only one
+/// thread at a time may set the policy. The first error of a setter is remembered, and
+/// dstore_store_prune() then fails with the same status.
 #[derive(Debug)]
 pub struct dstore_policy(Settings<Policy>);
 
@@ -31,14 +32,14 @@ impl Settable for dstore_policy {
 }
 
 impl dstore_policy {
-    /// What was set.
+    /// Returns what was set.
     pub(super) fn get(&self) -> crate::error::Result<Policy> {
         self.0.get()
     }
 }
 
-/// A new policy, which asks for nothing. Free it with dstore_policy_free(). NULL only where the
-/// library itself is at fault.
+/// Creates a policy without limits. Free it with dstore_policy_free(). Returns NULL only on an
+/// internal error.
 ///
 /// Does not block.
 #[must_use]
@@ -49,9 +50,9 @@ pub extern "C" fn dstore_policy_new() -> *mut dstore_policy {
     })
 }
 
-/// The most bytes that are to stay, of all kinds that may go together, as a dstore_usage counts
-/// them. Caches that nobody has counted yet are counted by the prune: as files, or else by asking
-/// the engine, which may take it seconds.
+/// Sets the maximum size, in bytes, of all items of the kinds that may be removed, as counted by a
+/// dstore_usage. The prune counts caches whose size is unknown: as files, or otherwise by asking
+/// the engine, which may take seconds.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -66,8 +67,8 @@ pub unsafe extern "C" fn dstore_policy_most_bytes(
     })
 }
 
-/// The least bytes that are to be free on the engine's disk, which must be of this machine and in
-/// sight: else the prune answers DSTORE_UNSUPPORTED.
+/// Sets the minimum free space on the engine's disk, in bytes. The disk must be on the local
+/// machine and accessible; otherwise the prune returns DSTORE_UNSUPPORTED.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -82,8 +83,9 @@ pub unsafe extern "C" fn dstore_policy_least_free_bytes(
     })
 }
 
-/// The least that is to be free on the engine's disk, in percent as dstore_store_df() and
-/// df(1) say it. DSTORE_INVALID_ARGUMENT for what is no number from 0 to 100.
+/// Sets the minimum free space on the engine's disk, in percent as reported by dstore_store_df()
+/// and computed by df(1). Returns DSTORE_INVALID_ARGUMENT if `percent` is not a number from 0 to
+/// 100.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -97,8 +99,9 @@ pub unsafe extern "C" fn dstore_policy_least_free_percent(
     })
 }
 
-/// What nobody used for so many milliseconds goes, however much room there is. A result goes alone
-/// then, if only those that were built on it are used: their layers stay.
+/// Removes items that have not been used for this many milliseconds, however much space is free. A
+/// result may then be removed while results that were built on it are kept because they are in use;
+/// their layers are kept.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -113,7 +116,7 @@ pub unsafe extern "C" fn dstore_policy_unused_for(
     })
 }
 
-/// So many results stay at least.
+/// Sets the minimum number of results to keep.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -128,9 +131,9 @@ pub unsafe extern "C" fn dstore_policy_keep_results(
     })
 }
 
-/// Results that were used within so many milliseconds stay. By default a minute, while anybody but
-/// this store has the root open or where this store has told of a result itself; else none. Whoever
-/// was told that a result is there has so long to begin something on it.
+/// Keeps results that were used within this many milliseconds. The default is one minute if another
+/// store has the root open, or if this store has reported a result itself; otherwise none. A caller
+/// that was told that a result exists has this long to begin a step on it.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -145,7 +148,7 @@ pub unsafe extern "C" fn dstore_policy_spare(
     })
 }
 
-/// Whether results may go, with their logs; true by default.
+/// Sets whether results may be removed, with their logs. The default is true.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -160,7 +163,7 @@ pub unsafe extern "C" fn dstore_policy_results(
     })
 }
 
-/// Whether caches may go; true by default.
+/// Sets whether caches may be removed. The default is true.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -175,8 +178,8 @@ pub unsafe extern "C" fn dstore_policy_caches(
     })
 }
 
-/// Whether logs may go by themselves: those of builds that failed, and of results that stay; false
-/// by default.
+/// Sets whether logs may be removed alone: those of failed builds, and of results that are kept.
+/// The default is false.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -191,7 +194,7 @@ pub unsafe extern "C" fn dstore_policy_logs(
     })
 }
 
-/// Whether to tell only what would go; false by default.
+/// Sets whether the prune only reports what it would remove. The default is false.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -206,7 +209,7 @@ pub unsafe extern "C" fn dstore_policy_dry_run(
     })
 }
 
-/// Frees a policy. NULL is fine.
+/// Frees a policy; no-op if NULL.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! `dstore_pruned`: what a prune did.
+//! `dstore_pruned`: the report of a prune.
 
 use std::ffi::{c_char, c_void};
 use std::ptr;
@@ -18,8 +18,9 @@ use crate::capi::store::dstore_store;
 use crate::store::PruneReport;
 use crate::wait::Limits;
 
-/// What a prune did: a row for each thing that it looked at, first what had to stay, then what was
-/// tried, in that order. It does not change, so any number of threads may read it.
+/// The report of a prune: a row for each item that it considered. Items that must be kept come
+/// first, then the items that it tried to remove, in that order. It is immutable, so any number of
+/// threads may read it.
 #[derive(Debug)]
 pub struct dstore_pruned {
     rows: Vec<Row>,
@@ -48,14 +49,15 @@ impl dstore_pruned {
     }
 }
 
-/// Brings the store to the bounds of `policy`: removes results, caches and logs until they hold, for
-/// as long as `timeout_ms` (0 is none) and `cancel` allow. Any number of processes may do so at once,
-/// while others build. What is being built stays, and the base of a step under way, what is leased or
-/// pinned, and results that somebody was told of just now (dstore_policy_spare()).
+/// Reduces the store to the limits of `policy`: removes results, caches and logs until the limits
+/// are met. Limited by `timeout_ms` (0 means no timeout) and `cancel`. Any number of processes may
+/// prune concurrently, while others build. The following are kept: what is being built, the base of
+/// a step in progress, what is leased or pinned, and results that a caller has just been told about
+/// (dstore_policy_spare()).
 ///
-/// `each` is called with every row as it comes, and ends the prune by another answer than 0. What was
-/// removed by then is gone. Each thing is tried once; that one could not be removed is no error, but
-/// a row. Free what it gives with dstore_pruned_free().
+/// `each` is called with every row as it happens, and stops the prune if it does not return 0. What
+/// was removed by then stays removed. Each item is tried once. If an item cannot be removed, that
+/// is not an error but a row. Free the report with dstore_pruned_free().
 ///
 /// Blocks. May be NULL: cancel, each, user_data.
 #[must_use]
@@ -82,7 +84,7 @@ pub unsafe extern "C" fn dstore_store_prune(
     })
 }
 
-/// How many rows there are; 0 for NULL.
+/// Returns the number of rows, or 0 if `pruned` is NULL.
 ///
 /// Does not block. May be NULL: pruned.
 #[unsafe(no_mangle)]
@@ -90,7 +92,8 @@ pub unsafe extern "C" fn dstore_pruned_count(pruned: *const dstore_pruned) -> us
     infallible!(0, |pruned: &dstore_pruned| pruned.rows.len())
 }
 
-/// What the row at `index` is about, from 0 on: a dstore_item; 0 beyond the end.
+/// Returns the kind of the item in the row at `index`, counted from 0: a dstore_item, or 0 beyond
+/// the end.
 ///
 /// Does not block. May be NULL: pruned.
 #[unsafe(no_mangle)]
@@ -100,8 +103,8 @@ pub unsafe extern "C" fn dstore_pruned_item(pruned: *const dstore_pruned, index:
     })
 }
 
-/// The name of what the row at `index` is about: `*length` bytes, and a zero after them. Borrowed from
-/// `pruned`; NULL beyond the end.
+/// Returns the name of the item in the row at `index`: `*length` bytes, followed by a NUL. Borrowed
+/// from `pruned`. Returns NULL if `index` is beyond the end.
 ///
 /// Does not block. May be NULL: pruned, length.
 #[unsafe(no_mangle)]
@@ -121,8 +124,8 @@ pub unsafe extern "C" fn dstore_pruned_name(
     )
 }
 
-/// How many bytes go with what the row at `index` is about, as a dstore_usage counts them: of a
-/// result what no other holds; 0 beyond the end.
+/// Returns how many bytes the removal of the item in the row at `index` frees, as counted by a
+/// dstore_usage: for a result, what no other result holds. Returns 0 beyond the end.
 ///
 /// Does not block. May be NULL: pruned.
 #[unsafe(no_mangle)]
@@ -132,7 +135,8 @@ pub unsafe extern "C" fn dstore_pruned_bytes(pruned: *const dstore_pruned, index
     })
 }
 
-/// When what the row at `index` is about was used last, in seconds since 1970; 0 beyond the end.
+/// Returns when the item in the row at `index` was last used, in seconds since 1970, or 0 beyond
+/// the end.
 ///
 /// Does not block. May be NULL: pruned.
 #[unsafe(no_mangle)]
@@ -142,7 +146,8 @@ pub unsafe extern "C" fn dstore_pruned_last_use(pruned: *const dstore_pruned, in
     })
 }
 
-/// What became of what the row at `index` is about: a dstore_fate; 0 beyond the end.
+/// Returns what the prune did with the item in the row at `index`: a dstore_fate, or 0 beyond the
+/// end.
 ///
 /// Does not block. May be NULL: pruned.
 #[unsafe(no_mangle)]
@@ -152,8 +157,8 @@ pub unsafe extern "C" fn dstore_pruned_fate(pruned: *const dstore_pruned, index:
     })
 }
 
-/// Why what the row at `index` is about stayed; "" for what went. Borrowed from `pruned`; NULL
-/// beyond the end.
+/// Returns why the item in the row at `index` was kept, or "" if it was removed. Borrowed from
+/// `pruned`. Returns NULL if `index` is beyond the end.
 ///
 /// Does not block. May be NULL: pruned.
 #[unsafe(no_mangle)]
@@ -166,8 +171,9 @@ pub unsafe extern "C" fn dstore_pruned_why(
     })
 }
 
-/// By how many bytes the engine's disk has more free than before, whoever did that; 0 where it has
-/// less, and -1 where that disk is not in sight, in a dry run, and for NULL.
+/// Returns by how many bytes the free space on the engine's disk has grown, whatever caused it, or
+/// 0 if it has shrunk. Returns -1 if that disk is not accessible, in a dry run, and if `pruned` is
+/// NULL.
 ///
 /// Does not block. May be NULL: pruned.
 #[unsafe(no_mangle)]
@@ -175,7 +181,8 @@ pub unsafe extern "C" fn dstore_pruned_freed(pruned: *const dstore_pruned) -> i6
     infallible!(-1, |pruned: &dstore_pruned| pruned.freed)
 }
 
-/// How many bytes are kept now of the kinds that may go, as a dstore_usage counts them; 0 for NULL.
+/// Returns the size, in bytes, of what is kept of the kinds that may be removed, as counted by a
+/// dstore_usage. Returns 0 if `pruned` is NULL.
 ///
 /// Does not block. May be NULL: pruned.
 #[unsafe(no_mangle)]
@@ -183,7 +190,8 @@ pub unsafe extern "C" fn dstore_pruned_kept(pruned: *const dstore_pruned) -> u64
     infallible!(0, |pruned: &dstore_pruned| pruned.kept)
 }
 
-/// Whether all that was asked for is reached; in a dry run, would be. false for NULL.
+/// Returns whether all limits of the policy are met or, in a dry run, would be met. Returns false
+/// if `pruned` is NULL.
 ///
 /// Does not block. May be NULL: pruned.
 #[unsafe(no_mangle)]
@@ -191,7 +199,7 @@ pub unsafe extern "C" fn dstore_pruned_reached(pruned: *const dstore_pruned) -> 
     infallible!(false, |pruned: &dstore_pruned| pruned.reached)
 }
 
-/// Frees what a prune told. NULL is fine.
+/// Frees the report; no-op if NULL.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]

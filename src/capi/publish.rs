@@ -1,4 +1,4 @@
-//! Handing a result on: a name of the caller's, a registry, a file; and taking one in.
+//! Publishing a result: a tag of the caller's, a registry, a file; and loading one from a file.
 
 use std::ffi::{c_char, c_void};
 use std::path::Path;
@@ -22,14 +22,14 @@ use crate::store::progress::Progress;
 use crate::store::{ImageFormat, Outcome};
 use crate::wait::Limits;
 
-/// The form of a result's file. Both are one tar stream, without compression.
+/// The format of a result's file. Both formats are one uncompressed tar stream.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug)]
 pub enum dstore_image_format {
-    /// A docker archive, as `docker save` writes it.
+    /// A Docker archive, as written by `docker save`.
     DSTORE_IMAGE_DOCKER = 1,
-    /// An OCI image layout. It has a manifest.json beside its index, so that whoever takes docker
-    /// archives takes it, too.
+    /// An OCI image layout. It also contains a manifest.json, so programs that read Docker archives
+    /// accept it.
     DSTORE_IMAGE_OCI = 2,
 }
 
@@ -43,10 +43,11 @@ fn format(number: i32) -> Result<ImageFormat> {
     named(number, formats, "format")
 }
 
-/// Gives the result `id` the further name `name`, "[HOST[:PORT]/]PATH[:TAG]", taking it from whatever
-/// image had it: `moved_from` is the id of that one, to be freed with dstore_string_free(), or NULL if
-/// there was none. The name is the caller's: it stays when the result is deleted, and the image with it.
-/// One that objects of a store have is DSTORE_INVALID_ARGUMENT. `timeout_ms` 0 is none.
+/// Adds the tag `name`, "[HOST[:PORT]/]PATH[:TAG]", to the result `id`, and removes it from any
+/// other image. `*moved_from` is set to the id of the image that had the tag, or to NULL if there
+/// was none; free it with dstore_string_free(). The tag belongs to the caller: when the result is
+/// deleted, the tag and its image are kept. Returns DSTORE_INVALID_ARGUMENT if `name` is one that
+/// objects of a store use. `timeout_ms` 0 means no timeout.
 ///
 /// Blocks. May be NULL: cancel.
 #[must_use]
@@ -73,11 +74,12 @@ pub unsafe extern "C" fn dstore_store_tag(
     })
 }
 
-/// Pushes the result `id` to a registry under `name`, which says which one:
-/// "registry.example:5000/team/app:1.0". It is given that name on the engine, too, as by
-/// dstore_store_tag(). The engine sends it, and is who must reach and believe the registry. `user`,
-/// `password` and `server` are as for dstore_step_pull(). `digest` is what the registry knows it by, to
-/// be freed with dstore_string_free(); NULL where the engine does not tell. `timeout_ms` 0 is none.
+/// Pushes the result `id` to a registry under `name`, which includes the registry:
+/// "registry.example:5000/team/app:1.0". The result also gets this tag on the engine, as with
+/// dstore_store_tag(). The engine sends the image, so the engine must be able to reach the registry
+/// and trust it. `user`, `password` and `server` are as for dstore_step_pull(). `*digest` is set to
+/// the digest by which the registry knows the image, or to NULL if the engine does not report it;
+/// free it with dstore_string_free(). `timeout_ms` 0 means no timeout.
 ///
 /// Blocks. May be NULL: server, progress, user_data, cancel; user and password, if both are.
 #[must_use]
@@ -116,10 +118,10 @@ pub unsafe extern "C" fn dstore_store_push(
     })
 }
 
-/// Writes the result `id` as a file that every engine loads, as does dstore_store_load(), to `write`;
-/// `bytes` is how many that were. `format` is a dstore_image_format. `name` is what who loads it will
-/// call the image; without one it has none. The same image gives the same bytes, whatever engine has it.
-/// `timeout_ms` 0 is none.
+/// Passes the result `id` to `write` as an image file that every engine and dstore_store_load() can
+/// load. `*bytes` is set to the number of bytes written. `format` is a dstore_image_format. `name`
+/// is the name that the image gets when it is loaded; if it is NULL, the image has no name. The
+/// same image gives the same bytes on every engine. `timeout_ms` 0 means no timeout.
 ///
 /// Blocks. May be NULL: name, cancel, user_data, bytes.
 #[must_use]
@@ -149,9 +151,10 @@ pub unsafe extern "C" fn dstore_store_save(
     })
 }
 
-/// dstore_store_save() to the file `file` of this machine (any bytes), which must not be a pipe. It is
-/// written beside its name, and put there when it is whole: until then, and after a failure, what was
-/// there stays. A link is followed.
+/// Like dstore_store_save(), but writes to the local file `file` (any bytes), which must not be a
+/// pipe. The bytes are written to a temporary file next to it, which is renamed to `file` when it
+/// is complete. Until then, and after a failure, an existing file is unchanged. A symbolic link is
+/// followed.
 ///
 /// Blocks. May be NULL: name, cancel, bytes.
 #[must_use]
@@ -181,11 +184,12 @@ pub unsafe extern "C" fn dstore_store_save_file(
     })
 }
 
-/// Records the image in a file that `read` gives as the result `id`, unless that is there: then `built`
-/// is false, and nothing is read. The file is a docker archive or an OCI layout, which gzip may have
-/// packed; names in it are passed over. One that is cut short or lacks a part is DSTORE_CUT_SHORT; one of
-/// several images, or none, DSTORE_INVALID_ARGUMENT. While `read` itself blocks, no limit and no cancel
-/// ends the call. `timeout_ms` 0 is none.
+/// Records the image in the file supplied by `read` as the result `id`. If that result already
+/// exists, sets `*built` to false and reads nothing. The file is a Docker archive or an OCI layout,
+/// optionally compressed with gzip; image names in it are ignored. Returns DSTORE_CUT_SHORT if the
+/// file is truncated or incomplete, and DSTORE_INVALID_ARGUMENT if it contains no image or several.
+/// While `read` itself blocks, neither a limit nor a cancel stops the call. `timeout_ms` 0 means no
+/// timeout.
 ///
 /// Blocks. May be NULL: read_data, progress, progress_data, cancel, built.
 #[must_use]
@@ -217,8 +221,8 @@ pub unsafe extern "C" fn dstore_store_load(
     })
 }
 
-/// dstore_store_load() from the file `file` of this machine (any bytes). One that is silent, as a pipe
-/// may be, is waited for no longer than the limits allow.
+/// Like dstore_store_load(), but reads the local file `file` (any bytes). If the file supplies no
+/// data, as a pipe may, the call waits no longer than the limits allow.
 ///
 /// Blocks. May be NULL: progress, user_data, cancel, built.
 #[must_use]
@@ -247,8 +251,9 @@ pub unsafe extern "C" fn dstore_store_load_file(
     })
 }
 
-/// Begins with the image in a file that `read` gives, as for dstore_store_load(). Only for a step without
-/// a base, and first. A commit of it that did nothing else records just that image.
+/// Starts the step from the image in the file supplied by `read`, as for dstore_store_load(). Valid
+/// only for a step begun without a base, and before any other source, command or copy. A commit
+/// without any other change records exactly that image.
 ///
 /// Blocks. May be NULL: read_data, progress, progress_data.
 #[must_use]
@@ -274,8 +279,8 @@ pub unsafe extern "C" fn dstore_step_load(
     )
 }
 
-/// dstore_step_load() from the file `file` of this machine (any bytes). One that is silent, as a pipe may
-/// be, is waited for no longer than the step's limits allow.
+/// Like dstore_step_load(), but reads the local file `file` (any bytes). If the file supplies no
+/// data, as a pipe may, the call waits no longer than the step's limits allow.
 ///
 /// Blocks. May be NULL: progress, user_data.
 #[must_use]

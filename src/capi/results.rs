@@ -1,4 +1,4 @@
-//! Results: look up, list, delete, copy out of.
+//! Results: lookup, list, deletion, copying out.
 
 use std::ffi::{CString, c_char, c_void};
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::capi::store::dstore_store;
 use crate::capi::text::{c_string, seconds};
 use crate::wait::Limits;
 
-/// A list of results, as they were at one moment. It does not change, so any number of threads may
+/// A list of results, as they were at one moment. It is immutable, so any number of threads may
 /// read it.
 #[derive(Debug)]
 pub struct dstore_results(Vec<Row>);
@@ -32,7 +32,7 @@ struct Row {
     size: u64,
 }
 
-/// Whether `id` has been built. A broken connection is an error, never false.
+/// Sets `*present` to whether `id` has been built. A broken connection is an error, never false.
 ///
 /// Blocks, for one round trip to the engine.
 #[must_use]
@@ -51,7 +51,7 @@ pub unsafe extern "C" fn dstore_store_result(
     })
 }
 
-/// dstore_store_result() for as long as `timeout_ms` (0 is none) and `cancel` allow.
+/// Like dstore_store_result(), limited by `timeout_ms` (0 means no timeout) and `cancel`.
 ///
 /// Blocks. May be NULL: cancel.
 #[must_use]
@@ -73,9 +73,9 @@ pub unsafe extern "C" fn dstore_store_result_within(
     })
 }
 
-/// Removes the result `id` and its log. That there is none is no error, and `deleted` then false.
-/// Other names of the same image stay, and so do the results that were built on it. DSTORE_BUSY
-/// while `id` is being built, or where a container of somebody else's is made of it.
+/// Removes the result `id` and its log. If it does not exist, returns DSTORE_OK and sets `*deleted`
+/// to false. Other tags of the image, and results built on it, are kept. Returns DSTORE_BUSY while
+/// `id` is being built, or if a container outside this store was created from it.
 ///
 /// Blocks. May be NULL: deleted.
 #[unsafe(no_mangle)]
@@ -93,8 +93,8 @@ pub unsafe extern "C" fn dstore_store_delete(
     })
 }
 
-/// dstore_store_delete() for as long as `timeout_ms` (0 is none) and `cancel` allow. Told to end,
-/// it may have deleted all the same.
+/// Like dstore_store_delete(), limited by `timeout_ms` (0 means no timeout) and `cancel`. If either
+/// stops the call, the result may have been deleted anyway.
 ///
 /// Blocks. May be NULL: cancel, deleted.
 #[must_use]
@@ -116,7 +116,7 @@ pub unsafe extern "C" fn dstore_store_delete_within(
     })
 }
 
-/// Lists all results, by id. Free the list with dstore_results_free().
+/// Lists all results, sorted by id. Free the list with dstore_results_free().
 ///
 /// Blocks, for one round trip to the engine.
 #[must_use]
@@ -141,8 +141,8 @@ pub unsafe extern "C" fn dstore_store_results(
     )
 }
 
-/// dstore_store_results() for as long as `timeout_ms` (0 is none) and `cancel` allow.
-/// Free what it gives with dstore_results_free().
+/// Like dstore_store_results(), limited by `timeout_ms` (0 means no timeout) and `cancel`. Free the
+/// list with dstore_results_free().
 ///
 /// Blocks. May be NULL: cancel.
 #[must_use]
@@ -171,7 +171,7 @@ pub unsafe extern "C" fn dstore_store_results_within(
     )
 }
 
-/// How many results are in the list; 0 for NULL.
+/// Returns the number of results in the list, or 0 if `results` is NULL.
 ///
 /// Does not block. May be NULL: results.
 #[unsafe(no_mangle)]
@@ -179,7 +179,8 @@ pub unsafe extern "C" fn dstore_results_count(results: *const dstore_results) ->
     infallible!(0, |results: &dstore_results| results.0.len())
 }
 
-/// The id of the result at `index`, from 0 on. Borrowed from `results`; NULL beyond the end.
+/// Returns the id of the result at `index`, counted from 0. Borrowed from `results`. Returns NULL
+/// if `index` is beyond the end.
 ///
 /// Does not block. May be NULL: results.
 #[unsafe(no_mangle)]
@@ -195,7 +196,8 @@ pub unsafe extern "C" fn dstore_results_id(
     })
 }
 
-/// When the image of the result at `index` was made, in seconds since 1970; 0 beyond the end.
+/// Returns when the image of the result at `index` was created, in seconds since 1970, or 0 beyond
+/// the end.
 ///
 /// Does not block. May be NULL: results.
 #[unsafe(no_mangle)]
@@ -208,8 +210,8 @@ pub unsafe extern "C" fn dstore_results_created(
     })
 }
 
-/// The size of the result at `index` in bytes, counting layers that it shares with others; 0 beyond
-/// the end.
+/// Returns the size of the result at `index` in bytes, including layers that it shares with other
+/// images, or 0 beyond the end.
 ///
 /// Does not block. May be NULL: results.
 #[unsafe(no_mangle)]
@@ -219,7 +221,7 @@ pub unsafe extern "C" fn dstore_results_size(results: *const dstore_results, ind
     })
 }
 
-/// Frees a list. NULL is fine.
+/// Frees a list; no-op if NULL.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -227,9 +229,10 @@ pub unsafe extern "C" fn dstore_results_free(results: *mut dstore_results) {
     infallible!((), |results: GivenBack<dstore_results>| drop(results))
 }
 
-/// Writes the file or directory at `path` of the result `id` as a tar stream, whose first entry is
-/// the last component of `path`, to `write`; `bytes` is how many that were. `timeout_ms` 0 is none.
-/// DSTORE_NOT_FOUND where there is no such result or no such path in it.
+/// Passes the file or directory at `path` in the result `id` to `write`, as a tar stream. Its first
+/// entry is named after the last component of `path`. `*bytes` is set to the number of bytes
+/// written. `timeout_ms` 0 means no timeout. Returns DSTORE_NOT_FOUND if the result or the path
+/// does not exist.
 ///
 /// Blocks. May be NULL: cancel, user_data, bytes.
 #[must_use]
@@ -257,9 +260,10 @@ pub unsafe extern "C" fn dstore_store_copy_out(
     })
 }
 
-/// dstore_store_copy_out() to the file `tar` of this machine (any bytes), which must not be a pipe.
-/// It is written beside its name, and put there when it is whole: until then, and after a failure, what
-/// was there stays. A link is followed.
+/// Like dstore_store_copy_out(), but writes to the local file `tar` (any bytes), which must not be
+/// a pipe. The bytes are written to a temporary file next to it, which is renamed to `tar` when it
+/// is complete. Until then, and after a failure, an existing file is unchanged. A symbolic link is
+/// followed.
 ///
 /// Blocks. May be NULL: cancel, bytes.
 #[must_use]

@@ -1,5 +1,5 @@
-//! What setters fill: options and commands. A setter that fails is remembered, and so is told by the call that uses what was
-//! set, should nobody have looked at the setter's own status.
+//! Objects with setters, such as options and commands. The first error of a setter is remembered and reported by the call that
+//! uses the object, in case the caller ignored the setter's own status.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use crate::capi::handle::{Exclusive, Handle};
 use crate::capi::status::dstore_status;
 use crate::error::{Error, ErrorKind, Result};
 
-/// A handle with setters.
+/// A handle that has setters.
 pub(super) trait Settable: Handle {
     type Value: Clone;
-    /// The name of the argument that it is.
+    /// The name of the argument for it.
     const NAME: &'static str;
 
     fn settings(&self) -> &Settings<Self::Value>;
 }
 
-/// Its value so far.
+/// Its current value.
 #[derive(Debug)]
 pub(super) struct Settings<T>(Exclusive<State<T>>);
 
@@ -49,7 +49,7 @@ impl<T: Clone> Settings<T> {
         })
     }
 
-    /// What was set. A copy: no lock is held while it is used.
+    /// Returns a copy of what was set, so that no lock is held while it is used.
     pub(super) fn get(&self) -> Result<T> {
         let state = self.0.read()?;
         match &state.refused {
@@ -59,7 +59,7 @@ impl<T: Clone> Settings<T> {
     }
 }
 
-/// `change`, known as one of what the handle holds.
+/// Returns `change`, typed as a change of the handle's value.
 pub(super) fn change<S: Settable, F: FnOnce(&mut S::Value) -> Result<()>>(
     _handle: *const S,
     change: F,
@@ -67,18 +67,18 @@ pub(super) fn change<S: Settable, F: FnOnce(&mut S::Value) -> Result<()>>(
     change
 }
 
-/// What a setter does.
+/// Runs a setter.
 ///
 /// # Safety
 ///
-/// `handle` and `error` are as for any call.
+/// As for any call with `handle` and `error`.
 pub(super) unsafe fn set<S: Settable>(
     handle: *const S,
     error: *mut *mut dstore_error,
     change: impl FnOnce(&mut S::Value) -> Result<()>,
 ) -> dstore_status {
     let body = || {
-        // SAFETY: `handle` is NULL or one that is not freed, which is all that is asked for.
+        // SAFETY: `handle` is NULL or a handle that has not been freed, which is all that is required.
         let handle: Arc<S> = unsafe { Argument::take(handle, S::NAME, &Call::new()) }?;
         handle.settings().set(change)
     };
@@ -86,7 +86,7 @@ pub(super) unsafe fn set<S: Settable>(
     unsafe { answer(error, body) }
 }
 
-/// The body of a setter of `$handle`. That it failed is remembered there, also if it was for an argument.
+/// The body of a setter of `$handle`. A failure is remembered there, including that of an invalid argument.
 macro_rules! setter {
     ($error:ident, $handle:ident, |$value:ident $(, $name:ident $(@ $parts:tt)? : $type:ty)*| $body:expr) => {{
         let change = $crate::capi::settings::change($handle, |$value| {
@@ -94,7 +94,8 @@ macro_rules! setter {
             $crate::capi::boundary::taken!(_call $(, $name $(@ $parts)? : $type)*);
             $body
         });
-        // SAFETY: `$handle` is NULL or a handle that is not freed, `$error` NULL or a place for an error: the header.
+        // SAFETY: `$handle` is NULL or a handle that has not been freed, `$error` NULL or an output parameter for an error, as
+        // the header requires.
         unsafe { $crate::capi::settings::set($handle, $error, change) }
     }};
 }

@@ -1,4 +1,4 @@
-//! What a step without a base begins with: a tar stream, an image the engine has, or one from a registry.
+//! Sources of a step without a base: a tar stream, an image that the engine has, or one from a registry.
 
 use std::ffi::{c_char, c_void};
 use std::path::Path;
@@ -13,9 +13,10 @@ use crate::capi::step::dstore_step;
 use crate::error::Result;
 use crate::store::registry::RegistryLogin;
 
-/// Begins with the files in a tar stream that `read` gives: a base that needs no registry. Only for
-/// a step without a base, and first. What the stream must be, dstore_step_copy_in() says; an archive of
-/// `docker save`, which is an image and no root file system, is DSTORE_INVALID_ARGUMENT.
+/// Starts the step from the files in a tar stream supplied by `read`; needs no registry. Valid only
+/// for a step begun without a base, and before any other source, command or copy.
+/// dstore_step_copy_in() describes the stream. Returns DSTORE_INVALID_ARGUMENT for an archive
+/// written by `docker save`, which is an image and not a root file system.
 ///
 /// Blocks. May be NULL: read_data, progress, progress_data.
 #[must_use]
@@ -41,8 +42,8 @@ pub unsafe extern "C" fn dstore_step_import(
     )
 }
 
-/// dstore_step_import() from the file `tar` of this machine (any bytes). One that is silent, as a pipe
-/// may be, is waited for no longer than the step's limits allow.
+/// Like dstore_step_import(), but reads the local file `tar` (any bytes). If the file supplies no
+/// data, as a pipe may, the call waits no longer than the step's limits allow.
 ///
 /// Blocks. May be NULL: progress, user_data.
 #[must_use]
@@ -63,10 +64,11 @@ pub unsafe extern "C" fn dstore_step_import_file(
     )
 }
 
-/// Begins with an image that the engine pulls from its registry, such as "debian:bookworm". Only
-/// for a step without a base, and first. `user` and `password` are for a registry that asks for
-/// them; the user `<token>` has an identity token for a password. `server` is the registry's
-/// address, as in the reference.
+/// Starts the step from an image that the engine pulls from its registry, such as
+/// "debian:bookworm". Valid only for a step begun without a base, and before any other source,
+/// command or copy. `user` and `password` are the credentials for the registry, if it requires
+/// them. To use an identity token, pass `<token>` as the user and the token as the password.
+/// `server` is the registry's address, as written in `reference`.
 ///
 /// Blocks. May be NULL: server, progress, user_data; user and password, if both are.
 #[must_use]
@@ -98,10 +100,10 @@ pub unsafe extern "C" fn dstore_step_pull(
     )
 }
 
-/// dstore_step_pull() of the image for machines of `platform`: "os/arch" or "os/arch/variant", such as
-/// "linux/arm64" or "linux/arm/v7". Only for a step without a base, and first. An image that has not
-/// got it is DSTORE_NOT_FOUND. Commands of the step run only if the engine's machine can run that
-/// platform's programs.
+/// Like dstore_step_pull(), but pulls the image for `platform`: "os/arch" or "os/arch/variant",
+/// such as "linux/arm64" or "linux/arm/v7". Returns DSTORE_NOT_FOUND if the image does not exist
+/// for that platform. Commands of the step run only if the engine's host can run that platform's
+/// programs.
 ///
 /// Blocks. May be NULL: server, progress, user_data; user and password, if both are.
 #[must_use]
@@ -135,7 +137,8 @@ pub unsafe extern "C" fn dstore_step_pull_platform(
     )
 }
 
-/// Begins with an image that the engine has already. Only for a step without a base, and first.
+/// Starts the step from an image that the engine already has. Valid only for a step begun without a
+/// base, and before any other source, command or copy.
 ///
 /// Blocks.
 #[must_use]
@@ -150,7 +153,7 @@ pub unsafe extern "C" fn dstore_step_use_image(
     })
 }
 
-/// A login, if there is one.
+/// Returns the login, if one is given.
 pub(super) fn login(
     user: Option<&str>,
     password: Option<&str>,

@@ -1,63 +1,66 @@
-//! `dstore_status`: the kinds of failure as numbers that never change.
+//! `dstore_status`: the kinds of failure, as numbers that never change.
 
 use std::ffi::{CStr, c_char};
 
 use crate::capi::boundary::infallible;
 use crate::error::ErrorKind;
 
-/// How a call went. The numbers never change, and later versions may add some: take one that you do
-/// not know for a failure.
+/// The result of a call. The numbers never change. Later versions may add new ones; treat an
+/// unknown status as a failure.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum dstore_status {
-    /// It did what was asked.
+    /// The call succeeded.
     DSTORE_OK = 0,
-    /// An argument that the library or the engine cannot take. Nothing has changed.
+    /// The library or the engine does not accept an argument. Nothing has changed.
     DSTORE_INVALID_ARGUMENT = 1,
-    /// What was named does not exist: a base, an image, a path in a container.
+    /// The named object does not exist: for example, a base, an image, or a path in a container.
     DSTORE_NOT_FOUND = 2,
-    /// Something is not in the state that this needs: a step that has failed, or whatever the engine
-    /// says so of (HTTP 409).
+    /// An object is in the wrong state for this call: for example, the step has failed, or the
+    /// engine answered HTTP 409.
     DSTORE_CONFLICT = 3,
-    /// The engine is doing it already, such as a removal that another call began.
+    /// The engine is already doing it: for example, another call has started the same removal.
     DSTORE_IN_PROGRESS = 4,
-    /// Somebody else is using it: try again later.
+    /// Another call or process is using the object. Try again later.
     DSTORE_BUSY = 5,
     /// dstore_cancel_trigger() was called.
     DSTORE_CANCELLED = 6,
-    /// A timeout passed. What was asked may or may not have happened.
+    /// A timeout expired. The operation may or may not have been carried out.
     DSTORE_TIMED_OUT = 7,
     /// No engine answers at the address.
     DSTORE_UNREACHABLE = 8,
-    /// Something answers, but it is no engine that this library can use: not an engine, or too old.
+    /// The server at the address is not an engine that this library can use (not a Docker engine,
+    /// or too old), or what was requested is not possible with this engine.
     DSTORE_UNSUPPORTED = 9,
-    /// The engine failed (HTTP 5xx, or an error in the middle of a stream), or its answer makes no
-    /// sense or has no end.
+    /// The engine failed (HTTP 5xx, or an error inside a stream), or its response is invalid or
+    /// endless.
     DSTORE_ENGINE = 10,
-    /// A connection or a stream ended in the middle.
+    /// A connection or a stream ended before it was complete.
     DSTORE_CUT_SHORT = 11,
-    /// This machine's file system or operating system refused.
+    /// The local file system or operating system reported an error.
     DSTORE_IO = 12,
-    /// The command of a step ended with a status other than zero: see dstore_error_exit_code().
+    /// The command of a step exited with a non-zero status. See dstore_error_exit_code().
     DSTORE_COMMAND_FAILED = 13,
     /// The kernel killed the command of a step because its memory ran out.
     DSTORE_OUT_OF_MEMORY = 14,
-    /// A callback returned something other than zero.
+    /// A callback returned a value other than zero.
     DSTORE_CALLBACK = 15,
-    /// The store, step or lease was closed, committed, aborted or released before.
+    /// The store, step or lease has already been closed, committed, aborted, released or discarded.
     DSTORE_CLOSED = 16,
-    /// A file of the store's own, or of docker's configuration, makes no sense.
+    /// A file of the store or of Docker's client configuration is invalid.
     DSTORE_CORRUPT = 17,
-    /// A fault of the library's own. The handle that was in use can only be freed from now on.
+    /// An internal error: a bug in the library. The handle passed to the call is unusable; only
+    /// free it.
     DSTORE_INTERNAL = 18,
-    /// The engine was cut off in the call that decides, and does not tell what came of it: the result
-    /// may or may not be there. The next look, or the next begin of the same id, finds the truth.
+    /// The connection to the engine was lost during the deciding request, and the engine does not
+    /// report the outcome. The result may or may not exist. Look the result up, or begin the same
+    /// id again, to find out.
     DSTORE_OUTCOME_UNKNOWN = 19,
-    /// The command of a step did not end by itself: somebody killed, stopped or removed its container
-    /// from outside, or the engine went down. That says nothing about the command: try again.
+    /// The command of a step did not exit by itself: its container was killed, stopped or removed
+    /// from outside, or the engine went down. This says nothing about the command. Try again.
     DSTORE_KILLED = 20,
-    /// The command of a step was never started: its program is not there, or cannot be executed.
-    /// dstore_error_exit_code() is what a shell would give, 127 and 126.
+    /// The command of a step was never started: its program does not exist or cannot be executed.
+    /// dstore_error_exit_code() returns what a shell would report: 127 or 126.
     DSTORE_NOT_STARTED = 21,
 }
 
@@ -134,18 +137,18 @@ fn words(status: dstore_status) -> &'static CStr {
         DSTORE_IO => c"input/output",
         DSTORE_COMMAND_FAILED => c"command failed",
         DSTORE_OUT_OF_MEMORY => c"command out of memory",
-        DSTORE_CALLBACK => c"ended by a callback",
+        DSTORE_CALLBACK => c"stopped by a callback",
         DSTORE_CLOSED => c"closed",
         DSTORE_CORRUPT => c"corrupt",
-        DSTORE_INTERNAL => c"fault in docker-store",
+        DSTORE_INTERNAL => c"internal error",
         DSTORE_OUTCOME_UNKNOWN => c"outcome unknown",
         DSTORE_KILLED => c"killed from outside",
         DSTORE_NOT_STARTED => c"command not started",
     }
 }
 
-/// A status in a word or two, for a person: "not found". A constant that nobody frees; never NULL,
-/// whatever the number.
+/// Returns a short human-readable name of a status, such as "not found". A constant; do not free
+/// it. Never returns NULL, whatever the number.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]

@@ -20,15 +20,20 @@ use crate::error::Result;
 use crate::store::step::Step;
 use crate::wait::Limits;
 
-/// A build in progress, until it is committed or aborted. Used by one thread at a time, which may
-/// change from call to call; a call in the middle of another, from a callback or a second thread,
-/// returns DSTORE_BUSY. A call that fails leaves a step that can only be aborted: further ones return
-/// DSTORE_CONFLICT. But DSTORE_INVALID_ARGUMENT and DSTORE_BUSY leave it as it was.
+/// A build in progress, until it is committed or aborted. Only one call at a time may use a step; a
+/// second one, from another thread or a callback, returns DSTORE_BUSY. Successive calls may come
+/// from different threads. dstore_step_id() may be called at any time.
+///
+/// If a call fails, the step can only be aborted: other calls return DSTORE_CONFLICT, except
+/// dstore_step_limit() and getters. The step stays usable after DSTORE_INVALID_ARGUMENT, except
+/// from copying out to a pipe; after DSTORE_BUSY because the handle is in use; after DSTORE_IO
+/// because a local file to import, load or copy in cannot be opened for reading; and after
+/// DSTORE_NOT_FOUND from copying out a path that does not exist.
 #[derive(Debug)]
 pub struct dstore_step {
     step: Exclusive<Step>,
     id: CString,
-    /// Whether it is that of a build's callback, and not C's to end.
+    /// Whether the step belongs to a build's callback. C must not commit, abort or free it.
     lent: bool,
     /// Whether the last command that was run was started at all.
     started: AtomicBool,
@@ -78,14 +83,14 @@ impl dstore_step {
         match self.lent {
             true => Err(refused(
                 "step",
-                "is that of dstore_store_build(), which ends it itself",
+                "belongs to dstore_store_build(), which commits or aborts it",
             )),
             false => Ok(()),
         }
     }
 }
 
-/// The id that a commit will record. Borrowed from `step`; NULL for NULL.
+/// Returns the id that a commit will record. Borrowed from `step`. Returns NULL if `step` is NULL.
 ///
 /// Does not block. May be NULL: step.
 #[unsafe(no_mangle)]
@@ -93,8 +98,8 @@ pub unsafe extern "C" fn dstore_step_id(step: *const dstore_step) -> *const c_ch
     infallible!(ptr::null(), |step: &dstore_step| step.id.as_ptr())
 }
 
-/// From now on `timeout_ms` (0 is none; counted from this call) and `cancel` hold for the step, in
-/// place of those that it was begun with.
+/// Replaces the limits that the step was begun with. From now on `timeout_ms` (0 means no timeout;
+/// counted from this call) and `cancel` apply to the step.
 ///
 /// Does not block. May be NULL: cancel.
 #[unsafe(no_mangle)]
@@ -113,9 +118,9 @@ pub unsafe extern "C" fn dstore_step_limit(
     )
 }
 
-/// Writes `length` bytes to the step's log, between what its commands write.
+/// Writes `length` bytes to the step's log, between the output of its commands.
 ///
-/// Does not block, short of the disk. May be NULL: bytes, if there are none.
+/// Does not block, except on disk writes. May be NULL: bytes, if there are none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_step_write_log(
     step: *mut dstore_step,
@@ -129,17 +134,19 @@ pub unsafe extern "C" fn dstore_step_write_log(
     )
 }
 
-/// Runs `command` on what the step has come to, until it ends. Its output goes to the log as it
-/// comes, and each piece to `output` after that. `exit_code` is the command's exit status: 0 to
-/// 255, and 128 + the signal's number where a signal ended it. Other than 0 is
-/// DSTORE_COMMAND_FAILED, unless the command allows it.
+/// Runs `command` on the step's current files and waits until it exits. Output is written to the
+/// log as it arrives, and then passed to `output`. `*exit_code` is set to the command's exit
+/// status: 0 to 255, or 128 + N if it was killed by signal N. A non-zero status returns
+/// DSTORE_COMMAND_FAILED, unless dstore_command_allow_failure() was set. After
+/// DSTORE_COMMAND_FAILED, `*exit_code` is not written; use dstore_error_exit_code().
 ///
-/// A program that is not there, or cannot be executed, is DSTORE_NOT_STARTED; if the command allows
-/// failures, the exit code is 127 or 126, as a shell has it, and dstore_step_was_started() tells it from a
-/// command's own. A step that was begun with nothing has no programs but those that were copied in.
+/// Returns DSTORE_NOT_STARTED if the program does not exist or cannot be executed. If the command
+/// allows failures, `*exit_code` is then 127 or 126, as in a shell; dstore_step_was_started() tells
+/// this from the exit status of a command that ran. A step that was begun with nothing has no
+/// programs except those that were copied in.
 ///
-/// DSTORE_CANCELLED, DSTORE_TIMED_OUT and DSTORE_CALLBACK end the command, and its container is
-/// gone.
+/// When this returns DSTORE_CANCELLED, DSTORE_TIMED_OUT or DSTORE_CALLBACK, the command has been
+/// killed, and its container is removed or being removed in the background.
 ///
 /// Blocks. May be NULL: output, user_data, exit_code.
 #[must_use]
@@ -166,8 +173,8 @@ pub unsafe extern "C" fn dstore_step_run(
     })
 }
 
-/// Whether the last command for which dstore_step_run() returned DSTORE_OK was started at all. Before any,
-/// and for NULL, it is false.
+/// Returns whether the last command for which dstore_step_run() returned DSTORE_OK was started at
+/// all. Returns false if there was none, or if `step` is NULL.
 ///
 /// Does not block. May be NULL: step.
 #[unsafe(no_mangle)]
@@ -177,10 +184,11 @@ pub unsafe extern "C" fn dstore_step_was_started(step: *const dstore_step) -> bo
         .load(Ordering::Relaxed))
 }
 
-/// Records the result, and ends the step. The result appears with the last engine call, at once and
-/// whole: whatever happens before leaves none. After an error there is no result, and the step has
-/// been aborted (unless it was DSTORE_BUSY), so that a new one may begin; after
-/// DSTORE_OUTCOME_UNKNOWN there may be one, and that new one finds it. The handle is still to be freed.
+/// Records the result and ends the step. The result appears atomically, with the last engine call:
+/// nothing that happens before leaves a result. After an error there is no result, and the step has
+/// been aborted, so a new one may begin. Exceptions: if the step is in use (DSTORE_BUSY), it is
+/// unchanged; after DSTORE_OUTCOME_UNKNOWN the result may exist, and the next begin of the id finds
+/// it. The handle must still be freed.
 ///
 /// Blocks.
 #[must_use]
@@ -192,8 +200,8 @@ pub unsafe extern "C" fn dstore_step_commit(
     fallible!(error, |step: Arc<dstore_step>| step.end(true))
 }
 
-/// dstore_step_commit() for as long as `timeout_ms` (0 is none) and `cancel` allow. They hold in
-/// place of those that the step was begun with.
+/// Like dstore_step_commit(), limited by `timeout_ms` (0 means no timeout) and `cancel`. They
+/// replace the limits that the step was begun with.
 ///
 /// Blocks. May be NULL: cancel.
 #[must_use]
@@ -211,10 +219,10 @@ pub unsafe extern "C" fn dstore_step_commit_within(
     )
 }
 
-/// Ends the step without a result, and removes its container and its tag. The log stays. The handle
-/// is still to be freed. A step that was told to end is given a second and a half for that: what then
-/// is still there is removed in the background, and the answer is DSTORE_CANCELLED or
-/// DSTORE_TIMED_OUT.
+/// Ends the step without a result, and removes its container and its tag. The log is kept. The
+/// handle must still be freed. If the step has been cancelled or has timed out, cleaning up may
+/// take a second and a half. What is not removed by then is removed in the background, and the call
+/// returns DSTORE_CANCELLED or DSTORE_TIMED_OUT.
 ///
 /// Blocks.
 #[unsafe(no_mangle)]
@@ -225,9 +233,9 @@ pub unsafe extern "C" fn dstore_step_abort(
     fallible!(error, |step: Arc<dstore_step>| step.end(false))
 }
 
-/// dstore_step_abort() for as long as `timeout_ms` (0 is none) and `cancel` allow. They hold in
-/// place of those that the step was begun with. What is not removed in time is removed in the
-/// background, and the id can be built again after that.
+/// Like dstore_step_abort(), limited by `timeout_ms` (0 means no timeout) and `cancel`. They
+/// replace the limits that the step was begun with. What is not removed in time is removed in the
+/// background; after that, the id can be built again.
 ///
 /// Blocks. May be NULL: cancel.
 #[must_use]
@@ -245,14 +253,14 @@ pub unsafe extern "C" fn dstore_step_abort_within(
     )
 }
 
-/// Frees a step. NULL is fine. One that is neither committed nor aborted is aborted in the
-/// background: dstore_store_complete_deletes() waits for that.
+/// Frees a step; no-op if NULL. A step that is neither committed nor aborted is aborted in the
+/// background; dstore_store_complete_deletes() waits for that.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_step_free(step: *mut dstore_step) {
     infallible!((), |step: GivenBack<dstore_step>| {
-        // The handle of a build's callback is not C's to give back: the build frees it.
+        // C does not own the handle that a build's callback receives: the build frees it.
         if step.0.as_ref().is_some_and(|step| step.lent) {
             std::mem::forget(step);
         }

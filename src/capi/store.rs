@@ -1,4 +1,4 @@
-//! `dstore_store`: open, close, and what a store is called.
+//! `dstore_store`: opening, closing, and the getters of a store.
 
 use std::ffi::{CString, c_char};
 use std::ops::Deref;
@@ -20,9 +20,9 @@ use crate::error::Result;
 use crate::store::{Options, Store};
 use crate::wait::Limits;
 
-/// An open store. All its calls may be made from any number of threads at once, short of a free;
-/// and any number of processes may have the same root open. A child process that is forked without
-/// `exec` is answered DSTORE_CLOSED, and may open a store of its own.
+/// An open store. Thread-safe, except for dstore_store_free(). Any number of processes may have the
+/// same root open. In a child process that is forked without `exec`, its calls return
+/// DSTORE_CLOSED; the child may open a store of its own.
 #[derive(Debug)]
 pub struct dstore_store {
     store: Store,
@@ -73,10 +73,11 @@ impl dstore_store {
     }
 }
 
-/// Opens the store at `root`, a directory of this machine (any bytes), which is made if its parent
-/// exists; and removes what dead processes left behind. Free the store with dstore_store_free().
+/// Opens the store at `root`, a local directory (any bytes). Creates the directory if its parent
+/// exists. Removes what terminated processes have left behind. Free the store with
+/// dstore_store_free().
 ///
-/// Blocks, for a handful of engine calls and the removal of leftovers. May be NULL: options.
+/// Blocks, for a few engine calls and the removal of leftovers. May be NULL: options.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_store_open(
@@ -97,9 +98,9 @@ pub unsafe extern "C" fn dstore_store_open(
     })
 }
 
-/// dstore_store_open() for as long as `timeout_ms` (0 is none) and `cancel` allow. Told to end, it
-/// leaves nothing open, and another open goes on with what was left.
-/// Free what it gives with dstore_store_free().
+/// Like dstore_store_open(), limited by `timeout_ms` (0 means no timeout) and `cancel`. If either
+/// stops the call, nothing stays open, and the next open continues the removal of leftovers. Free
+/// the store with dstore_store_free().
 ///
 /// Blocks. May be NULL: cancel, options.
 #[must_use]
@@ -127,14 +128,17 @@ pub unsafe extern "C" fn dstore_store_open_within(
     })
 }
 
-/// Closes the store, and waits for removals under way, and for at most two seconds for layers of caches
-/// that are being merged and for released files to reach the disk. Calls on it, its steps and its leases that are
-/// under way go on. Those that come after this return DSTORE_CLOSED, short of those that ask the
-/// engine nothing. What steps and leases hold is removed when they are freed, and
-/// dstore_store_complete_deletes() waits for that. The handle itself is still to be freed.
+/// Closes the store and waits for pending removals, for up to ten seconds. An engine that takes
+/// longer completes them later, and the next open of this root removes what is left. Also waits,
+/// for up to two seconds, for cache layers that are being merged and for released files to reach
+/// the disk.
 ///
-/// Removals are waited for ten seconds at most: an engine that takes longer goes on with them, and the
-/// next open of this root looks for what is left.
+/// Calls already running on the store, its steps and its leases continue. Later calls return
+/// DSTORE_CLOSED, except getters, dstore_step_limit(), dstore_store_log_file(),
+/// dstore_store_count(), dstore_store_complete_deletes(), dstore_lease_discard() and the ..._free()
+/// functions. dstore_step_abort() cleans up and still returns DSTORE_CLOSED. What open steps and
+/// leases hold on the engine is removed when they are freed; dstore_store_complete_deletes() waits
+/// for that. The handle must still be freed.
 ///
 /// Blocks.
 #[unsafe(no_mangle)]
@@ -147,8 +151,8 @@ pub unsafe extern "C" fn dstore_store_close(
         .shut(&Limits::none()))
 }
 
-/// dstore_store_close() for as long as `timeout_ms` (0 is none) and `cancel` allow. Where that ends
-/// it the store is closed all the same, and removals are still under way.
+/// Like dstore_store_close(), limited by `timeout_ms` (0 means no timeout) and `cancel`. If either
+/// stops the call, the store is closed anyway, and removals are still pending.
 ///
 /// Blocks. May be NULL: cancel.
 #[must_use]
@@ -167,7 +171,7 @@ pub unsafe extern "C" fn dstore_store_close_within(
     )
 }
 
-/// Frees a store, and closes it without waiting if nobody has closed it. NULL is fine.
+/// Frees a store; no-op if NULL. If the store is still open, closes it without waiting.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -175,7 +179,8 @@ pub unsafe extern "C" fn dstore_store_free(store: *mut dstore_store) {
     infallible!((), |store: GivenBack<dstore_store>| drop(store))
 }
 
-/// The root directory, without symbolic links. Borrowed from `store`; NULL for NULL.
+/// Returns the root directory, with symbolic links resolved. Borrowed from `store`. Returns NULL if
+/// `store` is NULL.
 ///
 /// Does not block. May be NULL: store.
 #[unsafe(no_mangle)]
@@ -183,7 +188,8 @@ pub unsafe extern "C" fn dstore_store_root(store: *const dstore_store) -> *const
     infallible!(ptr::null(), |store: &dstore_store| store.root.as_ptr())
 }
 
-/// What every name of this store on the engine begins with. Borrowed from `store`; NULL for NULL.
+/// Returns the prefix of every name that this store uses on the engine. Borrowed from `store`.
+/// Returns NULL if `store` is NULL.
 ///
 /// Does not block. May be NULL: store.
 #[unsafe(no_mangle)]
@@ -191,7 +197,8 @@ pub unsafe extern "C" fn dstore_store_prefix(store: *const dstore_store) -> *con
     infallible!(ptr::null(), |store: &dstore_store| store.prefix.as_ptr())
 }
 
-/// A directory for the caller's own files. Borrowed from `store`; NULL for NULL.
+/// Returns a directory for the caller's own files. Borrowed from `store`. Returns NULL if `store`
+/// is NULL.
 ///
 /// Does not block. May be NULL: store.
 #[unsafe(no_mangle)]
@@ -199,7 +206,8 @@ pub unsafe extern "C" fn dstore_store_state_dir(store: *const dstore_store) -> *
     infallible!(ptr::null(), |store: &dstore_store| store.state_dir.as_ptr())
 }
 
-/// A directory that is empty and that nobody may enter. Borrowed from `store`; NULL for NULL.
+/// Returns an empty directory without access permissions. Borrowed from `store`. Returns NULL if
+/// `store` is NULL.
 ///
 /// Does not block. May be NULL: store.
 #[unsafe(no_mangle)]
@@ -207,7 +215,7 @@ pub unsafe extern "C" fn dstore_store_empty_dir(store: *const dstore_store) -> *
     infallible!(ptr::null(), |store: &dstore_store| store.empty_dir.as_ptr())
 }
 
-/// The address of the engine. Borrowed from `store`; NULL for NULL.
+/// Returns the address of the engine. Borrowed from `store`. Returns NULL if `store` is NULL.
 ///
 /// Does not block. May be NULL: store.
 #[unsafe(no_mangle)]
@@ -215,7 +223,8 @@ pub unsafe extern "C" fn dstore_store_engine(store: *const dstore_store) -> *con
     infallible!(ptr::null(), |store: &dstore_store| store.engine.as_ptr())
 }
 
-/// The version of the Engine API that is spoken: "1.41". Borrowed from `store`; NULL for NULL.
+/// Returns the version of the Engine API in use, such as "1.41". Borrowed from `store`. Returns
+/// NULL if `store` is NULL.
 ///
 /// Does not block. May be NULL: store.
 #[unsafe(no_mangle)]
@@ -225,8 +234,9 @@ pub unsafe extern "C" fn dstore_store_api_version(store: *const dstore_store) ->
         .as_ptr())
 }
 
-/// The path of the log of the build of `id`, whether it exists yet or not. It grows while the build
-/// runs, and another try makes a new file. Free it with dstore_string_free().
+/// Returns in `*path` the path of the log of the build of `id`, whether the file exists yet or not.
+/// The file grows while the build runs; another attempt creates a new file. Free the path with
+/// dstore_string_free().
 ///
 /// Does not block.
 #[must_use]

@@ -92,7 +92,10 @@ fn a_panic_is_a_status_and_spoils_its_handle_alone() {
         let (status, why) = told(|error| set(options, error, |_| panic!("by {}", "accident")));
         assert_eq!(
             (status, why.as_str()),
-            (DSTORE_INTERNAL, "a fault in docker-store: by accident")
+            (
+                DSTORE_INTERNAL,
+                "an internal error in docker-store: by accident"
+            )
         );
         let (status, why) = told(|error| dstore_options_sync(options, true, error));
         assert_eq!(status, DSTORE_INTERNAL);

@@ -1,4 +1,4 @@
-//! The upkeep of a store: space, counters, leftovers.
+//! The maintenance of a store: space, counters, leftovers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use crate::capi::store::dstore_store;
 use crate::store::Stats;
 use crate::wait::Limits;
 
-/// What a store counts from the moment it is opened, for this handle alone.
+/// What a store counts from when it is opened. Each handle has its own counters.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum dstore_counter {
-    /// Builds that found their result there.
+    /// Builds whose result already existed.
     DSTORE_COUNT_RESULT_HITS = 1,
-    /// Builds that did not.
+    /// Builds whose result did not exist yet.
     DSTORE_COUNT_RESULT_MISSES = 2,
     /// Results that were committed.
     DSTORE_COUNT_RESULTS_COMMITTED = 3,
-    /// Leases of a cache that had something in it.
+    /// Leases of a cache that had contents.
     DSTORE_COUNT_CACHE_HITS = 4,
     /// Leases of a cache that was new or empty.
     DSTORE_COUNT_CACHE_MISSES = 5,
@@ -30,7 +30,7 @@ pub enum dstore_counter {
     DSTORE_COUNT_CLONES_OVERLAY = 6,
     /// Leases cloned by copying files.
     DSTORE_COUNT_CLONES_COPY = 7,
-    /// Bytes that clones copied, as far as this process saw them pass.
+    /// Bytes copied by clones, as far as they passed through this process.
     DSTORE_COUNT_BYTES_COPIED = 8,
     /// Nanoseconds spent in cloning.
     DSTORE_COUNT_CLONE_NANOSECONDS = 9,
@@ -38,19 +38,21 @@ pub enum dstore_counter {
     DSTORE_COUNT_RELEASE_NANOSECONDS = 10,
     /// Releases that became the next generation.
     DSTORE_COUNT_RELEASES_WON = 11,
-    /// Releases discarded because another had won since the clone.
+    /// Releases discarded because another release came first, the cache was deleted, or the lease's
+    /// volume was removed from outside.
     DSTORE_COUNT_RELEASES_LOST = 12,
     /// Releases of a lease in which nothing had changed.
     DSTORE_COUNT_RELEASES_UNCHANGED = 13,
-    /// Volumes and containers removed after the call that gave them up had returned.
+    /// Volumes and containers removed in the background, after the call that queued them had
+    /// returned.
     DSTORE_COUNT_DEFERRED_DELETES = 14,
-    /// Releases given up because the cache would hold more than its limit.
+    /// Releases discarded because the cache would exceed its limit.
     DSTORE_COUNT_RELEASES_TOO_LARGE = 15,
 }
 
 use dstore_counter::*;
 
-/// Every counter and where it stands.
+/// Every counter and its value.
 fn counters(stats: &Stats) -> [(i32, u64); 15] {
     let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     [
@@ -79,10 +81,11 @@ fn counters(stats: &Stats) -> [(i32, u64); 15] {
     .map(|(name, value)| (name as i32, value))
 }
 
-/// How much space is free, in percent. `percent` is the scarcer of the other two: `root` is the
-/// file system of the store's root, `engine` that of the engine's data, or -1 where that is not on
-/// this machine or not to be seen. The percentages are those of df(1), from the other end: what is
-/// available of what is used and available. What only root may use is not counted.
+/// Returns the free space, in percent. `*root` is the free space on the file system of the store's
+/// root. `*engine` is the free space on the file system of the engine's data, or -1 if that is not
+/// on the local machine or not accessible. `*percent` is the lower of the two. The percentages are
+/// those of df(1), reversed: the available space as a share of used plus available space. Space
+/// reserved for the superuser is not counted.
 ///
 /// Blocks, for one engine call. May be NULL: percent, root, engine.
 #[unsafe(no_mangle)]
@@ -105,7 +108,7 @@ pub unsafe extern "C" fn dstore_store_df(
     })
 }
 
-/// dstore_store_df() for as long as `timeout_ms` (0 is none) and `cancel` allow.
+/// Like dstore_store_df(), limited by `timeout_ms` (0 means no timeout) and `cancel`.
 ///
 /// Blocks. May be NULL: cancel, percent, root, engine.
 #[must_use]
@@ -132,7 +135,7 @@ pub unsafe extern "C" fn dstore_store_df_within(
     })
 }
 
-/// What a counter stands at: `counter` is a dstore_counter.
+/// Sets `*value` to the value of a counter. `counter` is a dstore_counter.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -149,9 +152,9 @@ pub unsafe extern "C" fn dstore_store_count(
     })
 }
 
-/// Removes what dead processes left, as opening does, and counts it: containers of steps and
-/// copies, tags of steps, leases and other volumes that no cache needs. What a live process holds
-/// stays.
+/// Removes what terminated processes have left behind, as opening does, and counts it: containers
+/// of steps and copies, tags of steps, and leases and other volumes that no cache needs. What a
+/// running process holds is kept.
 ///
 /// Blocks. May be NULL: containers, images, volumes.
 #[unsafe(no_mangle)]
@@ -174,8 +177,8 @@ pub unsafe extern "C" fn dstore_store_purge(
     })
 }
 
-/// dstore_store_purge() for as long as `timeout_ms` (0 is none) and `cancel` allow. What was not
-/// removed in time is left to the next.
+/// Like dstore_store_purge(), limited by `timeout_ms` (0 means no timeout) and `cancel`. What is
+/// not removed in time is left for the next purge or open.
 ///
 /// Blocks. May be NULL: cancel, containers, images, volumes.
 #[must_use]
@@ -202,8 +205,9 @@ pub unsafe extern "C" fn dstore_store_purge_within(
     })
 }
 
-/// Waits until everything that was given up (freed steps, released leases, deleted caches) has left
-/// the engine. `timeout_ms` 0 is none. Also after dstore_store_close().
+/// Waits until everything queued for removal (from freed steps, released leases and deleted caches)
+/// is gone from the engine. `timeout_ms` 0 means no timeout. May also be called after
+/// dstore_store_close().
 ///
 /// Blocks. May be NULL: cancel.
 #[unsafe(no_mangle)]

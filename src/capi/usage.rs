@@ -1,4 +1,4 @@
-//! `dstore_usage`: what takes the space.
+//! `dstore_usage`: the disk usage of a store.
 
 use std::ffi::{CString, c_char};
 use std::ptr;
@@ -17,8 +17,7 @@ use crate::capi::text::{c_string, seconds};
 use crate::store::{LogUsage, ResultUsage, Usage};
 use crate::wait::Limits;
 
-/// What takes the space of a store, as it was at one moment. It does not change, so any number of
-/// threads may read it.
+/// The disk usage of a store at one moment. It is immutable, so any number of threads may read it.
 #[derive(Debug)]
 pub struct dstore_usage {
     results: Vec<ResultRow>,
@@ -88,11 +87,11 @@ impl dstore_usage {
     }
 }
 
-/// Finds out what takes the space: a row for each result, cache and log, what dead processes left,
-/// and sums that count shared layers once; for as long as `timeout_ms` (0 is none) and `cancel`
-/// allow. Free what it gives with dstore_usage_free().
+/// Collects the disk usage: a row for each result, cache and log, the leftovers of terminated
+/// processes, and sums that count shared layers once. Limited by `timeout_ms` (0 means no timeout)
+/// and `cancel`. Free the object with dstore_usage_free().
 ///
-/// Blocks, for three listings of the engine's. May be NULL: cancel.
+/// Blocks, for three lists from the engine. May be NULL: cancel.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dstore_store_usage(
@@ -111,8 +110,8 @@ pub unsafe extern "C" fn dstore_store_usage(
     })
 }
 
-/// How many bytes all results hold, layers that they share counted once, also those of bases that
-/// have lost their name; 0 for NULL.
+/// Returns the size of all results in bytes. Layers that results share are counted once, and layers
+/// of untagged bases are included. Returns 0 if `usage` is NULL.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -120,7 +119,7 @@ pub unsafe extern "C" fn dstore_usage_results_bytes(usage: *const dstore_usage) 
     infallible!(0, |usage: &dstore_usage| usage.totals[0])
 }
 
-/// How many bytes all caches hold, as far as that is known; 0 for NULL.
+/// Returns the size of all caches in bytes, as far as it is known, or 0 if `usage` is NULL.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -128,7 +127,7 @@ pub unsafe extern "C" fn dstore_usage_caches_bytes(usage: *const dstore_usage) -
     infallible!(0, |usage: &dstore_usage| usage.totals[1])
 }
 
-/// How many bytes all logs hold; 0 for NULL.
+/// Returns the size of all logs in bytes, or 0 if `usage` is NULL.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -136,8 +135,8 @@ pub unsafe extern "C" fn dstore_usage_logs_bytes(usage: *const dstore_usage) -> 
     infallible!(0, |usage: &dstore_usage| usage.totals[2])
 }
 
-/// Of how many results nobody knows what they share with others: each is counted as a whole; 0 for
-/// NULL.
+/// Returns the number of results for which it is unknown what they share with others; each of them
+/// is counted in full. Returns 0 if `usage` is NULL.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -145,7 +144,8 @@ pub unsafe extern "C" fn dstore_usage_results_unknown(usage: *const dstore_usage
     infallible!(0, |usage: &dstore_usage| usage.totals[3])
 }
 
-/// The bytes of how many caches nobody has counted yet: they are not in the sum; 0 for NULL.
+/// Returns the number of caches whose size is unknown; they are not in the sum. Returns 0 if
+/// `usage` is NULL.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -153,7 +153,8 @@ pub unsafe extern "C" fn dstore_usage_caches_unknown(usage: *const dstore_usage)
     infallible!(0, |usage: &dstore_usage| usage.totals[4])
 }
 
-/// How the sums were found, in words for a person. Borrowed from `usage`; NULL for NULL.
+/// Returns a human-readable text that says how the sums were computed. Borrowed from `usage`.
+/// Returns NULL if `usage` is NULL.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -161,7 +162,8 @@ pub unsafe extern "C" fn dstore_usage_how(usage: *const dstore_usage) -> *const 
     infallible!(ptr::null(), |usage: &dstore_usage| usage.how.as_ptr())
 }
 
-/// How many containers dead processes left; 0 for NULL.
+/// Returns the number of containers that terminated processes have left behind, or 0 if `usage` is
+/// NULL.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -169,7 +171,8 @@ pub unsafe extern "C" fn dstore_usage_left_containers(usage: *const dstore_usage
     infallible!(0, |usage: &dstore_usage| usage.left[0])
 }
 
-/// How many images only dead steps hold; 0 for NULL.
+/// Returns the number of images that only steps of terminated processes hold, or 0 if `usage` is
+/// NULL.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -177,7 +180,8 @@ pub unsafe extern "C" fn dstore_usage_left_images(usage: *const dstore_usage) ->
     infallible!(0, |usage: &dstore_usage| usage.left[1])
 }
 
-/// How many volumes dead processes left that no cache names; 0 for NULL.
+/// Returns the number of volumes that terminated processes have left behind and no cache names, or
+/// 0 if `usage` is NULL.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -185,7 +189,7 @@ pub unsafe extern "C" fn dstore_usage_left_volumes(usage: *const dstore_usage) -
     infallible!(0, |usage: &dstore_usage| usage.left[2])
 }
 
-/// How many results there are; 0 for NULL.
+/// Returns the number of results, or 0 if `usage` is NULL.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -193,8 +197,8 @@ pub unsafe extern "C" fn dstore_usage_results(usage: *const dstore_usage) -> usi
     infallible!(0, |usage: &dstore_usage| usage.results.len())
 }
 
-/// The id of the result at `index`, from 0 on; they are in the order of their ids. Borrowed from
-/// `usage`; NULL beyond the end.
+/// Returns the id of the result at `index`, counted from 0. Results are sorted by id. Borrowed from
+/// `usage`. Returns NULL if `index` is beyond the end.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -207,8 +211,8 @@ pub unsafe extern "C" fn dstore_usage_result_id(
     })
 }
 
-/// The engine's id of the image that the result at `index` is. Borrowed from `usage`; NULL beyond
-/// the end.
+/// Returns the engine's id of the image of the result at `index`. Borrowed from `usage`. Returns
+/// NULL if `index` is beyond the end.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -221,8 +225,9 @@ pub unsafe extern "C" fn dstore_usage_result_image(
     })
 }
 
-/// The id of the result that the one at `index` was built on, whether that is still there or not.
-/// Borrowed from `usage`; NULL where it was built on nothing or nobody knows, and beyond the end.
+/// Returns the id of the result that the result at `index` was built on, whether that still exists
+/// or not. Borrowed from `usage`. Returns NULL if it was built on nothing or the base is unknown,
+/// and beyond the end.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -237,7 +242,7 @@ pub unsafe extern "C" fn dstore_usage_result_base(
     })
 }
 
-/// How many bytes the result at `index` holds beside what its base holds; 0 beyond the end.
+/// Returns the size of the result at `index` in bytes, without its base, or 0 beyond the end.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -250,8 +255,8 @@ pub unsafe extern "C" fn dstore_usage_result_own_bytes(
     })
 }
 
-/// How many bytes the result at `index` has, counting layers that it shares with others; 0 beyond
-/// the end.
+/// Returns the size of the result at `index` in bytes, including layers that it shares with other
+/// images, or 0 beyond the end.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -264,7 +269,8 @@ pub unsafe extern "C" fn dstore_usage_result_bytes(
     })
 }
 
-/// When the image of the result at `index` was made, in seconds since 1970; 0 beyond the end.
+/// Returns when the image of the result at `index` was created, in seconds since 1970, or 0 beyond
+/// the end.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -277,9 +283,9 @@ pub unsafe extern "C" fn dstore_usage_result_created(
     })
 }
 
-/// When the result at `index` was used last, in seconds since 1970: committed, found by a look or a
-/// build, begun with, or copied out of. Where there is no record of that, when its image was made;
-/// 0 beyond the end.
+/// Returns when the result at `index` was last used, in seconds since 1970. A use is a commit, a
+/// lookup or begin that found it, a begin on top of it, or a copy out of it. If no use is recorded,
+/// returns when its image was created. Returns 0 beyond the end.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -292,8 +298,8 @@ pub unsafe extern "C" fn dstore_usage_result_last_use(
     })
 }
 
-/// How many milliseconds it took to build the result at `index`; -1 where nobody knows, and beyond
-/// the end.
+/// Returns how many milliseconds it took to build the result at `index`. Returns -1 if it is
+/// unknown, and beyond the end.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -310,7 +316,7 @@ pub unsafe extern "C" fn dstore_usage_result_build_ms(
     })
 }
 
-/// Whether the result at `index` is pinned; false beyond the end.
+/// Returns whether the result at `index` is pinned, or false beyond the end.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -323,7 +329,8 @@ pub unsafe extern "C" fn dstore_usage_result_pinned(
     })
 }
 
-/// Whether somebody builds the id of the result at `index` now; false beyond the end.
+/// Returns whether the id of the result at `index` was being built, by this process or another, or
+/// false beyond the end.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -336,7 +343,7 @@ pub unsafe extern "C" fn dstore_usage_result_building(
     })
 }
 
-/// Whether a step under way is built on the result at `index`; false beyond the end.
+/// Returns whether a step in progress was built on the result at `index`, or false beyond the end.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -349,7 +356,7 @@ pub unsafe extern "C" fn dstore_usage_result_held(
     })
 }
 
-/// How many bytes the log of the result at `index` has; 0 beyond the end.
+/// Returns the size of the log of the result at `index` in bytes, or 0 beyond the end.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -362,8 +369,9 @@ pub unsafe extern "C" fn dstore_usage_result_log_bytes(
     })
 }
 
-/// All caches, by name, for the calls on a dstore_caches; bytes are known only where somebody has
-/// counted them before. Borrowed from `usage`: not to be freed. NULL for NULL.
+/// Returns all caches, sorted by name, for the functions that take a dstore_caches. Their sizes are
+/// known only if they have been counted before. Borrowed from `usage`: do not free it. Returns NULL
+/// if `usage` is NULL.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -373,7 +381,8 @@ pub unsafe extern "C" fn dstore_usage_caches(usage: *const dstore_usage) -> *con
     ))
 }
 
-/// Whether the cache at `index` of dstore_usage_caches() is pinned; false beyond the end.
+/// Returns whether the cache at `index` of dstore_usage_caches() is pinned, or false beyond the
+/// end.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -386,7 +395,7 @@ pub unsafe extern "C" fn dstore_usage_cache_pinned(
     })
 }
 
-/// How many logs there are; 0 for NULL.
+/// Returns the number of logs, or 0 if `usage` is NULL.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -394,8 +403,8 @@ pub unsafe extern "C" fn dstore_usage_logs(usage: *const dstore_usage) -> usize 
     infallible!(0, |usage: &dstore_usage| usage.logs.len())
 }
 
-/// Of which build the log at `index` is, from 0 on; they are in the order of their ids. Borrowed
-/// from `usage`; NULL beyond the end.
+/// Returns the id of the build whose log is at `index`, counted from 0. Logs are sorted by id.
+/// Borrowed from `usage`. Returns NULL if `index` is beyond the end.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -408,7 +417,7 @@ pub unsafe extern "C" fn dstore_usage_log_id(
     })
 }
 
-/// How many bytes the log at `index` has; 0 beyond the end.
+/// Returns the size of the log at `index` in bytes, or 0 beyond the end.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -418,7 +427,7 @@ pub unsafe extern "C" fn dstore_usage_log_bytes(usage: *const dstore_usage, inde
     })
 }
 
-/// When the log at `index` was written last, in seconds since 1970; 0 beyond the end.
+/// Returns when the log at `index` was last written, in seconds since 1970, or 0 beyond the end.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -428,7 +437,7 @@ pub unsafe extern "C" fn dstore_usage_log_written(usage: *const dstore_usage, in
     })
 }
 
-/// Whether there is a result of the log at `index`; false beyond the end.
+/// Returns whether the result of the log at `index` exists, or false beyond the end.
 ///
 /// Does not block. May be NULL: usage.
 #[unsafe(no_mangle)]
@@ -441,7 +450,7 @@ pub unsafe extern "C" fn dstore_usage_log_has_result(
     })
 }
 
-/// Frees what was found. NULL is fine.
+/// Frees the object; no-op if NULL.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! The version that runs, as opposed to the one in the header.
+//! The version of the library in use, as opposed to that of the header.
 
 use std::ffi::{CStr, c_char};
 
@@ -27,8 +27,8 @@ const fn decimal(text: &str) -> u32 {
     }
 }
 
-/// The version of the library that runs, as DSTORE_VERSION_STRING was when it was built. A constant
-/// that nobody frees.
+/// Returns the version of the library in use: the DSTORE_VERSION_STRING that it was built with. A
+/// constant; do not free it.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -36,8 +36,8 @@ pub extern "C" fn dstore_version() -> *const c_char {
     infallible!(c"".as_ptr(), || TEXT.as_ptr())
 }
 
-/// The version of the library that runs, as DSTORE_VERSION_NUMBER was when it was built: 1002003 is
-/// 1.2.3.
+/// Returns the version of the library in use: the DSTORE_VERSION_NUMBER that it was built with.
+/// 1002003 is version 1.2.3.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]

@@ -1,5 +1,5 @@
-//! Addresses of engines, as they are written: what each means, and what opens connections to it.
-//! The forms are those of Docker's own client (docker/cli, `opts/hosts.go` and `cli/connhelper/ssh`).
+//! Addresses of engines in their written form: what each means, and how connections to it are opened. The forms are those of
+//! Docker's own client (docker/cli, `opts/hosts.go` and `cli/connhelper/ssh`).
 
 use std::ffi::OsStr;
 use std::net::Ipv6Addr;
@@ -12,15 +12,15 @@ use crate::transport::tcp::{Place, TcpConnector};
 use crate::transport::trust::Trust;
 use crate::transport::{Connect, ways};
 
-/// The ports of an engine, in the clear and with TLS.
+/// The ports of an engine, without and with TLS.
 const PORT: u16 = 2375;
 const TLS_PORT: u16 = 2376;
 
-/// An engine's address, understood.
+/// A parsed address of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
     Unix(PathBuf),
-    /// The name of a pipe as Windows has it, and the address.
+    /// The name of a pipe in Windows' form, and the address.
     Pipe {
         name: String,
         text: String,
@@ -29,7 +29,7 @@ pub(crate) enum Address {
         place: Place,
         /// With TLS.
         secured: bool,
-        /// As it is written, with all that it left out.
+        /// The address in full, including what was left out.
         text: String,
     },
     Ssh {
@@ -39,7 +39,7 @@ pub(crate) enum Address {
 }
 
 impl Address {
-    /// What `address` means, where `secured` says whether one that can be either is with TLS.
+    /// Parses `address`. `secured` says whether an address that allows both uses TLS.
     pub(crate) fn parse(address: &OsStr, secured: bool) -> Result<Self> {
         understood(address, secured).map_err(|(kind, why)| {
             Error::new(
@@ -49,7 +49,8 @@ impl Address {
         })
     }
 
-    /// A connector for it. `trust`: whom to believe, for one with TLS; `asks`: whether ssh may ask at the terminal.
+    /// Returns a connector for it. `trust` says which certificates to trust, if it uses TLS; `asks` says whether ssh may prompt
+    /// at the terminal.
     pub(crate) fn connector(self, trust: &Trust, asks: bool) -> Result<Box<dyn Connect>> {
         let missing = |text: &str, why| {
             let why = format!("cannot use engine address {text:?}: {why}");
@@ -110,7 +111,7 @@ fn understood(address: &OsStr, secured: bool) -> std::result::Result<Address, Re
     let separator = bytes.windows(3).position(|window| window == b"://");
     let (scheme, rest) = match separator {
         Some(at) => (bytes[..at].to_ascii_lowercase(), &bytes[at + 3..]),
-        // A host and its port alone, as the docker command takes it. A path is a forgotten unix://, and nobody's host.
+        // Only a host and its port, as the docker command accepts. A path is a forgotten unix://, and not a host.
         None if bytes.is_empty() || bytes.contains(&b'/') => return refuse(FORMS),
         None => (b"tcp".to_vec(), bytes),
     };
@@ -135,7 +136,7 @@ fn understood(address: &OsStr, secured: bool) -> std::result::Result<Address, Re
         b"ssh" => ssh(rest),
         b"npipe" => pipe(rest),
         b"fd" => refuse(
-            "fd:// is how an engine is handed its own socket by systemd; nobody can connect to it. Use the address that this socket has",
+            "fd:// is how an engine gets its own socket from systemd; clients cannot connect to it. Use the address of this socket",
         ),
         scheme => {
             let scheme = String::from_utf8_lossy(scheme);
@@ -144,7 +145,7 @@ fn understood(address: &OsStr, secured: bool) -> std::result::Result<Address, Re
     }
 }
 
-/// `//./pipe/docker_engine`, or with another machine's name in place of the dot.
+/// Parses `//./pipe/docker_engine`, or with the name of another machine in place of the dot.
 fn pipe(rest: &str) -> std::result::Result<Address, Refusal> {
     let name = rest.replace('/', "\\");
     let mut words = name.split('\\');
@@ -209,7 +210,7 @@ fn ssh(rest: &str) -> std::result::Result<Address, Refusal> {
     };
     let (user, place) = match authority.rsplit_once('@') {
         Some((user, _)) if user.contains(':') => {
-            // Not shown: it may be a secret. (The address as a whole is, which its writer should know.)
+            // The password is not shown, because it may be a secret. (Other errors show the whole address.)
             return refuse("ssh takes no password from an address: use a key or an agent");
         }
         Some((user, place)) => (Some(decoded(user)?), place),
@@ -219,7 +220,8 @@ fn ssh(rest: &str) -> std::result::Result<Address, Refusal> {
     if host.is_empty() {
         return refuse("the host is missing");
     }
-    // What ssh would take for an option of its own it is not given, and what a shell of its configuration (`%h`) would run neither.
+    // ssh would interpret such a word as an option, and a shell in ssh's configuration (`%h`) might execute it; so it is
+    // refused.
     let is_odd = |word: &str| {
         word.starts_with('-')
             || word.contains([
@@ -248,7 +250,7 @@ fn ssh(rest: &str) -> std::result::Result<Address, Refusal> {
     Ok(Address::Ssh { account, text })
 }
 
-/// The two parts of `host:port`, of which either may be missing; the address of IPv6 without its brackets.
+/// Splits `host:port`, either of which may be missing; returns an IPv6 address without its brackets.
 fn host_and_port(text: &str) -> std::result::Result<(&str, Option<u16>), Refusal> {
     let (host, port) = if let Some(inside) = text.strip_prefix('[') {
         let Some((host, after)) = inside.split_once(']') else {
@@ -284,7 +286,7 @@ fn host_and_port(text: &str) -> std::result::Result<(&str, Option<u16>), Refusal
     }
 }
 
-/// With a zone or without: `fe80::1%eth0`.
+/// With or without a zone: `fe80::1%eth0`.
 fn is_ipv6(text: &str) -> Option<Ipv6Addr> {
     let (address, zone) = text.split_once('%').unwrap_or((text, "zone"));
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -294,7 +296,7 @@ fn is_ipv6(text: &str) -> Option<Ipv6Addr> {
     }
 }
 
-/// With each `%2F` the byte that it stands for.
+/// Replaces each `%2F` by the byte that it stands for.
 fn decoded(text: &str) -> std::result::Result<String, Refusal> {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
@@ -328,7 +330,7 @@ mod tests {
         Address::parse(OsStr::new(address), false)
     }
 
-    /// The host, the port, and the address as it is shown.
+    /// Returns the host, the port, whether TLS is used, and the address as it is shown.
     fn tcp_of(address: &str, secured: bool) -> (String, u16, bool, String) {
         match Address::parse(OsStr::new(address), secured) {
             Ok(Address::Tcp {
@@ -370,7 +372,7 @@ mod tests {
                 "{address}"
             );
         }
-        // Whether there is TLS the scheme says, where it does.
+        // If the scheme says whether TLS is used, it decides.
         assert_eq!(tcp_of("tcp://far", true).1, TLS_PORT);
         assert_eq!(tcp_of("https://far", false).1, TLS_PORT);
         assert!(tcp_of("Https://far", false).2 && !tcp_of("HTTP://far", true).2);
@@ -515,14 +517,14 @@ mod tests {
         ) {
             let address = [scheme.as_bytes(), &bytes].concat();
             let Some(address) = text_of(&address) else {
-                return Ok(()); // no text on this system
+                return Ok(()); // not valid text on this system
             };
             match Address::parse(address, false) {
                 Ok(Address::Unix(path)) => prop_assert!(path.to_string_lossy().starts_with('/')),
                 Ok(Address::Pipe { name, .. }) => prop_assert!(name.starts_with(r"\\")),
                 Ok(Address::Tcp { place, text, .. }) => {
                     prop_assert!(!place.host.is_empty() && place.port > 0);
-                    // What is shown is the same place.
+                    // The shown address parses to the same one.
                     let shown = Address::parse(OsStr::new(&text), false).expect("an address");
                     let is_same = matches!(shown, Address::Tcp { place: shown, .. } if shown == place);
                     prop_assert!(is_same);

@@ -1,6 +1,7 @@
-//! Answers that are one JSON value, read with a bound on what they take of this process's memory, whatever the engine sends.
+//! Responses that are one JSON value, read with a limit on the memory of this process, whatever the engine sends.
 //!
-//! A short one is read whole; a long one is parsed as it comes, so that what nobody asked for in it is never held.
+//! A short response is read completely; a long one is parsed as it arrives, so that fields that are not needed are never in
+//! memory.
 
 use std::fmt;
 use std::io::{self, BufReader, Cursor, Read};
@@ -11,13 +12,14 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _, SeqAcce
 use crate::http::{Failure, Response};
 use crate::wait::Wait;
 
-/// The longest answer: an engine with ten thousand images lists them in some megabytes.
+/// The maximum size of a response: an engine with ten thousand images lists them in some megabytes.
 pub(super) const LONGEST: usize = 128 << 20;
 
-/// One of this length, as most are, is read whole: that is faster.
+/// A response of up to this size, as most are, is read completely: that is faster.
 const SHORT: usize = 64 << 10;
 
-/// The longest list. What is kept of an entry is some hundred bytes.
+/// The maximum number of entries in a list. What is kept of an entry is some hundred bytes. So a list takes up to some tens of
+/// megabytes, and is twenty times as long as that of an engine with ten thousand images.
 const MOST_ENTRIES: usize = 200_000;
 
 /// Why there is no value.
@@ -26,7 +28,7 @@ pub(super) enum Fault {
     Senseless(serde_json::Error),
 }
 
-/// Reads the value that `response` is.
+/// Reads the value in `response`.
 pub(super) fn value<T: DeserializeOwned>(
     mut response: Response,
     wait: Wait<'_>,
@@ -65,12 +67,12 @@ pub(super) fn value<T: DeserializeOwned>(
     }
 }
 
-/// What is still to come.
+/// The rest of the response.
 struct Rest<'a> {
     response: Response,
     wait: Wait<'a>,
     left: usize,
-    /// What really happened: a reader can only say that something did.
+    /// The actual error: a reader can only report that there was one.
     failure: Option<Failure>,
 }
 
@@ -86,11 +88,11 @@ impl Read for Rest<'_> {
             Err(failure) => failure,
         };
         self.failure = Some(fault);
-        Err(io::Error::other("the answer ended early"))
+        Err(io::Error::other("the response ended early"))
     }
 }
 
-/// A list of things, of which there are not more than any engine has.
+/// A list, with a limit on the number of entries that no engine exceeds.
 pub(super) struct List<T>(pub(super) Vec<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
@@ -105,7 +107,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
     type Value = List<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a list of at most {MOST_ENTRIES} entries")
+        write!(f, "a list of up to {MOST_ENTRIES} entries")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<List<T>, A::Error> {

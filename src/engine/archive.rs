@@ -1,4 +1,4 @@
-//! Tar streams into and out of a container, whether it runs, has ended or never started.
+//! Tar streams into and out of a container, whether it is running, has ended or was never started.
 
 use std::io::Read;
 
@@ -9,10 +9,10 @@ use crate::error::Result;
 use crate::wait::Wait;
 
 impl Engine {
-    /// Unpacks the tar stream `source` below `path`, with the owners, modes and times that it names.
+    /// Extracts the tar stream `source` into `path`, with the owners, modes and times in it.
     ///
-    /// An upload holds the container's lock on the engine, and with it every image delete. One that stands still is given up,
-    /// and no download of the *same* container may feed it: that deadlocks the engine for good (seen on 20.10).
+    /// An upload holds the container's lock on the engine, which blocks every image deletion. So an upload that stalls is
+    /// aborted. It must not be fed by a download from the *same* container: that deadlocks the engine for good (seen on 20.10).
     pub(crate) fn put_archive(
         &self,
         container: &str,
@@ -29,7 +29,7 @@ impl Engine {
         )
     }
 
-    /// The file or directory at `path` as a tar stream, whose first entry is its last component.
+    /// Returns the file or directory at `path` as a tar stream, whose first entry is named after its last component.
     pub(crate) fn get_archive<'a>(
         &'a self,
         container: &str,
@@ -42,7 +42,7 @@ impl Engine {
         Ok(BodyReader::new(self, doing, response, wait))
     }
 
-    /// Whether there is anything at `path`.
+    /// Returns whether a file exists at `path`.
     pub(crate) fn path_exists(&self, container: &str, path: &str, wait: Wait<'_>) -> Result<bool> {
         let doing = format!("looking for {path} in container {container}");
         let target = self.container(container, "/archive").query("path", path);

@@ -1,5 +1,5 @@
-//! One call: the versioned path, the bounds on its time, and a failure turned into an [`Error`] that says what was
-//! being done, to what, and what the engine answered.
+//! One request: the versioned path, the limits on its time, and a failure converted to an [`Error`] that says what was being
+//! done, to what, and what the engine answered.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -13,29 +13,31 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Body, Failure, Method, Request, Response, Target};
 use crate::wait::{Stop, Wait};
 
-/// A call that only looks something up or flips a switch has no business taking longer.
+/// The maximum time of a request that only looks something up or changes a name. It takes milliseconds, and seconds on a
+/// machine that swaps. A longer time would only hold up a caller whose engine hangs.
 pub(crate) const QUICK: Duration = Duration::from_secs(60);
 
-/// The longest time that a removal is waited for: the engine kills, unmounts and unlinks. One that takes longer is wedged.
+/// The maximum time to wait for a removal: the engine kills, unmounts and unlinks. One that takes longer hangs. It is longer
+/// than for other requests because a volume may contain millions of files.
 pub(crate) const REMOVAL: Duration = Duration::from_secs(300);
 
-/// How much of an error's text is kept.
+/// The maximum size of an error's text. It is more than a message shows, because the text is also searched for known phrases.
 const ERROR_LIMIT: usize = 64 << 10;
 
-/// What a request sends along.
+/// The body of a request.
 pub(crate) enum Send<'a> {
     Nothing,
     Json(&'a serde_json::Value),
-    /// A tar stream, and how long the engine may leave it standing.
+    /// A tar stream, and how long the engine may stall.
     Tar(&'a mut dyn std::io::Read, Duration),
 }
 
-/// What one call is, short of its time.
+/// A request, without its time limits.
 pub(crate) struct Call<'a> {
     pub(crate) method: Method,
     pub(crate) target: Target,
     pub(crate) send: Send<'a>,
-    /// Asking twice is the same as asking once.
+    /// Whether repeating the request has the same effect as sending it once.
     pub(crate) repeatable: bool,
     pub(crate) upgrade: bool,
     /// The value of `X-Registry-Auth`, for pulls and pushes.
@@ -70,7 +72,7 @@ impl<'a> Call<'a> {
         Call::new(Method::Put, target, false)
     }
 
-    /// Deleting twice leaves the same as deleting once; [`Engine::removes`] knows what the second answer (404) means.
+    /// Repeating a deletion has the same effect; [`Engine::removes`] interprets the second response (404).
     pub(crate) fn delete(target: Target) -> Self {
         Call::new(Method::Delete, target, true)
     }
@@ -92,7 +94,7 @@ impl<'a> Call<'a> {
 }
 
 impl Engine {
-    /// Sends `call` and gives the answer if its status is below 400. `doing` is only formatted for an error.
+    /// Sends `call` and returns the response if its status is below 400. `doing` is only formatted for an error.
     pub(super) fn call(
         &self,
         doing: &dyn Display,
@@ -103,7 +105,7 @@ impl Engine {
         self.good(doing, response, wait)
     }
 
-    /// Sends the call; any answer will do.
+    /// Sends the request and returns any response.
     fn answer(&self, doing: &dyn Display, call: Call<'_>, wait: Wait<'_>) -> Result<Response> {
         let json;
         let mut stall = None;
@@ -138,7 +140,7 @@ impl Engine {
                     content_type,
                     bytes,
                 }),
-                // It is read once.
+                // It can be read only once.
                 Body::Stream { .. } => None,
             };
             let request = Request {
@@ -156,7 +158,8 @@ impl Engine {
             if response.is_first() || is_refused {
                 self.heard(&response);
             }
-            // Another engine may answer than when the version was agreed on, and has refused the call unread because of it.
+            // Another engine may answer than the one with which the version was agreed on, and may have refused the request
+            // unread because of the version.
             let other = (is_refused && !is_again)
                 .then(|| target.clone().at_version(&self.path_start()))
                 .filter(|other| *other != target);
@@ -172,19 +175,19 @@ impl Engine {
 
     fn good(&self, doing: &dyn Display, response: Response, wait: Wait<'_>) -> Result<Response> {
         match response.status() {
-            // 101 is an upgrade, 304 "started already". Any other redirection is of a path that was not what it seems.
+            // 101 is an upgrade, 304 "started already". Any other redirection means that a path was misinterpreted.
             101 | 200..=299 | 304 => Ok(response),
             status => Err(self.refused(doing, status, response, wait)),
         }
     }
 
-    /// A call whose answer says nothing beyond its status.
+    /// Sends a request whose response contains only a status.
     pub(super) fn done(&self, doing: &dyn Display, call: Call<'_>, wait: Wait<'_>) -> Result<()> {
         let response = self.call(doing, call, wait)?;
         response.drain(wait).map_err(|f| self.failed(doing, f))
     }
 
-    /// Whether there is what the call asks about: a 404 is as good an answer as any.
+    /// Returns whether the object of the request exists: a 404 is a valid response.
     pub(super) fn exists(
         &self,
         doing: &dyn Display,
@@ -203,30 +206,30 @@ impl Engine {
         Ok(is_there)
     }
 
-    /// Reads the body of a 404, which has one unless HEAD asked: that something is not there is what an engine says of it, and not what
-    /// answers in its place, or an engine that does not know the call.
+    /// Reads the body of a 404, which has one unless the request was a HEAD. The body shows that the engine itself says that
+    /// the object does not exist, and not another server in its place, or an engine that does not know the request.
     fn words_of_absence(
         &self,
         doing: &dyn Display,
         response: &mut Response,
         wait: Wait<'_>,
     ) -> Result<Vec<u8>> {
-        // Without its message nobody knows of what it was.
+        // Without the message it is unknown what was not found.
         let body = response.read_whole(ERROR_LIMIT, wait);
         let body = body.map_err(|f| self.failed(doing, f))?;
         if is_of_an_object(&body) {
             return Ok(body);
         }
         let why = format!(
-            "{doing}: what answers at {} does not know this call: 404: {}",
+            "{doing}: the server at {} does not know this request: 404: {}",
             self.address(),
             said(&body)
         );
         Err(Error::new(ErrorKind::Unsupported, why).with_http_status(404))
     }
 
-    /// A call that removes. `false`: there was nothing to remove; not so where the request had to be sent twice, as the first
-    /// may have removed what the second misses.
+    /// Sends a request that removes something. Returns `false` if it did not exist; except if the request had to be sent twice,
+    /// because the first may have removed what the second does not find.
     pub(super) fn removes(
         &self,
         doing: &dyn Display,
@@ -248,8 +251,8 @@ impl Engine {
         Ok(removed)
     }
 
-    /// The same of a call that takes at most `limit`. One that gave no answer in that time, or failed, may have done it all the same: so
-    /// it is looked whether there is still what was to go.
+    /// The same for a request that may take at most `limit`. If there was no response in that time, or it failed, the engine
+    /// may have removed the object anyway: so it is checked whether the object still exists.
     pub(super) fn removes_for_sure(
         &self,
         doing: &dyn Display,
@@ -267,7 +270,7 @@ impl Engine {
         }
     }
 
-    /// A call whose answer is one JSON value.
+    /// Sends a request whose response is one JSON value.
     pub(super) fn ask<T: DeserializeOwned>(
         &self,
         doing: &dyn Display,
@@ -278,7 +281,7 @@ impl Engine {
         self.parse(doing, response, wait)
     }
 
-    /// Reads the JSON value of an answer that has begun.
+    /// Parses the JSON value of a response whose head was read.
     pub(super) fn parse<T: DeserializeOwned>(
         &self,
         doing: &dyn Display,
@@ -289,16 +292,16 @@ impl Engine {
             Fault::Failure(failure) => self.failed(doing, failure),
             Fault::Senseless(e) => {
                 let why = format!(
-                    "{doing}: the engine at {} answered what is not expected: {e}",
+                    "{doing}: unexpected response from the engine at {}: {e}",
                     self.address()
                 );
-                // The answer is whole: to begin anew would bring the same one.
+                // The response is complete: a retry would return the same one.
                 Error::new(ErrorKind::Engine, why)
             }
         })
     }
 
-    /// The error for a call that got no whole answer.
+    /// Returns the error for a request without a complete response.
     pub(super) fn failed(&self, doing: &dyn Display, failure: Failure) -> Error {
         let at = self.address();
         let io = |kind, what: &str, e: &std::io::Error| {
@@ -317,7 +320,7 @@ impl Engine {
             ),
             Failure::Receive(e) => io(
                 ErrorKind::CutShort,
-                "lost the connection while hearing from",
+                "lost the connection while receiving from",
                 &e,
             ),
             Failure::Source(e) => {
@@ -326,26 +329,26 @@ impl Engine {
             Failure::CutShort => Error::new(
                 ErrorKind::CutShort,
                 format!(
-                    "{doing}: the engine at {at} closed the connection in the middle of its answer"
+                    "{doing}: the engine at {at} closed the connection in the middle of its response"
                 ),
             ),
             Failure::Malformed(why) => Error::new(
                 ErrorKind::Unsupported,
-                format!("{doing}: what answers at {at} does not speak HTTP: {why}"),
+                format!("{doing}: the server at {at} does not speak HTTP: {why}"),
             ),
             Failure::TooLarge(what) => Error::new(
                 ErrorKind::Engine,
-                format!("{doing}: the answer of the engine at {at} is too large: {what}"),
+                format!("{doing}: the response of the engine at {at} is too large: {what}"),
             ),
             Failure::Stalled => Error::new(
                 ErrorKind::TimedOut,
-                format!("{doing}: the engine at {at} stopped taking or sending data"),
+                format!("{doing}: the engine at {at} stopped receiving or sending data"),
             ),
             Failure::Stopped(stop) => stopped(doing, stop),
         }
     }
 
-    /// The error for an answer whose status is 400 or more.
+    /// Returns the error for a response whose status is 400 or more.
     fn refused(
         &self,
         doing: &dyn Display,
@@ -359,14 +362,14 @@ impl Engine {
                 Ok(body) => said(&body),
                 Err(e) => return e,
             },
-            // The status alone still tells what happened.
+            // The status alone still says what happened.
             _ => response.read_whole(ERROR_LIMIT, wait).map_or_else(
                 |_| String::from("(its message could not be read)"),
                 |body| said(&body),
             ),
         };
         let kind = match status {
-            // An engine whose oldest API is newer than ours, or whose newest is older.
+            // The engine's oldest API is newer than this library's, or its newest is older.
             400 if text.contains("client version") && text.contains("API version") => {
                 ErrorKind::Unsupported
             }
@@ -386,14 +389,14 @@ impl Engine {
     }
 }
 
-/// Whether this 404 says that some object is not there: it has a message, as Docker's and Podman's have, and not that of a call that
-/// the engine does not know (`page not found` in moby's `api/server/server.go`; Podman says it as plain text).
+/// Returns whether this 404 says that some object does not exist: it has a message, as Docker's and Podman's have, and not that
+/// of an unknown request (`page not found` in moby's `api/server/server.go`; Podman sends it as plain text).
 fn is_of_an_object(body: &[u8]) -> bool {
     let has = |part: &[u8]| body.windows(part.len()).any(|window| window == part);
     has(b"\"message\"") && !has(b"page not found")
 }
 
-/// The error of a wait that was ended.
+/// Returns the error of a wait that was ended.
 pub(crate) fn stopped(doing: &dyn Display, stop: Stop) -> Error {
     match stop {
         Stop::Cancelled => Error::new(ErrorKind::Cancelled, format!("{doing}: cancelled")),
@@ -401,7 +404,7 @@ pub(crate) fn stopped(doing: &dyn Display, stop: Stop) -> Error {
     }
 }
 
-/// The daemon's message, from `{"message": …}` (Docker), `{"cause", "message", "response"}` (Podman) or plain text.
+/// Returns the engine's message, from `{"message": …}` (Docker), `{"cause", "message", "response"}` (Podman) or plain text.
 fn said(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Said {
@@ -414,7 +417,7 @@ fn said(body: &[u8]) -> String {
     one_line(&text)
 }
 
-/// A message is one line, whatever the engine put in it.
+/// Returns a message on one line, whatever the engine put in it.
 pub(crate) fn one_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ")

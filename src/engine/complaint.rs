@@ -1,21 +1,23 @@
-//! What Podman itself writes among the errors of a command that did not read all of its input, as the very last of them:
+//! Podman's own error message in the standard error of a command that did not read all of its input, as the very last output:
 //! `Error: write unixpacket @->/proc/self/fd/14/attach: write: connection reset by peer`. (Its `pkg/api/handlers/compat/
-//! containers_attach.go` sends any error of an attachment so.) It is not the command's output.
+//! containers_attach.go` reports any error of an attachment like this.) It is not output of the command.
 
 const BEGINS: &[u8] = b"Error: write unix";
 const HOLDS: &[u8] = b"/attach: write: ";
 
-/// It is short.
+/// The maximum length of the message. It consists of a fixed text, two addresses of sockets and an error's words. Anything
+/// longer is the command's own output.
 const LONGEST: usize = 400;
 
-/// What may be such a complaint: whether it is, only the end tells.
+/// Output that may be such a message: only the end shows whether it is.
 #[derive(Debug, Default)]
 pub(crate) struct Complaint {
     held: Vec<u8>,
 }
 
 impl Complaint {
-    /// Takes what was written next, or holds it. Gives what was held before and was no complaint, as more has come.
+    /// Receives the next output, and returns it or holds it back. Also returns what was held back before, because more output
+    /// shows that it was not the message.
     pub(crate) fn hear(&mut self, is_error: bool, bytes: &[u8]) -> Vec<u8> {
         if is_error {
             let all = [self.held.as_slice(), bytes].concat();
@@ -32,12 +34,12 @@ impl Complaint {
         std::mem::take(&mut self.held)
     }
 
-    /// Whether what was heard last is held.
+    /// Returns whether the last output is held back.
     pub(crate) fn is_held(&self) -> bool {
         !self.held.is_empty()
     }
 
-    /// Nothing more comes: what was held and is no complaint.
+    /// At the end of the output, returns what was held back and is not the message.
     pub(crate) fn at_end(self) -> Vec<u8> {
         let is_one = self.held.ends_with(b"\n") && contains(&self.held, HOLDS);
         match is_one {
@@ -69,7 +71,7 @@ mod tests {
     const COMPLAINT: &str =
         "Error: write unixpacket @->/proc/self/fd/14/attach: write: connection reset by peer\n";
 
-    /// What a caller is given of these pieces: (is an error, bytes).
+    /// Returns what a caller receives for these pieces: (is an error, bytes).
     fn heard(pieces: &[(bool, &str)]) -> String {
         let (mut complaint, mut all) = (Complaint::default(), Vec::new());
         for (is_error, piece) in pieces {

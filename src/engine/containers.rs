@@ -17,7 +17,7 @@ use crate::os::Watched;
 use crate::transport::Moved;
 use crate::wait::Wait;
 
-/// What the store reads of a container.
+/// The fields of a container that the store reads.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Container {
@@ -29,16 +29,16 @@ pub(crate) struct Container {
     pub(crate) graph_driver: Option<GraphDriver>,
 }
 
-/// Where the engine keeps the files of a container.
+/// Where the engine stores the files of a container.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct GraphDriver {
     #[serde(default)]
-    #[cfg_attr(not(target_os = "linux"), allow(dead_code))] // Nobody looks there.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))] // Not used there.
     pub(crate) data: Option<HashMap<String, Value>>,
 }
 
-/// How a container stands.
+/// The state of a container.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct State {
@@ -48,7 +48,7 @@ pub(crate) struct State {
     pub(crate) exit_code: i64,
     #[serde(rename = "OOMKilled", default)]
     pub(crate) oom_killed: bool,
-    /// Whether a removal has begun and got stuck.
+    /// Whether a removal has begun and failed.
     #[serde(default)]
     pub(crate) dead: bool,
     /// `exited`, `removing`, …
@@ -61,12 +61,12 @@ pub(crate) struct State {
     pub(crate) finished_at: String,
 }
 
-/// A path that is not in a container as it is in its image.
+/// A path in a container that differs from its image.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Change {
     pub(crate) path: String,
-    /// 0: changed; 1: added; 2: gone.
+    /// 0: changed; 1: added; 2: removed.
     kind: u8,
 }
 
@@ -80,11 +80,11 @@ impl Change {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct ListedContainer {
-    /// The image it was made from: its id.
+    /// The id of the image that it was created from.
     #[serde(rename = "ImageID", default)]
     pub(crate) image: String,
     pub(crate) id: String,
-    /// Each with a slash in front.
+    /// Each with a leading slash.
     #[serde(default)]
     pub(crate) names: Vec<String>,
     #[serde(default)]
@@ -114,7 +114,7 @@ struct ExitError {
     message: String,
 }
 
-/// The question "when does it exit, and how?", asked before the start.
+/// A pending request for a container's next exit, sent before its start.
 pub(crate) struct ExitWait {
     response: Response,
 }
@@ -125,12 +125,12 @@ pub(crate) struct Attached<'a> {
     stream: Upgraded,
     /// Whether anything was sent.
     sent: bool,
-    /// Whether nobody takes input any more.
+    /// Whether input is no longer accepted.
     deaf: bool,
 }
 
 impl Attached<'_> {
-    /// Waits for output, or for stdin to take some of `input`, whichever is first. `received` of 0 is the end.
+    /// Waits for output, or until some of `input` can be sent, whichever is first. `received` of 0 is the end.
     pub(crate) fn exchange(
         &mut self,
         input: &[u8],
@@ -150,10 +150,10 @@ impl Attached<'_> {
                 self.sent |= moved.sent > 0;
                 Ok(moved)
             }
-            // A command need not read its input. Podman ends the connection with it (moby takes all, and drops it), and may have
-            // said something before.
+            // A command need not read its input. Podman then closes the connection (moby reads the input and drops it), after
+            // having sent any output.
             Err(Failure::Send(e)) if is_gone(&e) => {
-                log::debug!("{doing}: nobody takes the input any more: {e}");
+                log::debug!("{doing}: the command no longer reads its input: {e}");
                 self.deaf = true;
                 Ok(Moved {
                     sent: 0,
@@ -167,19 +167,19 @@ impl Attached<'_> {
         }
     }
 
-    /// Whether there is no use in sending more.
+    /// Returns whether sending more is pointless.
     pub(crate) fn is_deaf(&self) -> bool {
         self.deaf
     }
 
-    /// A connection that is reset because nobody has read what was sent has ended: what came before the reset was read before it.
-    /// Whether that was all, the exit tells.
+    /// A connection that is reset because sent data was not read has ended; data from before the reset was received before it.
+    /// Whether that was all of it, the exit shows.
     fn heard(&self, received: std::result::Result<usize, Failure>) -> Result<usize> {
         let doing = "reading the output of the step";
         match received {
             Err(Failure::Receive(e)) if (self.sent || self.deaf) && is_gone(&e) => {
                 if !self.engine.address().starts_with("unix:") {
-                    log::warn!("{doing}: {e}: the last of it may be missing");
+                    log::warn!("{doing}: {e}: the end of it may be missing");
                 }
                 Ok(0)
             }
@@ -187,7 +187,7 @@ impl Attached<'_> {
         }
     }
 
-    /// Waits for output, or until `other` has come: `None`. 0 is the end.
+    /// Waits for output, or until `other` has occurred: `None`. 0 is the end.
     pub(crate) fn read_beside(
         &mut self,
         output: &mut [u8],
@@ -202,7 +202,7 @@ impl Attached<'_> {
         }
     }
 
-    /// Ends the container's stdin.
+    /// Closes the container's stdin.
     pub(crate) fn close_input(&mut self) -> Result<()> {
         match self.stream.close_write() {
             Err(Failure::Send(e)) if is_gone(&e) => Ok(()),
@@ -211,7 +211,7 @@ impl Attached<'_> {
     }
 }
 
-/// Whether the other side has closed the connection.
+/// Returns whether the other side has closed the connection.
 fn is_gone(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -219,7 +219,8 @@ fn is_gone(error: &io::Error) -> bool {
     )
 }
 
-/// The spec with its volumes as binds: of a mount Podman does not hear that nothing is to be copied into it (seen on 4.3 and 5.4).
+/// Returns the spec with its volumes as bind mounts: for a mount, Podman ignores the request not to copy files into it (seen on
+/// 4.3 and 5.4).
 fn with_binds(spec: &Value) -> Value {
     let mut spec = spec.clone();
     let host = &mut spec["HostConfig"];
@@ -227,7 +228,7 @@ fn with_binds(spec: &Value) -> Value {
     let (mut mounts, mut binds) = (Vec::new(), Vec::new());
     for mount in host["Mounts"].as_array().into_iter().flatten() {
         let (source, target) = (text(mount, "Source"), text(mount, "Target"));
-        // A bind is cut at its colons.
+        // A bind is split at its colons.
         if text(mount, "Type") != "volume" || source.contains(':') || target.contains(':') {
             mounts.push(mount.clone());
             continue;
@@ -244,7 +245,7 @@ fn with_binds(spec: &Value) -> Value {
 }
 
 impl Engine {
-    /// Creates a container and gives its id.
+    /// Creates a container and returns its id.
     pub(crate) fn create_container(
         &self,
         name: &str,
@@ -266,7 +267,7 @@ impl Engine {
             .map(|c| c.id)
     }
 
-    /// Attaches to a container's output, and to its stdin if `input`. Done before the start, so that nothing is missed.
+    /// Attaches to a container's output, and to its stdin if `input`. Call this before the start, so that no output is missed.
     pub(crate) fn attach(
         &self,
         container: &str,
@@ -291,8 +292,8 @@ impl Engine {
         })
     }
 
-    /// Asks for a container's next exit. The answer's head comes at once, so that the start can follow; its body comes
-    /// with the exit. A plain wait on a container that has not started answers 0 at once (seen on 20.10).
+    /// Requests a container's next exit. The response's head arrives immediately, so that the start can follow; its body
+    /// arrives with the exit. A plain wait on a container that has not started returns 0 immediately (seen on 20.10).
     pub(crate) fn wait_next_exit(&self, container: &str, wait: Wait<'_>) -> Result<ExitWait> {
         let doing = format!("asking for the exit of container {container}");
         let call = Call::post(
@@ -303,7 +304,7 @@ impl Engine {
         Ok(ExitWait { response })
     }
 
-    /// Waits for the exit that was asked for. Without an end but the wait's own.
+    /// Waits for the requested exit, without a time limit other than the wait's.
     pub(crate) fn exit_status(&self, exit: ExitWait, wait: Wait<'_>) -> Result<i64> {
         let doing = "waiting for the step to end";
         let exit: Exit = self.parse(&doing, exit.response, wait)?;
@@ -326,7 +327,7 @@ impl Engine {
         )
     }
 
-    /// The container, or `None` where there is none.
+    /// Returns the container, or `None` if it does not exist.
     pub(crate) fn inspect_container(
         &self,
         container: &str,
@@ -337,10 +338,11 @@ impl Engine {
         found(self.ask(&doing, call, wait.at_most(QUICK)))
     }
 
-    /// Ends and removes a container, with its anonymous volumes, and returns when it is gone. `false`: there was none.
+    /// Kills and removes a container, with its anonymous volumes, and returns when it no longer exists. Returns `false` if it
+    /// did not exist.
     ///
-    /// Removal is asynchronous on the engine where somebody else began it: 404 is the end, "already in progress" means
-    /// look again (moby#37698).
+    /// Removal is asynchronous on the engine if another client began it: 404 is the end, "already in progress" means retry
+    /// (moby#37698).
     pub(crate) fn remove_container(&self, container: &str, wait: Wait<'_>) -> Result<bool> {
         let doing = format!("removing container {container}");
         let wait = wait.at_most(REMOVAL);
@@ -368,8 +370,8 @@ impl Engine {
         }
     }
 
-    /// Podman's "force" asks a command to end, and waits for ten seconds, before it kills it. So what rests is removed without force,
-    /// and what runs is killed first. `None`: it is still to be removed.
+    /// Podman's "force" asks a command to stop, and waits for ten seconds, before it kills it. So a stopped container is
+    /// removed without force, and a running one is killed first. Returns `None` if it still has to be removed.
     fn remove_at_rest(&self, container: &str, wait: Wait<'_>) -> Result<Option<bool>> {
         let doing = format!("removing container {container}");
         let target = self.container(container, "").query("v", "1");
@@ -380,26 +382,27 @@ impl Engine {
                 let kill = Call::post(self.container(container, "/kill"));
                 match self.done(&doing, kill, wait) {
                     Err(e) if e.http_status().is_none() => Err(e),
-                    // It may have ended, or be gone: the removal tells.
+                    // It may have ended, or no longer exist: the removal shows which.
                     _ => Ok(None),
                 }
             }
         }
     }
 
-    /// What of a container's files is not as in its image. Waits as long as the engine takes: some compare file by file.
+    /// Returns which of a container's files differ from its image. Waits as long as the engine takes: some compare file by
+    /// file.
     pub(crate) fn changes_in_container(
         &self,
         container: &str,
         wait: Wait<'_>,
     ) -> Result<Vec<Change>> {
-        let doing = format!("looking at what was changed in container {container}");
+        let doing = format!("listing the changes in container {container}");
         let call = Call::get(self.container(container, "/changes"));
         let changes: List<_> = self.ask(&doing, call, wait)?;
         Ok(changes.0)
     }
 
-    /// The containers that pass `filters`, running or not.
+    /// Returns the containers that match `filters`, running or not.
     pub(crate) fn list_containers(
         &self,
         filters: &Value,
@@ -414,7 +417,7 @@ impl Engine {
         Ok(listed.0)
     }
 
-    /// All files of a container as one tar stream, without what its volumes hold.
+    /// Returns all files of a container as one tar stream, without the contents of its volumes.
     pub(crate) fn export_container<'a>(
         &'a self,
         container: &str,

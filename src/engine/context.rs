@@ -1,5 +1,6 @@
-//! Where the engine is: an option, else `DOCKER_HOST`, else the current docker context, else the usual socket; and whom to believe
-//! there. The order and the files are those of Docker's own client (docker/cli, `cli/context` and `cli/flags`).
+//! Finding the engine's address: an option, otherwise `DOCKER_HOST`, otherwise the current docker context, otherwise the
+//! default socket; and which certificates to trust. The order and the files are those of Docker's own client (docker/cli,
+//! `cli/context` and `cli/flags`).
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use crate::os::{HOME, USUAL_ADDRESS, bytes_of, text_of};
 use crate::transport::Connect;
 use crate::transport::trust::{Pem, Trust};
 
-/// Where Docker is looked for when all that is known is that there is TLS.
+/// Docker's default address if only TLS is set.
 const USUAL_TLS: &str = "tcp://localhost:2376";
 
 /// The part of the environment that decides; a type, so that tests need not change the process's own.
@@ -23,23 +24,23 @@ pub(crate) struct DockerEnv {
     pub(crate) host: Option<OsString>,
     /// `DOCKER_CONTEXT`.
     pub(crate) context: Option<OsString>,
-    /// The folder of Docker's client configuration.
+    /// The directory of Docker's client configuration.
     pub(crate) config: Option<PathBuf>,
-    /// `DOCKER_TLS_VERIFY`: TLS, with a look at who is there.
+    /// `DOCKER_TLS_VERIFY`: TLS, and the server's certificate is verified.
     pub(crate) verify: bool,
-    /// `DOCKER_TLS`: TLS with anybody.
+    /// `DOCKER_TLS`: TLS without verification.
     pub(crate) tls: bool,
     /// `DOCKER_CERT_PATH`: where the three files are, if not in `config`.
     pub(crate) certificates: Option<PathBuf>,
-    /// `DOCKER_STORE_SSH_ASK`: ssh may ask at the host's terminal.
+    /// `DOCKER_STORE_SSH_ASK`: ssh may prompt at the host's terminal.
     pub(crate) asks: bool,
 }
 
-/// What was found, before it is looked at.
+/// What was found, before it is interpreted.
 #[derive(Debug)]
 struct Found {
     address: OsString,
-    /// What the context says; without one the environment says it.
+    /// The context's settings; without a context, those of the environment apply.
     context: Option<Context>,
 }
 
@@ -55,7 +56,7 @@ fn usual_begins(scheme: &[u8]) -> bool {
 }
 
 impl DockerEnv {
-    /// Those of this process.
+    /// Returns the environment of this process.
     pub(crate) fn of_process() -> Self {
         let var = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let home = || Some(PathBuf::from(var(HOME)?).join(".docker"));
@@ -70,11 +71,11 @@ impl DockerEnv {
         }
     }
 
-    /// What connects to the engine, where `given` is the option.
+    /// Returns a connector for the engine; `given` is the option.
     pub(crate) fn connector(&self, given: Option<&str>) -> Result<Box<dyn Connect>> {
         let found = self.find(given)?;
         let secured = match &found.context {
-            // As docker has it: where there is something to believe, or to be lenient about.
+            // As docker does: if there are certificates, or verification is turned off.
             Some(context) => context.anybody || context.folder.is_dir(),
             None => self.verify || self.tls,
         };
@@ -87,7 +88,7 @@ impl DockerEnv {
         address.connector(&trust, self.asks)
     }
 
-    /// The address to use where `given` is the option. Any bytes: a path need not be UTF-8.
+    /// Returns the address to use; `given` is the option. Any bytes: a path need not be UTF-8.
     fn find(&self, given: Option<&str>) -> Result<Found> {
         let usual = || {
             OsString::from(match self.verify || self.tls {
@@ -100,7 +101,8 @@ impl DockerEnv {
             context: None,
         };
         if let Some(address) = given.map(OsStr::new).or(self.host.as_deref()) {
-            // The docker command takes blanks away, and what is left empty for the usual socket: never for a context's.
+            // The docker command strips blanks, and interprets an empty value as the default socket, never as a context's
+            // address.
             let address = bytes_of(address);
             return Ok(of_environment(match address.trim_ascii() {
                 b"" => usual(),
@@ -121,7 +123,8 @@ impl DockerEnv {
         }
     }
 
-    /// The context that the configuration names. One that cannot be read is warned of and passed over, as the docker command does.
+    /// Returns the context that the configuration names. If the configuration cannot be read, logs a warning and ignores it, as
+    /// the docker command does.
     fn current_context(&self) -> Option<String> {
         let path = self.config.as_ref()?.join("config.json");
         let text = match crate::local::read(&path) {
@@ -140,7 +143,7 @@ impl DockerEnv {
         let config = config
             .inspect_err(|e| log::warn!("reading docker's configuration {}: {e}", path.display()))
             .ok()?;
-        // Go takes names of any case.
+        // Go matches names case-insensitively.
         let is_named = |(key, _): &(&String, _)| key.eq_ignore_ascii_case("currentContext");
         let (_, name) = config.iter().find(is_named)?;
         name.as_str()
@@ -186,21 +189,22 @@ impl DockerEnv {
         })
     }
 
-    /// Whom the environment has us believe.
+    /// Returns which certificates to trust according to the environment.
     fn trust(&self) -> Result<Trust> {
         let anybody = !self.verify && self.tls;
         let folder = self.certificates.as_ref().or(self.config.as_ref());
         let Some(folder) = folder.filter(|_| self.verify || self.tls) else {
-            // `https://`, and no word about certificates.
+            // `https://`, and no setting about certificates.
             return Ok(Trust::default());
         };
         let trust = trust_in(folder, anybody)?;
-        // Docker's client does not believe the system's instead, and neither do we: who asks for a look names whom to believe.
+        // Docker's client does not fall back to the system's certificates, and neither does this library: verification requires
+        // an explicit CA.
         if self.verify && trust.ca.is_none() {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
                 format!(
-                    "DOCKER_TLS_VERIFY is set, and there is no {}: set DOCKER_CERT_PATH to the folder of ca.pem, cert.pem and key.pem",
+                    "DOCKER_TLS_VERIFY is set, and there is no {}: set DOCKER_CERT_PATH to the directory with ca.pem, cert.pem and key.pem",
                     folder.join("ca.pem").display()
                 ),
             ));
@@ -215,7 +219,7 @@ impl Context {
     }
 }
 
-/// What the three files in a folder say, of which each may be missing.
+/// Returns the contents of the three files in a directory, each of which may be missing.
 fn trust_in(folder: &Path, anybody: bool) -> Result<Trust> {
     let pem = |name| -> Result<Option<Pem>> {
         let path = folder.join(name);
@@ -236,7 +240,7 @@ fn trust_in(folder: &Path, anybody: bool) -> Result<Trust> {
     })
 }
 
-/// A JSON file, or `None` where there is none.
+/// Reads a JSON file; returns `None` if it does not exist.
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let doing = format!("reading docker's configuration {}", path.display());
     let text = match crate::local::read(path) {
@@ -268,7 +272,7 @@ mod tests {
         connector.expect("a connector").address().to_owned()
     }
 
-    /// A folder of a test's own, gone when the test is over.
+    /// A directory of a test, which is removed at its end.
     struct Folder(PathBuf);
 
     impl Folder {
@@ -309,7 +313,8 @@ mod tests {
         around.config = Some(folder.0.clone());
         assert_eq!(connects_to(&around, Some("tcp://far")), "tcp://far:2375");
         around.verify = true;
-        // As the docker command: TLS alone means the usual port of TLS, and no ca.pem is an error, not somebody else's word.
+        // As the docker command does: only TLS means the default TLS port, and a missing ca.pem is an error, without a fallback
+        // to other CAs.
         assert_eq!(address(&around, None), "tcp://localhost:2376");
         let error = around
             .connector(Some("tcp://far"))
@@ -317,7 +322,7 @@ mod tests {
             .expect("no ca.pem");
         assert_eq!(error.kind(), ErrorKind::InvalidArgument);
         assert!(error.message().contains("ca.pem"), "{error}");
-        // What has no TLS does not ask for certificates.
+        // An address without TLS needs no certificates.
         for plain in [USUAL_ADDRESS, "http://far"] {
             assert!(around.connector(Some(plain)).is_ok(), "{plain}");
         }
@@ -417,7 +422,7 @@ mod tests {
             assert_eq!(address(&around, None), "unix:///host");
             assert_eq!(address(&none(), Some(host)), "unix:///host");
         }
-        // Blank is named, too: the usual one, and no context's.
+        // A blank value counts as set: it means the default socket, and no context's.
         around.context = Some("far".into());
         let scheme = &USUAL_ADDRESS[..USUAL_ADDRESS.find("//").expect("a scheme") + 2];
         for host in [" ", scheme] {
@@ -425,7 +430,7 @@ mod tests {
             assert_eq!(address(&around, None), USUAL_ADDRESS);
         }
         around.host = None;
-        // Any bytes, where the system has such names.
+        // Any bytes, if the system allows such names.
         if let Some(odd) = text_of(b"unix:///odd\xff.sock") {
             around.host = Some(odd.to_owned());
             assert_eq!(address(&around, None), odd);
@@ -475,7 +480,7 @@ mod tests {
     }
 
     proptest! {
-        /// One that names an engine leads to that one or nowhere; one that names none, to the usual one.
+        /// A configuration that names an engine leads to that engine or to an error; one that names none, to the default one.
         #[test]
         fn any_configuration_names_its_engine_or_is_refused(
             words in prop::collection::vec(

@@ -1,4 +1,4 @@
-//! What an engine remembers of a container beside its life: who asked to kill, stop or remove it, and whether memory ran out.
+//! The events that an engine records for a container: kill, stop and remove requests, and whether memory ran out.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,20 +12,22 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::http::Failure;
 use crate::wait::{Stop, Wait};
 
-/// Something that the engine remembers of a container.
+/// An event that the engine has recorded for a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Event {
     /// `kill`, `oom`, …
     pub(crate) action: String,
-    /// Which signal a `kill` sent; 0 where that is not told, as by Podman.
+    /// Which signal a `kill` sent; 0 if that is not reported, as by Podman.
     pub(crate) signal: u32,
 }
 
-/// So long Podman may be silent before it has told of a container's end, and after it: what ended it may be told later.
+/// How long Podman may be silent before it has reported a container's end, and after that: what ended it may be reported later.
+/// Both are a choice: each command that fails on Podman waits for the second, and if Podman takes longer, it is not known who
+/// ended the command.
 const BEFORE_ITS_END: Duration = Duration::from_secs(3);
 const AFTER_ITS_END: Duration = Duration::from_millis(300);
 
-/// The longest event.
+/// The maximum size of an event. No event is nearly as large; a stream without line ends must not use up the memory.
 const LONGEST_EVENT: usize = 1 << 20;
 
 impl From<WrittenEvent> for Event {
@@ -34,7 +36,7 @@ impl From<WrittenEvent> for Event {
         Event {
             signal: signal.and_then(|s| s.parse().ok()).unwrap_or_default(),
             action: match written.action.as_str() {
-                // Podman's word.
+                // Podman's name for it.
                 "remove" => String::from("destroy"),
                 _ => written.action,
             },
@@ -42,7 +44,7 @@ impl From<WrittenEvent> for Event {
     }
 }
 
-/// How an engine writes it.
+/// An event as an engine writes it.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 #[derive(Default)]
@@ -58,13 +60,13 @@ struct Actor {
 }
 
 fn unexpected(doing: &str, e: &serde_json::Error) -> Error {
-    let why = format!("{doing}: the engine answered what is not expected: {e}");
+    let why = format!("{doing}: unexpected response from the engine: {e}");
     Error::new(ErrorKind::Engine, why)
 }
 
 impl Engine {
-    /// What befell a container, beside its life, until a moment by the engine's clock, which is waited for. Engines keep their last few
-    /// hundred events, and forget them when they end.
+    /// Returns a container's events, except its ordinary start and end, up to a time on the engine's clock; waits for that
+    /// time. Engines keep their last few hundred events, and lose them when they stop.
     pub(crate) fn events_of_container(
         &self,
         container: &str,
@@ -96,8 +98,8 @@ impl Engine {
             .collect()
     }
 
-    /// The same of Podman, for a container that has ended. Asked until a moment, it may lose some or all of them on the way (seen on 5.8).
-    /// So it is asked for all, and listened to until the end was told and nothing comes any more.
+    /// The same for Podman, for a container that has ended. If Podman is queried up to a time, it may lose some or all events
+    /// (seen on 5.8). So it is queried for all, and read until the container's end was reported and no more events arrive.
     fn events_of_ended(&self, doing: &str, container: &str, wait: Wait<'_>) -> Result<Vec<Event>> {
         let filters = json!({ "container": [container] }).to_string();
         let target = self.path("/events").query("since", "0");
@@ -109,7 +111,7 @@ impl Engine {
             match stream.read(&mut buffer, wait.at_most(quiet)) {
                 Ok(0) => return Ok(events),
                 Ok(n) => seen.extend_from_slice(&buffer[..n]),
-                // That is how it ends; unless the caller's time is up, too.
+                // This is the normal end; unless the caller's time is up, too.
                 Err(Failure::Stopped(Stop::TimedOut)) => {
                     let left = wait.left().map(drop);
                     return left.map(|()| events).map_err(|stop| stopped(&doing, stop));

@@ -1,12 +1,12 @@
-//! The frames in which an engine sends a container's stdout and stderr over one connection:
-//! `[kind, 0, 0, 0, length as 4 bytes, big-endian]`, then the bytes (Engine API, "Attach to a container").
+//! The frames in which an engine sends a container's stdout and stderr over one connection: `[kind, 0, 0, 0, length as 4 bytes,
+//! big-endian]`, then the data (Engine API, "Attach to a container").
 
 /// Which stream a frame belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Channel {
     Stdout,
     Stderr,
-    /// An error of the daemon itself, sent in band.
+    /// An error of the engine itself, sent in band.
     Daemon,
 }
 
@@ -16,16 +16,16 @@ pub(crate) struct Frames {
     head: [u8; 8],
     /// How many bytes of `head` have arrived.
     have: usize,
-    /// How many bytes of the frame's body are still to come.
+    /// How many bytes of the frame's body are left.
     left: usize,
 }
 
-/// A kind of frame that no engine sends: the stream is not what it should be.
+/// A kind of frame that no engine sends: the stream is invalid.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct UnknownKind(pub(crate) u8);
 
 impl Frames {
-    /// Takes the next `bytes` of the stream and gives the pieces of frames in them to `sink`, in order.
+    /// Parses the next `bytes` of the stream and passes the pieces of frames in them to `sink`, in order.
     pub(crate) fn feed<E: From<UnknownKind>>(
         &mut self,
         mut bytes: &[u8],
@@ -59,14 +59,14 @@ impl Frames {
         Ok(())
     }
 
-    /// Whether the stream may end here: between two frames.
+    /// Returns whether the stream may end here: between two frames.
     pub(crate) fn is_whole(&self) -> bool {
         self.have == 0
     }
 
     fn channel(&self) -> Result<Channel, UnknownKind> {
         match self.head[0] {
-            // 0 is stdin, which engines echo on stdout's behalf.
+            // 0 is stdin, which engines write to stdout.
             0 | 1 => Ok(Channel::Stdout),
             2 => Ok(Channel::Stderr),
             3 => Ok(Channel::Daemon),
@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(got, Err(UnknownKind(7)));
     }
 
-    /// What comes of a stream: the pieces of each channel, joined, and whether it was one of frames and is whole.
+    /// Returns the outcome of a stream: the pieces of each channel, joined, and whether it consists of complete frames.
     fn essence<'a>(
         pieces: impl IntoIterator<Item = &'a [u8]>,
     ) -> (Vec<u8>, Vec<u8>, Vec<u8>, Option<bool>) {

@@ -15,7 +15,7 @@ use crate::engine::{BodyReader, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::wait::Wait;
 
-/// What the store reads of an image.
+/// The fields of an image that the store reads.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Image {
@@ -38,22 +38,22 @@ pub(crate) struct Image {
     pub(crate) created: String,
     #[serde(default)]
     pub(crate) docker_version: String,
-    /// The configuration that containers made from it inherit, as the engine wrote it.
+    /// The configuration that containers created from it inherit, as the engine wrote it.
     #[serde(default)]
     pub(crate) config: Option<Map<String, Value>>,
     #[serde(rename = "RootFS", default)]
     pub(crate) root_fs: RootFs,
-    /// Bytes, counting layers that it shares with others.
+    /// The size in bytes, including layers that it shares with others.
     #[serde(default)]
     pub(crate) size: u64,
 }
 
-/// How an engine takes an image's file without layers.
+/// How an engine accepts an image's file without layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
     /// Docker's own form.
     Saved,
-    /// A layout with the packed layers' descriptors.
+    /// A layout with the descriptors of the compressed layers.
     Packed,
     /// A layout with the digests of the layers' contents.
     Digests,
@@ -73,18 +73,18 @@ pub(crate) struct RootFs {
 pub(crate) struct ListedImage {
     pub(crate) id: String,
     pub(crate) repo_tags: Option<Vec<String>>,
-    /// The image that it was committed on, where the engine made it so and knows.
+    /// The image that it was committed on, if the engine knows it.
     #[serde(default)]
     pub(crate) parent_id: String,
     /// Seconds since 1970.
     #[serde(default)]
     pub(crate) created: i64,
-    /// Bytes, counting layers that it shares with others.
+    /// The size in bytes, including layers that it shares with others.
     #[serde(default)]
     pub(crate) size: u64,
 }
 
-/// One image in a listing of those with a label. (The labels of all images would be most of what a listing takes in memory.)
+/// One image in a listing of those with a label. (In a listing of all images, the labels would use most of the memory.)
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct LabelledImage {
@@ -94,7 +94,7 @@ pub(crate) struct LabelledImage {
     pub(crate) labels: Option<HashMap<String, String>>,
 }
 
-/// One line of an image's history, newest first as the engine lists it.
+/// One entry of an image's history, newest first as the engine lists it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Step {
@@ -110,7 +110,7 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    /// The line of a further layer of so many bytes, over an image of which `earlier` is the history.
+    /// Returns the entry of an additional layer of the given size, over an image with the history `earlier`.
     pub(crate) fn of_layer(comment: &str, earlier: &[Step], bytes: usize) -> Self {
         Step {
             created: earlier.first().map(|step| step.created).unwrap_or_default(),
@@ -122,9 +122,10 @@ impl Step {
 }
 
 impl Engine {
-    /// Whether an image of this name exists, in one round trip. A broken connection is an error, never "absent".
+    /// Returns whether an image of this name exists, in one round trip. A broken connection is an error, never "absent".
     ///
-    /// GET, though the answer is not needed: engines have no HEAD for it, and answer 404 to that (seen on Docker 20.10).
+    /// Uses GET although only the status is needed, because engines have no HEAD for it and answer it with 404 (seen on Docker
+    /// 20.10).
     pub(crate) fn image_exists(&self, name: &str, wait: Wait<'_>) -> Result<bool> {
         let call = Call::get(self.path("/images").segment(name).fixed("/json"));
         self.exists(
@@ -134,21 +135,21 @@ impl Engine {
         )
     }
 
-    /// The image, or `None` where there is none of this name.
+    /// Returns the image, or `None` if there is none of this name.
     pub(crate) fn inspect_image(&self, name: &str, wait: Wait<'_>) -> Result<Option<Image>> {
         let doing = format!("inspecting image {name}");
         let call = Call::get(self.path("/images").segment(name).fixed("/json"));
         found(self.ask(&doing, call, wait.at_most(QUICK)))
     }
 
-    /// The history of an image, newest first.
+    /// Returns the history of an image, newest first.
     pub(crate) fn image_history(&self, name: &str, wait: Wait<'_>) -> Result<Vec<Step>> {
         let doing = format!("reading the history of image {name}");
         let call = Call::get(self.path("/images").segment(name).fixed("/history"));
         self.ask(&doing, call, wait.at_most(QUICK))
     }
 
-    /// Gives `source` the further name `name`, taking it from whatever had it.
+    /// Gives `source` the additional name `name`. If another image has it, that image loses it.
     pub(crate) fn tag_image(&self, source: &str, name: &str, wait: Wait<'_>) -> Result<()> {
         let doing = format!("tagging image {source} as {name}");
         let (repo, tag) = repo_and_tag(name);
@@ -161,10 +162,11 @@ impl Engine {
         self.done(&doing, Call::post(target).repeatable(), wait.at_most(QUICK))
     }
 
-    /// Removes the name, and the image with it where that was its last one. `false`: there was none.
+    /// Removes the name, and the image if it was its last name. Returns `false` if it did not exist.
     ///
-    /// A large image leaves the disk before the engine answers. An engine that does not answer in five minutes may have
-    /// done it all the same (seen on 20.10, where another container's stalled copy blocked it), and so may one that failed: it is asked.
+    /// The engine responds only after a large image is removed from the disk. An engine that does not respond in five minutes
+    /// may have removed it anyway (seen on 20.10, when another container's stalled copy blocked it), and so may one that
+    /// failed: so it is queried.
     pub(crate) fn remove_image(&self, name: &str, wait: Wait<'_>) -> Result<bool> {
         let doing = format!("removing image {name}");
         let call = Call::delete(self.path("/images").segment(name));
@@ -173,13 +175,13 @@ impl Engine {
         })
     }
 
-    /// The images with a name that matches the glob `reference`.
+    /// Returns the images with a name that matches the glob `reference`.
     pub(crate) fn list_images(&self, reference: &str, wait: Wait<'_>) -> Result<Vec<ListedImage>> {
         let doing = format!("listing images {reference}");
         self.filter_images(&doing, &json!({ "reference": [reference] }), wait)
     }
 
-    /// The images with `label`, `NAME` or `NAME=VALUE`, with names and without.
+    /// Returns the images with `label`, `NAME` or `NAME=VALUE`, with and without names.
     pub(crate) fn list_labelled_images(
         &self,
         label: &str,
@@ -189,7 +191,7 @@ impl Engine {
         self.filter_images(&doing, &json!({ "label": [label] }), wait)
     }
 
-    /// The images with `label` that have lost their names.
+    /// Returns the images with `label` that have lost their names.
     pub(crate) fn list_nameless_images(
         &self,
         label: &str,
@@ -212,8 +214,8 @@ impl Engine {
         Ok(listed.0)
     }
 
-    /// Makes an image of a container's files under the name `name`, which is the last thing the engine does. `config`
-    /// is merged over the container's own configuration (moby `daemon/commit.go`, `merge`).
+    /// Creates an image of a container's files with the name `name`, which is the engine's last step. `config` is merged over
+    /// the container's own configuration (moby `daemon/commit.go`, `merge`).
     ///
     /// Waits as long as the engine takes.
     pub(crate) fn commit(
@@ -231,7 +233,7 @@ impl Engine {
             .query("container", container)
             .query("repo", repo)
             .query("tag", tag)
-            // The store never commits a running container; Podman would pause it otherwise.
+            // The store never commits a running container; without this, Podman would pause it.
             .query("pause", "0");
         if !author.is_empty() {
             target = target.query("author", author);
@@ -242,10 +244,10 @@ impl Engine {
         })
     }
 
-    /// Makes an image named `name` of one layer, the files in the tar stream `source`. `change` is one Dockerfile
+    /// Creates an image named `name` with one layer, the files in the tar stream `source`. `change` is one Dockerfile
     /// instruction for its configuration.
     ///
-    /// Waits as long as the stream and the engine take, but not on an engine that stops taking it.
+    /// Waits as long as the stream and the engine take, but fails if the engine stops reading.
     pub(crate) fn import_image(
         &self,
         source: &mut dyn Read,
@@ -255,7 +257,7 @@ impl Engine {
         each: impl FnMut(&Message) -> Result<()>,
     ) -> Result<()> {
         let doing = format!("importing a tar stream as {name}");
-        // All of the name as the repository: a tag beside it Podman 4.3 does not hear, and calls the image `latest`.
+        // The full name as the repository: Podman 4.3 ignores a separate tag, and names the image `latest`.
         let (repo, tag) = repo_and_tag(name);
         let mut target = self
             .path("/images/create")
@@ -264,8 +266,8 @@ impl Engine {
         if let Some(change) = change {
             target = target.query("changes", change);
         }
-        // Podman knows an image by its record, whose time has whole seconds: two imports of the same files would be one image, and what
-        // is done to the one be done to the other.
+        // Podman identifies an image by its record, whose time is in whole seconds. So two imports of the same files would be
+        // the same image, and an operation on one would affect the other.
         if self.is_podman() {
             target = target.query("message", &format!("Imported as {name}"));
         }
@@ -275,7 +277,7 @@ impl Engine {
             .map_err(|e| self.lost_or(e))
     }
 
-    /// All of an image as one tar stream.
+    /// Returns the whole image as one tar stream.
     pub(crate) fn save_image<'a>(&'a self, name: &str, wait: Wait<'a>) -> Result<BodyReader<'a>> {
         let doing = format!("saving image {name}");
         let call = Call::get(self.path("/images").segment(name).fixed("/get"));
@@ -283,7 +285,7 @@ impl Engine {
         Ok(BodyReader::new(self, doing, response, wait))
     }
 
-    /// Takes in a tar as `docker save` writes it.
+    /// Loads a tar in the form of `docker save`.
     pub(crate) fn load_image(&self, tar: &mut dyn Read, name: &str, wait: Wait<'_>) -> Result<()> {
         let doing = format!("loading image {name}");
         let call = Call::post(self.path("/images/load").query("quiet", "1"));
@@ -292,13 +294,14 @@ impl Engine {
             .map_err(|e| self.lost_or(e))
     }
 
-    /// The same of a tar that can be sent again.
+    /// The same for a tar that can be sent again.
     pub(crate) fn load_image_file(&self, tar: &[u8], name: &str, wait: Wait<'_>) -> Result<()> {
         let doing = format!("loading image {name}");
         self.with_layers_kept(&doing, wait, || self.load_image(&mut &tar[..], name, wait))
     }
 
-    /// Pulls `reference` from its registry, for a machine of `platform` or the engine's own. `auth` is the value of `X-Registry-Auth`: base64url, padded, of a JSON object.
+    /// Pulls `reference` from its registry, for `platform` or the engine's own. `auth` is the value of `X-Registry-Auth`:
+    /// base64url, padded, of a JSON object.
     ///
     /// Waits as long as the registry takes.
     pub(crate) fn pull_image(
@@ -326,7 +329,8 @@ impl Engine {
         self.follow(&doing, response, wait, each)
     }
 
-    /// Pushes the image `name` to the registry that the name says. `auth` is as for a pull; without any an engine refuses it.
+    /// Pushes the image `name` to the registry in the name. `auth` is as for a pull; without any value an engine refuses a
+    /// push.
     ///
     /// Waits as long as the registry takes.
     pub(crate) fn push_image(
@@ -348,14 +352,14 @@ impl Engine {
     }
 }
 
-/// Whether an image's name ends in a tag. A colon before the last slash is of a registry's port.
+/// Returns whether an image's name ends in a tag. A colon before the last slash separates a registry's port.
 fn has_tag(name: &str) -> bool {
     name.rsplit('/')
         .next()
         .is_some_and(|last| last.contains(':'))
 }
 
-/// The repository and the tag of an image's name; `latest` where it names no tag.
+/// Returns the repository and the tag of an image's name; `latest` if it has no tag.
 fn repo_and_tag(name: &str) -> (&str, &str) {
     match name.rsplit_once(':') {
         Some(parts) if has_tag(name) => parts,
@@ -363,7 +367,7 @@ fn repo_and_tag(name: &str) -> (&str, &str) {
     }
 }
 
-/// "Not found" as `None`.
+/// Turns "not found" into `None`.
 pub(super) fn found<T>(answer: Result<T>) -> Result<Option<T>> {
     match answer {
         Ok(value) => Ok(Some(value)),
@@ -372,7 +376,7 @@ pub(super) fn found<T>(answer: Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// For answers that must exist: "not found" as the error it then is.
+/// Returns the "not found" error for an object that must exist.
 pub(crate) fn must_exist(what: &str) -> Error {
     Error::new(
         ErrorKind::NotFound,

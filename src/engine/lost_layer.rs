@@ -1,6 +1,6 @@
-//! A layer that Podman loses. It finds that an image to be made shares a layer with one that is there, and does not hold it: where somebody
-//! removes that one before the new one is there, it answers `layer not known` (seen on 5.8, with the same files committed, imported and
-//! removed at once).
+//! A layer that Podman loses. When an image is created that shares a layer with an existing one, Podman does not hold the
+//! layer. If the existing image is removed before the new one exists, Podman answers `layer not known` (seen on 5.8, when the
+//! same files were committed, imported and removed concurrently).
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -12,12 +12,13 @@ use crate::wait::Wait;
 
 const SAYS: &str = "layer not known";
 
-/// How often it is asked again, and with which pause.
+/// How often the request is retried, and the pause in between. The removal that interferes takes milliseconds, so half a second
+/// is enough; and the caller soon learns of an error that persists.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl Engine {
-    /// Makes an image, and makes it again where a layer was lost.
+    /// Creates an image, and retries if a layer was lost.
     pub(crate) fn with_layers_kept(
         &self,
         doing: &dyn Display,
@@ -36,12 +37,12 @@ impl Engine {
         }
     }
 
-    /// The error as it is to be told: that a layer was lost says nothing against what was asked.
+    /// Returns the error for the caller: a lost layer does not mean that the request was wrong.
     pub(super) fn lost_or(&self, e: Error) -> Error {
         match self.is_podman() && e.kind() == ErrorKind::Engine && e.to_string().contains(SAYS) {
             true => Error::new(
                 ErrorKind::Busy,
-                format!("{e} (an image of the same files was removed meanwhile: try again)"),
+                format!("{e} (an image of the same files was removed in the meantime: try again)"),
             ),
             false => e,
         }
@@ -65,7 +66,8 @@ mod tests {
         Wait::unbounded().at_most(Duration::from_secs(20))
     }
 
-    /// An engine that answers `LOST` so many times to each kind of call that makes an image; and how often it was asked.
+    /// An engine that answers `LOST` a number of times to each kind of request that creates an image; and a count of the
+    /// requests.
     fn engine(is_podman: bool, losses: u32, lost: &'static str) -> (Engine, Arc<AtomicU32>) {
         let asked_for = Arc::new(AtomicU32::new(0));
         let count = Arc::clone(&asked_for);

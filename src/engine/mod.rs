@@ -1,7 +1,7 @@
-//! Typed calls of the Docker Engine API, and nothing about stores.
+//! Typed requests of the Docker Engine API; nothing here knows about stores.
 //!
-//! Facts about how engines behave come from runs against dockerd 20.10 and from the engine's own sources (moby);
-//! the places that depend on one say so.
+//! Facts about how engines behave come from runs against dockerd 20.10 and from the engine's own sources (moby); the code that
+//! depends on one says so.
 
 pub(crate) mod address;
 mod answer;
@@ -29,49 +29,49 @@ use crate::http::Client;
 pub(crate) use crate::engine::call::{one_line, stopped};
 pub(crate) use crate::engine::reading::BodyReader;
 
-/// One engine: a pool of connections, and who answers there.
+/// One engine: a pool of connections, and which engine answers.
 pub(crate) struct Engine {
     client: Client,
     peer: Peer,
 }
 
 impl Engine {
-    /// The address, as a person would write it.
+    /// Returns the address in human-readable form.
     pub(crate) fn address(&self) -> &str {
         self.client.address()
     }
 
-    /// The API version that every call names.
+    /// Returns the API version that every request names.
     pub(crate) fn version(&self) -> ApiVersion {
         self.peer.version()
     }
 
-    /// The newest API version that the engine speaks.
+    /// Returns the newest API version that the engine supports.
     pub(crate) fn offered(&self) -> ApiVersion {
         self.peer.offered()
     }
 
-    /// What the engine calls itself: `Docker`, `Podman`.
+    /// Returns the engine's name for itself: `Docker`, `Podman`.
     pub(crate) fn product(&self) -> String {
         self.peer.product()
     }
 
-    /// How the engine names itself and its version; empty where it does not.
+    /// Returns the engine's name and version as it reports them; empty if it does not.
     pub(crate) fn server(&self) -> String {
         self.peer.server()
     }
 
-    /// How often another engine answered than before. What was found out about one does not hold for another.
+    /// Returns how often a different engine answered than before. What was found out about one does not hold for another.
     pub(crate) fn changes(&self) -> u64 {
         self.peer.changes()
     }
 
-    /// Whether it is Podman's service, and not Docker.
+    /// Returns whether it is Podman's service, and not Docker.
     pub(crate) fn is_podman(&self) -> bool {
         self.peer.is_podman()
     }
 
-    /// Closes the connections that wait for a next call.
+    /// Closes the idle connections.
     pub(crate) fn close_idle(&self) {
         self.client.close_idle();
     }

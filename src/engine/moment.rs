@@ -1,8 +1,8 @@
-//! Moments as an engine writes them: RFC 3339, to the nanosecond.
+//! Times in the form of an engine: RFC 3339, with nanoseconds.
 
 use std::time::Duration;
 
-/// The time since 1970 that `2026-11-25T23:27:09.655378366Z` names; `None` for what is no such text, and for years before.
+/// Returns the time since 1970 of `2026-11-25T23:27:09.655378366Z`; `None` for any other text, and for earlier years.
 pub(crate) fn since_1970(text: &str) -> Option<Duration> {
     let (date, time) = text.split_once('T')?;
     let mut date = date.splitn(3, '-').map(|part| part.parse::<i64>().ok());
@@ -21,7 +21,7 @@ pub(crate) fn since_1970(text: &str) -> Option<Duration> {
     Some(Duration::new(seconds.try_into().ok()?, nanos))
 }
 
-/// Cuts `+01:00` off the end, and gives it in seconds.
+/// Splits `+01:00` off the end, and returns it in seconds.
 fn with_offset(time: &str) -> Option<(&str, i64)> {
     let at = time.rfind(['+', '-'])?;
     let (time, offset) = time.split_at(at);
@@ -39,17 +39,18 @@ fn with_offset(time: &str) -> Option<(&str, i64)> {
     ))
 }
 
-/// Whether a clock shows that. The last second may be a leap second.
+/// Returns whether it is a valid time of day. The last second may be a leap second.
 fn is_of_day(hour: i64, minute: i64, second: i64) -> bool {
     (0..24).contains(&hour) && (0..60).contains(&minute) && (0..=60).contains(&second)
 }
 
-/// Days since 1970-01-01, by the method of Howard Hinnant, "chrono-compatible low-level date algorithms", `days_from_civil`.
+/// Returns the days since 1970-01-01, by the method of Howard Hinnant, "chrono-compatible low-level date algorithms",
+/// `days_from_civil`.
 fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     if !(1..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
-    // Years that begin in March, in eras of 400 years.
+    // Years that start in March, in eras of 400 years.
     let year = year - i64::from(month <= 2);
     let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
@@ -125,7 +126,7 @@ mod tests {
         }
     }
 
-    /// The same backwards, by counting days.
+    /// The reverse, by counting days.
     fn written(seconds: i64) -> String {
         let (mut day, second) = (seconds / 86_400, seconds % 86_400);
         let (mut year, mut month) = (1970, 1);

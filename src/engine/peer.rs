@@ -1,5 +1,6 @@
-//! Who answers. Every answer of an engine names the newest API that it speaks and its own version. It is read where a connection
-//! is new and where a call was refused: so one that was upgraded or replaced under an open handle is noticed by the next call.
+//! Which engine answers. Every response of an engine names the newest API that it supports and its own version. They are read
+//! from the first response on a connection and from a refusal. So an engine that was upgraded or replaced under an open handle
+//! is noticed by the next request.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::engine::version::ApiVersion;
 
-/// What was heard last.
+/// The last known state.
 #[derive(Debug)]
 pub(crate) struct Peer {
     said: Mutex<Said>,
@@ -17,15 +18,15 @@ pub(crate) struct Peer {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Said {
-    /// The newest API that it speaks.
+    /// The newest API that it supports.
     offered: ApiVersion,
-    /// `Docker/28.5.2 (linux)`; empty where it says nothing.
+    /// `Docker/28.5.2 (linux)`; empty if it does not report it.
     server: String,
     podman: bool,
 }
 
 impl Peer {
-    /// Nobody has answered yet.
+    /// No engine has answered yet.
     pub(crate) fn unknown() -> Self {
         Peer {
             said: Mutex::new(Said {
@@ -37,46 +38,46 @@ impl Peer {
         }
     }
 
-    /// The version to speak: the newest that both know. One that is too old for us refuses it, and says why.
+    /// Returns the version to use: the newest that both sides support. An engine that is too old refuses it, with the reason.
     pub(crate) fn version(&self) -> ApiVersion {
         let offered = self.said.lock().offered;
         offered.clamp(ApiVersion::OLDEST, ApiVersion::NEWEST)
     }
 
-    /// The newest version that the engine speaks.
+    /// Returns the newest version that the engine supports.
     pub(crate) fn offered(&self) -> ApiVersion {
         self.said.lock().offered
     }
 
-    /// What it calls itself: `Docker`, `Podman`.
+    /// Returns its name for itself: `Docker`, `Podman`.
     pub(crate) fn product(&self) -> String {
         let said = self.said.lock();
         match said.server.split('/').next() {
             _ if said.podman => String::from("Podman"),
-            // What stands between may have taken its name away; what is spoken is Docker's.
+            // A proxy may have removed its name; the protocol is Docker's.
             None | Some("") => String::from("Docker"),
             Some(name) => name.to_owned(),
         }
     }
 
-    /// How it names itself and its version: `Docker/28.5.2 (linux)`; empty where it does not.
+    /// Returns its name and version as it reports them: `Docker/28.5.2 (linux)`; empty if it does not.
     pub(crate) fn server(&self) -> String {
         self.said.lock().server.clone()
     }
 
-    /// Whether it is Podman's service.
+    /// Returns whether it is Podman's service.
     pub(crate) fn is_podman(&self) -> bool {
         self.said.lock().podman
     }
 
-    /// How often another engine, or another version of it, was heard than before.
+    /// Returns how often another engine, or another version of it, answered than before.
     pub(crate) fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }
 
-    /// Takes down what an answer said in its headers.
+    /// Records the headers of a response.
     pub(crate) fn heard(&self, api: Option<&str>, podman: bool, server: Option<&str>) {
-        // What stands between may answer by itself, without a version: that is no engine.
+        // A proxy may answer by itself, without a version: that is not an engine.
         let Some(offered) = api.and_then(ApiVersion::parse) else {
             return;
         };

@@ -8,7 +8,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::http::Response;
 use crate::wait::Wait;
 
-/// One message longer than this is no progress message.
+/// A longer message is not a progress message. An engine's messages have some hundred bytes; an endless one must not use up the
+/// memory.
 const MESSAGE_LIMIT: usize = 1 << 20;
 
 /// One message of a progress stream.
@@ -17,19 +18,19 @@ const MESSAGE_LIMIT: usize = 1 << 20;
 pub(crate) struct Message {
     pub(crate) status: String,
     pub(crate) id: String,
-    /// `load` and `build` say what they did here.
+    /// `load` and `build` report their outcome here.
     pub(crate) stream: String,
     #[serde(rename = "progressDetail")]
     pub(crate) detail: Detail,
-    /// What a push has come to: an object with `Digest`. Other calls tell other things here.
+    /// The result of a push: an object with `Digest`. Other requests report other things here.
     aux: Option<serde_json::Value>,
     #[serde(rename = "errorDetail")]
     error_detail: Option<ErrorDetail>,
-    /// The older form of `errorDetail`, gone since API 1.48.
+    /// The older form of `errorDetail`, removed in API 1.48.
     error: Option<String>,
 }
 
-/// How far a layer has come, in bytes.
+/// The progress of a layer, in bytes.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Detail {
@@ -44,7 +45,7 @@ struct ErrorDetail {
 }
 
 impl Message {
-    /// The digest of what was pushed, in a push's last message.
+    /// Returns the digest of what was pushed, from a push's last message.
     pub(crate) fn digest(&self) -> Option<&str> {
         self.aux.as_ref()?.get("Digest")?.as_str()
     }
@@ -59,7 +60,7 @@ impl Message {
 }
 
 impl Engine {
-    /// Reads a progress stream to its end. A message that reports an error is one, whatever the status said.
+    /// Reads a progress stream to its end. A message that reports an error is an error, whatever the status was.
     pub(super) fn follow(
         &self,
         doing: &dyn std::fmt::Display,
@@ -75,7 +76,7 @@ impl Engine {
                 .map_err(|f| self.failed(doing, f))?;
             let senseless = |why: &dyn std::fmt::Display| {
                 Error::new(
-                    // A message that lacks its end is one thing, one that makes no sense another.
+                    // A truncated message is a different error from an invalid one.
                     match n {
                         0 => ErrorKind::CutShort,
                         _ => ErrorKind::Engine,
@@ -83,7 +84,7 @@ impl Engine {
                     format!("{doing}: the engine's progress cannot be read: {why}"),
                 )
             };
-            // One after the other: a line of a thousand messages is not a thousand messages in memory.
+            // Parsed one at a time: a line of a thousand messages does not put a thousand messages into memory.
             let mut heard = |message: &Message| match message.failure() {
                 Some(why) => Err(Error::new(
                     ErrorKind::Engine,
@@ -103,7 +104,7 @@ impl Engine {
     }
 }
 
-/// Cuts a byte stream into lines, and lines into messages. Docker ends each with CRLF and never breaks one.
+/// Splits a byte stream into lines, and lines into messages. Docker ends each message with CRLF and never splits one.
 #[derive(Default)]
 struct Lines {
     partial: Vec<u8>,
@@ -136,7 +137,7 @@ impl Lines {
         senseless: Senseless<'_>,
         each: &mut dyn FnMut(&Message) -> Result<()>,
     ) -> Result<()> {
-        // Podman may put several values on a line; a stream deserializer takes one or many.
+        // Podman may put several values on a line; a stream deserializer handles one or several.
         for message in serde_json::Deserializer::from_slice(&self.partial).into_iter::<Message>() {
             each(&message.map_err(|e| senseless(&e))?)?;
         }

@@ -1,4 +1,4 @@
-//! An answer's body as a [`Read`], for what is streamed on: tar files, exports.
+//! A response's body as a [`Read`], for data that is passed on as a stream: tar files, exports.
 
 use std::io::{self, Read};
 
@@ -7,8 +7,8 @@ use crate::error::Error;
 use crate::http::{Failure, Response};
 use crate::wait::Wait;
 
-/// Reads a body under a [`Wait`]. An error keeps what really happened for [`BodyReader::why`], since [`Read`] can only
-/// carry an [`io::Error`].
+/// Reads a body, bounded by a [`Wait`]. Keeps the actual error for [`BodyReader::why`], because [`Read`] can only return an
+/// [`io::Error`].
 pub(crate) struct BodyReader<'a> {
     engine: &'a Engine,
     response: Response,
@@ -33,7 +33,7 @@ impl<'a> BodyReader<'a> {
         }
     }
 
-    /// The error that a read ended with, if one did.
+    /// Returns the error that a read ended with, if there was one.
     pub(crate) fn why(&mut self) -> Option<Error> {
         self.failure
             .take()
@@ -45,7 +45,7 @@ impl Read for BodyReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.response.read(buffer, self.wait).map_err(|failure| {
             self.failure = Some(failure);
-            io::Error::other("the engine's answer ended early")
+            io::Error::other("the engine's response ended early")
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The engine as a whole: finding out what answers and which API version to speak, and what it says of itself.
+//! The engine as a whole: finding out what answers and which API version to use, and its information about itself.
 
 use std::time::Duration;
 
@@ -14,18 +14,18 @@ use crate::http::{Body, Client, Failure, Method, Request, Response, Target};
 use crate::transport::Connect;
 use crate::wait::Wait;
 
-/// What an engine says of itself.
+/// An engine's information about itself.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Info {
-    /// Stays the same for the life of the engine's data root.
+    /// Does not change for the life of the engine's data root.
     #[serde(rename = "ID", default)]
     pub(crate) id: String,
     #[serde(default)]
     pub(crate) docker_root_dir: String,
     #[serde(rename = "OSType", default)]
     pub(crate) os_type: String,
-    /// As its kernel calls it: `x86_64`.
+    /// Its kernel's name for it: `x86_64`.
     #[serde(default)]
     pub(crate) architecture: String,
     #[serde(default)]
@@ -38,23 +38,23 @@ pub(crate) struct Info {
     /// The engine's clock.
     #[serde(default)]
     system_time: String,
-    /// Whether containers can be kept to an amount of memory; and of processor time.
+    /// Whether the memory, and the processor time, of containers can be limited.
     memory_limit: Option<bool>,
     #[serde(rename = "CpuCfsQuota")]
     cpu_limit: Option<bool>,
-    /// What the storage driver says of itself: names and values.
+    /// The storage driver's information about itself: names and values.
     #[serde(default)]
     driver_status: Option<Vec<(String, String)>>,
 }
 
 impl Info {
-    /// Whether images are kept by containerd, and not by a graph driver of the engine's own.
+    /// Returns whether images are stored by containerd, and not by a graph driver of the engine.
     pub(crate) fn is_of_containerd(&self) -> bool {
         let mut status = self.driver_status.iter().flatten();
         status.any(|(name, value)| name == "driver-type" && value == "io.containerd.snapshotter.v1")
     }
 
-    /// Where images are kept: by a storage driver of the engine, or by containerd.
+    /// Returns where images are stored: by a storage driver of the engine, or by containerd.
     pub(crate) fn image_store(&self) -> String {
         match self.is_of_containerd() {
             true => format!("containerd ({})", self.driver),
@@ -62,12 +62,12 @@ impl Info {
         }
     }
 
-    /// What the engine's clock showed when it answered, since 1970.
+    /// Returns the time of the engine's clock when it responded, since 1970.
     pub(crate) fn clock(&self) -> Option<Duration> {
         moment::since_1970(&self.system_time)
     }
 
-    /// Whether the engine says that it cannot keep containers to an amount of memory, of processor time.
+    /// Returns whether the engine reports that it cannot limit containers' memory, and their processor time.
     pub(crate) fn lacks_limits(&self) -> (bool, bool) {
         (
             self.memory_limit == Some(false),
@@ -75,7 +75,7 @@ impl Info {
         )
     }
 
-    /// Whether the engine says that a directory on its disk does not tell the types of its entries.
+    /// Returns whether the engine reports that directory listings on its disk do not contain entry types.
     pub(crate) fn has_no_entry_types(&self) -> bool {
         let status = self.driver_status.iter().flatten();
         status
@@ -85,10 +85,10 @@ impl Info {
 }
 
 impl Engine {
-    /// Asks what answers behind `connector`, and agrees on an API version.
+    /// Finds out what answers behind `connector`, and agrees on an API version.
     ///
-    /// The ping is unversioned, so an engine of any age answers it. Docker takes HEAD since API 1.40; whatever does not
-    /// is asked again with GET.
+    /// The ping has no version, so an engine of any age answers it. Docker supports HEAD since API 1.40; other engines are
+    /// asked again with GET.
     pub(crate) fn negotiate(connector: Box<dyn Connect>, wait: Wait<'_>) -> Result<Self> {
         let engine = Engine {
             client: Client::new(connector),
@@ -98,7 +98,7 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Asks whether the engine answers, and takes down which API versions it speaks.
+    /// Checks that the engine responds, and records which API versions it supports.
     pub(crate) fn greet(&self, wait: Wait<'_>) -> Result<()> {
         let wait = wait.at_most(QUICK);
         let (mut answer, mut said) = self.ping(Method::Head, wait)?;
@@ -119,12 +119,12 @@ impl Engine {
             )
             .with_http_status(answer.status()));
         }
-        // Go's servers, an engine's among them, say this to who speaks in the clear where they speak TLS.
+        // Go's servers, including the engine's, answer this to plain HTTP on a TLS port.
         if answer.status() == 400
             && said.ends_with(b"Client sent an HTTP request to an HTTPS server.\n")
         {
             return Err(unusable(format!(
-                "what answers at {at} wants TLS: set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or use a docker context that has certificates"
+                "the server at {at} requires TLS: set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or use a docker context that has certificates"
             )));
         }
         let offered = answer
@@ -132,7 +132,7 @@ impl Engine {
             .and_then(ApiVersion::parse)
             .ok_or_else(|| {
                 unusable(format!(
-                    "what answers at {at} is not a Docker engine: its ping names no API version"
+                    "the server at {at} is not a Docker engine: its ping names no API version"
                 ))
             })?;
         if offered < ApiVersion::OLDEST {
@@ -148,8 +148,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Refuses an engine of Windows containers. Its images cannot be imported from a tar, its volumes cannot be overlays, and its archive
-    /// calls know no owners and modes: nothing that a store promises could be kept.
+    /// Refuses an engine of Windows containers. Its images cannot be imported from a tar, its volumes cannot be overlays, and
+    /// its archive calls do not support owners and modes: no promise of a store could be kept.
     fn check_system(&self, system: &str) -> Result<()> {
         match system.eq_ignore_ascii_case("windows") {
             false => Ok(()),
@@ -164,14 +164,14 @@ impl Engine {
         }
     }
 
-    /// Takes down who it is that answered.
+    /// Records which engine responded.
     pub(super) fn heard(&self, answer: &Response) {
         let podman = answer.header("libpod-api-version").is_some();
         let (api, server) = (answer.header("api-version"), answer.header("server"));
         self.peer.heard(api, podman, server);
     }
 
-    /// The answer, and its body.
+    /// Returns the response, and its body.
     fn ping(&self, method: Method, wait: Wait<'_>) -> Result<(Response, Vec<u8>)> {
         let doing = "asking for the engine's version";
         let request = Request {
@@ -187,7 +187,7 @@ impl Engine {
             Failure::Malformed(why) => Error::new(
                 ErrorKind::Unsupported,
                 format!(
-                    "what answers at {} is not a Docker engine: {why}",
+                    "the server at {} is not a Docker engine: {why}",
                     self.address()
                 ),
             ),
@@ -199,28 +199,32 @@ impl Engine {
         Ok((response, body))
     }
 
-    /// What the engine says of itself. Slower than other look-ups: the engine counts its objects for it.
+    /// Returns the engine's information about itself. Slower than other lookups, because the engine counts its objects for it.
     pub(crate) fn info(&self, wait: Wait<'_>) -> Result<Info> {
         let call = Call::get(self.path("/info"));
-        let info: Info = self.ask(&"asking what the engine is", call, wait.at_most(QUICK))?;
-        // What stands between may have taken the word out of the ping, and an engine can be switched over.
+        let info: Info = self.ask(
+            &"asking for the engine's information",
+            call,
+            wait.at_most(QUICK),
+        )?;
+        // A proxy may have removed the word from the ping, and an engine can be switched to Windows containers later.
         self.check_system(&info.os_type)?;
         Ok(info)
     }
 
-    /// A path of the agreed API version.
+    /// Returns a path of the agreed API version.
     pub(super) fn path(&self, fixed: &str) -> Target {
         Target::of(format_args!("/v{}{fixed}", self.version()))
     }
 
-    /// What the paths of all calls but the ping begin with.
+    /// Returns what the paths of all requests except the ping start with.
     pub(super) fn path_start(&self) -> String {
         format!("/v{}", self.version())
     }
 }
 
-/// The longest time that an upload may stand still. An engine that stops taking an archive holds that container's lock, and
-/// with it every image delete (seen on 20.10): better to close the connection, which frees it.
+/// How long an upload may stall. An engine that stops reading an archive holds that container's lock, which blocks every image
+/// deletion (seen on 20.10): closing the connection frees the lock.
 pub(crate) const UPLOAD_STALL: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
@@ -228,7 +232,7 @@ mod tests {
     use super::*;
     use crate::transport::memory::{Memory, Step};
 
-    /// An engine that says in its ping, and in what it is, that it is one of these systems.
+    /// An engine that reports this operating system in its ping and in its information.
     fn engine(ping: &'static str, info: &'static str) -> Memory {
         Memory::answering(move |asked| {
             let info = format!(r#"{{"ID":"X","OSType":"{info}","ServerVersion":"27.3.1"}}"#);
@@ -260,7 +264,7 @@ mod tests {
             why.contains("Windows containers") && why.contains("Switch to Linux"),
             "{why}"
         );
-        // One whose ping does not say it.
+        // An engine whose ping does not report it.
         let silent = negotiated(engine("", "windows")).expect("nothing is known yet");
         let why = refusal(silent.info(wait()));
         assert!(why.contains("Windows containers"), "{why}");

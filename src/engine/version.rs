@@ -7,12 +7,12 @@ use std::fmt;
 pub(crate) struct ApiVersion(u32, u32);
 
 impl ApiVersion {
-    /// The oldest API this library speaks: Docker 20.10's, and Podman 4's.
+    /// The oldest API version that this library supports: Docker 20.10's, and Podman 4's.
     pub(crate) const OLDEST: ApiVersion = ApiVersion(1, 41);
-    /// The newest it was written against. Engines up to API 1.52 still take it (their minimum is 1.44).
+    /// The newest that it was written against. Engines up to API 1.52 still accept it (their minimum is 1.44).
     pub(crate) const NEWEST: ApiVersion = ApiVersion(1, 47);
 
-    /// Reads `MAJOR.MINOR`.
+    /// Parses `MAJOR.MINOR`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (major, minor) = text.trim().split_once('.')?;
         Some(ApiVersion(major.parse().ok()?, minor.parse().ok()?))

@@ -12,23 +12,23 @@ use crate::engine::images::found;
 use crate::error::{Error, ErrorKind, Result};
 use crate::wait::Wait;
 
-/// What the store reads of a volume.
+/// The fields of a volume that the store reads.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Volume {
     pub(crate) name: String,
-    /// Where its files are, on the engine's machine.
+    /// Where its files are, on the engine's host.
     #[serde(default)]
     pub(crate) mountpoint: String,
     #[serde(default)]
     pub(crate) labels: Option<HashMap<String, String>>,
-    /// When it was made, or its root directory changed last, as text.
+    /// When it was created, or its root directory was last changed, as text.
     #[serde(default)]
     pub(crate) created_at: String,
 }
 
 impl Volume {
-    /// The value of a label, where it has it.
+    /// Returns the value of a label, if it has it.
     pub(crate) fn label(&self, name: &str) -> Option<&str> {
         self.labels.as_ref()?.get(name).map(String::as_str)
     }
@@ -40,7 +40,7 @@ struct Listed {
     volumes: Option<List<Volume>>,
 }
 
-/// What an engine says takes the space; only what volumes do is read.
+/// The engine's disk usage; only the part about volumes is read.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct DiskUsage {
@@ -57,15 +57,15 @@ struct MeasuredVolume {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct UsageData {
-    /// -1 where the engine does not know.
+    /// -1 if the engine does not know.
     size: i64,
 }
 
 impl Engine {
     /// Creates a local volume. `labels` and `options` are JSON objects.
     ///
-    /// An engine that has a volume of this name gives that one and ignores the rest, so the name must be new; `labels` come
-    /// back with it, and are compared to make sure.
+    /// If a volume of this name exists, an engine returns it and ignores the other parameters, so the name must be new. The
+    /// returned `labels` are compared to make sure.
     pub(crate) fn create_volume(
         &self,
         name: &str,
@@ -87,7 +87,7 @@ impl Engine {
         Ok(made)
     }
 
-    /// Creates a local volume, or finds the one that has its name: with what labels, the answer says.
+    /// Creates a local volume, or finds the existing one of that name: the labels in the response show which.
     pub(crate) fn create_or_find_volume(
         &self,
         name: &str,
@@ -98,12 +98,12 @@ impl Engine {
         let doing = format!("creating volume {name}");
         let body =
             json!({ "Name": name, "Driver": "local", "DriverOpts": options, "Labels": labels });
-        // Repeatable, since a second one with the same labels is the first.
+        // Repeatable, because a second request with the same labels returns the first volume.
         let call = Call::post(self.path("/volumes/create"))
             .sending(Send::Json(&body))
             .repeatable();
         let made: Volume = self.ask(&doing, call, wait.at_most(QUICK))?;
-        // After a start of the engine, and until somebody inspects it, an older volume is answered without its labels (seen on
+        // After a start of the engine, and until a volume is inspected, an older volume is returned without its labels (seen on
         // Docker 20.10; moby's `volume/service/store.go` says "there could be some inconsistent details such as labels here").
         if made.labels.as_ref().is_none_or(HashMap::is_empty) {
             let known = self.inspect_volume(name, wait)?;
@@ -112,7 +112,7 @@ impl Engine {
         Ok(made)
     }
 
-    /// The volume, or `None` where there is none.
+    /// Returns the volume, or `None` if it does not exist.
     pub(crate) fn inspect_volume(&self, name: &str, wait: Wait<'_>) -> Result<Option<Volume>> {
         let doing = format!("inspecting volume {name}");
         found(self.ask(
@@ -122,10 +122,11 @@ impl Engine {
         ))
     }
 
-    /// Removes a volume and what is in it. `false`: there was none. [`Conflict`](ErrorKind::Conflict) while any
-    /// container, even one that never started, mounts it.
+    /// Removes a volume and its contents. Returns `false` if it did not exist. Returns [`Conflict`](ErrorKind::Conflict) while
+    /// any container, even one that never started, mounts it.
     ///
-    /// Waits while the engine unlinks the files. One that failed may have done it all the same, so it is asked.
+    /// Waits while the engine unlinks the files. If the request fails, the engine may have removed the volume anyway, so it is
+    /// queried.
     pub(crate) fn remove_volume(&self, name: &str, wait: Wait<'_>) -> Result<bool> {
         let doing = format!("removing volume {name}");
         let call = Call::delete(self.path("/volumes").segment(name));
@@ -134,22 +135,25 @@ impl Engine {
         })
     }
 
-    /// The volumes whose name contains `name`.
+    /// Returns the volumes whose name contains `name`.
     pub(crate) fn list_volumes(&self, name: &str, wait: Wait<'_>) -> Result<Vec<Volume>> {
         self.filter_volumes(name, &json!({ "name": [name] }), wait)
     }
 
-    /// The volumes with `label`, `NAME` or `NAME=VALUE`.
+    /// Returns the volumes with `label`, `NAME` or `NAME=VALUE`.
     pub(crate) fn list_labelled_volumes(&self, label: &str, wait: Wait<'_>) -> Result<Vec<Volume>> {
         self.filter_volumes(label, &json!({ "label": [label] }), wait)
     }
 
-    /// How many bytes each volume holds, as the engine counts them. It looks at every file of every volume, and an older one (before API
-    /// 1.42) at all images, too.
+    /// Returns the size of each volume in bytes, as the engine measures it. The engine examines every file of every volume, and
+    /// an older one (before API 1.42) also all images.
     pub(crate) fn volume_sizes(&self, wait: Wait<'_>) -> Result<HashMap<String, u64>> {
         let call = Call::get(self.path("/system/df").query("type", "volume"));
-        let said: DiskUsage =
-            self.ask(&"asking how much volumes hold", call, wait.at_most(REMOVAL))?;
+        let said: DiskUsage = self.ask(
+            &"asking for the sizes of volumes",
+            call,
+            wait.at_most(REMOVAL),
+        )?;
         let volumes = said.volumes.map_or_else(Vec::new, |list| list.0);
         let known = |volume: MeasuredVolume| {
             let size = volume.usage_data?.size;

@@ -1,11 +1,11 @@
-//! [`Decoder`]: where a response's body ends, and which of the bytes before that are its content.
+//! [`Decoder`]: finds where a response's body ends, and which of the bytes before that are its content.
 //!
-//! It reads no socket and copies nothing: it is shown the bytes that have arrived and says what they are. So any split
-//! of the stream gives the same body, which the tests check split by split.
+//! It reads no socket and copies nothing: it is given the bytes that have arrived and says what they are. So any split of the
+//! stream results in the same body, which the tests check split by split.
 
 use super::Failure;
 
-/// How a body's end is told.
+/// How the end of a body is determined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
     Length(u64),
@@ -14,7 +14,8 @@ pub(super) enum Framing {
     UntilEnd,
 }
 
-/// The most bytes of extension that one chunk may carry, or of trailers that the body may end in.
+/// The maximum number of bytes of a chunk's extensions, and of the trailers at the body's end. No engine is known to send
+/// either; the limit is for servers that are no engine.
 const OVERHEAD: usize = 16 << 10;
 
 /// Follows one body from its first byte to its end.
@@ -27,7 +28,7 @@ pub(super) struct Decoder {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// So much content, then the end.
+    /// This much content, then the end.
     Length(u64),
     UntilEnd,
     /// Before the first digit of a chunk's size.
@@ -36,12 +37,12 @@ enum State {
     /// After the digits of a size: white space.
     Blank(u64),
     Extension(u64),
-    /// After the carriage return that ends a size's line.
+    /// After the carriage return at the end of a size line.
     SizeReturn(u64),
     Data(u64),
     DataEnd,
     DataReturn,
-    /// At the start of a trailer's line, which is the last one when it is empty.
+    /// At the start of a trailer line; an empty one is the last.
     Trailers,
     TrailersReturn,
     Trailer,
@@ -61,8 +62,9 @@ impl Decoder {
         Decoder { state, overhead: 0 }
     }
 
-    /// Looks at what has arrived: so many bytes are framing and done with, and so many after them are content, to be
-    /// acknowledged by [`took`](Self::took). No content: more must arrive, or the body [is done](Self::is_done).
+    /// Examines what has arrived. Returns how many bytes are framing, which is thereby consumed, and how many bytes after them
+    /// are content, which must be acknowledged with [`took`](Self::took). If there is no content, more must arrive, or the body
+    /// [is done](Self::is_done).
     pub(super) fn next(&mut self, input: &[u8]) -> Result<(usize, usize), Failure> {
         let mut framing = 0;
         loop {
@@ -82,7 +84,7 @@ impl Decoder {
         }
     }
 
-    /// What follows one byte of framing.
+    /// Returns the state after one byte of framing.
     fn step(&mut self, byte: u8) -> State {
         match self.state {
             State::NoDigit | State::Size(_) | State::Data(_) | State::Done => {}
@@ -106,7 +108,9 @@ impl Decoder {
                 0 => State::Trailers,
                 _ => State::Data(n),
             },
-            (State::Size(_) | State::Blank(_), _) => State::Bad("a chunk's size that is no number"),
+            (State::Size(_) | State::Blank(_), _) => {
+                State::Bad("a chunk's size that is not a number")
+            }
             (State::Extension(n), _) => State::Extension(n),
             (State::DataEnd, b'\r') => State::DataReturn,
             (State::DataEnd | State::DataReturn, b'\n') => State::NoDigit,
@@ -135,7 +139,7 @@ impl Decoder {
             State::Size(n) => n,
             _ => 0,
         };
-        // Leading zeros are allowed, but not without end.
+        // Leading zeros are allowed, but not without limit.
         self.overhead += usize::from(before == 0);
         let digit = char::from(byte).to_digit(16).map_or(0, u64::from);
         match before.checked_mul(16) {
@@ -144,7 +148,7 @@ impl Decoder {
         }
     }
 
-    /// How many content bytes come next, before any framing: so many may be received straight to where they belong.
+    /// Returns how many content bytes come next, before any framing: they may be received directly into the caller's buffer.
     pub(super) fn content(&self) -> usize {
         match self.state {
             State::Length(n) | State::Data(n) => usize::try_from(n).unwrap_or(usize::MAX),
@@ -153,7 +157,7 @@ impl Decoder {
         }
     }
 
-    /// Says that `n` content bytes, of the next [`content`](Self::content), have been taken.
+    /// Acknowledges that `n` content bytes, of the next [`content`](Self::content), were taken.
     pub(super) fn took(&mut self, n: usize) {
         debug_assert!(n <= self.content());
         if n == 0 {
@@ -170,7 +174,7 @@ impl Decoder {
         self.overhead = 0;
     }
 
-    /// Says that the connection has ended: for some bodies that is their end, for the others they are cut short.
+    /// Says that the connection has ended: this ends some bodies, and truncates others.
     pub(super) fn ended(&mut self) -> Result<(), Failure> {
         match self.state {
             State::UntilEnd | State::Done => {
@@ -191,7 +195,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Decodes `input`, shown `piece` bytes at a time, and then the end of the connection.
+    /// Decodes `input`, passed in pieces of `piece` bytes, followed by the end of the connection.
     fn decode(framing: Framing, input: &[u8], piece: usize) -> Result<(Vec<u8>, usize), Failure> {
         let mut decoder = Decoder::new(framing);
         let mut body = Vec::new();
@@ -215,7 +219,7 @@ mod tests {
         }
     }
 
-    /// The body of `input`, which must be the same for every size of piece, and its length on the wire.
+    /// Returns the body of `input`, which must be the same for every piece size, and its length on the wire.
     fn chunked(input: &[u8]) -> Result<(Vec<u8>, usize), Failure> {
         let whole = decode(Framing::Chunked, input, usize::MAX);
         for piece in 1..input.len().min(64) {
@@ -254,10 +258,10 @@ mod tests {
         ] {
             let (body, length) = chunked(input).unwrap();
             assert_eq!((body.as_slice(), length), (&b"hello"[..], input.len()));
-            // What follows is not looked at.
+            // What follows is not read.
             let (_, length) = chunked(&[input, b"HTTP/1.1"].concat()).unwrap();
             assert_eq!(length, input.len());
-            // And no less will do.
+            // And any shorter input is incomplete.
             for cut in 0..input.len() {
                 let short = chunked(&input[..cut]);
                 assert!(matches!(short, Err(Failure::CutShort)), "{cut}");
@@ -286,7 +290,7 @@ mod tests {
             let refused = chunked(input);
             assert!(matches!(refused, Err(Failure::Malformed(_))), "{input:?}");
         }
-        // The largest size is no overflow: it just never arrives.
+        // The largest size does not overflow: the content just never arrives.
         let largest = chunked(b"ffffffffffffffff\r\nhello");
         assert!(matches!(largest, Err(Failure::CutShort)));
     }
@@ -298,7 +302,7 @@ mod tests {
             let refused = decode(Framing::Chunked, &[start, &filler].concat(), 1000);
             assert!(matches!(refused, Err(Failure::TooLarge(_))), "{start:?}");
         }
-        // The bound is on each chunk, not on the body.
+        // The limit applies to each chunk, not to the body.
         let chunk = [b"1;", &filler[..OVERHEAD / 2], b"\r\nx\r\n"].concat();
         let body = [chunk.repeat(4), b"0\r\n\r\n".to_vec()].concat();
         assert_eq!(decode(Framing::Chunked, &body, 1000).unwrap().0, b"xxxx");

@@ -1,4 +1,4 @@
-//! [`Client`]: requests to one engine, over connections that are kept.
+//! [`Client`]: requests to one engine, over connections that are reused.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use crate::process::Process;
 use crate::transport::{Connect, Fault};
 use crate::wait::Wait;
 
-/// Speaks HTTP with one engine. Shared by all threads; each request has a connection to itself.
+/// Speaks HTTP with one engine. Shared by all threads; each request uses a connection exclusively.
 pub(crate) struct Client {
-    /// Dropped before the connector, which may have to wait for the end of what it has opened.
+    /// Dropped before the connector, which may have to wait until its connections have ended.
     pool: Arc<Pool>,
     connector: Box<dyn Connect>,
-    /// A child that it forks asks the engine for nothing: what it is to clean up is its parent's.
+    /// A forked child does not send requests to the engine: cleaning up is its parent's task.
     process: Process,
 }
 
 impl Client {
-    /// A client that has not connected yet.
+    /// Creates a client without connections.
     pub(crate) fn new(connector: Box<dyn Connect>) -> Client {
         Client {
             connector,
@@ -31,20 +31,20 @@ impl Client {
         }
     }
 
-    /// The engine's address, as a person would write it.
+    /// Returns the engine's address in human-readable form.
     pub(crate) fn address(&self) -> &str {
         self.connector.address()
     }
 
-    /// Closes the connections that no request uses.
+    /// Closes the idle connections.
     pub(crate) fn close_idle(&self) {
         self.pool.clear();
     }
 
-    /// Sends `request` and waits for the head of the answer, whatever its status.
+    /// Sends `request` and waits for the head of the response, whatever its status.
     ///
-    /// An engine may close a kept connection at any moment, so that the request on it dies unheard. It may also have
-    /// been carried out, so only a [repeatable](Request::repeatable) one is sent once more, on a new connection.
+    /// An engine may close a kept connection at any moment, so that the request on it is lost. It may also have been carried
+    /// out, so only a [repeatable](Request::repeatable) one is sent once more, on a new connection.
     pub(crate) fn send(&self, request: Request<'_>, wait: Wait<'_>) -> Result<Response, Failure> {
         self.process.check().map_err(Failure::Connect)?;
         let pace = Pace {
@@ -55,20 +55,20 @@ impl Client {
         let acts = !matches!(request.method, Method::Get | Method::Head);
         let upgrade = request.upgrade;
         let mut outgoing = Outgoing::new(request)?;
-        // An upgraded connection never comes back, and a source cannot be read twice: those begin on a new one.
+        // An upgraded connection is never reused, and a source cannot be read twice: such requests start on a new connection.
         let kept = match outgoing.is_replayable() && !upgrade {
             true => self.pool.take(),
             false => None,
         };
-        // What the first sending came to, where it may have done something.
+        // The outcome of the first try, if it may have had an effect.
         let mut first = None;
         if let Some(mut connection) = kept {
             match outgoing.converse(&mut connection, pace) {
                 Err(failure @ (Failure::Send(_) | Failure::Receive(_) | Failure::CutShort))
                     if repeatable && !connection.has_heard() =>
                 {
-                    log::debug!("{}: a kept connection was dead", self.address());
-                    // The others are as old, and most likely from before the same restart.
+                    log::debug!("{}: a kept connection was closed", self.address());
+                    // The other connections are as old, and most likely from before the same restart.
                     self.pool.clear();
                     first = Some(failure).filter(|_| acts);
                 }
@@ -90,7 +90,7 @@ impl Client {
         Ok(response)
     }
 
-    /// The answer that begins with `head`, unless that cannot be one.
+    /// Returns the response that starts with `head`, unless that is not a valid one.
     fn response(
         &self,
         connection: Connection,
@@ -100,7 +100,7 @@ impl Client {
     ) -> Result<Response, Failure> {
         if head.status == 101 && !upgrade {
             return Err(Failure::Malformed(String::from(
-                "an upgrade that nobody asked for",
+                "an upgrade that was not requested",
             )));
         }
         Ok(Response::new(
@@ -124,7 +124,7 @@ mod tests {
     use crate::transport::memory::{Memory, Script, Step};
     use crate::wait::Stop;
 
-    /// A peer that answers one request, and does `then` when it hears another.
+    /// A peer that answers one request, and does `then` when it receives another.
     fn once_and_then(then: impl IntoIterator<Item = Step>) -> Script {
         let first = [
             Step::after_head(),

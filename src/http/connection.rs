@@ -1,4 +1,4 @@
-//! [`Connection`]: a stream, and what has arrived on it but was not read yet.
+//! [`Connection`]: a stream, and what has arrived on it but has not been read yet.
 
 use std::io;
 use std::time::Duration;
@@ -8,13 +8,14 @@ use super::{Failure, Method};
 use crate::transport::{Fault, Stream};
 use crate::wait::{Stop, Wait};
 
-/// What a connection begins with: an ordinary answer of an engine fits.
+/// The initial buffer size: an ordinary response of an engine fits.
 const SMALL: usize = 16 << 10;
 
-/// What it grows to while bytes arrive faster than they are read. More than a head may take, so a head always fits.
+/// The size to which it grows while bytes arrive faster than they are read. Larger than the limit of a head, so a head always
+/// fits.
 const LARGE: usize = 128 << 10;
 
-/// A wait, and the longest that one send or receive within it may stand still.
+/// A wait, and how long one send or receive within it may stall.
 #[derive(Clone, Copy)]
 pub(super) struct Pace<'a> {
     pub(super) wait: Wait<'a>,
@@ -22,7 +23,7 @@ pub(super) struct Pace<'a> {
 }
 
 impl<'a> Pace<'a> {
-    /// The wait of one send or receive.
+    /// Returns the wait of one send or receive.
     pub(super) fn step(&self) -> Wait<'a> {
         match self.stall {
             Some(stall) => self.wait.at_most(stall),
@@ -30,7 +31,7 @@ impl<'a> Pace<'a> {
         }
     }
 
-    /// Why such a wait ended.
+    /// Returns why such a wait ended.
     pub(super) fn ended(&self, stop: Stop) -> Failure {
         match (stop, self.stall, self.wait.left()) {
             (Stop::TimedOut, Some(_), Ok(_)) => Failure::Stalled,
@@ -47,8 +48,9 @@ impl<'a> Pace<'a> {
     }
 }
 
-/// Whether a stream says so that there never was anybody at its other end. Some find out only when they are used: `ssh` runs before
-/// it is let in, and TLS 1.3 is set up before the engine has looked at our certificate.
+/// Returns whether a stream's error means that the other end was never there. Some streams find out only when they are used:
+/// `ssh` runs before it is authenticated, and a TLS 1.3 connection is set up before the engine has verified the client's
+/// certificate.
 pub(super) fn is_refusal(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::ConnectionRefused
 }
@@ -61,7 +63,7 @@ pub(super) struct Connection {
     head: Vec<u8>,
     /// How many bytes the interim heads of this response took.
     interim: usize,
-    /// Something has arrived since the last request was begun.
+    /// Whether anything has arrived since the last request was started.
     heard: bool,
 }
 
@@ -76,19 +78,19 @@ impl Connection {
         }
     }
 
-    /// Makes ready for another request.
+    /// Prepares for another request.
     pub(super) fn begin(&mut self) {
         self.head.clear();
         self.interim = 0;
         self.heard = false;
     }
 
-    /// Whether any byte of an answer to the present request has arrived.
+    /// Returns whether any byte of a response to the current request has arrived.
     pub(super) fn has_heard(&self) -> bool {
         self.heard
     }
 
-    /// Waits for bytes and keeps them; `false` at the end of the stream.
+    /// Waits for bytes and stores them; returns `false` at the end of the stream.
     pub(super) fn fill(&mut self, pace: Pace<'_>) -> Result<bool, Failure> {
         let space = self.received.space();
         let n = self
@@ -99,13 +101,13 @@ impl Connection {
         Ok(n > 0)
     }
 
-    /// Keeps the first `n` bytes that were put into [`Received::space`].
+    /// Stores the first `n` bytes that were written into [`Received::space`].
     pub(super) fn arrived(&mut self, n: usize) {
         self.heard |= n > 0;
         self.received.grow(n);
     }
 
-    /// Takes the head of the response to a `method` from what has arrived; `None` while it is not whole.
+    /// Parses the head of the response to a `method` from what has arrived; returns `None` while it is incomplete.
     pub(super) fn take_head(&mut self, method: Method) -> Result<Option<Head>, Failure> {
         loop {
             let bytes = self.received.bytes();
@@ -123,7 +125,7 @@ impl Connection {
             }
             self.interim += head.length;
             if self.interim > head::LIMIT {
-                return Err(Failure::TooLarge("number of interim answers"));
+                return Err(Failure::TooLarge("number of interim responses"));
             }
             self.received.consume(head.length);
         }
@@ -141,12 +143,12 @@ impl Connection {
         }
     }
 
-    /// A header of the last response.
+    /// Returns a header of the last response.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         head::header(&self.head, name)
     }
 
-    /// Gives up the memory that only a large body needed.
+    /// Frees the memory that only a large body needed.
     pub(super) fn shrink(&mut self) {
         self.received.shrink();
     }
@@ -155,7 +157,7 @@ impl Connection {
 /// The bytes that have arrived and were not read yet.
 #[derive(Default)]
 pub(super) struct Received {
-    /// All of it is initialised, so its length is what it has room for.
+    /// All of it is initialised, so its length is its capacity.
     buffer: Vec<u8>,
     start: usize,
     end: usize,
@@ -175,7 +177,7 @@ impl Received {
         self.start += n;
     }
 
-    /// Where more can be put: never empty while at most half of the largest size waits to be read.
+    /// Returns the space for more bytes: never empty while at most half of the largest size is unread.
     pub(super) fn space(&mut self) -> &mut [u8] {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
@@ -196,7 +198,7 @@ impl Received {
         let full = self.end == 0 && n == self.buffer.len();
         self.end += n;
         debug_assert!(self.end <= self.buffer.len());
-        // More arrives at once than fits: make fewer, larger receives of it.
+        // More arrives than fits: a larger buffer needs fewer receives.
         if full && self.buffer.len() < LARGE {
             self.buffer.resize(self.buffer.len() * 2, 0);
         }
@@ -226,7 +228,7 @@ mod tests {
         received.consume(2);
         assert_eq!(received.bytes(), b"llo");
         assert_eq!(received.space().len(), SMALL - 5);
-        // Nothing waits, so all of it is free again.
+        // Nothing is unread, so all of it is free again.
         received.consume(3);
         assert!(received.is_empty());
         for size in [SMALL, 2 * SMALL, 4 * SMALL, LARGE, LARGE] {
@@ -247,7 +249,7 @@ mod tests {
             if space == 0 {
                 break;
             }
-            // One less than fits, so that it never looks like load.
+            // One less than fits, so that the buffer does not grow.
             let n = (space - 1).max(1);
             received.grow(n);
             arrived += n;

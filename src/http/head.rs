@@ -5,32 +5,33 @@ use std::mem::MaybeUninit;
 use super::body::Framing;
 use super::{Failure, Method};
 
-/// The most bytes that the heads of one response may take, the interim ones included.
+/// The maximum size of the heads of one response, including interim ones. An engine's have some hundred bytes, and proxies add
+/// some. Anything larger is not a head.
 pub(super) const LIMIT: usize = 64 << 10;
 
-/// The most headers in one head.
+/// The maximum number of headers in one head. They are parsed into memory on the stack; an engine sends about ten.
 const MOST_HEADERS: usize = 100;
 
-/// What a response's head says, short of the headers that only some callers ask for.
+/// The contents of a response's head, except the headers that only some callers need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
-    /// How many bytes it takes.
+    /// Its size in bytes.
     pub(super) length: usize,
     pub(super) status: u16,
     pub(super) framing: Framing,
-    /// The connection serves another request once the body has been read.
+    /// The connection can be used for another request once the body has been read.
     pub(super) reusable: bool,
 }
 
 impl Head {
-    /// An answer before the answer: `100 Continue` and the like.
+    /// Returns whether it is an interim response: `100 Continue` and the like.
     pub(super) fn is_interim(&self) -> bool {
         matches!(self.status, 100..=199) && self.status != 101
     }
 
-    /// Reads the head at the start of `bytes`, the answer to a `method`; `None` while it is not whole.
+    /// Parses the head at the start of `bytes`, the response to a `method`; returns `None` while it is incomplete.
     pub(super) fn parse(bytes: &[u8], method: Method) -> Result<Option<Head>, Failure> {
-        // Never more than the limit is looked at, so that the answer does not depend on how the bytes were split.
+        // Never reads beyond the limit, so that the result does not depend on how the bytes were split.
         let seen = &bytes[..bytes.len().min(LIMIT)];
         let mut space = [const { MaybeUninit::uninit() }; MOST_HEADERS];
         let Some((response, length)) = parsed(seen, &mut space)? else {
@@ -67,7 +68,7 @@ impl Head {
     }
 }
 
-/// The value of header `name` in `head`, which [`Head::parse`] has accepted; the first, where there are several.
+/// Returns the value of the header `name` in `head`, which [`Head::parse`] has accepted; the first, if there are several.
 pub(super) fn header<'b>(head: &'b [u8], name: &str) -> Option<&'b str> {
     let mut space = [const { MaybeUninit::uninit() }; MOST_HEADERS];
     let (response, _) = parsed(head, &mut space).ok()??;
@@ -119,7 +120,7 @@ impl Said {
                 }
             } else if is("Transfer-Encoding") {
                 for part in parts(header.value) {
-                    // The one coding that engines use. Another would have to be undone, and chunks in chunks are a lie.
+                    // The only coding that engines use. Another would have to be decoded, and repeated chunking is invalid.
                     if said.chunked || !part.eq_ignore_ascii_case(b"chunked") {
                         return Err(malformed("an unknown transfer encoding"));
                     }
@@ -132,14 +133,14 @@ impl Said {
         Ok(said)
     }
 
-    /// One value of `Content-Length`: digits only, and the same as every other.
+    /// Adds a value of `Content-Length`: only digits, and equal to all others.
     fn add_length(&mut self, value: &[u8]) -> Result<(), Failure> {
         let digits = std::str::from_utf8(value)
             .ok()
             .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
         let length = digits.and_then(|digits| digits.parse::<u64>().ok());
         let Some(length) = length else {
-            return Err(malformed("a content length that is no number"));
+            return Err(malformed("a content length that is not a number"));
         };
         if self.length.is_some_and(|other| other != length) {
             return Err(malformed("two different content lengths"));
@@ -149,7 +150,7 @@ impl Said {
     }
 }
 
-/// The comma-separated parts of a header's value.
+/// Returns the comma-separated parts of a header's value.
 fn parts(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
 }

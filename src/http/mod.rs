@@ -1,11 +1,10 @@
-//! HTTP/1.1 as far as an engine speaks it: one request and one answer at a time on each connection, connections kept
-//! and reused, uploads and downloads of any size, and a way out of HTTP for attached streams.
+//! HTTP/1.1 as far as an engine uses it: one request and one response at a time on each connection, connections that are
+//! reused, uploads and downloads of any size, and an upgrade from HTTP to a bare stream for attached containers.
 //!
-//! [`Client::send`] gives a [`Response`] as soon as its head has arrived. Every call that waits takes a
-//! [`Wait`](crate::wait::Wait), and no thread runs here but the caller's.
+//! [`Client::send`] returns a [`Response`] as soon as its head has arrived. Every call that waits takes a
+//! [`Wait`](crate::wait::Wait), and everything runs on the caller's thread.
 //!
-//! What an engine sends is not trusted: heads and framing have limits, and an answer that ends before its end is a
-//! failure.
+//! Data from an engine is not trusted: heads and framing have limits, and a truncated response is a failure.
 
 mod body;
 mod client;
@@ -30,27 +29,27 @@ use std::io;
 
 use crate::wait::Stop;
 
-/// Why there is no answer, or not all of it.
+/// Why there is no response, or only a part of it.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The request cannot be written as HTTP: a line break in a header, a path segment `..`. Nothing was sent.
     Unsendable(&'static str),
     /// No connection could be opened. Nothing was sent.
     Connect(io::Error),
-    /// The request could not be sent whole, and no answer says why.
+    /// The request could not be sent completely, and no response says why.
     Send(io::Error),
-    /// The connection broke before the end of the answer.
+    /// The connection broke before the end of the response.
     Receive(io::Error),
-    /// The connection ended, in good order, before the answer did.
+    /// The connection ended cleanly before the response did.
     CutShort,
-    /// What came is no HTTP answer.
+    /// What arrived is not an HTTP response.
     Malformed(String),
-    /// A part of the answer, named here, is longer than what the caller, or any caller, wants.
+    /// A part of the response, named here, exceeds a limit of the caller or a general one.
     TooLarge(&'static str),
-    /// The source of the request's body failed. The engine saw a body cut short.
+    /// The source of the request's body failed. The engine saw a truncated body.
     Source(io::Error),
     /// The call's time is over, or it was cancelled.
     Stopped(Stop),
-    /// One send or receive stood still for longer than [`Request::stall`] allows.
+    /// One send or receive stalled for longer than [`Request::stall`] allows.
     Stalled,
 }

@@ -1,4 +1,4 @@
-//! [`Pool`]: connections that wait for their next request.
+//! [`Pool`]: idle connections.
 
 use std::time::{Duration, Instant};
 
@@ -6,15 +6,15 @@ use parking_lot::Mutex;
 
 use super::connection::Connection;
 
-/// How many connections may idle. Of the calls of 64 threads that call and pause by turns, 94 to 98 in 100 find one; of
-/// eight it was 84 to 90, and 32 gained little more. Each costs the engine a goroutine or two.
+/// The maximum number of idle connections. With 64 threads that alternate between calls and pauses, 94 to 98 in 100 calls find
+/// one; with a maximum of eight it was 84 to 90, and 32 gained little more. Each costs the engine one or two goroutines.
 const MOST: usize = 16;
 
-/// How long a connection may idle: what Docker's own client allows itself. Engines keep theirs for longer or, Podman's
-/// when it is about to end, for about this long.
+/// How long a connection may idle: the same as in Docker's own client. Engines keep idle connections longer; Podman, when it is
+/// about to exit, keeps them about this long.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Idle connections. The one that came back last is taken first, so that those beyond the usual need grow old.
+/// Idle connections, reused in LIFO order, so that surplus connections reach the idle timeout.
 #[derive(Default)]
 pub(super) struct Pool {
     /// Oldest first.
@@ -27,7 +27,7 @@ struct Idle {
 }
 
 impl Pool {
-    /// A connection that was usable a moment ago.
+    /// Returns a connection that was recently usable.
     pub(super) fn take(&self) -> Option<Connection> {
         self.take_at(Instant::now())
     }
@@ -35,7 +35,7 @@ impl Pool {
     fn take_at(&self, now: Instant) -> Option<Connection> {
         loop {
             let idle = self.idle.lock().pop()?;
-            // Those below are older still; they are closed here, or when their turn to be taken comes.
+            // Those below are even older; they are closed here, or when their turn comes.
             let mut connection = idle.connection;
             let fresh = now.saturating_duration_since(idle.since) < LONGEST;
             if fresh && connection.stream.is_quiet() {
@@ -44,7 +44,7 @@ impl Pool {
         }
     }
 
-    /// Keeps `connection`, on which nothing is under way.
+    /// Keeps `connection`, which has no request in progress.
     pub(super) fn park(&self, connection: Connection) {
         self.park_at(connection, Instant::now());
     }
@@ -61,12 +61,12 @@ impl Pool {
             _ => None,
         };
         idle.push(parked);
-        // To close a connection takes a system call: not under the lock.
+        // Closing a connection takes a system call, so not under the lock.
         drop(idle);
         drop(surplus);
     }
 
-    /// Closes all that idle.
+    /// Closes all idle connections.
     pub(super) fn clear(&self) {
         let idle = std::mem::take(&mut *self.idle.lock());
         drop(idle);
@@ -88,7 +88,7 @@ mod tests {
         Connection::new(memory.connect(soon()).unwrap())
     }
 
-    /// Which connections are open.
+    /// Returns which connections are open.
     fn held(memory: &Memory) -> Vec<usize> {
         (0..memory.connections())
             .filter(|&n| memory.is_open(n))

@@ -1,11 +1,11 @@
-//! [`Request`]: what is asked, and how its head is written.
+//! [`Request`]: a request, and how its head is written.
 
 use std::io::Read;
 use std::time::Duration;
 
 use super::{Failure, Target};
 
-/// The methods that engines know.
+/// The methods that engines support.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
     Get,
@@ -27,17 +27,17 @@ impl Method {
     }
 }
 
-/// What is sent along with a request.
+/// The body of a request.
 pub(crate) enum Body<'a> {
     Empty,
-    /// Bytes at hand, sent with their length.
+    /// Bytes in memory, sent with their length.
     Bytes {
         content_type: &'a str,
         bytes: &'a [u8],
     },
-    /// Bytes of unknown number, sent in chunks while they are read.
+    /// An unknown number of bytes, sent in chunks while they are read.
     ///
-    /// A `source` that blocks holds up the call: neither a cancel nor a deadline reaches into its `read`.
+    /// A `source` that blocks delays the call: neither a cancel nor a deadline interrupts its `read`.
     Stream {
         content_type: &'a str,
         source: &'a mut dyn Read,
@@ -51,19 +51,20 @@ pub(crate) struct Request<'a> {
     /// Headers besides those that every request and its body have.
     pub(crate) headers: &'a [(&'a str, &'a str)],
     pub(crate) body: Body<'a>,
-    /// Asking twice is as good as asking once, so a kept connection that turns out dead is no failure.
+    /// Whether sending it twice has the same effect as once, so that it can be repeated if a kept connection turns out to be
+    /// closed.
     pub(crate) repeatable: bool,
-    /// Asks for the bare connection, see [`Response::upgrade`](super::Response::upgrade).
+    /// Requests the bare connection, see [`Response::upgrade`](super::Response::upgrade).
     pub(crate) upgrade: bool,
-    /// The longest that one send or receive may stand still; `None`: only the call's wait bounds it.
+    /// How long one send or receive may stall; `None`: only the call's wait bounds it.
     pub(crate) stall: Option<Duration>,
 }
 
-/// Engines ignore the name, but some proxies and Go's own client insist on a valid one.
+/// Engines ignore the name, but some proxies and Go's own client require a valid one.
 const HOST: &str = "docker";
 
 impl Request<'_> {
-    /// Writes the head, up to and with the empty line. Nothing in it can end a line early.
+    /// Writes the head, including the empty line. Nothing in it can end a line early.
     pub(super) fn write_head(&self, out: &mut Vec<u8>) -> Result<(), Failure> {
         let target = self.target.sendable().map_err(Failure::Unsendable)?;
         let mut put = |part: &str| out.extend_from_slice(part.as_bytes());
@@ -77,7 +78,7 @@ impl Request<'_> {
         put("\r\n");
         let mut header = |name: &str, value: &str| {
             if name.is_empty() || !name.bytes().all(is_token) {
-                return Err(Failure::Unsendable("a header name that is no word"));
+                return Err(Failure::Unsendable("a header name that is not a token"));
             }
             if !value.bytes().all(is_field) {
                 return Err(Failure::Unsendable("a control character in a header"));
@@ -92,7 +93,7 @@ impl Request<'_> {
             header(name, value)?;
         }
         match &self.body {
-            // Says "no body" where a server might wait for one.
+            // Declares that there is no body, because a server might wait for one.
             Body::Empty if matches!(self.method, Method::Post | Method::Put) => {
                 header("Content-Length", "0")?;
             }
@@ -110,7 +111,7 @@ impl Request<'_> {
             }
         }
         if self.upgrade {
-            // Docker hands the connection over without being asked, Podman only when it is.
+            // Docker upgrades the connection without this header, Podman only with it.
             header("Connection", "Upgrade")?;
             header("Upgrade", "tcp")?;
         }
@@ -119,12 +120,12 @@ impl Request<'_> {
     }
 }
 
-/// What RFC 9110 lets a header's name consist of.
+/// The characters that RFC 9110 allows in a header's name.
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// What may stand in a header's value: no line break, no NUL, no other control character.
+/// The characters that are allowed in a header's value: no line break, no NUL, no other control character.
 fn is_field(byte: u8) -> bool {
     byte == b'\t' || (byte >= b' ' && byte != 0x7f)
 }

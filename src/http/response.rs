@@ -1,4 +1,4 @@
-//! [`Response`]: an answer whose head has arrived, and whose body is read as it comes.
+//! [`Response`]: a response whose head has arrived, and whose body is read as it comes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,20 +10,20 @@ use super::pool::Pool;
 use super::{Failure, Upgraded};
 use crate::wait::Wait;
 
-/// A caller's buffer of this size is received into directly; smaller ones are served from the connection's own, which
-/// takes fewer system calls.
+/// A caller's buffer of this size is received into directly. Smaller reads are served from the connection's buffer, which takes
+/// fewer system calls.
 const DIRECT: usize = 32 << 10;
 
-/// The first allocation for a body that is read whole: at least, when its length is unknown, and at most, when it is
-/// only claimed.
+/// The first allocation for a body that is read completely: the minimum if its length is unknown, and the maximum if its length
+/// is declared.
 const LEAST: usize = 4 << 10;
 const CLAIMED: usize = 1 << 20;
 
-/// An answer. It owns its connection, which serves other requests once the body has been read to its end.
+/// A response. It owns its connection, which can be used for other requests once the body has been read to its end.
 ///
-/// Dropped sooner, it closes the connection, unless the rest had arrived already.
+/// If it is dropped earlier, the connection is closed, unless the rest had already arrived.
 pub(crate) struct Response {
-    /// There until `drop` takes it.
+    /// Set until `drop` takes it.
     connection: Option<Connection>,
     head: Head,
     decoder: Decoder,
@@ -51,7 +51,7 @@ impl Response {
         }
     }
 
-    /// Whether its request was sent twice, as nobody knows whether the first was heard.
+    /// Returns whether its request was sent twice, because it is unknown whether the first was received.
     pub(crate) fn was_repeated(&self) -> bool {
         self.repeated
     }
@@ -60,7 +60,7 @@ impl Response {
         self.repeated = repeated;
     }
 
-    /// Whether it is the first on its connection: a peer that was replaced is met on a new one.
+    /// Returns whether it is the first on its connection: a peer that was replaced is noticed on a new connection.
     pub(crate) fn is_first(&self) -> bool {
         self.first
     }
@@ -69,24 +69,24 @@ impl Response {
         self.first = true;
     }
 
-    /// The status code.
+    /// Returns the status code.
     pub(crate) fn status(&self) -> u16 {
         self.head.status
     }
 
-    /// The value of a header, if it is text. Where there are several of the name, the first.
+    /// Returns the value of a header, if it is text. If there are several of the name, returns the first.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.connection.as_ref()?.header(name)
     }
 
-    /// Changes how long one receive may stand still, which the [request](super::Request::stall) had set.
+    /// Changes how long one receive may stall, which the [request](super::Request::stall) had set.
     pub(crate) fn set_stall(&mut self, stall: Option<Duration>) {
         self.stall = stall;
     }
 
-    /// Waits for bytes of the body and reads some; 0 is the end of a whole body, never of one cut short.
+    /// Waits for bytes of the body and reads some; 0 is the end of a complete body, never of a truncated one.
     ///
-    /// After [`Failure::Stopped`] and [`Failure::Stalled`] nothing is lost, and reading may go on.
+    /// After [`Failure::Stopped`] and [`Failure::Stalled`] nothing is lost, and reading may continue.
     pub(crate) fn read(&mut self, buffer: &mut [u8], wait: Wait<'_>) -> Result<usize, Failure> {
         let pace = self.pace(wait);
         loop {
@@ -115,7 +115,7 @@ impl Response {
 
     /// Reads the rest of the body, which may be at most `limit` bytes long.
     pub(crate) fn read_whole(&mut self, limit: usize, wait: Wait<'_>) -> Result<Vec<u8>, Failure> {
-        // One byte more than allowed shows that there is more.
+        // One byte more than allowed, to notice that there is more.
         let most = limit.saturating_add(1);
         let arrived = self.connection().received.bytes().len();
         let first = match self.head.framing {
@@ -137,7 +137,7 @@ impl Response {
         Ok(body)
     }
 
-    /// Passes over the rest of the body, for nothing but to have the connection back.
+    /// Skips the rest of the body, only so that the connection can be reused.
     pub(crate) fn drain(mut self, wait: Wait<'_>) -> Result<(), Failure> {
         let pace = self.pace(wait);
         loop {
@@ -151,7 +151,7 @@ impl Response {
         }
     }
 
-    /// Passes over what has arrived of the body, where it lies.
+    /// Skips what has arrived of the body, in place.
     fn skip(&mut self) -> Result<(), Failure> {
         let Some(Connection { received, .. }) = &mut self.connection else {
             return Ok(());
@@ -166,8 +166,8 @@ impl Response {
         }
     }
 
-    /// The connection itself, for an answer that hands it over: a 101, or a 200 without a length, which is how older
-    /// engines and Podman say it. (A body with a length is still read as one.)
+    /// Returns the bare connection, for a response that upgrades it: a 101, or a 200 without a length, which older engines and
+    /// Podman send. (A body with a length is still read as one.)
     pub(crate) fn upgrade(mut self) -> Upgraded {
         self.head.reusable = false;
         Upgraded::new(self)
@@ -181,7 +181,7 @@ impl Response {
         let mut taken = 0;
         loop {
             let (framing, content) = match self.decoder.next(received.bytes()) {
-                // The decoder says it again, once the caller has what came before.
+                // The decoder reports it again, after the caller has received the earlier data.
                 Err(_) if taken > 0 => return Ok(taken),
                 next => next?,
             };
@@ -197,7 +197,7 @@ impl Response {
         }
     }
 
-    /// The stream to talk on, and what follows its bytes.
+    /// Returns the stream to use, and the decoder of its bytes.
     pub(super) fn parts(&mut self) -> (&mut Connection, &mut Decoder) {
         let connection = self.connection.as_mut().expect("only drop takes it");
         (connection, &mut self.decoder)
@@ -217,12 +217,12 @@ impl Response {
 
 impl Drop for Response {
     fn drop(&mut self) {
-        // The end may have arrived without having been asked for.
+        // The end may have arrived without having been read.
         let whole = self.head.reusable && self.skip().is_ok() && self.decoder.is_done();
         let Some(connection) = self.connection.take() else {
             return;
         };
-        // Bytes beyond the end are nobody's answer.
+        // Bytes beyond the end belong to no response.
         if whole && connection.received.is_empty() {
             self.pool.park(connection);
         }
@@ -244,14 +244,14 @@ mod tests {
         answer(request(Method::Get), pieces)
     }
 
-    /// All that a caller learns of a conversation.
+    /// Returns everything that a caller sees of a conversation.
     fn outcome<'a>(method: Method, pieces: impl IntoIterator<Item = &'a [u8]>) -> String {
         let mut response = match answer(request(method), pieces) {
             Ok(response) => response,
             Err(failure) => return format!("{failure:?}"),
         };
         let mut seen = format!("{} {:?}", response.status(), response.header("X"));
-        // With a buffer this small, what comes before a failure is seen as well.
+        // With a buffer this small, the data before a failure is seen as well.
         let mut buffer = [0; 7];
         loop {
             match response.read(&mut buffer, soon()) {
@@ -262,7 +262,7 @@ mod tests {
         }
     }
 
-    /// The same without what depends on how the bytes came.
+    /// The same without what depends on how the bytes were split.
     fn essence<'a>(method: Method, pieces: impl IntoIterator<Item = &'a [u8]>) -> String {
         outcome(method, pieces).replace("] [", ", ")
     }
@@ -392,7 +392,7 @@ mod tests {
                 }
             }
         }
-        // A length that is only claimed costs no memory.
+        // A length that is only declared costs no memory.
         let claimed = b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\nx";
         let read = get([&claimed[..]]).unwrap().read_whole(usize::MAX, soon());
         assert!(matches!(read, Err(Failure::CutShort)));
@@ -431,7 +431,7 @@ mod tests {
         }
     }
 
-    /// Asks, does `with` the answer, and says whether the connection is kept.
+    /// Sends a request, does `with` the response, and returns whether the connection is kept.
     fn is_kept(wire: impl AsRef<[u8]>, with: impl FnOnce(Response)) -> bool {
         let memory = Memory::scripts([Script::new([Step::after_head(), bytes(wire)])]);
         let client = client(&memory);
@@ -514,7 +514,7 @@ mod tests {
         assert!(matches!(get(head.chunks(999)), Err(Failure::TooLarge(_))));
     }
 
-    /// Bytes that are nearly answers, so that random ones get past the first line.
+    /// Bytes that are almost responses, so that random ones get past the first line.
     fn nearly() -> impl Strategy<Value = Vec<u8>> {
         const PARTS: [&str; 14] = [
             "HTTP/1.1 200 OK\r\n",

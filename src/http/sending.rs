@@ -1,6 +1,6 @@
-//! [`Outgoing`]: a request on its way, while an answer may already be coming.
+//! [`Outgoing`]: a request that is being sent, while a response may already be arriving.
 //!
-//! An engine that refuses an upload says so before it has read all of it, and closes. Then the answer is what counts,
+//! An engine that refuses an upload responds before it has read all of it, and closes the connection. Then the response counts,
 //! not the failure to send the rest.
 
 use std::io::{self, ErrorKind, Read};
@@ -10,23 +10,23 @@ use super::head::Head;
 use super::{Body, Failure, Method, Request};
 use crate::transport::Fault;
 
-/// A body up to this size goes out together with the head, in one send.
+/// A body up to this size is sent together with the head, in one send.
 const TOGETHER: usize = 32 << 10;
 
 /// How much is read from a source, and sent as one chunk.
 const CHUNK: usize = 128 << 10;
 
-/// A chunk's size line. Always eight digits, so that the content's place is known before its size is.
+/// A chunk's size line. It always has eight digits, so that the position of the content is known before its size is.
 const SIZE_LINE: usize = "0001ffff\r\n".len();
 
-/// Ends a chunk's content, and then the body.
+/// The end of a chunk's content, and the end of the body.
 const CHUNK_END: &[u8] = b"\r\n";
 const BODY_END: &[u8] = b"0\r\n\r\n";
 
-/// A request as it goes over the wire.
+/// A request in its form on the wire.
 pub(super) struct Outgoing<'a> {
     method: Method,
-    /// The head, and as much of the body as is sent with it.
+    /// The head, and the part of the body that is sent with it.
     first: Vec<u8>,
     rest: Rest<'a>,
 }
@@ -60,12 +60,12 @@ impl<'a> Outgoing<'a> {
         })
     }
 
-    /// Sending it a second time would send the same.
+    /// Returns whether sending it a second time would send the same.
     pub(super) fn is_replayable(&self) -> bool {
         !matches!(self.rest, Rest::Stream(_))
     }
 
-    /// Sends it, and waits for the head of the answer.
+    /// Sends it, and waits for the head of the response.
     pub(super) fn converse(
         &mut self,
         connection: &mut Connection,
@@ -95,16 +95,16 @@ struct Sending<'c, 'w> {
     method: Method,
     pace: Pace<'w>,
     connection: &'c mut Connection,
-    /// The head of an answer that came before all was sent.
+    /// The head of a response that came before everything was sent.
     answer: Option<Head>,
-    /// Nothing was held back.
+    /// Whether everything was sent.
     whole: bool,
     /// Why the rest could not be sent.
     broken: Option<io::Error>,
 }
 
 impl Sending<'_, '_> {
-    /// Sends a request that has one part only: no answer can come before it is sent.
+    /// Sends a request that consists of one part: no response can arrive before it is sent.
     fn only(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         match self.connection.stream.write_all(bytes, self.pace.step()) {
             Ok(()) => Ok(()),
@@ -116,10 +116,10 @@ impl Sending<'_, '_> {
         }
     }
 
-    /// Sends one part of several, and looks for an answer meanwhile; `false` when the engine wants no more.
+    /// Sends one part of several, and checks for a response at the same time; returns `false` if the engine accepts no more.
     fn part(&mut self, mut bytes: &[u8]) -> Result<bool, Failure> {
         while !bytes.is_empty() {
-            // An answer that fills this has to wait for the end of the sending, as with any client that sends first.
+            // A response that fills this has to wait for the end of the sending, as with any client that sends first.
             let space = self.connection.received.space();
             let moved = self
                 .connection
@@ -144,25 +144,24 @@ impl Sending<'_, '_> {
         Ok(true)
     }
 
-    /// Looks at what arrived while sending; `false` when that ends the sending.
+    /// Examines what arrived while sending; returns `false` if that ends the sending.
     fn hear(&mut self, received: Option<usize>) -> Result<bool, Failure> {
         match received {
             None => return Ok(true),
-            // The end of the stream: nobody is there to answer the rest.
+            // The end of the stream: no peer is left to respond to the rest.
             Some(0) => return Ok(false),
             Some(n) => self.connection.arrived(n),
         }
         if self.answer.is_none() {
             self.answer = self.connection.take_head(self.method)?;
         }
-        // A success that begins early reports progress, and needs the rest. Anything else does not.
+        // A successful response that starts early reports progress, and needs the rest. Any other response does not.
         Ok(self.answer.is_none_or(|head| head.status < 300))
     }
 
     /// Sends `head` and then all of `source`, in chunks.
     ///
-    /// The first chunk is read before the head is sent, so that no engine takes a lock for a source that is slow to
-    /// begin.
+    /// The first chunk is read before the head is sent, so that no engine takes a lock for a source that is slow to start.
     fn chunks(&mut self, head: &[u8], source: &mut dyn Read) -> Result<(), Failure> {
         let content = head.len() + SIZE_LINE;
         let mut piece = vec![0; content + CHUNK + CHUNK_END.len() + BODY_END.len()];
@@ -195,14 +194,14 @@ impl Sending<'_, '_> {
                 Ok(0) => break,
                 Ok(n) => filled += n,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // The caller drops the connection, so the engine sees a body cut short and not one that has ended.
+                // The caller drops the connection, so the engine sees a truncated body and not a complete one.
                 Err(error) => return Err(Failure::Source(error)),
             }
         }
         Ok(filled)
     }
 
-    /// The head of the answer, whether it has come or is still to come.
+    /// Returns the head of the response, waiting for it if necessary.
     fn answer(self) -> Result<Head, Failure> {
         let head = match self.answer {
             Some(head) => Ok(head),
@@ -216,7 +215,7 @@ impl Sending<'_, '_> {
             (Err(Failure::CutShort | Failure::Receive(_)), Some(error)) if is_refusal(&error) => {
                 Err(Failure::Connect(error))
             }
-            // No answer explains why the rest could not be sent.
+            // No response explains why the rest could not be sent.
             (Err(Failure::CutShort | Failure::Receive(_)), Some(error)) => {
                 Err(Failure::Send(error))
             }
@@ -225,7 +224,7 @@ impl Sending<'_, '_> {
     }
 }
 
-/// Copies `bytes` to `at`, and says where they end.
+/// Copies `bytes` to `at`, and returns their end.
 fn put(buffer: &mut [u8], at: usize, bytes: &[u8]) -> usize {
     let end = at + bytes.len();
     buffer[at..end].copy_from_slice(bytes);
@@ -243,11 +242,11 @@ mod tests {
     use crate::transport::memory::{Memory, Script, Step};
     use crate::wait::{Stop, Wait};
 
-    /// A source that gives `pieces`, one with each read, and then the end or a failure.
+    /// A source that supplies `pieces`, one with each read, and then the end or a failure.
     struct Pieces {
         pieces: Vec<Vec<u8>>,
         fails: bool,
-        /// How many reads there were.
+        /// The number of reads.
         reads: usize,
     }
 
@@ -374,7 +373,7 @@ mod tests {
             "{} pieces left",
             source.pieces.len()
         );
-        // What the peer makes of the rest is unknown, so the connection is done.
+        // It is unknown how the peer interprets the rest, so the connection is closed.
         assert!(!memory.is_open(0));
         assert!(!memory.sent(0).ends_with(BODY_END));
     }

@@ -1,8 +1,8 @@
-//! [`Target`]: the path and query of a request, built so that no name can change what is asked.
+//! [`Target`]: the path and query of a request, built so that no name can change what is requested.
 
 use std::fmt::{self, Write};
 
-/// A request target. The library's own words go in as they are; what a caller passes is percent-encoded.
+/// A request target. The library's own words are used as they are; text from a caller is percent-encoded.
 ///
 /// ```text
 /// Target::new("/v1.41/images").segment(name).fixed("/json").query("platform", platform)
@@ -15,15 +15,15 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// A target that begins with `fixed`: a path in the library's own words, never a caller's.
+    /// Creates a target that starts with `fixed`: a path in the library's own words, never a caller's.
     pub(crate) fn new(fixed: &str) -> Self {
         Target::of(format_args!("{fixed}"))
     }
 
-    /// The same, of some of them.
+    /// The same, from several parts.
     pub(crate) fn of(fixed: fmt::Arguments<'_>) -> Self {
         let mut text = String::with_capacity(128);
-        // A string takes all.
+        // Writing to a string never fails.
         let _ = text.write_fmt(fixed);
         Target {
             text,
@@ -32,14 +32,14 @@ impl Target {
         }
     }
 
-    /// More path in the library's own words.
+    /// Appends a path in the library's own words.
     pub(crate) fn fixed(mut self, fixed: &str) -> Self {
         debug_assert!(!self.has_query, "a path after the query");
         self.text.push_str(fixed);
         self
     }
 
-    /// The same target for another version of the API: `start` is what paths of that begin with, such as `/v1.41`.
+    /// Returns the same target for another version of the API: `start` is the start of its paths, such as `/v1.41`.
     pub(crate) fn at_version(mut self, start: &str) -> Self {
         if let Some(rest) = self.text.strip_prefix("/v") {
             let rest = rest.find('/').map_or("", |at| &rest[at..]);
@@ -48,10 +48,10 @@ impl Target {
         self
     }
 
-    /// One path segment, `/` and all: an engine takes `%2F` for a part of the name.
+    /// Appends one path segment, including any `/`: an engine takes `%2F` for a part of the name.
     ///
-    /// A name with an empty, `.` or `..` component cannot be sent at all. No encoding helps: engines decode first and
-    /// clean the path afterwards, and then answer for another one.
+    /// A name with an empty, `.` or `..` component cannot be sent at all. Encoding does not help: engines decode first and
+    /// normalize the path afterwards, and then respond for another one.
     pub(crate) fn segment(mut self, name: &str) -> Self {
         debug_assert!(!self.has_query, "a path after the query");
         if name.split('/').any(|part| matches!(part, "" | "." | "..")) {
@@ -62,7 +62,7 @@ impl Target {
         self
     }
 
-    /// One `key=value` of the query.
+    /// Appends one `key=value` to the query.
     pub(crate) fn query(mut self, key: &str, value: &str) -> Self {
         self.text.push(if self.has_query { '&' } else { '?' });
         self.has_query = true;
@@ -72,20 +72,20 @@ impl Target {
         self
     }
 
-    /// The target as it stands in a request line, or why it cannot stand there.
+    /// Returns the target in the form of a request line, or why that is not possible.
     pub(super) fn sendable(&self) -> Result<&str, &'static str> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        // What is "fixed" may have been put together from an engine's own answer, such as its version.
+        // A "fixed" part may contain text from an engine's own response, such as its version.
         let visible = self.text.bytes().all(|byte| byte.is_ascii_graphic());
         if !visible || !self.text.starts_with('/') {
-            return Err("a target that is no path");
+            return Err("a target that is not a path");
         }
         Ok(&self.text)
     }
 
-    /// Everything outside RFC 3986's unreserved characters becomes `%XX`.
+    /// Percent-encodes everything outside RFC 3986's unreserved characters.
     fn push_encoded(&mut self, text: &str) {
         for byte in text.bytes() {
             match byte {

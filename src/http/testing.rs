@@ -1,4 +1,4 @@
-//! What the tests of this layer share.
+//! Helpers that the tests of this layer share.
 
 use std::time::Duration;
 
@@ -23,12 +23,12 @@ pub(super) fn client(memory: &Memory) -> Client {
     Client::new(Box::new(memory.clone()))
 }
 
-/// A wait that ends a test which would hang.
+/// A wait that ends a test that would otherwise hang.
 pub(super) fn soon() -> Wait<'static> {
     Wait::unbounded().at_most(Duration::from_secs(20))
 }
 
-/// A wait that is over in a moment.
+/// A short wait.
 pub(super) fn briefly() -> Wait<'static> {
     Wait::unbounded().at_most(Duration::from_millis(20))
 }
@@ -37,7 +37,7 @@ pub(super) fn bytes(bytes: impl AsRef<[u8]>) -> Step {
     Step::Bytes(bytes.as_ref().to_vec())
 }
 
-/// A peer that hears a request, sends `pieces`, and closes.
+/// A peer that receives a request, sends `pieces`, and closes.
 pub(super) fn saying<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Script {
     let pieces = pieces.into_iter().filter(|piece| !piece.is_empty());
     let steps = std::iter::once(Step::after_head())
@@ -46,7 +46,7 @@ pub(super) fn saying<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Script {
     Script::new(steps)
 }
 
-/// The answer to a `request` of a peer that says `pieces` and closes.
+/// Returns the response to a `request` to a peer that sends `pieces` and closes.
 pub(super) fn answer<'a>(
     request: Request<'_>,
     pieces: impl IntoIterator<Item = &'a [u8]>,

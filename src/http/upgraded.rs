@@ -1,13 +1,13 @@
-//! [`Upgraded`]: a connection that an engine has handed over, to a container's standard streams for example.
+//! [`Upgraded`]: a bare connection to which an engine has upgraded a request, for example to a container's standard streams.
 
 use super::{Failure, Response};
 use crate::os::Watched;
 use crate::transport::{Fault, Moved};
 use crate::wait::Wait;
 
-/// A connection in both directions. It closes when dropped.
+/// A connection in both directions. It is closed when dropped.
 ///
-/// An upgraded connection may be silent for as long as a build is, so nothing but the wait bounds what it does.
+/// An upgraded connection may be silent for as long as a build is, so only the wait bounds its calls.
 pub(crate) struct Upgraded {
     response: Response,
 }
@@ -18,15 +18,16 @@ impl Upgraded {
         Upgraded { response }
     }
 
-    /// Waits for bytes and reads some, those that came with the head first; 0 is the end.
+    /// Waits for bytes and reads some, starting with those that came with the head; 0 is the end.
     pub(crate) fn read(&mut self, buffer: &mut [u8], wait: Wait<'_>) -> Result<usize, Failure> {
         self.response.read(buffer, wait)
     }
 
-    /// Waits until some of `out` (when not empty) can be sent or bytes arrive (when `buffer` is not empty), whichever
-    /// is first, and does what it can. To send and receive at once, or two sides that both send first wait forever.
+    /// Waits until some of `out` (if not empty) can be sent or bytes arrive (if `buffer` is not empty), whichever is first, and
+    /// does what is possible. Sending and receiving are combined because two sides that both send first would wait for each
+    /// other forever.
     ///
-    /// After [`Failure::Send`], [`read`](Self::read) may still have something to say.
+    /// After [`Failure::Send`], [`read`](Self::read) may still return data.
     pub(crate) fn exchange(
         &mut self,
         out: &[u8],
@@ -86,7 +87,7 @@ impl Upgraded {
         }
     }
 
-    /// Waits for bytes and reads some, 0 being the end, or until `other` has come: `None`.
+    /// Waits for bytes and reads some, 0 being the end, or until `other` has occurred: `None`.
     pub(crate) fn read_beside(
         &mut self,
         buffer: &mut [u8],
@@ -162,7 +163,7 @@ mod tests {
 
     #[test]
     fn bytes_that_came_with_the_head_come_first() {
-        // Docker's way, Podman's way, and an old engine's.
+        // Docker's form, Podman's form, and an old engine's.
         for head in [
             SWITCHING,
             "HTTP/1.1 200 OK\r\n\r\n",
@@ -222,7 +223,7 @@ mod tests {
         assert_eq!(exchange(b"d", &mut buffer), (1, Some(3)));
         assert_eq!(exchange(b"", &mut buffer), (0, Some(1)));
         assert_eq!(exchange(b"", &mut buffer), (0, Some(0)));
-        // The other side has ended, but may still be listening.
+        // The other side has closed its direction, but may still be reading.
         assert_eq!(exchange(b"e", &mut buffer), (1, Some(0)));
         assert!(memory.sent(0).ends_with(b"\r\n\r\nabcde"));
     }

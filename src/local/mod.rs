@@ -1,11 +1,12 @@
-//! Files of this machine, opened so that no descriptor of ours is 0, 1 or 2; and none outlives an `exec`. (Windows keeps the standard
-//! streams apart from what is opened, and has its own trouble with files that are open.)
+//! Local files, opened so that no descriptor of the library is 0, 1 or 2, and none survives an `exec`. (Windows keeps the
+//! standard streams apart from other files; its own problem is replacing files that are open.)
 //!
-//! A program that has closed its standard output prints into whatever takes that number next: a lock's file, or the connection to
-//! the engine. Rust's runtime opens all three for programs in Rust; a library in somebody else's process has to look for itself.
+//! A program that has closed its standard output prints into whatever gets that descriptor number next: a lock's file, or the
+//! connection to the engine. Rust's runtime opens all three for Rust programs; a library in another program's process has to do
+//! that itself.
 //!
-//! All that opens anything in this crate does so in here or in [`aside`]; a test reads the sources for what goes past it. Names are
-//! those of `std::fs`, so that a file says `use crate::local as fs`.
+//! Everything in this crate that opens a file does so here or in [`aside`]; a test searches the sources for code that does not.
+//! The names are those of `std::fs`, so that a file says `use crate::local as fs`.
 
 #[cfg(unix)]
 mod unix;
@@ -21,7 +22,7 @@ pub(crate) use self::unix::*;
 #[cfg(windows)]
 pub(crate) use self::windows::*;
 
-// What opens nothing.
+// Functions that open nothing.
 #[allow(unused_imports)]
 pub(crate) use std::fs::{
     DirBuilder, OpenOptions, Permissions, canonicalize, create_dir, create_dir_all, metadata,
@@ -38,8 +39,8 @@ pub(crate) fn open_with(options: &OpenOptions, path: impl AsRef<Path>) -> io::Re
     opened(|| options.open(path))
 }
 
-/// Whether `length` bytes may be written at `position` of a file: beyond the limit of this process (`ulimit -f`) a write would raise
-/// SIGXFSZ, which ends a host that does not expect it.
+/// Returns an error if `length` bytes must not be written at `position` of a file. Beyond the limit of this process (`ulimit
+/// -f`) a write would raise SIGXFSZ, which kills a host that does not expect it.
 pub(crate) fn room(position: u64, length: usize) -> io::Result<()> {
     match position.saturating_add(length as u64) > longest_file() {
         true => Err(io::Error::from_raw_os_error(TOO_LARGE)),

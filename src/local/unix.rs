@@ -1,4 +1,4 @@
-//! Systems whose open files are numbers, of which a new one gets the lowest that is free.
+//! Systems whose open files are numbers; a new file gets the lowest free number.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,25 +9,26 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec, fcntl_getfd};
 use rustix::process::{Resource, getrlimit};
 use rustix::stdio::{stderr, stdin, stdout};
 
-/// The number of the error that a file may not be so large.
+/// The error number for a file that would be too large.
 pub(crate) const TOO_LARGE: i32 = Errno::FBIG.raw_os_error();
 
-/// The first number that is not a standard stream's.
+/// The first number after the standard streams.
 const FIRST: i32 = 3;
 
-/// What opens a stand-in: it can be neither read nor written, so that whoever uses the number is told what it would be told if it
-/// was closed, EBADF.
+/// The flags for opening a stand-in: it can be neither read nor written, so that a program that uses the number gets the same
+/// error as for a closed descriptor, EBADF.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const STAND_IN: OFlags = OFlags::PATH;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const STAND_IN: OFlags = OFlags::DIRECTORY;
 
-/// Held while stand-ins are there. Nobody waits for it whose host has its three streams.
+/// Held while stand-ins exist. A host with all three streams never waits for it.
 static STANDING_IN: Mutex<()> = Mutex::new(());
-/// Odd while stand-ins are there, and more each time: a look at the streams that one of them fell into is not believed.
+/// Odd while stand-ins exist, and increased each time: a check of the streams that overlapped with such a period is not
+/// trusted.
 static TURN: AtomicU64 = AtomicU64::new(0);
 
-/// Runs `open`, which opens something: nothing of it gets the number of a standard stream that is closed. Does not nest.
+/// Runs `open`, which opens files: none of them gets the number of a closed standard stream. Does not nest.
 pub(crate) fn aside<T>(open: impl FnOnce() -> T) -> T {
     let turn = TURN.load(Ordering::SeqCst);
     let closed = has_closed_stream();
@@ -45,14 +46,14 @@ fn has_closed_stream() -> bool {
         .any(|stream| fcntl_getfd(stream).is_err())
 }
 
-/// What takes the numbers of closed streams meanwhile.
+/// The descriptors that occupy the numbers of closed streams in the meantime.
 struct StandIns(Vec<OwnedFd>);
 
 impl StandIns {
     fn new() -> Self {
         TURN.fetch_add(1, Ordering::SeqCst);
         let mut taken = Vec::new();
-        // The system gives the lowest number that is free. If it has none left, it has none for `open` either.
+        // The system assigns the lowest free number. If it has none left, it has none for `open` either.
         while let Ok(one) = rustix::fs::open(c"/", STAND_IN | OFlags::CLOEXEC, Mode::empty()) {
             if number(&one) >= FIRST {
                 break;
@@ -66,7 +67,7 @@ impl StandIns {
 impl Drop for StandIns {
     fn drop(&mut self) {
         for one in self.0.drain(..) {
-            // The host may have put a stream of its own in its place (`dup2`), which is not ours to close.
+            // The host may have put its own stream in its place (`dup2`), which must not be closed.
             match is_stand_in(&one) {
                 true => drop(one),
                 false => std::mem::forget(one),
@@ -91,7 +92,7 @@ fn number(file: &impl AsFd) -> i32 {
     file.as_fd().as_raw_fd()
 }
 
-/// `file`, at a number of 3 or more: should the host have closed a stream in the instant in which it was opened.
+/// Returns `file` with a number of 3 or more, in case the host closed a stream at the very moment at which the file was opened.
 fn lifted<F: AsFd + From<OwnedFd>>(file: F) -> rustix::io::Result<F> {
     match number(&file) >= FIRST {
         true => Ok(file),
@@ -99,14 +100,14 @@ fn lifted<F: AsFd + From<OwnedFd>>(file: F) -> rustix::io::Result<F> {
     }
 }
 
-/// What `open` opens, at a number of 3 or more.
+/// Returns what `open` opens, with a number of 3 or more.
 pub(crate) fn opened<F: AsFd + From<OwnedFd>, E: From<Errno>>(
     open: impl FnOnce() -> Result<F, E>,
 ) -> Result<F, E> {
     Ok(lifted(aside(open)?)?)
 }
 
-/// The same for what opens two at once.
+/// The same for a function that opens two.
 pub(crate) fn opened_pair<E: From<Errno>>(
     open: impl FnOnce() -> Result<(OwnedFd, OwnedFd), E>,
 ) -> Result<(OwnedFd, OwnedFd), E> {
@@ -125,7 +126,7 @@ pub(crate) fn openat(
     opened(|| rustix::fs::openat(folder, name, flags | OFlags::CLOEXEC, mode))
 }
 
-/// How many bytes a file of this process may have.
+/// Returns the maximum size of a file of this process, in bytes.
 pub(crate) fn longest_file() -> u64 {
     getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX)
 }

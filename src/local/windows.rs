@@ -1,4 +1,4 @@
-//! Windows, where a file that somebody has open cannot always be replaced.
+//! Windows, where a file that another process has open cannot always be replaced.
 
 use std::io;
 use std::path::Path;
@@ -8,30 +8,30 @@ use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, ERROR_FILE_TOO_LARGE, ERROR_SHARING_VIOLATION,
 };
 
-/// The number of the error that a file may not be so large.
+/// The error number for a file that would be too large.
 pub(crate) const TOO_LARGE: i32 = ERROR_FILE_TOO_LARGE as i32;
 
-/// How long a file may be in the way of one that is to take its name, and how often that is tried. Who reads one of ours is done in a
-/// moment; who looks for viruses in a new one takes longer.
+/// How long another process may keep a file open whose name is needed, and how often that is retried. A reader of one of our
+/// files takes very little time; a virus scanner takes longer.
 const IN_THE_WAY: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Runs `open`, which opens something.
+/// Runs `open`, which opens files.
 pub(crate) fn aside<T>(open: impl FnOnce() -> T) -> T {
     open()
 }
 
-/// What `open` opens.
+/// Returns what `open` opens.
 pub(crate) fn opened<F, E>(open: impl FnOnce() -> Result<F, E>) -> Result<F, E> {
     open()
 }
 
-/// How many bytes a file of this process may have: nothing limits that.
+/// Returns the maximum size of a file of this process: there is no limit.
 pub(crate) fn longest_file() -> u64 {
     u64::MAX
 }
 
-/// `std::fs::rename`, which waits for those who have the file open whose name is taken.
+/// `std::fs::rename`, which waits for other processes that have the replaced file open.
 pub(crate) fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
     let end = Instant::now() + IN_THE_WAY;
     loop {

@@ -1,4 +1,4 @@
-//! Linux, macOS and their like.
+//! Linux, macOS and similar systems.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -24,22 +24,22 @@ use crate::local::{self as fs, aside};
 
 pub(crate) use rustix::event::PollFlags;
 
-/// Where Docker listens unless told otherwise.
+/// Docker's default address.
 pub(crate) const USUAL_ADDRESS: &str = "unix:///var/run/docker.sock";
 
-/// The variable that says where a person's own files are.
+/// The variable with the user's home directory.
 pub(crate) const HOME: &str = "HOME";
 
-/// The number of the error that a call took too long.
+/// The error number for a timeout.
 pub(crate) const TIMED_OUT: i32 = Errno::TIMEDOUT.raw_os_error();
 
-/// That one link leads to another, and so on.
+/// The error number for too many links in a path.
 pub(crate) const TOO_MANY_LINKS: i32 = Errno::LOOP.raw_os_error();
 
-/// What is waited for: it can be read when that has come.
+/// What can be waited for: it becomes readable when the event has occurred.
 pub(crate) type Watched<'a> = BorrowedFd<'a>;
 
-/// What one thread wakes others with. It stays rung.
+/// Wakes other threads. Stays signalled.
 pub(crate) struct Wake {
     tx: UnixStream,
     rx: UnixStream,
@@ -51,10 +51,10 @@ impl Wake {
         Ok(Wake { tx, rx })
     }
 
-    /// Wakes all who wait, and who will.
+    /// Wakes all current and future waiters.
     pub(crate) fn ring(&self) {
-        // One byte, never read: the other end stays readable for all who wait now or later. Rung once, so there is room. By the
-        // system's own call, as this may be a signal handler.
+        // One byte that is never read: the other end stays readable for all current and later waiters. Written only once, so
+        // there is room. By a direct system call, because this may run in a signal handler.
         while rustix::io::write(&self.tx, &[1]).is_err_and(|error| error == Errno::INTR) {}
     }
 
@@ -63,7 +63,7 @@ impl Wake {
     }
 }
 
-/// Takes a lock on a file, if that can be had at once.
+/// Takes a lock on a file, if that is possible without waiting.
 pub(crate) fn lock(file: &File, hold: Hold) -> io::Result<bool> {
     let operation = match hold {
         Hold::Alone => FlockOperation::NonBlockingLockExclusive,
@@ -83,7 +83,7 @@ pub(crate) fn unlock(file: &File) -> io::Result<()> {
     Ok(flock(file, FlockOperation::Unlock)?)
 }
 
-/// Gives a file a name that nobody has; `false` where this file system cannot do that.
+/// Gives a file a name that is not in use; returns `false` if the file system does not support that.
 pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<bool> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(true),
@@ -92,12 +92,12 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<bool> {
     }
 }
 
-/// Removes a file that may be open: its name is free at once.
+/// Removes a file that may be open: its name is free immediately.
 pub(crate) fn remove_open(path: &Path) -> io::Result<()> {
     fs::remove_file(path)
 }
 
-/// Gives a file the time of now. Whoever may write to it may do this.
+/// Sets a file's time to now. Any user who may write to it may do this.
 pub(crate) fn touch(path: &Path) -> io::Result<()> {
     let now = Timespec {
         tv_sec: 0,
@@ -110,7 +110,7 @@ pub(crate) fn touch(path: &Path) -> io::Result<()> {
     Ok(utimensat(CWD, path, &both, AtFlags::empty())?)
 }
 
-/// Whether what is at a path is this file.
+/// Returns whether the file at a path is this file.
 pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let (ours, there) = (file.metadata()?, fs::metadata(path)?);
     Ok(there.ino() == ours.ino() && there.dev() == ours.dev())
@@ -156,7 +156,7 @@ impl Facts {
     }
 }
 
-/// What the file at a path is known by; of a link itself, unless it is followed.
+/// Returns the identity of the file at a path; of a link itself, unless it is followed.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn numbers(path: &Path, follow: bool) -> io::Result<Numbers> {
     use rustix::fs::{FileType, RawMode, StatxFlags, statx};
@@ -188,32 +188,32 @@ pub(crate) fn numbers(path: &Path, follow: bool) -> io::Result<Numbers> {
     Ok(Numbers {
         inode: found.ino(),
         born: born.and_then(|at| Some((i64::try_from(at.as_secs()).ok()?, at.subsec_nanos()))),
-        // Which disks have which numbers this system may decide anew at any time.
+        // This system may change the numbers of disks at any time.
         device: (0, found.dev() as u32),
         is_directory: found.is_dir(),
     })
 }
 
-/// The path without links and detours.
+/// Returns the path with links and `..` resolved.
 pub(crate) fn real_path(path: &Path) -> io::Result<PathBuf> {
     fs::canonicalize(path)
 }
 
-/// Makes a directory with this mode, less what the umask takes away.
+/// Creates a directory with this mode, less the bits in the umask.
 pub(crate) fn create_dir(path: &Path, mode: u32) -> io::Result<()> {
     match fs::DirBuilder::new().mode(mode).create(path) {
-        // Where the folder above hands on more.
+        // If the parent directory passes on more bits.
         Ok(()) if mode == 0 => fs::set_permissions(path, fs::Permissions::from_mode(mode)),
         made => made,
     }
 }
 
-/// Has a folder's names written to the disk.
+/// Syncs the names in a directory to disk.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     fs::open(folder)?.sync_all()
 }
 
-/// Opens a file to read it, without waiting for whoever is to write it.
+/// Opens a file for reading, without waiting for a writer.
 pub(crate) fn open_silent(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let mut options = fs::OpenOptions::new();
@@ -221,7 +221,7 @@ pub(crate) fn open_silent(path: &Path) -> io::Result<File> {
     fs::open_with(&options, path)
 }
 
-/// Whether a read of a pipe or a terminal would find something, if only its end.
+/// Returns whether a read of a pipe or a terminal would return something, including its end.
 pub(crate) fn has_arrived(file: &File) -> io::Result<bool> {
     let mut fds = [PollFd::new(file, PollFlags::IN)];
     match poll(&mut fds, Some(&Timespec::default())) {
@@ -231,7 +231,7 @@ pub(crate) fn has_arrived(file: &File) -> io::Result<bool> {
     }
 }
 
-/// What to wait for until a read would find something.
+/// Returns what to wait for until a read would return something.
 pub(crate) fn watched(file: &File) -> Watched<'_> {
     file.as_fd()
 }
@@ -244,7 +244,7 @@ pub(crate) fn write_all_at(file: &File, bytes: &[u8], position: u64) -> io::Resu
     file.write_all_at(bytes, position)
 }
 
-/// What is there besides files, directories and links.
+/// Returns the kind of a file that is not a regular file, directory or link.
 pub(crate) fn other(found: &Metadata) -> Option<Other> {
     let kind = found.file_type();
     match kind.is_fifo() {
@@ -253,37 +253,38 @@ pub(crate) fn other(found: &Metadata) -> Option<Other> {
     }
 }
 
-/// Makes a new file look like the one whose place it takes, as far as this user may.
+/// Gives a new file the owner and mode of the file that it replaces, as far as this user may.
 pub(crate) fn dress(file: &File, model: &Metadata) {
     let _ = fchown(file, Some(model.uid()), Some(model.gid()));
     let _ = file.set_permissions(fs::Permissions::from_mode(model.mode() & 0o777));
 }
 
-/// How many bytes of a file system are used or may still be, and how many of them this user may still fill.
+/// Returns how many bytes of a file system are used or may be used, and how many of them are free for this user.
 pub(crate) fn space(path: &Path) -> io::Result<(u64, u64)> {
     let stat = rustix::fs::statvfs(path)?;
     let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
-    // What is kept for root is nobody's: as df(1) counts, and OBuilder.
+    // Space reserved for root is not counted, as in df(1) and OBuilder.
     let used = stat.f_blocks.saturating_sub(stat.f_bfree);
     Ok((bytes(used + stat.f_bavail), bytes(stat.f_bavail)))
 }
 
-/// Whether the error with this number says that a disk, or somebody's share of it, is full.
+/// Returns whether the error with this number says that a disk, or a quota on it, is full.
 pub(crate) fn is_disk_full(number: i32) -> bool {
     [Errno::NOSPC, Errno::DQUOT]
         .map(Errno::raw_os_error)
         .contains(&number)
 }
 
-/// Whether the error with this number says that something is not there.
+/// Returns whether the error with this number says that something does not exist.
 pub(crate) fn is_missing(number: i32) -> bool {
     number == Errno::NOENT.raw_os_error()
 }
 
-/// Seconds since this machine was started.
+/// Returns the seconds since this machine was started.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn uptime() -> i64 {
-    // Not `clock_gettime`: rustix reads the kernel's own page for it, which crashes under valgrind, as our users' tests run.
+    // Not `clock_gettime`: rustix reads the kernel's vDSO page for it, which crashes under valgrind, under which users run
+    // their tests.
     rustix::system::sysinfo().uptime as i64
 }
 
@@ -292,23 +293,23 @@ pub(crate) fn uptime() -> i64 {
     rustix::time::clock_gettime(rustix::time::ClockId::Monotonic).tv_sec
 }
 
-/// What the system calls the time since it was started, if it has a name for it.
+/// Returns the system's identifier of the current boot, if it has one.
 pub(crate) fn boot() -> Option<String> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     boot.split_ascii_whitespace().next().map(str::to_owned)
 }
 
-/// The number of the user that this process acts for.
+/// Returns the number of the user that this process acts for.
 pub(crate) fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// A name or path that was written as bytes: any will do.
+/// Returns a name or path given as bytes: any are valid.
 pub(crate) fn text_of(bytes: &[u8]) -> Option<&OsStr> {
     Some(OsStr::from_bytes(bytes))
 }
 
-/// A name or path as bytes.
+/// Returns a name or path as bytes.
 pub(crate) fn bytes_of(text: &OsStr) -> Cow<'_, [u8]> {
     Cow::Borrowed(text.as_bytes())
 }

@@ -32,26 +32,27 @@ use crate::local as fs;
 
 pub(crate) use events::{Event, PollFlags, Wake, Watched, first_of};
 
-/// Where Docker listens unless told otherwise.
+/// Docker's default address.
 pub(crate) const USUAL_ADDRESS: &str = "npipe:////./pipe/docker_engine";
 
-/// The variable that says where a person's own files are.
+/// The variable with the user's home directory.
 pub(crate) const HOME: &str = "USERPROFILE";
 
-/// The number of the error that a call took too long.
+/// The error number for a timeout.
 pub(crate) const TIMED_OUT: i32 = WSAETIMEDOUT;
 
-/// That one link leads to another, and so on.
+/// The error number for too many links in a path.
 pub(crate) const TOO_MANY_LINKS: i32 = ERROR_CANT_RESOLVE_FILENAME as i32;
 
-/// Where the byte is that is locked: behind all that a lock's file will ever hold, as what is locked nobody else can read.
+/// The position of the locked byte: beyond everything that a lock's file will ever contain, because other processes cannot read
+/// a locked byte.
 const LOCKED: u64 = 1 << 62;
 
 fn handle(file: &File) -> HANDLE {
     file.as_raw_handle()
 }
 
-/// What the system says of a call that answers 0 when it fails.
+/// Returns the error of a system call that returns 0 on failure.
 fn done(answer: i32) -> io::Result<()> {
     match answer {
         0 => Err(io::Error::last_os_error()),
@@ -59,13 +60,13 @@ fn done(answer: i32) -> io::Result<()> {
     }
 }
 
-/// A path as the system takes it, with its end.
+/// Returns a path in the system's form, NUL-terminated.
 fn wide(path: &Path) -> io::Result<Vec<u16>> {
     let mut wide: Vec<u16> = path.as_os_str().encode_wide().collect();
     match wide.contains(&0) {
         true => Err(io::Error::new(
             ErrorKind::InvalidInput,
-            "there is a zero in the path",
+            "the path contains a NUL",
         )),
         false => {
             wide.push(0);
@@ -81,15 +82,16 @@ fn locked_place() -> OVERLAPPED {
     place
 }
 
-/// Takes a lock on a file, if that can be had at once. It is the open file's: the system drops it when that is closed.
+/// Takes a lock on a file, if that is possible without waiting. The lock belongs to the open file: the system releases it when
+/// the file is closed.
 pub(crate) fn lock(file: &File, hold: Hold) -> io::Result<bool> {
     let flags = match hold {
         Hold::Alone => LOCKFILE_FAIL_IMMEDIATELY | LOCKFILE_EXCLUSIVE_LOCK,
         Hold::Shared => LOCKFILE_FAIL_IMMEDIATELY,
     };
     let mut place = locked_place();
-    // SAFETY: the handle is open as long as `file` is, and the place lives until the call returns: on a handle that is not
-    // overlapped it is over then.
+    // SAFETY: the handle is open as long as `file` is, and the structure lives until the call returns: on a handle that is not
+    // overlapped, the operation is complete then.
     match done(unsafe { LockFileEx(handle(file), flags, 0, 1, 0, &mut place) }) {
         Ok(()) => Ok(true),
         Err(e) if e.raw_os_error() == Some(ERROR_LOCK_VIOLATION as i32) => Ok(false),
@@ -103,10 +105,10 @@ pub(crate) fn unlock(file: &File) -> io::Result<()> {
     done(unsafe { UnlockFileEx(handle(file), 0, 1, 0, &mut place) })
 }
 
-/// Gives a file a name that nobody has; `false` where this file system cannot do that.
+/// Gives a file a name that is not in use; returns `false` if the file system does not support that.
 pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<bool> {
     let (from, to) = (wide(from)?, wide(to)?);
-    // SAFETY: both texts have their end, and outlive the call. No flag: one that is there is not replaced.
+    // SAFETY: both texts are NUL-terminated and outlive the call. No flag: an existing file is not replaced.
     match done(unsafe { MoveFileExW(from.as_ptr(), to.as_ptr(), 0) }) {
         Ok(()) => Ok(true),
         Err(e) if e.raw_os_error() == Some(ERROR_NOT_SAME_DEVICE as i32) => Ok(false),
@@ -114,8 +116,8 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<bool> {
     }
 }
 
-/// Removes a file that may be open: its name is free at once. Of a file that is only deleted, the name is taken until the last who has
-/// it open closes it, and nobody may open it.
+/// Removes a file that may be open: its name is free immediately. If a file were only deleted, its name would be in use until
+/// the last process closes it, and no process could open it.
 pub(crate) fn remove_open(path: &Path) -> io::Result<()> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -126,15 +128,15 @@ pub(crate) fn remove_open(path: &Path) -> io::Result<()> {
     }
 }
 
-/// What is known of an open file.
+/// Returns the attributes of an open file.
 fn known(file: &File) -> io::Result<BY_HANDLE_FILE_INFORMATION> {
     let mut known = BY_HANDLE_FILE_INFORMATION::default();
-    // SAFETY: the handle is open, and the place may be written to.
+    // SAFETY: the handle is open, and the structure may be written to.
     done(unsafe { GetFileInformationByHandle(handle(file), &mut known) })?;
     Ok(known)
 }
 
-/// Opens what is at a path to look at it, be it a file or a directory.
+/// Opens the file or directory at a path to read its attributes.
 fn look_at(path: &Path, follow: bool) -> io::Result<File> {
     let mut flags = FILE_FLAG_BACKUP_SEMANTICS;
     if !follow {
@@ -147,7 +149,7 @@ fn look_at(path: &Path, follow: bool) -> io::Result<File> {
     fs::open_with(&options, path)
 }
 
-/// Whether what is at a path is this file.
+/// Returns whether the file at a path is this file.
 pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let there = look_at(path, true).map_err(|e| match e.kind() {
         // It was just opened: it is being deleted.
@@ -155,14 +157,14 @@ pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
         _ => e,
     })?;
     let (ours, there) = (of_known(&known(file)?), of_known(&known(&there)?));
-    // Wine does not know the volume of a file that was renamed since it was opened.
+    // Wine does not know the volume of a file that was renamed after it was opened.
     let unknown = (0, 0);
     let same_volume = ours.device == there.device || ours.device == unknown;
     Ok(ours.inode == there.inode && same_volume)
 }
 
 impl Facts {
-    /// Modes are what Docker takes files of Windows for; owners there are none, and which names share a file is not asked.
+    /// The modes are those that Docker uses for files of Windows. There are no owners, and hard links are not detected.
     pub(crate) fn of(found: &Metadata) -> Self {
         let kind = found.file_type();
         let sort = match () {
@@ -197,7 +199,7 @@ pub(crate) fn stamp(found: &Metadata) -> Stamp {
     )
 }
 
-/// What the file at a path is known by; of a link itself, unless it is followed.
+/// Returns the identity of the file at a path; of a link itself, unless it is followed.
 pub(crate) fn numbers(path: &Path, follow: bool) -> io::Result<Numbers> {
     Ok(of_known(&known(&look_at(path, follow)?)?))
 }
@@ -207,15 +209,15 @@ fn of_known(known: &BY_HANDLE_FILE_INFORMATION) -> Numbers {
     let both = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
     Numbers {
         inode: both(known.nFileIndexHigh, known.nFileIndexLow),
-        // Nor is it needed: the numbers of NTFS are not used again. (And what Wine says it is is the time of the last change.)
+        // Not needed, because NTFS does not reuse the numbers. (And Wine reports the time of the last change.)
         born: None,
-        // It stays with the volume, whatever disk of the machine that is.
+        // It stays with the volume, whichever disk of the machine that is.
         device: (0, known.dwVolumeSerialNumber),
         is_directory: known.dwFileAttributes & DIRECTORY != 0,
     }
 }
 
-/// The path without links and detours; as people write it, where it begins with a drive.
+/// Returns the path with links and `..` resolved; without the `\\?\` prefix, if it starts with a drive.
 pub(crate) fn real_path(path: &Path) -> io::Result<PathBuf> {
     let real = fs::canonicalize(path)?;
     let plain = real
@@ -226,17 +228,17 @@ pub(crate) fn real_path(path: &Path) -> io::Result<PathBuf> {
     Ok(plain.unwrap_or(real))
 }
 
-/// Makes a directory, which is for whom the one above is for: there are no modes.
+/// Creates a directory with the access of its parent directory: there are no modes.
 pub(crate) fn create_dir(path: &Path, _mode: u32) -> io::Result<()> {
     fs::create_dir(path)
 }
 
-/// Has a folder's names written to the disk: here the file system sees to that by itself.
+/// Syncs the names in a directory to disk: this file system does that by itself.
 pub(crate) fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Opens a file to read it. What has to be waited for there cannot be, as a read cannot be told to end: so it is refused.
+/// Opens a file for reading. A file that would have to be waited for is refused, because a read cannot be interrupted.
 pub(crate) fn open_silent(path: &Path) -> io::Result<File> {
     let file = fs::open(path)?;
     // SAFETY: the handle is open.
@@ -249,12 +251,12 @@ pub(crate) fn open_silent(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Whether a read would find something: on a disk it always does.
+/// Returns whether a read would return something: on a disk always.
 pub(crate) fn has_arrived(_file: &File) -> io::Result<bool> {
     Ok(true)
 }
 
-/// What to wait for until a read would find something.
+/// Returns what to wait for until a read would return something.
 pub(crate) fn watched(file: &File) -> Watched<'_> {
     file.as_handle()
 }
@@ -275,30 +277,30 @@ pub(crate) fn write_all_at(file: &File, mut bytes: &[u8], mut position: u64) -> 
     Ok(())
 }
 
-/// What is there besides files, directories and links.
+/// Returns the kind of a file that is not a regular file, directory or link.
 pub(crate) fn other(_found: &Metadata) -> Option<Other> {
     None
 }
 
-/// Makes a new file look like the one whose place it takes: what it may be used for it has from its folder.
+/// Gives a new file the attributes of the file that it replaces: here, it inherits its access from its directory.
 pub(crate) fn dress(_file: &File, _model: &Metadata) {}
 
-/// How many bytes of a file system this user has or may have, and how many of them are free.
+/// Returns how many bytes of a file system this user has or may have, and how many of them are free.
 pub(crate) fn space(path: &Path) -> io::Result<(u64, u64)> {
     let path = wide(path)?;
     let (mut free, mut all) = (0, 0);
     let nobody = std::ptr::null_mut();
-    // SAFETY: the text has its end, both numbers may be written to, and the third is not asked for.
+    // SAFETY: the text is NUL-terminated, both numbers may be written to, and the third is not requested.
     done(unsafe { GetDiskFreeSpaceExW(path.as_ptr(), &mut free, &mut all, nobody) })?;
     Ok((all, free))
 }
 
-/// Gives a file the time of now. Whoever may write to it may do this.
+/// Sets a file's time to now. Any user who may write to it may do this.
 pub(crate) fn touch(path: &Path) -> io::Result<()> {
     fs::open_with(OpenOptions::new().write(true), path)?.set_modified(std::time::SystemTime::now())
 }
 
-/// Whether the error with this number says that a disk, or somebody's share of it, is full.
+/// Returns whether the error with this number says that a disk, or a quota on it, is full.
 pub(crate) fn is_disk_full(number: i32) -> bool {
     [
         ERROR_DISK_FULL,
@@ -308,34 +310,34 @@ pub(crate) fn is_disk_full(number: i32) -> bool {
     .contains(&(number as u32))
 }
 
-/// Whether the error with this number says that something is not there.
+/// Returns whether the error with this number says that something does not exist.
 pub(crate) fn is_missing(number: i32) -> bool {
     [ERROR_FILE_NOT_FOUND, ERROR_PATH_NOT_FOUND].contains(&(number as u32))
 }
 
-/// Seconds since this machine was started.
+/// Returns the seconds since this machine was started.
 pub(crate) fn uptime() -> i64 {
-    // SAFETY: it takes nothing and cannot fail.
+    // SAFETY: it takes no arguments and cannot fail.
     let milliseconds = unsafe { GetTickCount64() };
     (milliseconds / 1000) as i64
 }
 
-/// What the system calls the time since it was started: it has no name for it.
+/// Returns the system's identifier of the current boot: it has none.
 pub(crate) fn boot() -> Option<String> {
     None
 }
 
-/// The number of the user that this process acts for. Users have no numbers here.
+/// Returns the number of the user that this process acts for. Users have no numbers here.
 pub(crate) fn user() -> u32 {
     0
 }
 
-/// A name or path that was written as bytes: as UTF-8.
+/// Returns a name or path given as bytes: as UTF-8.
 pub(crate) fn text_of(bytes: &[u8]) -> Option<&OsStr> {
     std::str::from_utf8(bytes).ok().map(OsStr::new)
 }
 
-/// A name or path as UTF-8; what it has that is no text is shown as that.
+/// Returns a name or path as UTF-8; invalid parts become replacement characters.
 pub(crate) fn bytes_of(text: &OsStr) -> Cow<'_, [u8]> {
     match text.to_string_lossy() {
         Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),

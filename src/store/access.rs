@@ -1,7 +1,7 @@
-//! Who may use a root: its owner, or a group that was asked for. What somebody else made beforehand is refused, as `ssh` does with
-//! its files: what is written into it would be theirs to read, to replace, and to lock for ever.
+//! Which users may use a root: its owner, or a group that was set. A directory that another user prepared is refused, as `ssh`
+//! does with its files: that user could read or replace what is written to it, and could hold its locks forever.
 //!
-//! Only `.store` has a mode of its own; what is made below it is for whom the folder above is for.
+//! Only `.store` has a mode of its own; what is created below it gets the permissions of its parent directory.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Write};
@@ -13,12 +13,13 @@ use rustix::process::{getegid, geteuid};
 use crate::error::{Error, ErrorKind, Result};
 use crate::local::{self as fs, OpenOptions};
 
-/// What a folder of a group has that no other has by chance: set-group-id, so that all below it is the group's, and its writing.
+/// The bits that mark a directory as a group's, and that no other directory has by chance: set-group-id, so that everything
+/// below it belongs to the group, and write permission for the group.
 const SHARED: u32 = 0o2070;
 const FOR_OWNER: u32 = 0o700;
 const FOR_GROUP: u32 = 0o2770;
 
-/// Refuses a root, or a folder of one, that somebody else could have prepared or could replace. `group` may have it, too.
+/// Refuses a root, or a directory of one, that another user could have prepared or could replace. `group` may own it, too.
 pub(crate) fn check(path: &Path, group: Option<u32>) -> Result<()> {
     let refused = |what: String| {
         let why = format!("refusing to use {}: {what}", path.display());
@@ -33,7 +34,7 @@ pub(crate) fn check(path: &Path, group: Option<u32>) -> Result<()> {
         return refused("it is a symbolic link, which leads out of the root; put a directory there, or mount one".into());
     }
     if !found.is_dir() {
-        return refused("it is there, but no directory".into());
+        return refused("it exists but is not a directory".into());
     }
     let of_group = group == Some(found.gid());
     let (owner, user) = (found.uid(), geteuid().as_raw());
@@ -46,7 +47,7 @@ pub(crate) fn check(path: &Path, group: Option<u32>) -> Result<()> {
     let (mode, sticky) = (found.mode() & 0o7777, found.mode() & 0o1000 != 0);
     if mode & 0o002 != 0 && !sticky {
         return refused(format!(
-            "anybody may write to it (mode {mode:o}); take that away (chmod o-w)"
+            "any user may write to it (mode {mode:o}); remove that permission (chmod o-w)"
         ));
     }
     if mode & 0o020 != 0
@@ -56,24 +57,25 @@ pub(crate) fn check(path: &Path, group: Option<u32>) -> Result<()> {
         && !is_ours(&found)
     {
         return refused(format!(
-            "its group {} may write to it (mode {mode:o}); take that away (chmod g-w), or open it for that group",
+            "its group {} may write to it (mode {mode:o}); remove that permission (chmod g-w), or open it for that group",
             found.gid()
         ));
     }
     Ok(())
 }
 
-/// A group with one member, as many systems give each user: the user's own, by the same number.
+/// Returns whether it is the user's private group, with the same number, as many systems create for each user.
 fn is_private_group(group: u32) -> bool {
     group == 0 || (group == getegid().as_raw() && group == geteuid().as_raw())
 }
 
-/// One that was made for a group, by this user: whoever opens it need not say so again.
+/// Returns whether this user has already shared it with a group: later opens need not name the group.
 fn is_ours(found: &Metadata) -> bool {
     found.uid() == geteuid().as_raw() && found.mode() & SHARED == SHARED
 }
 
-/// Whether this process is the user `owner` to this file system: not all of them keep owners, and some give all files to one.
+/// Returns whether this process is the user `owner` in this file system: some file systems do not store owners, and some map
+/// all files to one owner.
 fn is_known_as(owner: u32, folder: &Path) -> bool {
     let probe = folder.join(format!(".docker-store-{}", std::process::id()));
     let made = fs::open_with(
@@ -85,9 +87,10 @@ fn is_known_as(owner: u32, folder: &Path) -> bool {
     known.is_ok_and(|found| found.uid() == owner)
 }
 
-/// Makes the library's own folder of a root, or sees that it is only for whom it should be: version 0.1 let anybody read it.
+/// Creates the library's own directory of a root, or makes an existing one accessible only to the right users: version 0.1 made
+/// it readable for all users.
 pub(crate) fn make_own(path: &Path, group: Option<u32>) -> Result<()> {
-    let doing = |e: io::Error| Error::io(format!("making the directory {}", path.display()), &e);
+    let doing = |e: io::Error| Error::io(format!("creating the directory {}", path.display()), &e);
     check(path, group)?;
     match fs::DirBuilder::new().mode(FOR_OWNER).create(path) {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(doing(e)),
@@ -95,7 +98,7 @@ pub(crate) fn make_own(path: &Path, group: Option<u32>) -> Result<()> {
     }
     let found = fs::metadata(path).map_err(doing)?;
     if found.uid() != geteuid().as_raw() {
-        return Ok(()); // Its owner's to change.
+        return Ok(()); // Only its owner can change it.
     }
     match group {
         Some(group) if found.gid() != group || found.mode() & 0o7777 != FOR_GROUP => {
@@ -108,7 +111,7 @@ pub(crate) fn make_own(path: &Path, group: Option<u32>) -> Result<()> {
     }
 }
 
-/// Gives a folder and all in it to a group.
+/// Gives a directory and everything in it to a group.
 fn share_all(folder: &Path, group: u32) -> io::Result<()> {
     chown(folder, None, Some(group))?;
     fs::set_permissions(folder, fs::Permissions::from_mode(FOR_GROUP))?;
@@ -125,9 +128,9 @@ fn share_all(folder: &Path, group: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes `state` or `logs`: as the umask says, or for the group. Finds it made.
+/// Creates `state` or `logs`, according to the umask or for the group, unless it exists.
 pub(crate) fn make_public(path: &Path, group: Option<u32>) -> Result<()> {
-    let doing = |e: io::Error| Error::io(format!("making the directory {}", path.display()), &e);
+    let doing = |e: io::Error| Error::io(format!("creating the directory {}", path.display()), &e);
     match fs::DirBuilder::new().mode(0o755).create(path) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
         made => made.map_err(doing)?,
@@ -142,13 +145,13 @@ pub(crate) fn make_public(path: &Path, group: Option<u32>) -> Result<()> {
     }
 }
 
-/// Whether what is in `folder` is for a group.
+/// Returns whether the contents of `folder` belong to a group.
 fn is_shared(folder: Option<&Path>) -> bool {
     let found = folder.map(fs::metadata);
     matches!(found, Some(Ok(found)) if found.mode() & SHARED == SHARED)
 }
 
-/// Makes a directory for whom the one above is for.
+/// Creates a directory with the access of its parent directory.
 pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().mode(FOR_OWNER).create(path)?;
     match is_shared(path.parent()) {
@@ -157,17 +160,17 @@ pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Opens a file of the library's own. One that `options` makes is for whom the folder is for.
+/// Opens one of the library's own files. If `options` create it, it gets the access of its directory.
 pub(crate) fn open_with(options: &OpenOptions, path: &Path) -> io::Result<File> {
     let file = fs::open_with(options.clone().mode(0o600), path)?;
-    // Only its owner may do this, which whoever made it is. It costs one look where there is no group.
+    // Only its owner may do this, which is the user who created it. It costs one check if there is no group.
     if is_shared(path.parent()) && file.metadata()?.uid() == geteuid().as_raw() {
         file.set_permissions(fs::Permissions::from_mode(0o660))?;
     }
     Ok(file)
 }
 
-/// Makes a file of the library's own, or empties it.
+/// Creates or truncates one of the library's own files.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
     open_with(
         OpenOptions::new().write(true).create(true).truncate(true),
@@ -175,13 +178,13 @@ pub(crate) fn create(path: &Path) -> io::Result<File> {
     )
 }
 
-/// Writes a file of the library's own.
+/// Writes one of the library's own files.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     fs::room(0, content.len())?;
     create(path)?.write_all(content)
 }
 
-/// Makes the log of a step: as the umask says, or for the group. Never through a link, and never one that was there.
+/// Creates the log of a step, according to the umask or for the group. Never through a link, and never an existing file.
 pub(crate) fn create_log(path: &Path) -> io::Result<File> {
     let file = fs::open_with(OpenOptions::new().write(true).create_new(true), path)?;
     if is_shared(path.parent()) {
@@ -223,7 +226,7 @@ mod tests {
         symlink("/tmp", path.join("link")).expect("a link");
         assert!(told(&path.join("link")).contains("put a directory there"));
         std::fs::write(path.join("file"), "").expect("a file");
-        assert!(told(&path.join("file")).contains("no directory"));
+        assert!(told(&path.join("file")).contains("not a directory"));
         for (mode, part) in [
             (0o777, "chmod o-w"),
             (0o757, "chmod o-w"),
@@ -237,7 +240,7 @@ mod tests {
                 "{mode:o}: {said}"
             );
         }
-        // Only root may give files away.
+        // Only root may change the owner of files.
         if geteuid().is_root() {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o775)).expect("a mode");
             chown(&path, None, Some(4242)).expect("given");
@@ -259,7 +262,7 @@ mod tests {
     fn what_is_made_is_its_owners_or_the_groups_and_a_root_of_0_1_is_closed() {
         let path = folder("made");
         let (own, group) = (path.join(".store"), getegid().as_raw());
-        // As version 0.1 made it.
+        // As version 0.1 created it.
         fs::create_dir(&own).expect("a folder");
         fs::set_permissions(&own, fs::Permissions::from_mode(0o755)).expect("a mode");
         make_own(&own, None).expect("closed");
@@ -277,7 +280,7 @@ mod tests {
             (mode(&own), mode(&folder), mode(&file)),
             (0o2770, 0o2770, 0o660)
         );
-        // Without saying so again.
+        // Without naming the group again.
         make_own(&own, None).expect("as it is");
         create_dir(&folder.join("new")).expect("a folder");
         write(&folder.join("new/two"), b"2").expect("a file");

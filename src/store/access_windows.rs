@@ -1,5 +1,5 @@
-//! Who may use a root, on Windows: whom the directory above it is for, as its access list says, which all that is made below takes
-//! over. There are no modes to look at or to set, and no groups by number.
+//! Which users may use a root, on Windows: those that the access list of its parent directory allows, which everything created
+//! below inherits. There are no modes to check or set, and no groups by number.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::error::{Error, ErrorKind, Result};
 use crate::local::{self as fs, OpenOptions};
 
-/// Refuses a root, or a folder of one, that is a link or no directory; and a group, of which there are none.
+/// Refuses a root, or a directory of one, that is a link or not a directory; and any group, because there are none.
 pub(crate) fn check(path: &Path, group: Option<u32>) -> Result<()> {
     if let Some(group) = group {
         let why = format!(
@@ -26,7 +26,7 @@ pub(crate) fn check(path: &Path, group: Option<u32>) -> Result<()> {
         Ok(found) if found.is_symlink() => refused(
             "it is a symbolic link, which leads out of the root; put a directory there, or mount one",
         ),
-        Ok(found) if !found.is_dir() => refused("it is there, but no directory"),
+        Ok(found) if !found.is_dir() => refused("it exists but is not a directory"),
         Ok(_) => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(e) => Err(Error::io(format!("looking at {}", path.display()), &e)),
@@ -37,34 +37,34 @@ fn make(path: &Path, group: Option<u32>) -> Result<()> {
     check(path, group)?;
     match create_dir(path) {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(Error::io(
-            format!("making the directory {}", path.display()),
+            format!("creating the directory {}", path.display()),
             &e,
         )),
         _ => check(path, group),
     }
 }
 
-/// Makes the library's own folder of a root.
+/// Creates the library's own directory of a root.
 pub(crate) fn make_own(path: &Path, group: Option<u32>) -> Result<()> {
     make(path, group)
 }
 
-/// Makes `state` or `logs`. Finds it made.
+/// Creates `state` or `logs`, unless it exists.
 pub(crate) fn make_public(path: &Path, group: Option<u32>) -> Result<()> {
     make(path, group)
 }
 
-/// Makes a directory for whom the one above is for.
+/// Creates a directory with the access of its parent directory.
 pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
     fs::create_dir(path)
 }
 
-/// Opens a file of the library's own. One that `options` makes is for whom the folder is for.
+/// Opens one of the library's own files. If `options` create it, it gets the access of its directory.
 pub(crate) fn open_with(options: &OpenOptions, path: &Path) -> io::Result<File> {
     fs::open_with(options, path)
 }
 
-/// Makes a file of the library's own, or empties it.
+/// Creates or truncates one of the library's own files.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
     open_with(
         OpenOptions::new().write(true).create(true).truncate(true),
@@ -72,12 +72,12 @@ pub(crate) fn create(path: &Path) -> io::Result<File> {
     )
 }
 
-/// Writes a file of the library's own.
+/// Writes one of the library's own files.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     create(path)?.write_all(content)
 }
 
-/// Makes the log of a step. Never through a link, and never one that was there.
+/// Creates the log of a step. Never through a link, and never an existing file.
 pub(crate) fn create_log(path: &Path) -> io::Result<File> {
     open_with(OpenOptions::new().write(true).create_new(true), path)
 }

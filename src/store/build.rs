@@ -1,5 +1,5 @@
-//! One build for each id: whoever comes second, in this process or another, waits and takes the first one's result. Meanwhile it may
-//! read along in the log.
+//! One build for each id: a second caller, in this process or another, waits and takes the first one's result. While it waits,
+//! it may follow the log.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
@@ -18,22 +18,23 @@ use crate::wait::Limits;
 /// What [`Store::begin`](crate::Store::begin) found.
 #[derive(Debug)]
 pub enum Begun {
-    /// The result is there: nothing is to be done.
+    /// The result exists: nothing is to be done.
     Present,
-    /// It is not, and nobody else builds it now.
+    /// The result does not exist, and this caller has the exclusive right to build it.
     Step(Step),
 }
 
 /// What [`Store::build`](crate::Store::build) did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// The result was there before, or another build of the same id made it meanwhile.
+    /// The result already existed, or another build of the same id created it in the meantime.
     Hit,
     /// This call built it.
     Built,
 }
 
-/// See [`Store::begin`](crate::Store::begin), and [`Store::begin_following`](crate::Store::begin_following) where there is a `log`.
+/// See [`Store::begin`](crate::Store::begin), and [`Store::begin_following`](crate::Store::begin_following) if there is a
+/// `log`.
 pub(crate) fn begin(
     site: &Arc<Site>,
     base: Option<&str>,
@@ -46,7 +47,7 @@ pub(crate) fn begin(
     let id = site.names.id(id)?;
     let image = site.names.image(&id);
     let is_there = || site.engine.image_exists(&image, limits.wait());
-    // What is there needs no lock: most builds end here.
+    // An existing result needs no lock: most builds end here.
     if is_there()? && record::mark(site, &id, limits.wait())? {
         site.counters.result_hits.add(1);
         return Ok(Begun::Present);
@@ -65,13 +66,13 @@ pub(crate) fn begin(
                 wait_for(&id, &path, limits, following.as_mut())?
             }
         };
-        // Somebody else's build may have ended between the look and the lock.
+        // Another build may have ended between the check and the lock.
         let there = is_there()?;
         if let Some(following) = &mut following {
             if there {
                 following.has_result();
             }
-            // The end of a log is given with no lock held, as all of it.
+            // The rest of the log is passed on with no lock held, like all of it.
             if (there || waited) && following.has_more()? {
                 held.give_back();
                 following.give(limits.wait())?;
@@ -90,14 +91,14 @@ pub(crate) fn begin(
     }
 }
 
-/// Waits until nobody builds `id` any more, and takes its lock.
+/// Waits until no other build of `id` is running, and takes its lock.
 fn wait_for(
     id: &Id,
     path: &Path,
     limits: &Limits,
     mut following: Option<&mut Following<'_>>,
 ) -> Result<FileLock> {
-    // What a callback or its log made of it is an error of its own.
+    // An error of the callback, or of its log, is returned as it is.
     let mut failed = false;
     let taken = FileLock::take_while(path, limits.wait(), &mut || {
         let given = following
@@ -134,7 +135,7 @@ pub(crate) fn build(
         Begun::Present => return Ok(Outcome::Hit),
         Begun::Step(step) => step,
     };
-    // A panic ends the step before it goes on its way: the caller may well catch it and try again.
+    // A panic ends the step before it propagates: the caller may catch it and try again.
     let worked = match catch_unwind(AssertUnwindSafe(|| work(&mut step))) {
         Ok(worked) => worked,
         Err(panic) => {
@@ -151,7 +152,7 @@ pub(crate) fn build(
     }
 }
 
-/// Aborts on the way out with another error, which is the one to report.
+/// Aborts the step after another error, which is the one to report.
 fn abort(mut step: Step, began: Instant) {
     if let Err(e) = step.finish_since(began, false) {
         log::warn!("{e}");

@@ -1,6 +1,6 @@
-//! The claim of a root on a prefix: a small labelled volume on the engine, `PREFIX-store`. To create a volume that exists gives
-//! the one that is there, with its labels; so one call both claims a prefix and says who has it, and no two roots ever share a
-//! name.
+//! The claim of a root on a prefix: a small labelled volume on the engine, `PREFIX-store`. Creating a volume that exists
+//! returns the existing one, with its labels. So one request both claims a prefix and shows which root has it, and no two roots
+//! ever share a name.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,8 @@ use crate::store::ownership::{
 };
 use crate::wait::Wait;
 
-/// How often another prefix is tried. Two roots choose the same of 2^28 about never.
+/// How often another prefix is tried. There are 2^28, so that two roots almost never choose the same. Twenty conflicts in a row
+/// mean that the server is not an engine.
 const TRIES: u32 = 20;
 
 /// A prefix that is claimed.
@@ -25,13 +26,13 @@ pub(crate) struct Claimed {
     pub(crate) entry: EngineEntry,
     /// Whether the entry is new or changed.
     pub(crate) changed: bool,
-    /// What claims it.
+    /// The volume that claims it.
     pub(crate) volume: Volume,
 }
 
-/// Claims a prefix for `identity` on `engine`, or finds it claimed. `first` is the one to try where the root has not been used
-/// with the engine before. `None`: another directory has claimed the prefix with this root's identity. One is a copy of the other, and
-/// this one comes second.
+/// Claims a prefix for `identity` on `engine`, or finds it claimed. `first` is the prefix to try if the root has not been used
+/// with the engine before. Returns `None` if another directory has claimed the prefix with this root's identity: one directory
+/// is a copy of the other, and the other was opened first.
 pub(crate) fn claim(
     engine: &Engine,
     identity: &Identity,
@@ -51,7 +52,7 @@ pub(crate) fn claim(
         let (found, place) = (label(LABEL_CLAIM), label(LABEL_PLACE));
         let is_ours = label(LABEL_ROOT) == identity.id;
         if is_ours && identity.before.iter().any(|mark| mark == place) {
-            // From before the root was moved. Made anew, it says to a copy that it is one.
+            // From before the root was moved. The new claim tells a copy that it is one.
             engine.remove_volume(&volume.name, wait)?;
             continue;
         }
@@ -71,7 +72,8 @@ pub(crate) fn claim(
                 volume,
             }));
         }
-        // Seldom: the first open with this engine, or somebody removed the claim, or another root has the prefix here.
+        // Rare: this is the first open with this engine, or the claim was removed, or another root has the prefix on this
+        // engine.
         let id = name_of(engine, wait)?;
         let entry = of_word().find(|entry| entry.engine == id);
         if is_ours {
@@ -93,7 +95,7 @@ pub(crate) fn claim(
                     volume,
                 }));
             }
-            // Made by this call, or by one that did not get any further.
+            // Created by this call, or by an earlier one that was interrupted.
             engine.remove_volume(&volume.name, wait)?;
         }
         if !is_ours || entry.is_none_or(|entry| entry.prefix == prefix) {
@@ -104,7 +106,7 @@ pub(crate) fn claim(
             _ => {
                 let other = names::prefix_of(word, &random());
                 log::warn!(
-                    "the names that begin with {prefix} are another store's on the engine at {}: this root's begin with {other}",
+                    "another store uses the names that start with {prefix} on the engine at {}; the names of this root start with {other}",
                     engine.address()
                 );
                 other
@@ -114,19 +116,19 @@ pub(crate) fn claim(
     Err(Error::new(
         ErrorKind::Conflict,
         format!(
-            "claiming a prefix on the engine at {}: other stores have them all",
+            "claiming a prefix on the engine at {}: other stores have claimed every prefix that was tried",
             engine.address()
         ),
     ))
 }
 
-/// Whether two entries are of one engine and one word.
+/// Returns whether two entries are for the same engine and word.
 pub(crate) fn are_one(a: &EngineEntry, b: &EngineEntry) -> bool {
     (&a.engine, &a.word) == (&b.engine, &b.word)
 }
 
-/// Whether the engine is still the one of `entry`, and the prefix still claimed by this directory: somebody may have put another
-/// engine behind the same address, or another root may have taken the prefix after a prune.
+/// Returns whether the engine is still the one of `entry`, and the prefix still claimed by this directory. Another engine may
+/// have been put behind the same address, or another root may have claimed the prefix after a prune of volumes.
 pub(crate) fn holds(
     engine: &Engine,
     root: &str,
@@ -139,13 +141,13 @@ pub(crate) fn holds(
             && volume.label(LABEL_PLACE) == Some(mark)
             && (volume.label(LABEL_CLAIM) == Some(&entry.claim)
                 || name_of(engine, wait)? == entry.engine)),
-        // A prune of volumes takes the claim along.
+        // A prune of volumes removes the claim.
         None => Ok(name_of(engine, wait)? == entry.engine),
     }
 }
 
-/// What tells an engine from others while its claim is not there. Not its id alone: before version 23 all engines of a machine
-/// have the one in `/etc/docker/key.json` (seen on 20.10).
+/// Returns what identifies an engine if its claim does not exist. Its id alone is not enough: before version 23 all engines on
+/// a host share the one in `/etc/docker/key.json` (seen on 20.10).
 fn name_of(engine: &Engine, wait: Wait<'_>) -> Result<String> {
     let info = engine.info(wait)?;
     Ok(format!("{} {}", info.id, info.docker_root_dir))
@@ -175,7 +177,8 @@ fn make_or_find(
     engine.create_or_find_volume(&Names::new(prefix).claim(), &labels, &Value::Null, wait)
 }
 
-/// Claims a prefix for a root that is gone, so that nobody else takes it while what it left is removed; `false` where somebody has.
+/// Claims a prefix for a root that no longer exists, so that no other root takes it while the leftovers are removed. Returns
+/// `false` if another root has it.
 pub(crate) fn claim_for_gone(
     engine: &Engine,
     root: &str,
@@ -186,7 +189,7 @@ pub(crate) fn claim_for_gone(
     Ok(claim.label(LABEL_ROOT) == Some(root))
 }
 
-/// Whether `engine` is the one of `entry`.
+/// Returns whether `engine` is the one of `entry`.
 pub(crate) fn is_engine_of(
     engine: &Engine,
     root: &str,
@@ -200,7 +203,7 @@ pub(crate) fn is_engine_of(
     Ok(known || name_of(engine, wait)? == entry.engine)
 }
 
-/// Whether nobody else has claimed the prefix.
+/// Returns whether no other root has claimed the prefix.
 pub(crate) fn is_free_for(
     engine: &Engine,
     root: &str,
@@ -211,9 +214,9 @@ pub(crate) fn is_free_for(
     Ok(claim.is_none_or(|claim| claim.label(LABEL_ROOT) == Some(root)))
 }
 
-/// Whether others have objects under the prefix: a root whose claim was pruned, or one of version 0.1, which claims nothing. What
-/// carries no label is an OBuilder store's, whose prefix is shared. Volumes and images are pruned by different commands, so both
-/// tell.
+/// Returns whether others have objects under the prefix: a root whose claim was pruned, or one of version 0.1, which claims
+/// nothing. Objects without a label belong to an OBuilder store, with which the prefix is shared. Volumes and images are pruned
+/// by different commands, so both are checked.
 fn has_strangers(
     engine: &Engine,
     identity: &Identity,
@@ -236,7 +239,7 @@ fn has_strangers(
     Ok(root.is_some_and(|root| root != identity.id))
 }
 
-/// The folder for a new entry.
+/// Returns the directory for a new entry.
 fn folder(identity: &Identity, engine: &str, word: &str) -> String {
     if identity.engines.is_empty() {
         return String::new();

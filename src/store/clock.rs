@@ -1,10 +1,11 @@
-//! Times: seconds since 1970 as the engine writes them, and the clock that nobody sets, for how long ago something was.
+//! Times: seconds since 1970 as the engine writes them, and a monotonic clock for measuring ages.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::os;
 
-/// A moment on this machine, in seconds since it was started. A clock that people set tells no age: it is in the future, maybe.
+/// A time on the local machine, in seconds since it was started. The wall clock can be set, so it cannot measure ages: a time
+/// may be in the future.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Uptime {
     pub(crate) boot: String,
@@ -19,32 +20,32 @@ impl Uptime {
         }
     }
 
-    /// How long before this moment `other` was; `None` where that cannot be known: in another boot, or later.
+    /// Returns how long before this time `other` was. Returns `None` if that is unknown: `other` is of another boot, or later.
     pub(crate) fn since(&self, other: &Uptime) -> Option<Duration> {
         let seconds = u64::try_from(self.seconds.checked_sub(other.seconds)?).ok()?;
         (self.boot == other.boot).then(|| Duration::from_secs(seconds))
     }
 }
 
-/// What names the time since the machine was started; a word where the system has no name for it.
+/// Returns what identifies the current boot; a fixed word if the system has no name for it.
 pub(crate) fn boot() -> String {
     os::boot().unwrap_or_else(|| String::from("unknown"))
 }
 
-/// The time that is so many seconds after the beginning of 1970; that beginning for one that this system's clock cannot show (Windows'
-/// ends in the year 30828).
+/// Returns the time that many seconds after the beginning of 1970; the beginning of 1970 if the system's clock cannot represent
+/// it (Windows' ends in the year 30828).
 pub(crate) fn time(seconds: u64) -> SystemTime {
     let time = UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
     time.unwrap_or(UNIX_EPOCH)
 }
 
-/// `2026-11-24T07:01:56Z` for a number of seconds since 1970.
+/// Returns `2026-11-24T07:01:56Z` for a number of seconds since 1970.
 ///
-/// The days are turned into a date by the method of Howard Hinnant, "chrono-compatible low-level date algorithms",
+/// The days are converted to a date by the method of Howard Hinnant, "chrono-compatible low-level date algorithms",
 /// `civil_from_days`.
 pub(crate) fn rfc3339(seconds: i64) -> String {
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // Years that begin in March, counted from one that a 400-year era begins with.
+    // Years that start in March, counted from one at the start of a 400-year era.
     let from_era = days + 719_468;
     let (era, day_of_era) = (from_era.div_euclid(146_097), from_era.rem_euclid(146_097));
     let year_of_era =

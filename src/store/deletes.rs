@@ -1,5 +1,5 @@
-//! Work after the fact: what a call gives up is removed by worker threads, which start when there is something to do, end
-//! when there is not, and are joined when the store closes. What failed is tried again.
+//! Work in the background: what a call queues for removal is removed by worker threads. They start when there is something to
+//! do, end when there is not, and are joined when the store closes. A failed job is retried.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,32 +11,32 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use crate::error::Result;
 use crate::wait::{Stop, Wait};
 
-/// One thing to do, off the caller's thread. Nobody waits for its answer: an error is logged, and the job is done once more later.
+/// A job for a worker thread. No caller waits for its result: an error is logged, and the job is retried later.
 pub(crate) type Job<S> = Box<dyn FnMut(&Arc<S>) -> Result<()> + Send>;
 
-/// How long waiters sleep between looks at their deadline and cancel.
+/// How often waiters check their deadline and cancel. Both are noticed late by up to this much.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long a job that failed rests, the first time and at most; each failure doubles it. What failed mostly waits for a
-/// container that somebody else has, and that is asked with every try.
+/// The delay before a failed job is retried, the first time and at most; each failure doubles it. A failed job usually waits
+/// for another program's container, and every retry queries the engine for it.
 const FIRST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(60);
 
-/// What is short is not kept waiting by what is long.
+/// Short jobs do not wait for long ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lane {
-    /// Removals, discards, aborts: others may be waiting for them.
+    /// Removals, discards, aborts: other callers may be waiting for them.
     Short,
-    /// Compactions: they take as long as the files are many, and nobody waits.
+    /// Compactions: they take time in proportion to the number of files, and no caller waits.
     Long,
 }
 
 impl Lane {
     const ALL: [Lane; 2] = [Lane::Short, Lane::Long];
 
-    /// How many jobs are done at once. An engine removes a volume in some 40 ms, most of which it spends waiting for its own
-    /// database: eight at once are six times as fast as one, and more are no faster. Two merges at once would only take the
-    /// disk from each other.
+    /// Returns how many jobs run concurrently. An engine removes a volume in some 40 ms, most of which it spends waiting for
+    /// its own database: eight at a time are six times as fast as one, and more are no faster. Two merges at a time would only
+    /// compete for the disk.
     fn width(self) -> usize {
         match self {
             Lane::Short => 8,
@@ -45,7 +45,7 @@ impl Lane {
     }
 }
 
-/// The queues of one store, whose jobs are given an `S`.
+/// The queues of one store, whose jobs receive an `S`.
 pub(crate) struct Deletes<S>(Arc<Queues<S>>);
 
 struct Queues<S> {
@@ -57,7 +57,7 @@ struct State<S> {
     queues: [VecDeque<Entry<S>>; 2],
     /// How many workers each lane has.
     running: [usize; 2],
-    /// What failed and rests.
+    /// Failed jobs that wait for a retry.
     failed: Vec<(Instant, Entry<S>)>,
     workers: Vec<JoinHandle<()>>,
 }
@@ -83,7 +83,7 @@ impl<S> Default for Deletes<S> {
 }
 
 impl<S: Send + Sync + 'static> Deletes<S> {
-    /// Queues `job`. Never blocks on the engine, unless no thread can be had: then the job runs here and now.
+    /// Queues `job`. Never blocks on the engine, unless no thread can be created: then the job runs on the calling thread.
     pub(crate) fn push(&self, site: &Arc<S>, lane: Lane, job: Job<S>) {
         let mut state = self.0.state.lock();
         let entry = Entry {
@@ -96,7 +96,7 @@ impl<S: Send + Sync + 'static> Deletes<S> {
         self.start(site, state);
     }
 
-    /// Keeps `job`, the first try of which has failed. Done with what is queued later.
+    /// Keeps `job`, whose first try has failed. It is retried together with jobs that are queued later.
     pub(crate) fn keep(&self, lane: Lane, job: Job<S>) {
         let entry = Entry {
             lane,
@@ -106,21 +106,21 @@ impl<S: Send + Sync + 'static> Deletes<S> {
         self.0.state.lock().rest(entry);
     }
 
-    /// Whether anything has failed and was not done since.
+    /// Returns whether any job has failed and has not succeeded since.
     pub(crate) fn has_failed(&self) -> bool {
         !self.0.state.lock().failed.is_empty()
     }
 
-    /// Queues all that failed before once more.
+    /// Queues all failed jobs for another retry.
     pub(crate) fn retry(&self, site: &Arc<S>) {
         let mut state = self.0.state.lock();
         state.wake(None);
         self.start(site, state);
     }
 
-    /// Starts workers for what is queued.
+    /// Starts workers for the queued jobs.
     fn start<'a>(&'a self, here: &Arc<S>, mut state: MutexGuard<'a, State<S>>) {
-        // Those that have left their loop: joining them takes no time.
+        // These have left their loop: joining them takes no time.
         let (done, others) = std::mem::take(&mut state.workers)
             .into_iter()
             .partition(JoinHandle::is_finished);
@@ -138,10 +138,10 @@ impl<S: Send + Sync + 'static> Deletes<S> {
                         state.running[lane as usize] += 1;
                         state.workers.push(worker);
                     }
-                    // Whoever works already does it later.
+                    // A running worker does it later.
                     Err(_) if state.running[lane as usize] > 0 => break,
                     Err(e) => {
-                        log::warn!("no thread for deferred work ({e}); doing it at once");
+                        log::warn!("no thread for deferred work ({e}); doing it immediately");
                         state.running[lane as usize] += 1;
                         drop(state);
                         work(&self.0, lane, here);
@@ -153,7 +153,7 @@ impl<S: Send + Sync + 'static> Deletes<S> {
         }
     }
 
-    /// Waits until nothing is queued or under way, in one lane or all.
+    /// Waits until nothing is queued or running, in one lane or all.
     pub(crate) fn wait_idle(
         &self,
         lane: Option<Lane>,
@@ -167,7 +167,7 @@ impl<S: Send + Sync + 'static> Deletes<S> {
         Ok(())
     }
 
-    /// Waits for the workers to end. Called by whoever closes the store, never by a job.
+    /// Waits for the workers to end. Called when the store closes, never by a job.
     pub(crate) fn join(&self) {
         loop {
             let workers = std::mem::take(&mut self.0.state.lock().workers);
@@ -190,7 +190,7 @@ impl<S> State<S> {
             .any(|l| lane.is_none_or(|wanted| wanted == l) && busy(l))
     }
 
-    /// Queues what has rested until `now`, or all.
+    /// Queues the failed jobs whose delay is over at `now`, or all.
     fn wake(&mut self, now: Option<Instant>) {
         for (until, entry) in std::mem::take(&mut self.failed) {
             if now.is_none_or(|now| until <= now) {
@@ -221,12 +221,12 @@ fn work<S>(queues: &Queues<S>, lane: Lane, site: &Arc<S>) {
                 }
             }
         };
-        // A job's panic must not take the queue along.
+        // A job's panic must not destroy the queue.
         let job = std::panic::AssertUnwindSafe(|| (entry.job)(site));
         match std::panic::catch_unwind(job) {
             Ok(Ok(())) => {}
             Ok(Err(e)) => {
-                // Once is enough to tell.
+                // Logged as a warning only once.
                 let level = match entry.rest {
                     FIRST_REST => log::Level::Warn,
                     _ => log::Level::Debug,
@@ -250,7 +250,7 @@ mod tests {
     use super::*;
     use crate::error::{Error, ErrorKind};
 
-    /// What the jobs count in.
+    /// The counter that the test's jobs use.
     type Count = AtomicUsize;
 
     fn queues() -> (Deletes<Count>, Arc<Count>) {
@@ -272,7 +272,7 @@ mod tests {
                 Ok(())
             }),
         );
-        // Each waits for all: one after the other, they would never end.
+        // Each waits for all: run one after the other, they would never end.
         for _ in 0..Lane::Short.width() {
             deletes.push(
                 &site,
@@ -308,7 +308,7 @@ mod tests {
         let idle = || deletes.wait_idle(None, Wait::unbounded()).expect("idle");
         idle();
         assert_eq!(site.load(Ordering::SeqCst), 1);
-        // It rests, whatever else comes meanwhile.
+        // It waits for its retry, even if other jobs are queued in the meantime.
         deletes.push(&site, Lane::Short, Box::new(|_| Ok(())));
         idle();
         assert_eq!(site.load(Ordering::SeqCst), 1);
@@ -316,7 +316,7 @@ mod tests {
         deletes.push(&site, Lane::Short, Box::new(|_| Ok(())));
         idle();
         assert_eq!(site.load(Ordering::SeqCst), 2);
-        // Who asks for it need not wait.
+        // A caller that requests it need not wait.
         for _ in 0..3 {
             deletes.retry(&site);
             idle();

@@ -1,7 +1,7 @@
-//! Giving a root up: everything of it goes, from the engines and the disk.
+//! Destroying a root: removes everything of it from the engines and the disk.
 //!
-//! Who the root is goes last of all. So whoever is killed in the middle leaves a root that can be given up again, and an engine's claim,
-//! which says whose the names are, is the last thing to go there.
+//! The root's identity is removed last. So a process that is killed in the middle leaves a root that can be destroyed again. On
+//! an engine, the claim, which says which root the names belong to, is removed last.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -25,7 +25,7 @@ use crate::store::session;
 use crate::store::site::Site;
 use crate::wait::{Limits, Wait};
 
-/// How to give a root up.
+/// How to destroy a root.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Destroy {
     dry_run: bool,
@@ -33,19 +33,19 @@ pub struct Destroy {
 }
 
 impl Destroy {
-    /// For good, and on all engines.
+    /// Creates the default options: remove everything, on all engines.
     pub fn new() -> Self {
         Destroy::default()
     }
 
-    /// Only look what there is; `false` by default.
+    /// Sets whether only to list what exists; the default is `false`.
     pub fn dry_run(&mut self, dry_run: bool) -> &mut Self {
         self.dry_run = dry_run;
         self
     }
 
-    /// Give up, too, what is on engines that cannot be asked; `false` by default. It stays there, and can be found later by the root's
-    /// identity.
+    /// Sets whether to also abandon what is on engines that cannot be reached; the default is `false`. The objects stay there,
+    /// and can be found later by the root's identity.
     pub fn abandon(&mut self, abandon: bool) -> &mut Self {
         self.abandon = abandon;
         self
@@ -66,16 +66,16 @@ pub(crate) fn destroy(
     how: &Destroy,
     limits: &Limits,
 ) -> Result<Remains> {
-    let doing = format!("giving up the root {}", root.display());
+    let doing = format!("destroying the root {}", root.display());
     let refuse = |kind, why: &str| Err(Error::new(kind, format!("{doing}: {why}")));
     let wait = limits.wait();
     match fs::metadata(root) {
         Ok(found) if !found.is_dir() => {
-            return refuse(ErrorKind::InvalidArgument, "it is no directory");
+            return refuse(ErrorKind::InvalidArgument, "it is not a directory");
         }
         Ok(_) => paths::check(root, options.group)?,
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            let why = "it is not there; what it left on an engine is found by its identity";
+            let why = "it does not exist; what it left on an engine is found by its identity";
             return refuse(ErrorKind::NotFound, why);
         }
         Err(e) => return Err(Error::io(&doing, &e)),
@@ -83,9 +83,9 @@ pub(crate) fn destroy(
     let paths = Paths::create(root, options.group)?;
     if !paths.own().exists() {
         return match fs::read_dir(paths.root()).map(|mut entries| entries.next().is_none()) {
-            // As one that was killed at the very end leaves it.
+            // The state after a process was killed at the very end.
             Ok(true) => Disk::new(&paths, "", how).finish(None),
-            _ => refuse(ErrorKind::InvalidArgument, "it is no store's root"),
+            _ => refuse(ErrorKind::InvalidArgument, "it is not a store's root"),
         };
     }
     let lock = FileLock::take(&paths.identity_lock(), wait)?;
@@ -122,7 +122,7 @@ pub(crate) fn destroy(
     let mut remains = Remains { things };
     let is_kept =
         |thing: &Remnant| thing.kind != RemnantKind::Engine && matches!(thing.fate, Fate::Kept(_));
-    // As long as anything is left on an engine, the root knows of it.
+    // As long as anything remains on an engine, the root keeps a record of it.
     if !remains.things.iter().any(is_kept) {
         let disk = Disk::new(&paths, &identity.id, how).finish(Some(lock))?;
         remains.things.extend(disk.things);
@@ -130,7 +130,7 @@ pub(crate) fn destroy(
     Ok(remains)
 }
 
-/// Finds the engine of `entry`: where it was reached last, or else where the caller says that one is.
+/// Connects to the engine of `entry`: at its last known address, or otherwise at the address from the caller.
 fn reach(
     identity: &Identity,
     entry: &EngineEntry,
@@ -166,7 +166,7 @@ fn engine(options: &Options, wait: Wait<'_>) -> Result<Engine> {
     Engine::negotiate(connector, wait.at_most(options.connect_timeout))
 }
 
-/// What is said of an engine that cannot be asked; an error, unless it is to be abandoned.
+/// Returns the report on an engine that cannot be reached; an error, unless it is to be abandoned.
 fn abandoned(
     identity: &Identity,
     entry: &EngineEntry,
@@ -175,7 +175,7 @@ fn abandoned(
 ) -> Result<Remnant> {
     if !how.abandon && !how.dry_run {
         let why = format!(
-            "giving up the root {}: the engine that it was used with at {} cannot be asked, and nothing was removed: {why}",
+            "destroying the root {}: the engine that it was used with at {} cannot be reached, and nothing was removed: {why}",
             identity.path().display(),
             entry.address
         );
@@ -204,7 +204,7 @@ fn holdings<'a>(reached: &'a Reached, identity: &Identity, wait: Wait<'_>) -> Re
     })
 }
 
-/// Removes all that an engine has of the root. The caller holds the lock on who the root is.
+/// Removes everything of the root from an engine. The caller holds the lock on the root's identity.
 fn give_up(reached: Reached, paths: &Paths, limits: &Limits) -> Result<Vec<Remnant>> {
     let wait = limits.wait();
     let Reached {
@@ -215,7 +215,7 @@ fn give_up(reached: Reached, paths: &Paths, limits: &Limits) -> Result<Vec<Remna
     let site = opening::site_on(engine, paths.clone(), &options, wait)?;
     if !claim::are_one(&site.entry, &entry) {
         let why = format!(
-            "giving up the root {}: another engine answers at {} than a moment ago",
+            "destroying the root {}: another engine answers at {} than before",
             paths.root().display(),
             entry.address
         );
@@ -240,7 +240,7 @@ fn remove_all(site: &Arc<Site>, limits: &Limits) -> Result<Vec<Remnant>> {
         legacy: site.owner.legacy,
     };
     let mut things = holdings.list(wait)?;
-    // It knows of what dead sessions left in the middle of something, and how to get rid of that.
+    // A purge knows what terminated processes left in the middle of an operation, and how to remove it.
     purge::run(
         site,
         &Arc::new(Caches::default()),
@@ -248,20 +248,20 @@ fn remove_all(site: &Arc<Site>, limits: &Limits) -> Result<Vec<Remnant>> {
         limits,
     )?;
     let shorts = site.deletes.wait_idle(None, wait);
-    shorts.map_err(|stop| stopped(&"giving up a root", stop))?;
+    shorts.map_err(|stop| stopped(&"destroying a root", stop))?;
     remove_each(&holdings, &mut things, wait)?;
     Ok(things)
 }
 
-/// Removes them in their order; the claims only once all else is gone.
+/// Removes the objects in order; the claims only when everything else is removed.
 fn remove_each(holdings: &Holdings<'_>, things: &mut [Remnant], wait: Wait<'_>) -> Result<()> {
     let mut any_kept = false;
     for thing in things {
         wait.left()
-            .map_err(|stop| stopped(&"giving up a root", stop))?;
+            .map_err(|stop| stopped(&"destroying a root", stop))?;
         let is_claim = thing.kind == RemnantKind::Volume && thing.name.ends_with("-store");
         if is_claim && any_kept {
-            thing.fate = Fate::Kept(String::from("it says whose the rest is"));
+            thing.fate = Fate::Kept(String::from("it identifies the owner of the rest"));
             continue;
         }
         holdings.remove(thing, wait)?;
@@ -295,7 +295,7 @@ pub(crate) fn destroy_remains(
 ) -> Result<Remains> {
     let wait = limits.wait();
     let engine = engine(options, wait)?;
-    let doing = format!("giving up what is left of the root {identity:?}");
+    let doing = format!("destroying the remains of the root {identity:?}");
     let mut all = Holdings::of_all(&engine, wait)?.into_iter();
     let Some(mut holdings) = all.find(|holdings| holdings.identity == identity) else {
         return Ok(Remains::default());
@@ -303,7 +303,7 @@ pub(crate) fn destroy_remains(
     if let Some(root) = &holdings.root {
         let file = Path::new(root).join(".store").join("identity");
         if Identity::is_still(&file, identity).unwrap_or(true) {
-            let why = format!("{doing}: it is at {root}; give that up");
+            let why = format!("{doing}: the root still exists at {root}; destroy it there");
             return Err(Error::new(ErrorKind::Conflict, why));
         }
     }
@@ -315,7 +315,7 @@ pub(crate) fn destroy_remains(
         let why = format!("{doing}: its container {name} runs");
         return Err(Error::new(ErrorKind::Busy, why));
     }
-    // Nobody else gets the names while they are told by.
+    // Keeps other roots from taking the names while objects are identified by them.
     let mut claimed = BTreeSet::new();
     for prefix in &holdings.prefixes {
         if claim::claim_for_gone(&engine, identity, prefix, wait.whole())? {
@@ -328,7 +328,7 @@ pub(crate) fn destroy_remains(
     Ok(Remains { things })
 }
 
-/// What is on the disk.
+/// The files on the disk.
 struct Disk<'a> {
     paths: &'a Paths,
     identity: &'a str,
@@ -346,7 +346,7 @@ impl<'a> Disk<'a> {
         }
     }
 
-    /// Removes all of it, who the root is last.
+    /// Removes all of them, the root's identity last.
     fn finish(mut self, lock: Option<FileLock>) -> Result<Remains> {
         let paths = self.paths;
         let own = paths.own();
@@ -405,7 +405,7 @@ impl Disk<'_> {
         self.things.iter().any(kept)
     }
 
-    /// Removes one of the folders, or says that it is there.
+    /// Removes one of the directories, or reports it in a dry run.
     fn remove(&mut self, path: &Path) {
         let fate = match (fs::symlink_metadata(path), self.dry_run) {
             (Err(_), _) => return,
@@ -418,7 +418,7 @@ impl Disk<'_> {
         self.note(path, fate);
     }
 
-    /// Removes a part of the library's own folder, and speaks of it only where that fails.
+    /// Removes a part of the library's own directory, and reports it only if that fails.
     fn remove_own(&mut self, path: &Path) {
         if let Err(e) = remove(path) {
             self.note(path, Fate::Kept(e.to_string()));
@@ -426,10 +426,10 @@ impl Disk<'_> {
     }
 }
 
-/// Removes a file, a link or a folder, or finds it gone.
+/// Removes a file, a link or a directory; does nothing if it does not exist.
 fn remove(path: &Path) -> io::Result<()> {
     let removed = match fs::symlink_metadata(path) {
-        // One that nobody may enter must be empty, and then needs no looking into.
+        // A directory without access permissions must be empty, so it need not be listed.
         Ok(found) if found.is_dir() => fs::remove_dir(path).or_else(|_| fs::remove_dir_all(path)),
         Ok(_) => fs::remove_file(path),
         Err(e) => Err(e),

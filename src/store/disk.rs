@@ -1,4 +1,4 @@
-//! How full the disks are: that of the root, and that of the engine where it is on this machine.
+//! How full the disks are: the root's, and the engine's if it is on the local machine.
 
 use std::path::Path;
 
@@ -8,47 +8,48 @@ use crate::os;
 use crate::store::site::Site;
 use crate::wait::Limits;
 
-/// Free space, in percent as df(1) has it: what is available of what is used and available. What only root may use is not counted at all.
+/// Free space, in percent as df(1) computes it: available space divided by used and available space. Space that is reserved for
+/// root is not counted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct DiskFree {
     /// On the file system of the store's root.
     pub root: f64,
-    /// On the file system of the engine's data root; `None` where that is not on this machine, or not to be seen.
+    /// On the file system of the engine's data root; `None` if that is not on the local machine, or not accessible.
     pub engine: Option<f64>,
 }
 
 impl DiskFree {
-    /// The scarcer of the two.
+    /// Returns the smaller of the two.
     pub fn percent(&self) -> f64 {
         self.engine
             .map_or(self.root, |engine| engine.min(self.root))
     }
 }
 
-/// Asks both file systems.
+/// Queries both file systems.
 pub(crate) fn free(site: &Site, limits: &Limits) -> Result<DiskFree> {
     site.check_open("asking for free space")?;
     of(site, &site.engine.info(limits.wait())?)
 }
 
-/// The same where the engine has told of itself already.
+/// The same, given the engine's information about itself.
 pub(crate) fn of(site: &Site, info: &Info) -> Result<DiskFree> {
     let root = percent_free(site.paths.root())?;
     let engine = engine_data(site, info).map(percent_free).transpose()?;
     Ok(DiskFree { root, engine })
 }
 
-/// The directory that the engine keeps its data in, where that is on this machine and in sight.
+/// Returns the directory that the engine keeps its data in, if it is on the local machine and accessible.
 pub(crate) fn engine_data<'a>(site: &Site, info: &'a Info) -> Option<&'a Path> {
     let data = Path::new(&info.docker_root_dir);
-    // The engine behind a socket of this machine may still be in a container or a machine of its own. Then its path means nothing
-    // here, either, but is most likely not there.
+    // An engine behind a local socket may still run in a container or a virtual machine. Then its path means nothing here, but
+    // most likely does not exist here either.
     let in_sight = is_here(site.engine.address()) && data.is_absolute() && data.is_dir();
     in_sight.then_some(data)
 }
 
-/// How many bytes users have or may have on the file system of `path`, and how many are free.
+/// Returns how many bytes users have or may have on the file system of `path`, and how many are free.
 pub(crate) fn space(path: &Path) -> Result<(u64, u64)> {
     os::space(path).map_err(|e| {
         Error::io(
@@ -58,8 +59,8 @@ pub(crate) fn space(path: &Path) -> Result<(u64, u64)> {
     })
 }
 
-/// Whether an address is of this machine. One that a network leads to is not, or nobody can tell: a path of that engine may be here,
-/// too, and be another engine's.
+/// Returns whether an address is known to be on the local machine. An engine behind a network address is not, or may not be:
+/// its path may also exist here, and belong to another engine.
 fn is_here(address: &str) -> bool {
     address.starts_with("unix://") || address.starts_with("npipe:////./")
 }

@@ -1,6 +1,6 @@
-//! A build's log, read while somebody else writes it: by `dstore log -f`, and by who waits for a build to end.
+//! Reads a build's log while another process writes it: for `dstore log -f`, and for callers that wait for a build to end.
 //!
-//! Another try of a build makes another file, so what was read of one try is never mixed with the next one's.
+//! Another attempt of a build creates another file, so output of one attempt is never mixed with the next one's.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -15,21 +15,21 @@ use crate::store::note::Note;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// A log is read in pieces of at most this.
+/// The maximum size of a piece of a log. It is smaller than for tar streams, because a follower wants to see output soon.
 const PIECE: usize = 64 << 10;
 
-/// A piece of a build's log: as it was written, not cut at lines.
+/// A piece of a build's log: as it was written, not split at line boundaries.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct LogPiece<'a> {
-    /// Which try of the build wrote it, from 1. A higher number than before: the try before ended without a result, and this is
-    /// another one's log, from its start.
+    /// Which attempt of the build wrote it, from 1. A higher number than before means that the previous attempt ended without a
+    /// result, and this is the log of another one, from its start.
     pub attempt: u32,
-    /// The bytes; never none.
+    /// The bytes; at least one.
     pub bytes: &'a [u8],
 }
 
-/// Who takes the pieces.
+/// Receives the pieces.
 pub(crate) type Sink<'a> = &'a mut dyn FnMut(LogPiece<'_>) -> Result<()>;
 
 /// Reads the log of a build while it grows; see [`Store::follow_log`](crate::Store::follow_log).
@@ -54,12 +54,12 @@ impl LogFollower {
         }
     }
 
-    /// What comes next in the log; `None` where there is no more by now. Of another try only when that before was read to its end.
-    /// Does not wait.
+    /// Returns the next piece of the log; `None` if there is no more yet. A piece of another attempt follows only after the
+    /// previous log was read to its end. Does not wait.
     ///
     /// # Errors
     ///
-    /// [`Io`](crate::ErrorKind::Io) where the log cannot be read.
+    /// [`Io`](crate::ErrorKind::Io) if the log cannot be read.
     pub fn next_piece(&mut self) -> Result<Option<LogPiece<'_>>> {
         match self.read()? {
             0 => Ok(None),
@@ -67,7 +67,7 @@ impl LogFollower {
         }
     }
 
-    /// Reads the next piece into the buffer; gives its length.
+    /// Reads the next piece into the buffer; returns its length.
     fn read(&mut self) -> Result<usize> {
         self.buffer.resize(PIECE, 0);
         loop {
@@ -77,7 +77,7 @@ impl LogFollower {
             let Some(file) = &mut self.file else {
                 return Ok(0);
             };
-            // Asked first: who makes another file writes no more to this one.
+            // Checked before reading: after another file was created, nothing more is written to this one.
             let replaced = !is_at(file, &self.path)?;
             let length = loop {
                 match file.read(&mut self.buffer) {
@@ -99,7 +99,7 @@ impl LogFollower {
 
     fn go_on_with(&mut self, next: File) {
         self.file = Some(next);
-        // A try that wrote nothing is none to who reads.
+        // An attempt that wrote nothing does not count for the reader.
         self.attempt += u32::from(self.begun);
         self.begun = false;
     }
@@ -112,7 +112,7 @@ impl LogFollower {
     }
 }
 
-/// Follows the log of a build that somebody else makes, for who waits for its end.
+/// Follows the log of another caller's build while waiting for its end.
 pub(crate) struct Following<'a> {
     site: &'a Site,
     follower: LogFollower,
@@ -120,16 +120,16 @@ pub(crate) struct Following<'a> {
     lock: PathBuf,
     take: Sink<'a>,
     found: Found,
-    /// How much of what was read is still to be given.
+    /// How many bytes have been read and not passed on yet.
     kept: usize,
 }
 
 /// Which file the log is in.
 enum Found {
-    /// Nobody has looked yet.
+    /// Not checked yet.
     Nothing,
-    /// What was there at first is of a try before, or nothing was: another file is that of the one that is waited for. It is kept
-    /// open, so that no other gets its number.
+    /// The first file that was seen is of a previous attempt, or there was none: the next new file is that of the build in
+    /// progress. The old one is kept open, so that its inode number is not reused.
     Old(Option<File>),
     /// The follower has it.
     Log,
@@ -147,12 +147,12 @@ impl<'a> Following<'a> {
         }
     }
 
-    /// Gives what there is by now of the log of the build that is waited for.
+    /// Passes on what exists so far of the log of the build in progress.
     pub(crate) fn give(&mut self, wait: Wait<'_>) -> Result<()> {
         while self.has_more()? {
             (self.take)(self.follower.piece(self.kept))?;
             self.kept = 0;
-            // A callback may have forked, and returned in the child, too.
+            // A callback may have forked and returned in the child, too.
             self.site.check_process("following a log")?;
             wait.left()
                 .map_err(|stop| stopped(&"following a log", stop))?;
@@ -160,7 +160,7 @@ impl<'a> Following<'a> {
         Ok(())
     }
 
-    /// Whether there is something to give.
+    /// Returns whether there is something to pass on.
     pub(crate) fn has_more(&mut self) -> Result<bool> {
         if self.kept == 0 && self.is_found()? {
             self.kept = self.follower.read()?;
@@ -168,13 +168,13 @@ impl<'a> Following<'a> {
         Ok(self.kept > 0)
     }
 
-    /// The build has ended with a result, so what is at the log's place is its log, however little of it was seen.
+    /// The build has ended with a result, so the file at the log's path is its log, however little of it was seen.
     pub(crate) fn has_result(&mut self) {
         self.found = Found::Log;
     }
 
-    /// Whether the log of the build is found. A builder takes away the log of the try before, notes that its own begins, and makes it
-    /// then: what is there while that is noted is of this build.
+    /// Returns whether the log of the build is found. A builder removes the log of the previous attempt, notes in the lock's
+    /// file that its own begins, and then creates it: a file that exists while the note is there is of this build.
     fn is_found(&mut self) -> Result<bool> {
         let path = &self.follower.path;
         let file = match &self.found {
@@ -239,7 +239,7 @@ mod tests {
         pairs.iter().map(|(n, text)| (*n, (*text).into())).collect()
     }
 
-    // On Windows what is open keeps its name.
+    // On Windows, an open file keeps its name.
     #[cfg(unix)]
     #[test]
     fn each_try_is_read_once_to_its_end_and_then_the_next_from_its_start() {
@@ -255,13 +255,13 @@ mod tests {
         log.write_all(b"one").expect("written");
         assert_eq!(all(&mut follower), read(&[(1, "one")]));
         log.write_all(b" more").expect("written");
-        // Nobody saw the end of the first, nor the second at all.
+        // The end of the first and all of the second were not read.
         drop(again());
         log = again();
         log.write_all(b"three").expect("written");
         assert_eq!(all(&mut follower), read(&[(1, " more"), (2, "three")]));
         assert_eq!(all(&mut follower), []);
-        // One that wrote nothing is not counted.
+        // An attempt that wrote nothing is not counted.
         drop(again());
         assert_eq!(all(&mut follower), []);
         std::fs::remove_file(&path).expect("removed");

@@ -1,4 +1,5 @@
-//! [`Gunzip`]: what gzip packed, unpacked as it is read. Sums are not checked: whoever reads has digests of what comes out.
+//! [`Gunzip`]: decompresses a gzip stream while it is read. Checksums are not verified, because the reader has digests of the
+//! contents.
 
 use std::io::{self, Read};
 
@@ -7,20 +8,20 @@ use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
 
 use crate::store::tar_end::{HEADER_MAX, header_length};
 
-/// What every member of a gzip stream begins with.
+/// The bytes that every member of a gzip stream starts with.
 pub(crate) const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// How much is read of the source at once.
+/// The buffer size for reading the source.
 const PIECE: usize = 64 << 10;
 
-/// The length of what follows a member.
+/// The length of the trailer of a member.
 const TRAILER: usize = 8;
 
 /// Reads a gzip stream, member by member.
 pub(crate) struct Gunzip<R> {
     source: R,
     input: Vec<u8>,
-    /// How much of `input` was taken.
+    /// How much of `input` was consumed.
     at: usize,
     inflate: Box<InflateState>,
     state: State,
@@ -71,7 +72,7 @@ impl<R: Read> Read for Gunzip<R> {
                 State::Ended => return Ok(0),
                 State::Header => match header_length(self.ahead()) {
                     _ if self.ahead().len() >= MAGIC.len() && !self.ahead().starts_with(&MAGIC) => {
-                        return Err(senseless("its header is none"));
+                        return Err(senseless("its header is invalid"));
                     }
                     Some(length) => {
                         self.at += length;
@@ -95,7 +96,7 @@ impl<R: Read> Read for Gunzip<R> {
                     match done.status {
                         Ok(MZStatus::StreamEnd) => self.state = State::Trailer,
                         Ok(_) | Err(MZError::Buf) => {}
-                        Err(_) => return Err(senseless("it makes no sense")),
+                        Err(_) => return Err(senseless("its data is invalid")),
                     }
                     match done.bytes_written {
                         0 if self.state == State::Trailer => continue,
@@ -107,7 +108,7 @@ impl<R: Read> Read for Gunzip<R> {
                 State::Trailer if self.ahead().len() < TRAILER => TRAILER,
                 State::Trailer => {
                     self.at += TRAILER;
-                    // A next member, or the end; some pad with zeros.
+                    // The next member, or the end; some streams are padded with zeros.
                     while self.ahead().is_empty() && self.fill()? {}
                     self.state = match self.ahead().starts_with(&MAGIC[..1]) {
                         true => State::Header,
@@ -119,7 +120,7 @@ impl<R: Read> Read for Gunzip<R> {
             if !self.fill()? && self.ahead().len() < more {
                 return Err(io::Error::new(
                     io::ErrorKind::UnexpectedEof,
-                    "what gzip packed is cut short",
+                    "the gzip stream is truncated",
                 ));
             }
         }
@@ -129,7 +130,7 @@ impl<R: Read> Read for Gunzip<R> {
 fn senseless(why: &str) -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,
-        format!("what gzip packed cannot be unpacked: {why}"),
+        format!("the gzip stream cannot be decompressed: {why}"),
     )
 }
 
@@ -141,7 +142,7 @@ mod tests {
 
     use super::*;
 
-    /// Gives bytes in pieces of a size.
+    /// Supplies bytes in pieces of a given size.
     struct Pieces<'a>(&'a [u8], usize);
 
     impl Read for Pieces<'_> {
@@ -153,7 +154,7 @@ mod tests {
         }
     }
 
-    /// The stored form (RFC 1951, 3.2.4) needs no packer.
+    /// The stored form (RFC 1951, 3.2.4) needs no compressor.
     fn stored(bytes: &[u8]) -> Vec<u8> {
         let mut packed = vec![0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3];
         packed.extend_from_slice(b"a name\0");

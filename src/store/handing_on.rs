@@ -1,4 +1,4 @@
-//! A result under a name of the caller's choice, and pushed under it to a registry.
+//! Giving a result a name of the caller's choice, and pushing it under that name to a registry.
 
 use crate::engine::images::must_exist;
 use crate::error::Result;
@@ -10,25 +10,25 @@ use crate::store::registry::{self, RegistryLogin};
 use crate::store::site::Site;
 use crate::wait::{Limits, Wait};
 
-/// What a tag did.
+/// The outcome of a tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tagged {
-    /// The name in full: with the registry that it is of, and its tag.
+    /// The full name: with its registry and its tag.
     pub name: String,
-    /// The id of the image that had the name before, if that was another one. It has lost it.
+    /// The id of the image that had the name before and has lost it, if it was a different one.
     pub moved_from: Option<String>,
 }
 
-/// What a push did.
+/// The outcome of a push.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pushed {
-    /// The name that it was pushed under, in full.
+    /// The full name that it was pushed under.
     pub name: String,
-    /// The digest that the registry knows it by, `sha256:…`; `None` where the engine does not tell.
+    /// The digest under which the registry stores it, `sha256:…`; `None` if the engine does not report it.
     pub digest: Option<String>,
-    /// The id of the image that had the name on the engine before, if that was another one.
+    /// The id of the image that had the name on the engine before, if it was a different one.
     pub moved_from: Option<String>,
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn push(
         Progress::of(message).map_or(Ok(()), &mut *report)
     })?;
     if digest.is_none() {
-        // Podman says it in no message.
+        // Podman reports it in no message.
         let image = site.engine.inspect_image(&text, wait)?;
         let known = image.and_then(|image| image.repo_digests);
         let of_name = |known: &String| {
@@ -84,7 +84,7 @@ pub(crate) fn push(
     })
 }
 
-/// Gives the result the name, and says whom it was taken from.
+/// Gives the result the name, and returns which image lost it.
 fn give(site: &Site, id: &Id, reference: &Reference, wait: Wait<'_>) -> Result<Option<String>> {
     let engine = &site.engine;
     let image = engine
@@ -92,7 +92,7 @@ fn give(site: &Site, id: &Id, reference: &Reference, wait: Wait<'_>) -> Result<O
         .ok_or_else(|| must_exist(&format!("the result {:?}", id.as_str())))?;
     let before = engine.inspect_image(&reference.text(), wait)?;
     let moved_from = before.map(|before| before.id).filter(|id| *id != image.id);
-    // By the id: what is looked at is what gets the name, whatever becomes of the result meanwhile.
+    // By id: the image that was checked gets the name, even if the result changes in the meantime.
     engine.tag_image(&image.id, &reference.text(), wait.whole())?;
     record::mark(site, id, wait)?;
     Ok(moved_from)

@@ -1,4 +1,4 @@
-//! How the engine is, how the store gets along with it, and what to do where that is not as well as it could be.
+//! The state of the engine, how well the store works with it, and advice on what could be better.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,63 +11,65 @@ use crate::store::options::Strategy;
 use crate::store::site::Site;
 use crate::wait::Limits;
 
-/// Clocks that differ by less are as good as equal.
+/// A smaller difference between clocks is ignored. This is a choice: a time server keeps clocks much closer, and a difference
+/// of several seconds is visible in the dates of results.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
 
-/// A disk with less free than so many percent is told of.
+/// A disk with less free space, in percent, is reported. This is a choice: with less free space, the next large build may fail.
+/// A larger number would report disks that are used as intended.
 const SCARCE: f64 = 5.0;
 
 /// What [`Store::health`](crate::Store::health) found.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Health {
-    /// What answers: `Docker`, `Podman`, or what else it calls itself.
+    /// The engine's name for itself: `Docker`, `Podman`, or another.
     pub engine: String,
     /// Its version, such as `28.5.2`.
     pub engine_version: String,
-    /// The version of the Engine API that is spoken with it.
+    /// The version of the Engine API that is in use.
     pub api_version: String,
-    /// The newest that it speaks.
+    /// The newest version of the API that the engine supports.
     pub newest_api_version: String,
-    /// Where it was reached.
+    /// The address at which it was reached.
     pub address: String,
-    /// Where it keeps images: its storage driver, such as `overlay2`; or `containerd (overlayfs)`.
+    /// Where the engine stores images: its storage driver, such as `overlay2`; or `containerd (overlayfs)`.
     pub image_store: String,
-    /// How caches are cloned; `None` where they cannot be.
+    /// How caches are cloned; `None` if they cannot be.
     pub strategy: Option<Strategy>,
-    /// Why so.
+    /// The reason for the strategy.
     pub strategy_reason: String,
-    /// Who sets up the network of steps that have none, and why.
+    /// What sets up the network of steps that have none, and why.
     pub network: String,
-    /// By how many milliseconds the engine's clock is ahead of this machine's; negative where it is behind. `None` where the
-    /// engine does not tell.
+    /// By how many milliseconds the engine's clock is ahead of the local clock; negative if it is behind. `None` if the engine
+    /// does not report its time.
     pub clock_ahead_ms: Option<i64>,
     /// Free space.
     pub free: DiskFree,
-    /// What is not as well as it could be. Empty: nothing.
+    /// What could be better; empty if nothing.
     pub troubles: Vec<Trouble>,
 }
 
-/// Something that is not as well as it could be.
+/// Something that could be better.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Trouble {
-    /// What it is, and what of the store suffers.
+    /// What it is, and how it affects the store.
     pub what: String,
     /// What to do about it.
     pub advice: String,
 }
 
-/// Asks the engine whether it answers, and nothing else.
+/// Checks that the engine responds, and nothing else.
 pub(crate) fn ping(site: &Site, limits: &Limits) -> Result<()> {
-    let doing = "asking whether the engine answers";
+    let doing = "checking that the engine responds";
     site.check_open(doing)?;
     site.engine.greet(limits.wait())
 }
 
-/// Asks the engine, the system and the caches.
+/// Queries the engine, the system and the caches.
 pub(crate) fn look(site: &Site, caches: &Caches, limits: &Limits) -> Result<Health> {
-    let doing = "asking how the engine is";
+    let doing = "checking the engine";
     site.check_open(doing)?;
     let wait = limits.wait();
     site.engine.greet(wait)?;
@@ -77,9 +79,9 @@ pub(crate) fn look(site: &Site, caches: &Caches, limits: &Limits) -> Result<Heal
     let free = disk::of(site, &info)?;
     let mut troubles = Troubles::default();
 
-    // First what explains the rest.
+    // First the trouble that explains the others.
     if let Err(e) = site.check_engine(doing, wait) {
-        troubles.add(e.message(), "close the store and open it anew");
+        troubles.add(e.message(), "close the store and open it again");
     }
     let strategy = match caches.found(site, wait) {
         Ok(found) => {
@@ -91,7 +93,7 @@ pub(crate) fn look(site: &Site, caches: &Caches, limits: &Limits) -> Result<Heal
                 .map_err(|stop| crate::engine::stopped(&doing, stop))?;
             troubles.add(
                 format!("no cache can be leased: {e}"),
-                "set no strategy where an option sets one; else use an engine that this machine's steps can mount volumes with",
+                "if an option sets a strategy, remove it; otherwise use an engine whose containers can mount volumes",
             );
             Err(e.message().to_owned())
         }
@@ -104,8 +106,8 @@ pub(crate) fn look(site: &Site, caches: &Caches, limits: &Limits) -> Result<Heal
     troubles.of_space(&free, site);
     if site.deletes.has_failed() {
         troubles.add(
-            "something that was given up could not be removed from the engine yet",
-            "complete deletes, or open the root anew: both try again; the engine's log tells why it refused",
+            "an object that is queued for removal could not be removed from the engine yet",
+            "complete deletes, or open the root again: both retry; the engine's log says why it refused",
         );
     }
 
@@ -129,11 +131,11 @@ pub(crate) fn look(site: &Site, caches: &Caches, limits: &Limits) -> Result<Heal
     })
 }
 
-/// How the engine's clock compares with this machine's.
+/// How the engine's clock compares with the local clock.
 #[derive(Debug)]
 struct Clock {
     ahead_ms: i64,
-    /// The engine looked at its clock at some moment of a call that took so long.
+    /// The uncertainty: the engine read its clock at some point during a request of this duration.
     unsure: Duration,
 }
 
@@ -171,8 +173,8 @@ impl Troubles {
         }
         if site.cache_options.direct && !found.reach {
             self.add(
-                "the engine's volumes are not to be seen as files here, so copies of caches pass through the engine",
-                "run as root on the engine's machine, with the engine's data directory at the same path",
+                "this process cannot access the engine's volumes directly, so caches are copied through the engine",
+                "run as root on the engine's host, with the engine's data directory at the same path",
             );
         }
     }
@@ -191,7 +193,7 @@ impl Troubles {
                 "the engine's clock is {:.1} s {where_to} this machine's, and the times of results are the engine's",
                 differs.as_secs_f64()
             ),
-            "have both set by the same source (NTP)",
+            "synchronise both with the same source (NTP)",
         );
     }
 
@@ -207,14 +209,14 @@ impl Troubles {
         }
         if info.image_store() == "vfs" {
             self.add(
-                "the engine's storage driver is vfs: each container begins with a copy of its whole image",
+                "the engine's storage driver is vfs: each container starts from a copy of its whole image",
                 "have it use overlay2 (Docker) or overlay (Podman)",
             );
         }
         if info.image_store().starts_with("containerd") {
             self.add(
                 "the engine keeps images in containerd, which compresses what a step has written at each commit",
-                "where commits take too long, turn off its feature containerd-snapshotter; its images are then to be built anew",
+                "if commits take too long, turn off its feature containerd-snapshotter; its images must then be built again",
             );
         }
         let (memory, cpu) = info.lacks_limits();
@@ -222,7 +224,7 @@ impl Troubles {
             if lacks {
                 self.add(
                     format!(
-                        "the engine cannot keep a command to an amount of {what}: such a limit fails or does nothing"
+                        "the engine cannot limit the {what} of a command: such a limit fails or has no effect"
                     ),
                     format!("have its kernel and its user provide the control group `{group}`"),
                 );
@@ -231,7 +233,7 @@ impl Troubles {
     }
 
     fn of_space(&mut self, free: &DiskFree, site: &Site) {
-        let advice = "delete results and caches that nobody needs";
+        let advice = "delete results and caches that are not needed";
         if free.root < SCARCE {
             let root = site.paths.root().display();
             self.add(
@@ -291,7 +293,7 @@ mod tests {
         let of = |value| told(|troubles| troubles.of_engine(&info(value)));
         let good = json!({ "OSType": "linux", "Driver": "overlay2", "MemoryLimit": true, "CpuCfsQuota": true });
         assert_eq!(of(good), Vec::<String>::new());
-        // Podman 4 says nothing of limits, and that is no lack.
+        // Podman 4 does not report limits; this is not a trouble.
         assert!(of(json!({ "OSType": "linux", "Driver": "overlay" })).is_empty());
         let poor = json!({ "OSType": "linux", "Driver": "vfs", "MemoryLimit": false, "CpuCfsQuota": false });
         let said = of(poor);

@@ -1,5 +1,5 @@
-//! A container that is never started: the engine's way to reach into volumes with tar streams alone, for a user who is only
-//! in the `docker` group, on any machine, without a shell in any image.
+//! A container that is never started. Through its archive calls, a user who is only in the `docker` group can access volumes on
+//! any machine, without a shell in any image.
 
 use std::io::Read;
 use std::time::Duration;
@@ -16,12 +16,13 @@ use crate::wait::Wait;
 /// An empty tar file: two blocks of zeros.
 const EMPTY_TAR: [u8; 1024] = [0; 1024];
 
-/// How often, and with which pause, a container is looked for that the engine may not have made yet.
+/// How often, and with which pause, a container is looked for that the engine may not have created yet. Creating one takes
+/// milliseconds, so half a second usually finds it. Otherwise the session stays owing, and a later open looks again.
 const LOOKS: u32 = 10;
 const LOOK: Duration = Duration::from_millis(50);
 
-/// A never-started container with volumes mounted. Removed when it is dropped: then, or where that takes the engine long, in
-/// the background.
+/// A container with mounted volumes that is never started. It is removed when it is dropped: immediately, or in the background
+/// if the engine is slow.
 pub(crate) struct Helper<'a> {
     site: &'a Site,
     id: String,
@@ -29,9 +30,10 @@ pub(crate) struct Helper<'a> {
 }
 
 impl<'a> Helper<'a> {
-    /// Mounts each `(volume, path)` of `volumes`, without copying anything of the image into them.
+    /// Mounts each `(volume, path)` of `volumes`, without copying files of the image into them.
     ///
-    /// The creation is not cut off in the middle: the engine would go on with it, and whoever cleans up would come too early.
+    /// The creation must not be interrupted: the engine would continue with it, and could create the container after the
+    /// cleanup.
     pub(crate) fn create(site: &'a Site, volumes: &[(&str, &str)], wait: Wait<'a>) -> Result<Self> {
         let mounts = volumes
             .iter()
@@ -40,7 +42,7 @@ impl<'a> Helper<'a> {
         Helper::with(site, mounts, wait)
     }
 
-    /// Mounts a directory of the engine's machine at `path`.
+    /// Mounts a directory of the engine's host at `path`.
     pub(crate) fn beside(
         site: &'a Site,
         directory: &str,
@@ -54,7 +56,7 @@ impl<'a> Helper<'a> {
         let image = site.names.empty_image();
         let spec = json!({
             "Image": image,
-            // Never run, but the engine wants one.
+            // Never run, but the engine requires a command.
             "Cmd": ["-"],
             "Labels": site.labels("helper"),
             "NetworkDisabled": true,
@@ -66,7 +68,7 @@ impl<'a> Helper<'a> {
         });
         let name = site.names.helper(&site.session.unique());
         let made = match site.engine.create_container(&name, &spec, wait.whole()) {
-            // The first helper of this store, or somebody removed the image.
+            // This is the first helper of this store, or the image was removed.
             Err(e) if e.kind() == ErrorKind::NotFound => {
                 make_empty_image(site, wait)?;
                 site.engine.create_container(&name, &spec, wait.whole())
@@ -77,17 +79,17 @@ impl<'a> Helper<'a> {
         Ok(Helper { site, id, wait })
     }
 
-    /// Unpacks a tar stream below `path`, owners and modes as in the stream.
+    /// Extracts a tar stream into `path`, with owners and modes as in the stream.
     pub(crate) fn put(&self, path: &str, source: &mut dyn Read, wait: Wait<'_>) -> Result<()> {
         self.site.engine.put_archive(&self.id, path, source, wait)
     }
 
-    /// `path` as a tar stream. Never feed it into this same container: that deadlocks the engine.
+    /// Returns `path` as a tar stream. Do not feed it into the same container: that deadlocks the engine.
     pub(crate) fn get<'b>(&'b self, path: &str, wait: Wait<'b>) -> Result<BodyReader<'b>> {
         self.site.engine.get_archive(&self.id, path, wait)
     }
 
-    /// Removes the container; the volumes stay.
+    /// Removes the container; the volumes are kept.
     pub(crate) fn remove(self) {
         drop(self);
     }
@@ -99,18 +101,18 @@ impl Drop for Helper<'_> {
     }
 }
 
-/// Removes a container whose creation failed: an answer that was lost is not a "no", and the engine may not even be done yet.
-/// What stayed would hold its volumes for as long as this session lives.
+/// Removes a container whose creation failed. A lost response does not mean that it was not created, and the engine may still
+/// be creating it. A container that remained would hold its volumes for as long as this session is active.
 pub(crate) fn remove_if_made(site: &Site, name: &str, failure: &Error, wait: Wait<'_>) {
     let looks = match (failure.may_go_on(), failure.http_status()) {
         (false, _) => return,
-        // It has answered, so it is done, whatever it did.
+        // The engine has responded, so it has finished, whatever it did.
         (true, Some(_)) => 1,
         (true, None) => LOOKS,
     };
     let e = match seek(site, name, looks, wait.clean_up()) {
         Ok(true) => return,
-        // Not that there will be none.
+        // It may still be created later.
         Ok(false) => return site.session.owe(),
         Err(e) => e,
     };
@@ -121,7 +123,7 @@ pub(crate) fn remove_if_made(site: &Site, name: &str, failure: &Error, wait: Wai
     });
 }
 
-/// Looks some times for a container that may be made yet, and removes it. `false`: it never came.
+/// Looks several times for a container that may still be created, and removes it. Returns `false` if it never appeared.
 fn seek(site: &Site, name: &str, looks: u32, wait: Wait<'_>) -> Result<bool> {
     for _ in 0..looks {
         if site.engine.remove_container(name, wait)? {
@@ -133,16 +135,17 @@ fn seek(site: &Site, name: &str, looks: u32, wait: Wait<'_>) -> Result<bool> {
     Ok(false)
 }
 
-/// Makes the image that helpers are made of, if nobody else does: no files at all, so no registry is needed.
+/// Creates the image that helpers are created from, unless another process is doing so. It has no files, so no registry is
+/// needed.
 pub(crate) fn make_empty_image(site: &Site, wait: Wait<'_>) -> Result<()> {
-    // Two imports at once would take the name from each other, and leave an image without one.
+    // Two concurrent imports would take the name from each other, and leave an image without a name.
     let lock = FileLock::take(&site.paths.of_engine().join("empty-image"), wait)?;
     let name = site.names.empty_image();
     let made = match site.engine.image_exists(&name, wait) {
         Ok(false) => {
             let label = format!("LABEL {LABEL_ROOT}={}", site.owner.root);
             let change = Some(label.as_str());
-            let doing = format!("making image {name}");
+            let doing = format!("creating image {name}");
             site.engine.with_layers_kept(&doing, wait, || {
                 let mut files = EMPTY_TAR.as_slice();
                 let engine = &site.engine;
@@ -155,7 +158,8 @@ pub(crate) fn make_empty_image(site: &Site, wait: Wait<'_>) -> Result<()> {
     made
 }
 
-/// A mount of a volume. `NoCopy` always: else the engine fills an empty volume from the image and re-owns its root.
+/// Returns a mount of a volume. Always with `NoCopy`: otherwise the engine fills an empty volume from the image and changes the
+/// owner of its root directory.
 pub(crate) fn volume_mount(volume: &str, target: &str, read_only: bool) -> Value {
     json!({
         "Type": "volume",
@@ -166,7 +170,7 @@ pub(crate) fn volume_mount(volume: &str, target: &str, read_only: bool) -> Value
     })
 }
 
-/// A mount of a file or directory of the engine's machine, which must be there.
+/// Returns a mount of a file or directory of the engine's host, which must exist.
 pub(crate) fn bind_mount(path: &str, target: &str, read_only: bool) -> Value {
     json!({ "Type": "bind", "Source": path, "Target": target, "ReadOnly": read_only })
 }

@@ -1,5 +1,5 @@
-//! The `/etc/hosts` of containers whose network the engine does not set up: files in the volume of the root's claim, one for each name
-//! of a container. They are bound read-only, so that any number of containers share them.
+//! The `/etc/hosts` of containers whose network is not set up by the engine: files in the volume of the root's claim, one for
+//! each container name. They are mounted read-only, so that any number of containers share them.
 
 use std::collections::BTreeSet;
 
@@ -11,11 +11,11 @@ use crate::wait::Wait;
 /// Where a helper mounts the volume.
 const AT: &str = "/hosts";
 
-/// How many there may be. A caller who gives each step a name of its own gains nothing by it.
+/// The maximum number of files. A caller that names each step differently does not benefit from them.
 const MOST: usize = 64;
 
-/// The path, on the engine's machine, of the file for a container called `name`; `None` where there is none and shall be none.
-/// `known` are those for which there is one, and whether one was made is the other value.
+/// Returns the path, on the engine's host, of the file for a container called `name`; `None` if there is none and none may be
+/// created. `known` lists the names that have a file. The second value says whether one was created.
 pub(crate) fn file(
     site: &Site,
     known: &mut BTreeSet<String>,
@@ -47,7 +47,7 @@ fn put(site: &Site, name: &str, wait: Wait<'_>) -> Result<()> {
     tar.append_data(&mut header, file_name(name), text.as_bytes())
         .map_err(packed)?;
     let tar = tar.into_inner().map_err(packed)?;
-    // By its path: by its name an engine would make a volume that is not there, without labels, and the claim would be nobody's.
+    // Mounted by path: by name, an engine would create a missing volume without labels, and the claim would belong to no root.
     let helper = Helper::beside(site, &site.claim.mountpoint, AT, wait)?;
     helper.put(AT, &mut tar.as_slice(), wait)
 }
@@ -56,13 +56,13 @@ fn file_name(name: &str) -> String {
     format!("hosts-{name}")
 }
 
-/// What a resolver takes for the name of a host, and a file system for that of a file.
+/// Returns whether a resolver accepts it as a host name, and a file system as a file name.
 fn is_plain(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     !name.is_empty() && name.bytes().all(plain)
 }
 
-/// As Docker writes it, and the container's own name, which Docker gives an address in a network only.
+/// As Docker writes it, plus the container's own name, to which Docker gives an address only in a network.
 pub(crate) fn text(name: &str) -> String {
     let short = name.split('.').next().unwrap_or_default();
     let names = match short.is_empty() || short == name {

@@ -1,23 +1,26 @@
-//! [`id`]: a result's id, made of all that goes into the result.
+//! [`id`]: a result's id, derived from everything that goes into the result.
 
 use sha2::{Digest, Sha256};
 
 use crate::store::names::hex;
 
-/// What every hash begins with: another way to make ids will have another word here.
+/// The start of every hash's input: a different way of deriving ids will use a different word.
 const WAY: &[u8] = b"docker-store id 1";
 
-/// How much of the name is in front of the hash.
+/// How much of the name precedes the hash. It is enough for people to recognize a result. The hash alone makes ids distinct,
+/// and an id must leave room for the prefix in an image's name.
 const READABLE: usize = 40;
 
-/// The longest id that [`id`] makes, in bytes. Any store takes it.
+/// The longest id that [`id`] returns, in bytes. Every store accepts it.
 pub const ID_MAX: usize = READABLE + 1 + 64;
 
-/// Makes the id of a result of all that goes into it: of its `name` and of `parts`, such as the id of its base, its commands and the
-/// digests of the files that it takes. The same name and parts give the same id in every version, from Rust, C and OCaml; others give
-/// another one, as far as SHA-256 tells. Where a part ends counts: `["ab", "c"]` is not `["a", "bc"]`.
+/// Derives the id of a result from everything that goes into it: its `name` and `parts`, such as the id of its base, its
+/// commands and the
+/// digests of the files that it uses. The same name and parts give the same id in every version, from Rust, C and OCaml.
+/// Different ones give a different id, as far as SHA-256 is collision-free. The boundaries of parts count: `["ab", "c"]` is not
+/// `["a", "bc"]`.
 ///
-/// An id is what is readable of the name (a-z, 0-9 and `-`, at most 40 characters), `-`, and the hash: 64 hex digits.
+/// An id consists of the readable part of the name (a-z, 0-9 and `-`, at most 40 characters), `-`, and the hash: 64 hex digits.
 ///
 /// ```
 /// let base = "base";
@@ -46,14 +49,14 @@ pub fn id<Part: AsRef<[u8]>>(
     }
 }
 
-/// What an id may begin with, as much as possible of the name.
+/// Returns as much of the name as an id can start with.
 fn readable(name: &[u8]) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric();
     let words = name.split(|byte| !plain(byte));
     let words = words.filter(|word| !word.is_empty());
     let words: Vec<_> = words.map(String::from_utf8_lossy).collect();
     let mut all = words.join("-").to_ascii_lowercase();
-    // So begin the names of steps under way.
+    // The names of steps in progress start with this.
     if all == "tmp" || all.starts_with("tmp-") {
         all.insert_str(0, "a-");
     }
@@ -118,14 +121,14 @@ mod tests {
         assert_eq!(different.len(), ids.len(), "{ids:?}");
     }
 
-    /// It names what is on disks: it stays.
+    /// Ids name objects on disks, so they must never change.
     #[test]
     fn the_same_parts_give_the_same_id_for_ever() {
         let parts: [&[u8]; 2] = [b"base", b"\x00\xff"];
         assert_eq!(id("Compile foo.c!", parts), KNOWN);
     }
 
-    /// Made by another program (Python's hashlib).
+    /// Computed by another program (Python's hashlib).
     const KNOWN: &str =
         "compile-foo-c-0a19f0228d163f358e06b906fae27f7134e723b892c7ac5a448661351e821bc8";
 }

@@ -1,5 +1,5 @@
-//! Who a root is: a random identity, made once and kept in the root, so that neither its path nor its name on an engine has to
-//! say it. A root that was moved stays who it was; one that was copied becomes another.
+//! The identity of a root: a random number, created once and stored in the root, so that it does not depend on the root's path
+//! or its name on an engine. A root that was moved keeps its identity; one that was copied gets a new one.
 
 use std::hash::{BuildHasher, Hasher};
 use std::io;
@@ -17,45 +17,46 @@ use crate::store::replace::{beside_locked, replace_for_good};
 /// The version of the file's format.
 const FORMAT: u32 = 1;
 
-/// How many hex digits of an identity begin the id of each of its sessions: a name on the engine then says whose it is.
+/// How many hex digits of an identity start the id of each of its sessions: a name on the engine then shows which root it
+/// belongs to.
 pub(crate) const SHORT: usize = 8;
 
-/// One engine that the root has been used with. Each has results, caches and names of its own.
+/// One engine that the root has been used with. On each, the root has separate results, caches and names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct EngineEntry {
-    /// What the engine says that it is: its id (`/info`) and where it keeps its data.
+    /// What identifies the engine: its id (`/info`) and where it keeps its data.
     pub(crate) engine: String,
-    /// The word that the names there begin with.
+    /// The word that the names on it start with.
     pub(crate) word: String,
-    /// What all names there begin with.
+    /// What all names on it start with.
     pub(crate) prefix: String,
-    /// The mark of the volume that claims the prefix: by it the engine is known again in one short call.
+    /// The mark of the volume that claims the prefix: it recognises the engine in one short request.
     pub(crate) claim: String,
-    /// The folder below `.store` for what is known of this engine; empty for the first, which has `.store` itself.
+    /// The directory below `.store` for what is known of this engine; empty for the first, which uses `.store` itself.
     pub(crate) folder: String,
-    /// Where it was reached last.
+    /// The last address at which it was reached.
     pub(crate) address: String,
 }
 
-/// What is kept of a root.
+/// What is stored about a root.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Identity {
     format: u32,
     /// 128 random bits as hex.
     pub(crate) id: String,
     place: Place,
-    /// The marks of the places where it was before.
+    /// The marks of the directories where it was before.
     #[serde(default)]
     pub(crate) before: Vec<String>,
-    /// The real path of the root when it was looked at last.
+    /// The real path of the root when it was last checked.
     at: Ancestry,
-    /// The root was made by version 0.1, whose objects carry the prefix and no identity.
+    /// The root was created by version 0.1, whose objects carry the prefix and no identity.
     #[serde(default)]
     pub(crate) legacy: bool,
     pub(crate) engines: Vec<EngineEntry>,
 }
 
-/// What became of a root since it was used last.
+/// What happened to a root since it was last used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     /// It is where it was, or was renamed.
@@ -66,9 +67,9 @@ enum Fate {
 }
 
 impl Identity {
-    /// Reads who the root at `root` is, or decides it. `file` is where that is kept; the caller holds a lock on it. `legacy`: the
-    /// root has what version 0.1 leaves in one. `forget` removes what the root knows of objects on engines, or (`false`) only which
-    /// of them are in use.
+    /// Reads the identity of the root at `root`, or creates it. `file` is where it is stored; the caller holds a lock on it.
+    /// `legacy` says that the root has files of version 0.1. `forget(true)` removes what the root knows of objects on engines;
+    /// `forget(false)` removes only which of them are in use.
     pub(crate) fn of(
         root: &Path,
         file: &Path,
@@ -87,7 +88,7 @@ impl Identity {
             Fate::Same if known.place == place && known.at.path() == root => return Ok(known),
             Fate::Same => Identity { place, at, ..known },
             Fate::Moved => {
-                // Whoever used it before used the original.
+                // Any process that used it before used the original.
                 forget(false)?;
                 let mut before = known.before;
                 before.push(known.place.mark(&known.id));
@@ -116,7 +117,7 @@ impl Identity {
         }
     }
 
-    /// Another identity for the root, which is a copy of the one that this is of.
+    /// Creates another identity for the root, which is a copy of the root that this identity is of.
     pub(crate) fn copied(
         &self,
         root: &Path,
@@ -130,7 +131,7 @@ impl Identity {
         );
         let doing = |e: io::Error| Error::io(format!("looking at the root {}", root.display()), &e);
         let place = Place::of(root).map_err(doing)?;
-        // The old identity stays until this is done: killed in between, it is done again.
+        // The old identity is kept until this is done: if the process is killed in between, it is done again.
         forget(true)?;
         let new = Identity::new(place, Ancestry::of(root), false);
         new.write(file)?;
@@ -141,8 +142,8 @@ impl Identity {
         let same_place = self.place.is(place);
         let old = self.at.path();
         if old == root {
-            // Otherwise put back from a backup, or copied to where another container sees the same path: either way the
-            // original may live.
+            // Otherwise it was restored from a backup, or copied to where another container sees the same path: in both cases
+            // the original may still be in use.
             return if same_place { Fate::Same } else { Fate::Copied };
         }
         let below = file.strip_prefix(root).unwrap_or(file);
@@ -152,7 +153,7 @@ impl Identity {
             return Fate::Same; // mounted at two places
         }
         if same_place {
-            // A snapshot of a file system has the same places once more.
+            // In a snapshot of a file system, every directory exists a second time with the same metadata.
             let twice = Place::of(old).is_ok_and(|there| there.is(place));
             return match has_ours && twice {
                 true => Fate::Copied,
@@ -165,22 +166,22 @@ impl Identity {
         }
     }
 
-    /// What tells this root's directory from its copies, on an engine.
+    /// Returns what tells this root's directory from its copies, on an engine.
     pub(crate) fn mark(&self) -> String {
         self.place.mark(&self.id)
     }
 
-    /// Where the root was when it was looked at last.
+    /// Returns where the root was when it was last checked.
     pub(crate) fn path(&self) -> &Path {
         self.at.path()
     }
 
-    /// Whether the root of `file` still has the identity `id`.
+    /// Returns whether the root of `file` still has the identity `id`.
     pub(crate) fn is_still(file: &Path, id: &str) -> Result<bool> {
         Ok(Identity::read_either(file)?.is_some_and(|there| there.id == id))
     }
 
-    /// What is kept in `file`, or in the copy beside it where somebody removed that.
+    /// Returns what is stored in `file`, or in its spare copy if `file` was removed.
     fn read_either(file: &Path) -> Result<Option<Self>> {
         match Identity::read(file)? {
             None => Identity::read(&spare(file)),
@@ -188,7 +189,7 @@ impl Identity {
         }
     }
 
-    /// What is kept in `file`; `None` where nothing is.
+    /// Returns what is stored in `file`; `None` if it does not exist.
     fn read(file: &Path) -> Result<Option<Self>> {
         let doing = || format!("reading the identity {}", file.display());
         let text = match fs::read(file) {
@@ -197,22 +198,23 @@ impl Identity {
             Err(e) => return Err(Error::io(doing(), &e)),
         };
         let corrupt = |why: String| {
-            let remedy = "removing the file makes the root a new store, which keeps the old one's objects on the engine";
+            let remedy = "remove it to use its copy, identity.spare; if both are removed, the root becomes a new store, \
+                          and the old one's objects stay on the engine";
             Error::new(ErrorKind::Corrupt, format!("{}: {why}; {remedy}", doing()))
         };
         let identity: Identity =
             serde_json::from_slice(&text).map_err(|e| corrupt(e.to_string()))?;
         match identity.format {
-            // Names on the engine are made of it.
+            // Names on the engine are derived from it.
             FORMAT if !is_an_id(&identity.id) => Err(corrupt(String::from("it holds no identity"))),
             FORMAT => Ok(Some(identity)),
             other => Err(corrupt(format!(
-                "it has format {other}, and this library knows {FORMAT}"
+                "unsupported format {other}; this version of the library supports {FORMAT}"
             ))),
         }
     }
 
-    /// A root must never forget who it is: so there are two files.
+    /// Stores the identity in two files, because a root must never lose it.
     pub(crate) fn write(&self, file: &Path) -> Result<()> {
         self.write_one(file)?;
         self.write_one(&spare(file))
@@ -226,19 +228,19 @@ impl Identity {
         replace_for_good(file, &beside_locked(file), &text).map_err(doing)
     }
 
-    /// What the ids of this root's sessions begin with.
+    /// Returns what the ids of this root's sessions start with.
     pub(crate) fn short(&self) -> &str {
         &self.id[..SHORT]
     }
 }
 
-/// Whether it is one that [`random`] makes.
+/// Returns whether it has the form that [`random`] returns.
 fn is_an_id(id: &str) -> bool {
     let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     id.len() == 32 && id.bytes().all(is_digit)
 }
 
-/// The second file.
+/// Returns the path of the second file.
 pub(crate) fn spare(file: &Path) -> PathBuf {
     file.with_extension("spare")
 }
@@ -250,12 +252,12 @@ fn is_one_directory(a: &Path, b: &Path) -> bool {
     }
 }
 
-/// 128 random bits as hex.
+/// Returns 128 random bits as hex.
 pub(crate) fn random() -> String {
     format!("{:016x}{:016x}", random_word(), random_word())
 }
 
-/// 64 random bits. The standard library's hash keys are random for each process and differ for each use.
+/// Returns 64 random bits. The standard library's hash keys are random for each process and differ for each use.
 pub(crate) fn random_word() -> u64 {
     let mut hasher = std::hash::RandomState::new().build_hasher();
     let now: Duration = SystemTime::now()

@@ -1,5 +1,5 @@
-//! Where leases keep what is written to them, as far as this process reaches it: what was made in one only to mount something on is
-//! taken away before anybody looks whether the lease was changed.
+//! Where leases keep the data written to them, if this process can access it. A directory or file that was created in a lease
+//! only as a mount point is removed before the lease is checked for changes.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::store::points::{Layers, Point, Restored};
 
-/// The leases of one store that are out, by the volume that is mounted.
+/// The outstanding leases of one store, by the volume that is mounted.
 #[derive(Debug, Default)]
 pub(crate) struct Lent(Mutex<HashMap<String, Lease>>);
 
@@ -20,7 +20,7 @@ struct Lease {
 }
 
 impl Lent {
-    /// Notes a new lease.
+    /// Records a new lease.
     pub(crate) fn lend(&self, volume: &str, layers: Layers) {
         let lease = Lease {
             layers,
@@ -30,7 +30,8 @@ impl Lent {
         self.0.lock().insert(volume.to_owned(), lease);
     }
 
-    /// Notes that something is about to be mounted at `path` in a lease. What is no lease of this process is left as it will be.
+    /// Records that something is about to be mounted at `path` in a lease. Volumes that are not leases of this process are
+    /// ignored.
     pub(crate) fn cover(&self, volume: &str, path: &Path) {
         let mut leases = self.0.lock();
         let Some(lease) = leases.get_mut(volume) else {
@@ -40,14 +41,12 @@ impl Lent {
             Ok(point) => lease.points.extend(point),
             Err(e) => {
                 let path = path.display();
-                log::debug!(
-                    "what a mount at {path} needs in the lease {volume} will stay there: {e}"
-                );
+                log::debug!("the mount point {path} will stay in the lease {volume}: {e}");
             }
         }
     }
 
-    /// Takes away what was made for mounts in a lease that no container has any more.
+    /// Removes the mount points in a lease that no container has any more.
     pub(crate) fn uncover(&self, volume: &str) {
         let mut leases = self.0.lock();
         let Some(lease) = leases.get_mut(volume) else {
@@ -56,18 +55,18 @@ impl Lent {
         let points = std::mem::take(&mut lease.points);
         match lease.layers.remove(&points) {
             Ok(restored) => lease.restored.extend(restored),
-            Err(e) => log::debug!("what mounts needed in the lease {volume} stays there: {e}"),
+            Err(e) => log::debug!("mount points stay in the lease {volume}: {e}"),
         }
     }
 
-    /// The directories of a lease that are as they were before something was mounted in them.
+    /// Returns the directories of a lease that are as they were before something was mounted in them.
     pub(crate) fn restored(&self, volume: &str) -> Vec<Restored> {
         let leases = self.0.lock();
         let lease = leases.get(volume);
         lease.map_or_else(Vec::new, |lease| lease.restored.clone())
     }
 
-    /// Forgets a lease that is no more.
+    /// Forgets a lease that no longer exists.
     pub(crate) fn forget(&self, volume: &str) {
         self.0.lock().remove(volume);
     }

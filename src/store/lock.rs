@@ -1,8 +1,9 @@
-//! Lock files: a lock of the system (`flock`, `LockFileEx`) on a file that exists for no other reason. The system drops the lock with
-//! the last descriptor, so a killed process holds nothing.
+//! Lock files: a lock of the system (`flock`, `LockFileEx`) on a file that exists only for this purpose. The system releases
+//! the lock with the last descriptor, so a killed process holds nothing.
 //!
-//! A child that is forked without exec has the descriptors, too, and with them a share of what its parent locked. So whoever
-//! took a lock unlocks it, instead of closing the file and waiting for the child to do so; and the child unlocks nothing.
+//! A child that is forked without exec inherits the descriptors, and with them a share of its parent's locks. So the holder of
+//! a lock unlocks it explicitly, instead of closing the file, which would take effect only when the child does so, too. The
+//! child unlocks nothing.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -18,35 +19,36 @@ use crate::store::access;
 use crate::store::replace::{beside as unfinished_beside, is_unfinished};
 use crate::wait::Wait;
 
-/// How long the first and the longest pause between two tries are. A lock held for a build is tried at a slow beat; one
-/// held for a head is free again before the second try.
+/// The first and the longest pause between two tries. A lock that is held for a build is tried at long intervals; a lock on a
+/// head is free again before the second try.
 const FIRST_PAUSE: Duration = Duration::from_micros(200);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
-/// From which age on a lock's file is touched when it is taken. Cleaners of old files count in days.
+/// The age from which on a lock's file is touched when it is taken. Programs that clean up old files count in days.
 const OLD: Duration = Duration::from_secs(600);
 
-/// The most that a lock's file holds of use.
+/// The maximum size of useful content in a lock's file. That is two short lines; what another program has written after them is
+/// not kept.
 const MOST_KEPT: usize = 4096;
 
-/// A locked file. Dropping it unlocks and leaves the file.
+/// A locked file. Dropping it unlocks and keeps the file.
 #[derive(Debug)]
 pub(crate) struct FileLock {
     file: File,
     path: PathBuf,
-    /// Whether the file was not there before.
+    /// Whether the file did not exist before.
     new: bool,
-    /// Whose it is: a forked child has a copy.
+    /// The process that took it: a forked child has a copy.
     process: u32,
 }
 
 impl FileLock {
-    /// Takes the lock if nobody has it.
+    /// Takes the lock if it is free.
     pub(crate) fn try_take(path: &Path) -> Result<Option<Self>> {
         FileLock::try_operation(path, Hold::Alone, true)
     }
 
-    /// Takes the lock if it has a file, and nobody has it.
+    /// Takes the lock if its file exists and it is free.
     pub(crate) fn try_take_left(path: &Path) -> Result<Option<Self>> {
         FileLock::try_operation(path, Hold::Alone, false)
     }
@@ -61,21 +63,22 @@ impl FileLock {
                 Err(_) if !make => return Ok(None),
                 Err(_) => match make_locked(path, hold).map_err(|e| failed(&e))? {
                     Some(file) => (file, true),
-                    // Somebody else was faster.
+                    // Another process was faster.
                     None => continue,
                 },
             };
             if !new && !os::lock(&file, hold).map_err(|e| failed(&e))? {
                 return Ok(None);
             }
-            // From here on it is unlocked, whatever comes.
+            // From here on, any return unlocks it.
             let lock = FileLock {
                 file,
                 path: path.to_owned(),
                 new,
                 process: std::process::id(),
             };
-            // The holder before us may have removed the file between our open and our lock: then it locks nothing.
+            // The previous holder may have removed the file between the open and the lock: then the lock excludes no other
+            // process.
             if is_still(&lock.file, path).map_err(|e| failed(&e))? {
                 lock.touch();
                 return Ok(Some(lock));
@@ -83,12 +86,12 @@ impl FileLock {
         }
     }
 
-    /// Waits for the lock. The system's own wait cannot be given a deadline or be cancelled, so it is tried again and again.
+    /// Waits for the lock. The system's own wait has no deadline and cannot be cancelled, so this polls.
     pub(crate) fn take(path: &Path, wait: Wait<'_>) -> Result<Self> {
         FileLock::take_operation(path, Hold::Alone, wait, &mut || Ok(()))
     }
 
-    /// The same, and does something at each try that finds it taken.
+    /// Like `take`, and calls `each` whenever it finds the lock taken.
     pub(crate) fn take_while(
         path: &Path,
         wait: Wait<'_>,
@@ -97,7 +100,7 @@ impl FileLock {
         FileLock::take_operation(path, Hold::Alone, wait, each)
     }
 
-    /// Waits for a share of the lock: any number hold it together, and nobody alone meanwhile.
+    /// Acquires the lock in shared mode. Any number of holders may share it; it cannot be held exclusively at the same time.
     pub(crate) fn take_shared(path: &Path, wait: Wait<'_>) -> Result<Self> {
         FileLock::take_operation(path, Hold::Shared, wait, &mut || Ok(()))
     }
@@ -124,7 +127,7 @@ impl FileLock {
         }
     }
 
-    /// Whether somebody, in this process or another, has this lock. Takes nothing away from anybody.
+    /// Returns whether this process or another holds the lock. Does not disturb the holder.
     pub(crate) fn is_held(path: &Path) -> Result<bool> {
         let failed =
             |e: &io::Error| Error::io(format!("looking at the lock {}", path.display()), e);
@@ -140,17 +143,17 @@ impl FileLock {
         Ok(!free)
     }
 
-    /// Whether the file was there before, unlocked: its holder was killed, or had a reason to leave it.
+    /// Returns whether the file existed before, unlocked: its holder was killed, or kept it for a reason.
     pub(crate) fn was_left(&self) -> bool {
         !self.new
     }
 
-    /// Whether the file is where it was made: whoever removes it lets others take the lock.
+    /// Returns whether the file is still at its path: if it is removed, other processes can take the lock.
     pub(crate) fn is_in_place(&self) -> bool {
         is_still(&self.file, &self.path).unwrap_or(true)
     }
 
-    /// Makes the file again if somebody removed it. `false`: another has the lock by now.
+    /// Creates the file again if it was removed. Returns `false` if another process has the lock by now.
     pub(crate) fn keep(&mut self) -> Result<bool> {
         if self.is_in_place() {
             return Ok(true);
@@ -165,11 +168,12 @@ impl FileLock {
         Ok(true)
     }
 
-    /// Tells cleaners of old files that it is in use. Removed while it is held, it would lock nobody out.
+    /// Shows programs that clean up old files that it is in use. If it were removed while it is held, it would not exclude
+    /// other processes.
     pub(crate) fn touch(&self) {
         let found = self.file.metadata().and_then(|found| found.modified());
         let age = found.map(|modified| SystemTime::now().duration_since(modified));
-        // One from the future is as good as new.
+        // A time in the future counts as new.
         if !matches!(age, Ok(Ok(age)) if age >= OLD) {
             return;
         }
@@ -178,7 +182,7 @@ impl FileLock {
         }
     }
 
-    /// What is in the file, or the first `most` bytes of it.
+    /// Returns the content of the file, or its first `most` bytes.
     pub(crate) fn content(&self, most: usize) -> Result<Vec<u8>> {
         let mut content = vec![0; most];
         let mut read = 0;
@@ -194,7 +198,7 @@ impl FileLock {
         Ok(content)
     }
 
-    /// Replaces what is in the file. What is as long as what it replaces takes no space of a full disk.
+    /// Replaces the content of the file. If the length does not change, this works on a full disk.
     pub(crate) fn replace_content(&self, content: &[u8]) -> Result<()> {
         let end = content.len() as u64;
         let write = || {
@@ -220,19 +224,19 @@ impl FileLock {
         Ok(())
     }
 
-    /// Unlocks, and leaves what there was before.
+    /// Unlocks, and restores the previous state: removes the file only if this lock created it.
     pub(crate) fn give_back(self) {
         if self.new {
             self.remove();
         }
     }
 
-    /// Unlocks, and removes the file first, so that locks do not pile up.
+    /// Removes the file, and then unlocks it, so that lock files do not accumulate.
     pub(crate) fn remove(self) {
         if self.process != std::process::id() {
-            return; // Our parent still holds it.
+            return; // The parent process still holds it.
         }
-        // Whoever waits with the old file open sees that it is gone and opens a new one.
+        // A process that waits with the old file open notices that it was removed and opens a new one.
         if let Err(e) = os::remove_open(&self.path) {
             log::debug!("removing the lock {}: {e}", self.path.display());
         }
@@ -253,8 +257,8 @@ fn unlock(file: &File) {
     }
 }
 
-/// Makes the file of a lock, which nobody ever sees unlocked: it is locked under a name of its own first. `None` where there is
-/// one by now.
+/// Creates the file of a lock, so that it is never visible unlocked: it is locked under a temporary name first. Returns `None`
+/// if the file exists by now.
 fn make_locked(path: &Path, hold: Hold) -> io::Result<Option<File>> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     loop {
@@ -263,7 +267,7 @@ fn make_locked(path: &Path, hold: Hold) -> io::Result<Option<File>> {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create_new(true);
         let file = match access::open_with(options, &beside) {
-            // That of a killed process, or of one in another container whose number is the same.
+            // The file of a killed process, or of a process in another container with the same number.
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
             made => made?,
         };
@@ -280,7 +284,7 @@ fn make_locked(path: &Path, hold: Hold) -> io::Result<Option<File>> {
         let is_gone = |e: &io::Error| e.kind() == io::ErrorKind::NotFound;
         return match e.kind() {
             io::ErrorKind::AlreadyExists => Ok(None),
-            // Swept before it was locked, unless the whole folder went.
+            // It was swept before it was locked, unless the whole directory was removed.
             _ if is_gone(&e) && removed.is_err_and(|e| is_gone(&e)) && is_in_folder(path) => {
                 continue;
             }
@@ -293,22 +297,22 @@ fn is_in_folder(path: &Path) -> bool {
     path.parent().is_some_and(Path::exists)
 }
 
-/// Gives a file its name, if nobody has it.
+/// Gives a file its name, unless that exists.
 fn place(beside: &Path, path: &Path) -> io::Result<()> {
     match os::rename_new(beside, path)? {
         true => Ok(()),
-        // Not every file system can do that; NFS, say. Those mostly can do this, and in two steps.
+        // Not every file system can do that, for example NFS. Most of the others can do this, in two steps.
         false => place_by_link(beside, path),
     }
 }
 
 fn place_by_link(beside: &Path, path: &Path) -> io::Result<()> {
     std::fs::hard_link(beside, path)?;
-    // What is left of a process that is killed in between is swept.
+    // A file that a killed process leaves in between is swept later.
     fs::remove_file(beside)
 }
 
-/// Removes what killed processes left of locks that they were about to make in `folder`.
+/// Removes lock files in `folder` that killed processes were creating.
 pub(crate) fn sweep_unfinished(folder: &Path) -> Result<()> {
     let failed = |e: io::Error| Error::io(format!("listing {}", folder.display()), &e);
     for entry in fs::read_dir(folder).map_err(failed)? {
@@ -381,7 +385,7 @@ mod tests {
                     done.fetch_add(1, Ordering::SeqCst);
                 });
             }
-            // As a purge does: whatever it can lock was left by the dead.
+            // As a purge does: a lock that it can take was left by a terminated process.
             scope.spawn(|| {
                 while done.load(Ordering::SeqCst) < 2 {
                     let seen = FileLock::try_take_left(&path).expect("a try");
@@ -453,14 +457,14 @@ mod tests {
 
     #[test]
     fn another_descriptor_of_the_lock_does_not_hold_it_when_its_holder_lets_go() {
-        // As a forked child has one.
+        // As in a forked child.
         let path = path("descriptor");
         let lock = FileLock::try_take(&path).expect("a try").expect("the lock");
         let childs = lock.file.try_clone().expect("another descriptor");
         drop(lock);
         assert!(!FileLock::is_held(&path).expect("a look"));
         let again = FileLock::try_take(&path).expect("a try").expect("the lock");
-        // And a child's copy, dropped, takes nothing from its parent.
+        // And dropping a child's copy does not release its parent's lock.
         let process = again.process.wrapping_add(1);
         let (path_, file) = (path.clone(), again.file.try_clone().expect("a copy"));
         let copy = FileLock {

@@ -1,10 +1,10 @@
 //! The network of a step that has none.
 //!
-//! Asked for `NetworkMode: none` alone, Docker makes a network namespace for each container itself, and runs its own program once more
-//! in it to set it up. With `NetworkDisabled` it leaves that to the runtime, which makes a namespace with nothing but `lo`. What the
-//! engine then does not write is `/etc/hosts` (see [`hosts`](crate::store::hosts)).
+//! With plain `NetworkMode: none`, Docker itself creates a network namespace for each container, and runs its own program once
+//! more in it to set it up. With `NetworkDisabled` it leaves that to the runtime, which creates a namespace with only `lo`. The
+//! engine then does not write `/etc/hosts` (see [`hosts`](crate::store::hosts)).
 //!
-//! Whether it behaves so is tried once for an engine and boot, and remembered in the root.
+//! Whether the engine behaves like this is tried once for each engine and boot, and remembered in the root.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,16 +22,18 @@ use crate::store::remembered;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// What a container without a network is called, unless its command says so.
+/// The host name of a container without a network, unless its command sets one.
 pub(crate) const HOST_NAME: &str = "docker-store";
 
-/// How long a trial may take. Whatever a base has for a shell, no step waits for it for ever.
+/// How long a trial may take. The shell of a base may hang; steps must not wait for it forever. A trial takes about as long as
+/// a step that does nothing. Twenty seconds are for an engine that is starting many containers at that time.
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// The most that is read of what a trial says.
+/// The maximum size of a trial's output. A container that behaves writes about a kilobyte; one that writes much more does not
+/// behave.
 const MOST: usize = 64 << 10;
 
-/// What a trial says, by a shell's own words alone: no program of the image is needed beside it.
+/// The script of a trial. It uses only shell built-ins, so that it needs no other program of the image.
 const SCRIPT: &str = "\
 show() { while read -r line; do echo \"$1 $line\"; done <\"$2\"; }
 show dev /proc/net/dev
@@ -42,8 +44,8 @@ show hosts /etc/hosts
 show name /proc/sys/kernel/hostname
 echo end";
 
-/// What a container of `image` called `host_name` is given in place of a network; `None` where the engine is to make one that
-/// leads nowhere.
+/// Returns what a container of `image` called `host_name` is given instead of a network; `None` if the engine has to create an
+/// isolated network.
 pub(crate) fn alone(
     site: &Site,
     image: &str,
@@ -56,7 +58,8 @@ pub(crate) fn alone(
         return Ok(None);
     };
     let host_name = host_name.unwrap_or(HOST_NAME);
-    // Without the lock: it may ask the engine. What two make at once is the same file, and which of them is noted is all one.
+    // Without the lock, because this may query the engine. Two concurrent calls create the same file, and it does not matter
+    // which of them is recorded.
     let (file, made) = match hosts::file(site, &mut known.hosts, host_name, wait) {
         Ok(found) => found,
         Err(e) => {
@@ -75,13 +78,13 @@ pub(crate) fn alone(
     }))
 }
 
-/// Finds out, by a container of `image`, how the engine behaves, unless that is known.
+/// Tries with a container of `image` how the engine behaves, unless that is known.
 pub(crate) fn learn(site: &Site, image: &str, wait: Wait<'_>) -> Result<()> {
     let networks = &site.networks;
     if networks.forced || site.engine.is_podman() {
         return Ok(());
     }
-    // Each step asks this: not even the boot is looked up.
+    // Every step checks this, so not even the boot is looked up.
     let is_settled = |memory: &Memory| {
         memory.found != Found::Unknown && memory.key.server == site.engine.server()
     };
@@ -93,7 +96,7 @@ pub(crate) fn learn(site: &Site, image: &str, wait: Wait<'_>) -> Result<()> {
     if is_known(&networks.known.lock()) {
         return Ok(());
     }
-    // Whoever comes meanwhile need not wait for it.
+    // Concurrent callers need not wait for the trial.
     let Some(_trial) = networks.trial.try_lock() else {
         return Ok(());
     };
@@ -120,21 +123,21 @@ pub(crate) fn learn(site: &Site, image: &str, wait: Wait<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A failure may be that of a caller who has no more time.
+/// A failure may be due to the caller's limits.
 fn still_wanted(wait: Wait<'_>) -> Result<()> {
     let left = wait.left();
     left.map(drop)
         .map_err(|stop| stopped(&"trying a container without a network", stop))
 }
 
-/// Lets the engine make networks from now on: a container that was to do without could not be created.
+/// Lets the engine create networks from now on, because a container without one could not be created.
 pub(crate) fn doubt(site: &Site, why: &Error) {
     let doubt = memory(site, Found::Unknown, format!("it did not work: {why}"));
     remember(site, &doubt);
     *site.networks.known.lock() = Some(doubt);
 }
 
-/// Who sets it up, for people.
+/// Returns a human-readable description of what sets up the network.
 pub(crate) fn way(site: &Site) -> String {
     if site.networks.forced {
         return String::from("by the engine: an option says so");
@@ -156,7 +159,7 @@ pub(crate) fn way(site: &Site) -> String {
     }
 }
 
-/// What is found out now.
+/// Returns a record of what was found out now.
 fn memory(site: &Site, found: Found, why: String) -> Memory {
     let now = Uptime::now();
     Memory {
@@ -181,7 +184,7 @@ fn remember(site: &Site, memory: &Memory) {
     remembered::write(&file(site), memory, &site.session.unique());
 }
 
-/// Runs a container as a step's would be, and gives what it says.
+/// Runs a container like a step's, and returns its output.
 fn try_it(
     site: &Site,
     image: &str,
@@ -192,7 +195,7 @@ fn try_it(
     let hosts = file.ok_or_else(|| {
         Error::new(
             ErrorKind::Unsupported,
-            "the engine does not tell where its volumes are",
+            "the engine does not report where its volumes are",
         )
     })?;
     let alone = Alone {
@@ -219,7 +222,7 @@ fn try_it(
     said
 }
 
-/// What a container says until it ends.
+/// Returns the output of a container until it ends.
 fn hear(site: &Site, container: &str, wait: Wait<'_>) -> Result<String> {
     let engine = &site.engine;
     let mut attached = engine.attach(container, false, wait)?;
@@ -246,7 +249,7 @@ fn hear(site: &Site, container: &str, wait: Wait<'_>) -> Result<String> {
 }
 
 impl Alone {
-    /// Writes it into what a container is created from.
+    /// Writes it into the spec of a container.
     pub(crate) fn give(&self, spec: &mut Value, host: &mut Value) {
         spec["NetworkDisabled"] = json!(true);
         spec["Hostname"] = json!(self.host_name);
@@ -259,7 +262,7 @@ impl Alone {
     }
 }
 
-/// Whether what a trial said is what a container should see that has `lo` and nothing else.
+/// Decides whether a trial's output is what a container with only `lo` should see.
 fn judge(said: &str) -> (Found, String) {
     let of = |kind: &str| -> Vec<&str> {
         let lines = said
@@ -268,11 +271,12 @@ fn judge(said: &str) -> (Found, String) {
         lines.map(str::trim).collect()
     };
     if !said.lines().any(|line| line == "end") {
-        let why = "it could not be tried: the image has no /bin/sh, or it did not get to its end";
+        let why =
+            "it could not be tried: the image has no /bin/sh, or the script did not run to its end";
         return (Found::Unknown, why.to_owned());
     }
     let no = |why: String| (Found::Misbehaves, format!("it was tried, and {why}"));
-    // Two lines of headings, then a line for each interface.
+    // Two heading lines, then a line for each interface.
     let devices = of("dev");
     let names: Vec<&str> = devices
         .iter()
@@ -282,35 +286,35 @@ fn judge(said: &str) -> (Found, String) {
     if names != ["lo"] {
         return no(format!("the container had the interfaces {names:?}"));
     }
-    // A namespace shows its own Unix sockets, and that of a machine is never without any.
+    // A namespace shows its own Unix sockets, and a host always has some.
     if of("unix").len() > 1 {
         return no("the container was not in a namespace of its own".into());
     }
     if !of("four").iter().any(|line| line.contains("127.0.0.1")) {
-        return no("127.0.0.1 was not there".into());
+        return no("127.0.0.1 was missing".into());
     }
     let loopback = format!("{}1 ", "0".repeat(31));
-    // A kernel without IPv6 has it for nobody.
+    // A kernel without IPv6 has none in any namespace.
     let six = of("six");
     if six != ["none"] && !six.iter().any(|line| line.starts_with(&loopback)) {
-        return no("::1 was not there".into());
+        return no("::1 was missing".into());
     }
     let wanted = hosts::text(HOST_NAME);
-    // `read` takes the blanks of each line as they are.
+    // `read` strips the blanks of each line.
     let lines: Vec<&str> = wanted.lines().map(str::trim).collect();
     if of("hosts") != lines || of("name") != [HOST_NAME] {
         return no(
             "the container's name or its /etc/hosts was not the one that it was given".into(),
         );
     }
-    (Found::Behaves, String::from("it was tried and behaves"))
+    (Found::Behaves, String::from("it was tried and works"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What a trial said on Docker 20.10.
+    /// The output of a trial on Docker 20.10.
     fn said() -> String {
         let mut said = String::from(
             "dev Inter-|   Receive                                                |  Transmit\n\
@@ -331,7 +335,7 @@ mod tests {
     #[test]
     fn a_container_behaves_that_has_a_namespace_of_its_own_with_lo_alone() {
         assert_eq!(judge(&said()).0, Found::Behaves);
-        // Of a kernel without IPv6.
+        // From a kernel without IPv6.
         let six = "six 00000000000000000000000000000001 01 80 10 80       lo";
         assert_eq!(judge(&said().replace(six, "six none")).0, Found::Behaves);
     }

@@ -1,4 +1,4 @@
-//! [`Store`]: the front of the library.
+//! [`Store`]: the entry point of the library.
 
 #[cfg_attr(windows, path = "access_windows.rs")]
 mod access;
@@ -82,39 +82,41 @@ use crate::engine::stopped;
 use crate::error::Result;
 use crate::wait::Limits;
 
-/// For how long a store that closes waits for removals.
+/// How long closing a store waits for removals. It is as long as the cleaning up after a call may take. What takes longer is
+/// removed by the next open of the root, and does not hold up a process that wants to exit.
 const CLOSING: Duration = Duration::from_secs(10);
 
-/// An open store. Every method may be called from any number of threads at once, and from any number of processes that have
-/// the same root open.
+/// An open store. Every method may be called concurrently from any number of threads, and any number of processes may have the
+/// same root open.
 ///
-/// Dropping it ends the session; [`close`](Self::close) does so too, and waits for what is still being removed. A child process
-/// that is forked without `exec` is answered [`Closed`](crate::ErrorKind::Closed) by all of it, and may open a store of its own.
+/// Dropping a store ends the session. [`close`](Self::close) also waits for pending removals. In a child process that is forked
+/// without `exec`, all methods return [`Closed`](crate::ErrorKind::Closed); the child may open a store of its own.
 pub struct Store {
     site: Arc<Site>,
     caches: Arc<Caches>,
 }
 
 impl Store {
-    /// Opens the store at `root`, making the directory if its parent exists, and removes what dead sessions left behind.
+    /// Opens the store at `root`, creating the directory if its parent exists, and removes leftovers of terminated processes.
     ///
-    /// Takes as long as the engine needs to answer a handful of calls, and to remove leftovers.
+    /// Takes as long as the engine needs for a handful of requests, and for removing leftovers.
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a root that is no directory or a bad option;
-    /// [`Io`](crate::ErrorKind::Io) where it cannot be made or written; [`Unreachable`](crate::ErrorKind::Unreachable) and
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) where there is no engine that serves.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the root is not a directory, or an option is invalid;
+    /// [`Io`](crate::ErrorKind::Io) if the root cannot be created or written; [`Unreachable`](crate::ErrorKind::Unreachable)
+    /// and
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) if there is no usable engine.
     pub fn open(root: impl AsRef<Path>, options: &Options) -> Result<Self> {
         Store::open_within(root, options, &Limits::none())
     }
 
-    /// [`open`](Self::open), for as long as `limits` allows.
+    /// Like [`open`](Self::open), but bounded by `limits`.
     ///
     /// # Errors
     ///
-    /// Those of `open`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled), after
-    /// which another open goes on with what was left.
+    /// The errors of `open`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled), after
+    /// which another open continues with the leftovers.
     pub fn open_within(root: impl AsRef<Path>, options: &Options, limits: &Limits) -> Result<Self> {
         let store = Store {
             site: opening::site(root.as_ref(), options, limits)?,
@@ -125,22 +127,23 @@ impl Store {
         Ok(store)
     }
 
-    /// Gives up the root at `root`: removes everything of it from every engine that it was used with, and from the disk. That is
-    /// results, caches, logs, what steps left, the caller's own files in [`state_dir`](Self::state_dir), and the directory.
-    /// Names that [`tag`](Self::tag) gave are the caller's, and stay.
+    /// Destroys the root at `root`: removes everything of it from every engine that it was used with, and from the disk. This
+    /// includes results, caches, logs, leftovers of steps, the caller's own files in [`state_dir`](Self::state_dir), and the
+    /// directory itself. Names that were added with [`tag`](Self::tag) belong to the caller and are kept.
     ///
-    /// What cannot be removed, as a stranger's container uses it, is told with its reason; then the root stays, too, and the next
-    /// call goes on. So it does after one that was cut off or killed.
+    /// An object that cannot be removed, for example because another program's container uses it, is reported with the reason.
+    /// The root is then kept, and the next call continues. The next call also continues after one that was interrupted or
+    /// killed.
     ///
-    /// `options` say which engine, for one that has another address now than when the root was used with it last.
+    /// `options` says which engine to use, for an engine whose address has changed since the root was last used with it.
     ///
     /// # Errors
     ///
-    /// [`Busy`](crate::ErrorKind::Busy) while a store is open there, in any process; [`NotFound`](crate::ErrorKind::NotFound) where
-    /// nothing is there, see [`remains`](Self::remains); [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for what is no
-    /// store's root; [`Unreachable`](crate::ErrorKind::Unreachable) where an engine cannot be asked that the root was used with, unless
-    /// [`Destroy::abandon`] says otherwise. After these nothing was removed. Else what the engine or the system answered,
-    /// [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
+    /// [`Busy`](crate::ErrorKind::Busy) while a store is open there, in any process; [`NotFound`](crate::ErrorKind::NotFound)
+    /// if nothing exists there, see [`remains`](Self::remains); [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if it is
+    /// not a store's root; [`Unreachable`](crate::ErrorKind::Unreachable) if an engine that the root was used with cannot be
+    /// reached, unless [`Destroy::abandon`] allows that. After these errors nothing has been removed. Otherwise any error of
+    /// the engine or the system, [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
     pub fn destroy(
         root: impl AsRef<Path>,
         options: &Options,
@@ -150,189 +153,193 @@ impl Store {
         destroy::destroy(root.as_ref(), options, how, limits)
     }
 
-    /// What roots have on an engine, by the identities that the objects carry; those of `identity` alone, if that is given. Nothing
-    /// is removed. Whether a root is still there, the engine does not know: where it was is told, and people know the rest.
+    /// Lists what roots have on an engine, by the identities that the objects carry; only those of `identity`, if it is given.
+    /// Nothing is removed. The engine does not know whether a root still exists. The list says where each root was, so that a
+    /// person can decide.
     ///
     /// # Errors
     ///
-    /// What the engine answered.
+    /// Any error that the engine returns.
     pub fn remains(options: &Options, identity: Option<&str>, limits: &Limits) -> Result<Remains> {
         destroy::remains(options, identity, limits)
     }
 
-    /// Removes from an engine what is left there of a root whose directory is gone, by its identity: see
-    /// [`remains`](Self::remains). Whose directory is not gone loses its results and caches by this.
+    /// Removes from an engine the remains of a root whose directory no longer exists, by its identity: see
+    /// [`remains`](Self::remains). If the directory still exists, the root loses its results and caches.
     ///
     /// # Errors
     ///
-    /// [`Busy`](crate::ErrorKind::Busy) while a container of it runs; [`Conflict`](crate::ErrorKind::Conflict) where the root is on
-    /// this machine, where it was: [`destroy`](Self::destroy) that. Else what the engine answered.
+    /// [`Busy`](crate::ErrorKind::Busy) while a container of the root runs; [`Conflict`](crate::ErrorKind::Conflict) if the
+    /// root still exists on the local machine, at its recorded path: use [`destroy`](Self::destroy) for it. Otherwise any error
+    /// that the engine returns.
     pub fn destroy_remains(options: &Options, identity: &str, limits: &Limits) -> Result<Remains> {
         destroy::destroy_remains(options, identity, limits)
     }
 
-    /// The root directory, without links.
+    /// Returns the root directory, with symbolic links resolved.
     pub fn root(&self) -> &Path {
         self.site.paths.root()
     }
 
-    /// What every name of this store on the engine begins with.
+    /// Returns what every name of this store on the engine starts with.
     pub fn prefix(&self) -> &str {
         self.site.names.prefix()
     }
 
-    /// A directory for the caller's own files.
+    /// Returns a directory for the caller's own files.
     pub fn state_dir(&self) -> PathBuf {
         self.site.paths.state()
     }
 
-    /// A directory that is empty and that nobody may enter.
+    /// Returns an empty directory without access permissions.
     pub fn empty_dir(&self) -> PathBuf {
         self.site.paths.empty()
     }
 
-    /// The log of the build of `id`, whether it exists yet or not. It grows while the build runs; another try makes a new file.
+    /// Returns the path of the log of the build of `id`, whether the file exists yet or not. It grows while the build runs;
+    /// another attempt creates a new file.
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for an id that no image name takes.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if `id` cannot be part of an image name.
     pub fn log_file(&self, id: &str) -> Result<PathBuf> {
         Ok(self.site.paths.log(&self.site.names.id(id)?))
     }
 
-    /// The address of the engine.
+    /// Returns the address of the engine.
     pub fn engine(&self) -> &str {
         self.site.engine.address()
     }
 
-    /// The version of the Engine API that is spoken now.
+    /// Returns the version of the Engine API that is in use now.
     pub fn api_version(&self) -> String {
         self.site.engine.version().to_string()
     }
 
-    /// Asks whether the engine answers: one round trip. One that was upgraded or replaced since the last call is spoken to in its
-    /// own version from now on.
+    /// Checks that the engine responds: one round trip. If the engine was upgraded or replaced since the last call, its own
+    /// version of the API is used from now on.
     ///
     /// # Errors
     ///
-    /// [`Unreachable`](crate::ErrorKind::Unreachable) where nobody answers, [`Unsupported`](crate::ErrorKind::Unsupported) where
-    /// that is no engine that serves; and [`TimedOut`](crate::ErrorKind::TimedOut) and
+    /// [`Unreachable`](crate::ErrorKind::Unreachable) if no server answers, [`Unsupported`](crate::ErrorKind::Unsupported) if
+    /// the server is not a usable engine; and [`TimedOut`](crate::ErrorKind::TimedOut) and
     /// [`Cancelled`](crate::ErrorKind::Cancelled), as `limits` says.
     pub fn ping(&self, limits: &Limits) -> Result<()> {
         health::ping(&self.site, limits)
     }
 
-    /// Finds out how the engine is, how the store gets along with it, and what is not as well as it could be. Some engine calls;
-    /// the first time on an engine, also a trial of how caches can be cloned.
+    /// Reports the state of the engine, how well the store works with it, and what could be better. Makes several requests. The
+    /// first time on an engine, it also tries how caches can be cloned.
     ///
     /// # Errors
     ///
-    /// Those of [`ping`](Self::ping), and what the engine answered. That something is slow or missing is no error: it is among
-    /// the [troubles](Health::troubles).
+    /// The errors of [`ping`](Self::ping), and any error that the engine returns. Something slow or missing is not an error: it
+    /// is listed among the [troubles](Health::troubles).
     pub fn health(&self, limits: &Limits) -> Result<Health> {
         health::look(&self.site, &self.caches, limits)
     }
 
-    /// How much space is free.
+    /// Returns how much space is free.
     ///
     /// # Errors
     ///
-    /// What the engine or the system answered.
+    /// Any error of the engine or the system.
     pub fn df(&self) -> Result<DiskFree> {
         self.df_within(&Limits::none())
     }
 
-    /// [`df`](Self::df), for as long as `limits` allows.
+    /// Like [`df`](Self::df), but bounded by `limits`.
     ///
     /// # Errors
     ///
-    /// Those of `df`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
+    /// The errors of `df`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
     pub fn df_within(&self, limits: &Limits) -> Result<DiskFree> {
         disk::free(&self.site, limits)
     }
 
-    /// Whether `id` has been built: one round trip to the engine.
+    /// Returns whether `id` has been built: one round trip to the engine.
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for an id that no image name takes. A broken connection is an
-    /// error, never "no".
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if `id` cannot be part of an image name. A broken connection is
+    /// an error, never `false`.
     pub fn result(&self, id: &str) -> Result<bool> {
         self.result_within(id, &Limits::none())
     }
 
-    /// [`result`](Self::result), for as long as `limits` allows.
+    /// Like [`result`](Self::result), but bounded by `limits`.
     ///
     /// # Errors
     ///
-    /// Those of `result`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
+    /// The errors of `result`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
     pub fn result_within(&self, id: &str, limits: &Limits) -> Result<bool> {
         results::exists(&self.site, id, limits)
     }
 
-    /// All results, by id.
+    /// Returns all results, sorted by id.
     ///
     /// # Errors
     ///
-    /// What the engine answered.
+    /// Any error that the engine returns.
     pub fn results(&self) -> Result<Vec<ResultInfo>> {
         self.results_within(&Limits::none())
     }
 
-    /// [`results`](Self::results), for as long as `limits` allows.
+    /// Like [`results`](Self::results), but bounded by `limits`.
     ///
     /// # Errors
     ///
-    /// Those of `results`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
+    /// The errors of `results`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
     pub fn results_within(&self, limits: &Limits) -> Result<Vec<ResultInfo>> {
         results::list(&self.site, limits)
     }
 
-    /// Removes the result `id` and its log. `false`: there was no result. Other names of the same image stay, and so do the
-    /// results that were built on it.
+    /// Removes the result `id` and its log. Returns `false` if it does not exist. Other tags of the image, and results built on
+    /// it, are kept.
     ///
     /// # Errors
     ///
-    /// [`Busy`](crate::ErrorKind::Busy) while `id` is being built, or where a container of somebody else's is made of it.
+    /// [`Busy`](crate::ErrorKind::Busy) while `id` is being built, or if a container outside this store was created from it.
     pub fn delete(&self, id: &str) -> Result<bool> {
         self.delete_within(id, &Limits::none())
     }
 
-    /// [`delete`](Self::delete), for as long as `limits` allows.
+    /// Like [`delete`](Self::delete), but bounded by `limits`.
     ///
     /// # Errors
     ///
-    /// Those of `delete`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
+    /// The errors of `delete`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
     pub fn delete_within(&self, id: &str, limits: &Limits) -> Result<bool> {
         results::delete(&self.site, id, limits)
     }
 
-    /// Begins to build `id` on the result `base`, or on nothing; unless it has been built. Waits while somebody else, in this
-    /// process or another, builds the same id.
+    /// Begins to build `id` on the result `base`, or on nothing, unless `id` has been built. Waits while another thread or
+    /// process builds the same id.
     ///
-    /// A step without a base begins by what its first call brings ([`Step::import`], [`Step::pull`], [`Step::load`],
-    /// [`Step::use_image`]), or with no files at all. Nothing can be run in that but what was copied in, and if nothing was, a commit
-    /// records a result without any files.
+    /// A step without a base starts from what its first call supplies ([`Step::import`], [`Step::pull`], [`Step::load`],
+    /// [`Step::use_image`]), or with no files at all. In the latter case only programs that were copied in can run. If nothing
+    /// was copied in, a commit records a result without any files.
     ///
-    /// `limits` holds for this call and for all of the step.
+    /// `limits` apply to this call and to the whole step.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) for a base that has not been built.
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the base has not been built.
     pub fn begin(&self, base: Option<&str>, id: &str, limits: &Limits) -> Result<Begun> {
         build::begin(&self.site, base, id, limits, None)
     }
 
-    /// [`begin`](Self::begin), and gives `log` what the build that is waited for writes to its log, as it is written: all of it, from
-    /// its start, whole when this returns [`Begun::Present`]. Nothing where nobody is waited for.
+    /// Like [`begin`](Self::begin), and passes to `log` what the build that this call waits for writes to its log, while it is
+    /// written. The log is passed from its start, and is complete when this call returns [`Begun::Present`]. If the call does
+    /// not wait for a build, `log` is not called.
     ///
-    /// A build that fails or is killed has its log given to its end; then another's follows, as a further
-    /// [attempt](LogPiece::attempt), or this call answers with a step. `log` is called on this thread, with no lock held. An error that
-    /// it returns ends the wait, and is this call's own.
+    /// If that build fails or is killed, its log is still passed to its end. Then another build's log follows, as a further
+    /// [attempt](LogPiece::attempt), or this call returns a step. `log` is called on this thread, with no lock held. If it
+    /// returns an error, the wait ends and this call returns that error.
     ///
     /// # Errors
     ///
-    /// Those of `begin` and of `log`; [`Io`](crate::ErrorKind::Io) where the log cannot be read.
+    /// The errors of `begin` and of `log`; [`Io`](crate::ErrorKind::Io) if the log cannot be read.
     pub fn begin_following(
         &self,
         base: Option<&str>,
@@ -343,30 +350,31 @@ impl Store {
         build::begin(&self.site, base, id, limits, Some(log))
     }
 
-    /// Reads the log of the build of `id` while it grows, whoever writes it. It tells neither whether the build is under way nor
-    /// how it ended: see [`building`](Self::building).
+    /// Reads the log of the build of `id` while it grows, whichever process writes it. It does not say whether the build is
+    /// still running or how it ended: see [`building`](Self::building).
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for an id that no image name takes.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if `id` cannot be part of an image name.
     pub fn follow_log(&self, id: &str) -> Result<LogFollower> {
         Ok(LogFollower::of(self.log_file(id)?))
     }
 
-    /// Whether somebody, in this process or another, builds `id` now. Asks the engine nothing.
+    /// Returns whether `id` is being built now, by this process or another. Makes no request to the engine.
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for an id that no image name takes.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if `id` cannot be part of an image name.
     pub fn building(&self, id: &str) -> Result<bool> {
         build::is_under_way(&self.site, id)
     }
 
-    /// [`begin`](Self::begin), `work`, and then commit; or abort where `work` fails or panics.
+    /// Calls [`begin`](Self::begin) and, if the result does not exist yet, `work`. Then commits the step; aborts it if `work`
+    /// fails or panics.
     ///
     /// # Errors
     ///
-    /// Those of `begin`, of `work` and of [`Step::commit`]. After an error there is no result, unless it is
+    /// The errors of `begin`, of `work` and of [`Step::commit`]. After an error there is no result, unless the error is
     /// [`OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown).
     pub fn build(
         &self,
@@ -378,11 +386,11 @@ impl Store {
         build::build(&self.site, base, id, limits, work)
     }
 
-    /// Writes the file or directory at `path` of the result `id` to `tar` as a tar stream, and gives the bytes written.
+    /// Writes the file or directory at `path` of the result `id` to `tar` as a tar stream. Returns the number of bytes written.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) where the result or the path does not exist.
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the result or the path does not exist.
     pub fn copy_out(
         &self,
         id: &str,
@@ -393,24 +401,25 @@ impl Store {
         results::copy_out(&self.site, id, path, tar, limits)
     }
 
-    /// Gives the result `id` the further name `name`, `[HOST[:PORT]/]PATH[:TAG]`, taking it from whatever image had it. The name is the
-    /// caller's: it stays when the result is deleted, and the image with it.
+    /// Gives the result `id` the additional name `name`, `[HOST[:PORT]/]PATH[:TAG]`. If another image has that name, it loses
+    /// it. The name belongs to the caller: when the result is deleted, the name is kept, and the image with it.
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name that no engine takes, or that a store's own objects
-    /// have; [`NotFound`](crate::ErrorKind::NotFound) where there is no such result.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name that no engine accepts, or that is reserved for a
+    /// store's own objects; [`NotFound`](crate::ErrorKind::NotFound) if the result does not exist.
     pub fn tag(&self, id: &str, name: &str, limits: &Limits) -> Result<Tagged> {
         handing_on::tag(&self.site, id, name, limits)
     }
 
-    /// Pushes the result `id` to a registry under `name`, which says which one: `registry.example:5000/team/app:1.0`. It is given
-    /// that name on the engine, too, as by [`tag`](Self::tag). The engine sends it, and is who must reach and believe the registry.
+    /// Pushes the result `id` to a registry under `name`, which also names the registry: `registry.example:5000/team/app:1.0`.
+    /// On the engine the result gets that name, too, as by [`tag`](Self::tag). The engine sends the image, so the engine must
+    /// be able to reach and trust the registry.
     ///
     /// # Errors
     ///
-    /// Those of `tag`; what the engine or the registry answered, and what `report` returned. What was pushed by then may
-    /// be there.
+    /// The errors of `tag`; any error of the engine or the registry, and the error that `report` returned. What was pushed
+    /// before the error may remain in the registry.
     pub fn push(
         &self,
         id: &str,
@@ -422,17 +431,17 @@ impl Store {
         handing_on::push(&self.site, id, name, login, report, limits)
     }
 
-    /// Writes the result `id` to `file` as a tar stream, which every engine loads, as does [`load`](Self::load). `name` is
-    /// what who loads it will call the image; without one it has none. Gives the bytes written.
+    /// Writes the result `id` to `file` as a tar stream that every engine, and [`load`](Self::load), can load. `name` is the
+    /// name that the image gets when it is loaded; without it, the image has none. Returns the number of bytes written.
     ///
-    /// The same image gives the same bytes, whatever engine has it and whenever it is saved. Layers that the engine gives out of
-    /// order wait in the root, in files without a name.
+    /// The same image gives the same bytes, whichever engine has it and whenever it is saved. Layers that the engine sends out
+    /// of order are buffered in the root, in unnamed files.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) where there is no such result; [`Io`](crate::ErrorKind::Io) where `file` cannot be
-    /// written; [`Unsupported`](crate::ErrorKind::Unsupported) for a layer that the engine keeps packed by zstd; else what the
-    /// engine answered.
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the result does not exist; [`Io`](crate::ErrorKind::Io) if `file` cannot be
+    /// written; [`Unsupported`](crate::ErrorKind::Unsupported) for a layer that the engine stores compressed with zstd;
+    /// otherwise any error that the engine returns.
     pub fn save(
         &self,
         id: &str,
@@ -444,12 +453,12 @@ impl Store {
         image_archive::save::save(&self.site, id, format, name, file, limits)
     }
 
-    /// Records the image in `file`, a docker archive or an OCI layout, as the result `id`; unless that is there, in which case
-    /// nothing is read. The same as [`begin`](Self::begin) without a base, [`Step::load`] and [`Step::commit`].
+    /// Records the image in `file`, a docker archive or an OCI layout, as the result `id`. If the result already exists, `file`
+    /// is not read. Equivalent to [`begin`](Self::begin) without a base, [`Step::load`] and [`Step::commit`].
     ///
     /// # Errors
     ///
-    /// Those of these three.
+    /// The errors of these three.
     pub fn load(
         &self,
         id: &str,
@@ -460,11 +469,11 @@ impl Store {
         self.build(None, id, limits, |step| step.load(file, report))
     }
 
-    /// [`load`](Self::load) from the file at `path`. One that is silent (a pipe) is waited for as long as `limits` allows.
+    /// Like [`load`](Self::load), from the file at `path`. If it is silent (a pipe), this waits for as long as `limits` allow.
     ///
     /// # Errors
     ///
-    /// Those of `load`; [`Io`](crate::ErrorKind::Io) where the file cannot be read.
+    /// The errors of `load`; [`Io`](crate::ErrorKind::Io) if the file cannot be read.
     pub fn load_file(
         &self,
         id: &str,
@@ -475,122 +484,126 @@ impl Store {
         self.build(None, id, limits, |step| step.load_file(path, report))
     }
 
-    /// Lends a private writable copy of the newest generation of the cache `name`, which is any bytes but none. A cache that
+    /// Leases a private writable copy of the newest generation of the cache `name`, any non-empty byte string. A cache that
     /// does not exist is created, empty.
     ///
     /// # Errors
     ///
-    /// What the engine or the system answered.
+    /// Any error of the engine or the system.
     pub fn cache(&self, name: impl AsRef<[u8]>, request: &CacheRequest) -> Result<Lease> {
         self.site.check_open("leasing a cache")?;
         self.caches.acquire(&self.site, name.as_ref(), request)
     }
 
-    /// Removes a cache. Leases in flight go on, and their releases are discarded. `false`: there was none.
+    /// Removes a cache. Outstanding leases stay usable, but their releases are discarded. Returns `false` if the cache does not
+    /// exist.
     ///
     /// # Errors
     ///
-    /// [`Busy`](crate::ErrorKind::Busy) where a container that is not of this store mounts it.
+    /// [`Busy`](crate::ErrorKind::Busy) if a container that is not of this store mounts it.
     pub fn delete_cache(&self, name: impl AsRef<[u8]>) -> Result<bool> {
         self.delete_cache_within(name, &Limits::none())
     }
 
-    /// [`delete_cache`](Self::delete_cache), for as long as `limits` allows.
+    /// Like [`delete_cache`](Self::delete_cache), but bounded by `limits`.
     ///
     /// # Errors
     ///
-    /// Those of `delete_cache`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
+    /// The errors of `delete_cache`; and [`TimedOut`](crate::ErrorKind::TimedOut) and
+    /// [`Cancelled`](crate::ErrorKind::Cancelled).
     pub fn delete_cache_within(&self, name: impl AsRef<[u8]>, limits: &Limits) -> Result<bool> {
         self.site.check_open("deleting a cache")?;
         self.caches.delete(&self.site, name.as_ref(), limits.wait())
     }
 
-    /// All caches, by name.
+    /// Returns all caches, sorted by name.
     ///
     /// # Errors
     ///
-    /// What the system answered.
+    /// Any error that the system returns.
     pub fn caches(&self) -> Result<Vec<CacheInfo>> {
         self.caches_within(&Limits::none())
     }
 
-    /// [`caches`](Self::caches), for as long as `limits` allows.
+    /// Like [`caches`](Self::caches), but bounded by `limits`.
     ///
     /// # Errors
     ///
-    /// Those of `caches`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
+    /// The errors of `caches`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
     pub fn caches_within(&self, limits: &Limits) -> Result<Vec<CacheInfo>> {
         self.site.check_open("listing caches")?;
         self.caches.list(&self.site, limits.wait())
     }
 
-    /// How caches are cloned with this engine, and why so. Found out by trying, the first time that anybody needs to know;
-    /// remembered in the root for that engine and boot.
+    /// Returns how caches are cloned with this engine, and the reason. This is found out by trying, the first time it is
+    /// needed, and remembered in the root for that engine and boot.
     ///
     /// # Errors
     ///
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) where an option asks for a strategy that does not work here.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) if an option requests a strategy that does not work on this engine.
     pub fn strategy(&self) -> Result<(Strategy, String)> {
         self.strategy_within(&Limits::none())
     }
 
-    /// [`strategy`](Self::strategy), for as long as `limits` allows.
+    /// Like [`strategy`](Self::strategy), but bounded by `limits`.
     ///
     /// # Errors
     ///
-    /// Those of `strategy`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
+    /// The errors of `strategy`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
     pub fn strategy_within(&self, limits: &Limits) -> Result<(Strategy, String)> {
         self.caches.strategy(&self.site, limits.wait())
     }
 
-    /// What takes the space: a row for each result, cache and log, what dead sessions left, and sums that count shared layers once.
-    /// Three listings of the engine's, whatever it has.
+    /// Reports disk usage: a row for each result, cache and log, the leftovers of terminated processes, and sums that count
+    /// shared layers once. Makes three list requests, whatever the engine has.
     ///
     /// # Errors
     ///
-    /// What the engine or the system answered; and [`TimedOut`](crate::ErrorKind::TimedOut) and
+    /// Any error of the engine or the system; and [`TimedOut`](crate::ErrorKind::TimedOut) and
     /// [`Cancelled`](crate::ErrorKind::Cancelled), as `limits` says.
     pub fn usage(&self, limits: &Limits) -> Result<Usage> {
         usage::usage(&self.site, &self.caches, limits)
     }
 
-    /// How the result `id` went, and when, if it was there once and is not any more; that is remembered for thirty days. Asks the
-    /// engine nothing: what somebody removed there past the store is known when it was noticed, by a [`usage`](Self::usage) or a
-    /// [`prune`](Self::prune).
+    /// Returns how and when the result `id` was removed, if it existed once and no longer does. This is remembered for thirty
+    /// days. Makes no request to the engine: if another program removed the result there, that is known only after a
+    /// [`usage`](Self::usage) or a [`prune`](Self::prune) has noticed it.
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for an id that no image name takes.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if `id` cannot be part of an image name.
     pub fn went(&self, id: &str) -> Result<Option<(Went, SystemTime)>> {
-        self.site.check_open("asking how a result went")?;
+        self.site
+            .check_open("looking up how a result was removed")?;
         Ok(record::went(&self.site.paths, &self.site.names.id(id)?))
     }
 
-    /// [`went`](Self::went) of a result that is not there, and asks the engine where that is not known: so it tells, too, what somebody
-    /// has removed there past the store just now.
+    /// Like [`went`](Self::went), for a result that does not exist. If the reason is not known, it queries the engine, so it
+    /// also reports a result that another program has just removed there.
     ///
     /// # Errors
     ///
-    /// Those of `went`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled), as `limits`
-    /// says.
+    /// The errors of `went`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled), as
+    /// `limits` says.
     pub fn why_gone(&self, id: &str, limits: &Limits) -> Result<Option<(Went, SystemTime)>> {
-        self.site.check_open("asking why a result is not there")?;
+        self.site
+            .check_open("looking up why a result does not exist")?;
         found::notice(&self.site, &self.site.names.id(id)?, limits.wait())?;
         self.went(id)
     }
 
-    /// Brings the store to the bounds of `policy`: removes results, caches and logs until they hold. Any number of processes may do so
-    /// at once, while others build. What is being built stays, and the base of a step under way, what is leased or pinned, and results
-    /// that somebody was told of just now ([`Policy::spare`]).
+    /// Brings the store within the bounds of `policy`: removes results, caches and logs until the bounds hold. Any number of
+    /// processes may prune concurrently, while others build. These are kept: what is being built and the base of an open step,
+    /// what is leased or pinned, and results that a caller was told of recently ([`Policy::spare`]).
     ///
-    /// `progress` is called with each row of the report as it comes; an error of its ends the prune, and is what this gives. What was
-    /// removed by then is gone. Each thing is tried once.
+    /// `progress` is called with each row of the report as it comes. If it returns an error, the prune stops and returns that
+    /// error; what was removed by then stays removed. Each removal is tried once.
     ///
     /// # Errors
     ///
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) where the policy asks how much is free on an engine's disk that is not in sight;
-    /// what the engine answered to being asked what there is; and [`TimedOut`](crate::ErrorKind::TimedOut) and
-    /// [`Cancelled`](crate::ErrorKind::Cancelled). That something could not be removed is no error, but a row of the report.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) if the policy depends on the free space of an engine's disk that is not
+    /// visible; the engine's error if the listing fails; and [`TimedOut`](crate::ErrorKind::TimedOut) and
+    /// [`Cancelled`](crate::ErrorKind::Cancelled). A failed removal is not an error, but a row of the report.
     pub fn prune(
         &self,
         policy: &Policy,
@@ -600,76 +613,81 @@ impl Store {
         prune::prune(&self.site, &self.caches, policy, limits, &mut progress)
     }
 
-    /// Pins the result `id`, whether it is there or not: no prune of any process removes it from now on. `false`: it was pinned before.
-    /// Waits where a prune is just removing it. A [`delete`](Self::delete) removes it all the same, and the pin stays.
+    /// Pins the result `id`, whether it exists or not: from now on no prune of any process removes it. Returns `false` if it
+    /// was already pinned. Waits while a prune is removing it. A [`delete`](Self::delete) removes it anyway, and the pin is
+    /// kept.
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for an id that no image name takes; what the system answered; and
-    /// [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if `id` cannot be part of an image name; any error that the
+    /// system returns; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
     pub fn pin(&self, id: &str, limits: &Limits) -> Result<bool> {
         pins::pin(&self.site, id, limits)
     }
 
-    /// Takes the pin of the result `id` away. `false`: there was none.
+    /// Removes the pin of the result `id`. Returns `false` if there was none.
     ///
     /// # Errors
     ///
-    /// Those of [`pin`](Self::pin).
+    /// The errors of [`pin`](Self::pin).
     pub fn unpin(&self, id: &str) -> Result<bool> {
         pins::unpin(&self.site, id)
     }
 
-    /// Pins the cache `name`, whether it is there or not. `false`: it was pinned before.
+    /// Pins the cache `name`, whether it exists or not. Returns `false` if it was already pinned.
     ///
     /// # Errors
     ///
-    /// Those of [`pin`](Self::pin).
+    /// The errors of [`pin`](Self::pin).
     pub fn pin_cache(&self, name: impl AsRef<[u8]>, limits: &Limits) -> Result<bool> {
         self.caches.pin(&self.site, name.as_ref(), limits.wait())
     }
 
-    /// Takes the pin of the cache `name` away. `false`: there was none.
+    /// Removes the pin of the cache `name`. Returns `false` if there was none.
     ///
     /// # Errors
     ///
-    /// Those of [`pin`](Self::pin).
+    /// The errors of [`pin`](Self::pin).
     pub fn unpin_cache(&self, name: impl AsRef<[u8]>) -> Result<bool> {
         pins::unpin_cache(&self.site, name.as_ref())
     }
 
-    /// Gives the cache `name` a limit of its own, or takes it away; for all processes, from now on, also where the cache is not there yet.
+    /// Sets a limit for the cache `name`, or removes it. It applies to all processes from now on, also if the cache does not
+    /// exist yet.
     ///
-    /// What is released and would make the cache hold more is given up ([`Released::TooLarge`](crate::Released::TooLarge), counted in
-    /// [`Stats`]), and the cache stays as it was: nothing of it is lost. Bytes are those of its layers, so a file that is written anew
-    /// in each of them counts in each until they are merged, which then is done in the background. Only where this process
-    /// reaches the engine's volumes as files; elsewhere a release says in the log that it has not looked.
+    /// A release that would make the cache hold more is discarded ([`Released::TooLarge`](crate::Released::TooLarge), counted
+    /// in [`Stats`]). The cache stays as it was: none of its contents are lost. The size is the sum of the cache's layers. A
+    /// file that is rewritten in several layers therefore counts once in each, until the layers are merged; the merge then
+    /// happens in the background. The limit is enforced only if this process can access the engine's volumes directly.
+    /// Otherwise a release logs that the size was not checked.
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for an empty name; what the system answered.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for an empty name; any error that the system returns.
     pub fn limit_cache(&self, name: impl AsRef<[u8]>, most_bytes: Option<u64>) -> Result<()> {
         cache::sizes::set_limit(&self.site, name.as_ref(), most_bytes)
     }
 
-    /// What is pinned: results by id, then caches by name. Kept in the root, for all engines that it is used with.
+    /// Returns what is pinned: results by id, then caches by name. Pins are stored in the root, and apply to all engines that
+    /// it is used with.
     ///
     /// # Errors
     ///
-    /// What the system answered.
+    /// Any error that the system returns.
     pub fn pins(&self) -> Result<Vec<Pin>> {
         pins::list(&self.site)
     }
 
-    /// Waits until everything that was given up has left the engine. Also once the store is closed. The generation of a cache
-    /// that was on disk last is not given up until a newer one is; see [`Options::sync`].
+    /// Waits until everything that was queued for removal is removed from the engine. May also be called after the store is
+    /// closed. The generation of a cache that was last on disk is not queued until a newer one is on disk; see
+    /// [`Options::sync`].
     ///
     /// # Errors
     ///
     /// [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled), as `limits` says.
     pub fn complete_deletes(&self, limits: &Limits) -> Result<()> {
         self.site.check_process("completing deletes")?;
-        // Also after closing: what steps and leases hold is given up later still.
+        // Also after closing: steps and leases that are still open queue their objects later.
         self.site.deletes.retry(&self.site);
         self.caches.hurry(limits.wait())?;
         self.site
@@ -678,54 +696,54 @@ impl Store {
             .map_err(|stop| stopped(&"completing deletes", stop))
     }
 
-    /// What has been done since this store was opened.
+    /// Returns counters of what has been done since this store was opened.
     pub fn stats(&self) -> Stats {
         self.site.counters.read()
     }
 
-    /// Removes what dead sessions left, as opening does. What a live session of any process holds stays.
+    /// Removes leftovers of terminated processes, as opening does. Objects of active sessions, in any process, are kept.
     ///
     /// # Errors
     ///
-    /// What the engine answered to being asked what there is.
+    /// The engine's error if the listing fails.
     pub fn purge(&self) -> Result<Purged> {
         self.purge_within(&Limits::none())
     }
 
-    /// [`purge`](Self::purge), for as long as `limits` allows.
+    /// Like [`purge`](Self::purge), but bounded by `limits`.
     ///
     /// # Errors
     ///
-    /// Those of `purge`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
+    /// The errors of `purge`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled).
     pub fn purge_within(&self, limits: &Limits) -> Result<Purged> {
         purge::purge(&self.site, &self.caches, limits)
     }
 
-    /// Closes the store: waits for removals under way, and for at most two seconds for caches: for layers that are being
-    /// merged, and for released files to reach the disk. Then it ends the session. Steps and leases that are still open answer
+    /// Closes the store. Waits for removals in progress. For caches, waits up to two seconds for layers that are being merged,
+    /// and for released files to reach the disk. Then it ends the session. Steps and leases that are still open return
     /// [`Closed`](crate::ErrorKind::Closed) from now on; what they hold is removed when they are dropped.
     ///
-    /// Removals are waited for ten seconds at most: an engine that takes longer goes on with them, and the next open of this
-    /// root looks for what is left. [`complete_deletes`](Self::complete_deletes) waits longer, and says so.
+    /// Closing waits for removals for up to ten seconds. If the engine takes longer, it continues with them, and the next open
+    /// of this root looks for what is left. [`complete_deletes`](Self::complete_deletes) waits longer, and reports the outcome.
     ///
     /// # Errors
     ///
-    /// [`Closed`](crate::ErrorKind::Closed) where another handle of it was closed before.
+    /// [`Closed`](crate::ErrorKind::Closed) if another handle of the store has already closed it.
     pub fn close(self) -> Result<()> {
         self.shut(&Limits::none())
     }
 
-    /// [`close`](Self::close), for as long as `limits` allows.
+    /// Like [`close`](Self::close), but bounded by `limits`.
     ///
     /// # Errors
     ///
-    /// Those of `close`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled) where
-    /// removals are still under way: the store is closed all the same.
+    /// The errors of `close`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled) if
+    /// removals are still pending: the store is closed anyway.
     pub fn close_within(self, limits: &Limits) -> Result<()> {
         self.shut(limits)
     }
 
-    /// [`close_within`](Self::close_within) for handles that outlive it.
+    /// Does the work of [`close_within`](Self::close_within), for handles that outlive the store.
     pub(crate) fn shut(&self, limits: &Limits) -> Result<()> {
         self.site.check_open("closing")?;
         if !self.site.close() {
@@ -733,15 +751,15 @@ impl Store {
         }
         let wait = limits.wait();
         self.caches.close(&self.site, wait);
-        // Once more, or it stays for the next open.
+        // A last retry; what fails now is left for the next open.
         self.site.deletes.retry(&self.site);
         let idle = self.site.deletes.wait_idle(None, wait.at_most(CLOSING));
         self.site.engine.close_idle();
         match idle {
             Ok(()) => {
                 self.site.deletes.join();
-                // Where no step and no lease is out, nothing of the session's can come any more: others need not wait until the handle
-                // is freed.
+                // If no step and no lease is open, the session can create nothing more. Other processes then need not wait
+                // until the handle is freed.
                 if Arc::strong_count(&self.site) == 1 {
                     self.site.end_session();
                 }

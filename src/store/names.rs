@@ -1,5 +1,5 @@
-//! The names of everything a store keeps on the engine, and what may be in them. They follow OBuilder's Docker store
-//! (`lib/docker.ml`), so that either finds the other's results.
+//! The names of everything that a store keeps on the engine, and which characters they may contain. They follow OBuilder's
+//! Docker store (`lib/docker.ml`), so that each finds the other's results.
 
 use std::path::Path;
 
@@ -7,23 +7,24 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// The word in front of every prefix, unless an option sets another.
+/// The word at the start of every prefix, unless an option sets another.
 pub(crate) const WORD: &str = "obuilder";
 
-/// The longest repository name an engine takes: 255 characters with `docker.io/library/` in front
-/// (distribution `reference`, `NameTotalLengthMax`).
+/// The longest repository name that an engine accepts: 255 characters with `docker.io/library/` in front (distribution
+/// `reference`, `NameTotalLengthMax`).
 const REPOSITORY_MAX: usize = 255 - "docker.io/library/".len();
 
+/// The maximum length of a word. It is part of every name, so a longer one leaves less room for ids.
 const WORD_MAX: usize = 32;
 
-/// How many hex digits a prefix has.
+/// How many hex digits a prefix has: the same number as OBuilder's.
 pub(crate) const HASH: usize = 7;
 
-/// How long an escaped cache name may be before its digest stands in for it. Leaves room in a file name (255 bytes) for
-/// the prefix, the generation and the session.
+/// The maximum length of an escaped cache name; a longer one is replaced by its digest. Leaves room in a file name (255 bytes)
+/// for the prefix, the generation and the session.
 const CACHE_MAX: usize = 120;
 
-/// Refuses a word that cannot begin a name.
+/// Refuses a word that cannot start a name.
 pub(crate) fn check_word(word: &str) -> Result<()> {
     let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
     if word.is_empty() || word.len() > WORD_MAX || !word.bytes().all(plain) {
@@ -35,7 +36,7 @@ pub(crate) fn check_word(word: &str) -> Result<()> {
     Ok(())
 }
 
-/// The prefix that OBuilder would use for the store at `real_root`, a path without links.
+/// Returns the prefix that OBuilder would use for the store at `real_root`, a path without links.
 pub(crate) fn prefix_of_path(word: &str, real_root: &Path) -> String {
     prefix_of(
         word,
@@ -43,7 +44,7 @@ pub(crate) fn prefix_of_path(word: &str, real_root: &Path) -> String {
     )
 }
 
-/// A prefix of the same form.
+/// Returns a prefix of the same form.
 pub(crate) fn prefix_of(word: &str, digits: &str) -> String {
     format!("{word}-{}", &digits[..HASH.min(digits.len())])
 }
@@ -55,61 +56,62 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// The names that begin with `prefix`.
+    /// Returns the names that start with `prefix`.
     pub(crate) fn new(prefix: &str) -> Self {
         Names {
             prefix: prefix.to_owned(),
         }
     }
 
-    /// `WORD-` and 7 hex digits: in front of every name on the engine.
+    /// Returns `WORD-` and 7 hex digits: the start of every name on the engine.
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// The image that is the result `id`.
+    /// Returns the image name of the result `id`.
     pub(crate) fn image(&self, id: &Id) -> String {
         format!("{}-image-{}", self.prefix, id.0)
     }
 
-    /// The tag that a step under way holds.
+    /// Returns the tag that a step in progress holds.
     pub(crate) fn tmp_image(&self, id: &Id) -> String {
         format!("{}-image-tmp-{}", self.prefix, id.0)
     }
 
-    /// A further tag of such a step: they are counted from 1.
+    /// Returns an additional tag of such a step: they are numbered from 1.
     pub(crate) fn further_tmp_image(&self, id: &Id, number: u16) -> String {
         format!("{}:{number}", self.tmp_image(id))
     }
 
-    /// All tags that such a step may hold, `further` beside the first; the newest first, as each is made of the one before.
+    /// Returns all tags that such a step may hold, `further` besides the first; newest first, because each image is based on
+    /// the previous one.
     pub(crate) fn tmp_images(&self, id: &Id, further: u16) -> impl Iterator<Item = String> {
         let numbered = (1..=further).rev();
         let numbered = numbered.map(|number| self.further_tmp_image(id, number));
         numbered.chain([self.tmp_image(id)])
     }
 
-    /// The volume that claims the prefix.
+    /// Returns the volume that claims the prefix.
     pub(crate) fn claim(&self) -> String {
         format!("{}-store", self.prefix)
     }
 
-    /// The container of a step under way.
+    /// Returns the container of a step in progress.
     pub(crate) fn container(&self, id: &Id) -> String {
         format!("{}-container-{}", self.prefix, id.0)
     }
 
-    /// An image without files, for containers that are never started.
+    /// Returns an image without files, for containers that are never started.
     pub(crate) fn empty_image(&self) -> String {
         format!("{}-empty", self.prefix)
     }
 
-    /// A container that is never started, only copied into and out of. `unique` is of this session.
+    /// Returns the name of a container that is never started, only copied into and out of. `unique` is unique to this session.
     pub(crate) fn helper(&self, unique: &str) -> String {
         format!("{}-helper-{unique}", self.prefix)
     }
 
-    /// Any other volume of a session: `kind` says what it is for.
+    /// Returns the name of any other volume of a session: `kind` says what it is for.
     pub(crate) fn volume(&self, kind: &str, unique: &str) -> String {
         format!("{}-{kind}-{unique}", self.prefix)
     }
@@ -128,7 +130,7 @@ impl Names {
             ));
         }
         if id.starts_with("tmp-") {
-            return refuse("it begins with \"tmp-\", which names steps under way");
+            return refuse("it starts with \"tmp-\", which is reserved for steps in progress");
         }
         if !is_path_component(id) {
             return refuse(
@@ -138,24 +140,24 @@ impl Names {
         Ok(Id(id.to_owned()))
     }
 
-    /// The id in the name (or tag `NAME:latest`) of a result; `None` for everything else.
+    /// Returns the id in the name (or tag `NAME:latest`) of a result; `None` for any other name.
     pub(crate) fn id_of_image<'a>(&self, name: &'a str) -> Option<&'a str> {
         let id = self.after(name.strip_suffix(":latest")?, "-image-")?;
         (!id.starts_with("tmp-")).then_some(id)
     }
 
-    /// The id in the tag of a step under way, whichever of its tags it is.
+    /// Returns the id in a tag of a step in progress, whichever of its tags it is.
     pub(crate) fn id_of_tmp_image<'a>(&self, name: &'a str) -> Option<&'a str> {
         let (repo, _tag) = name.rsplit_once(':')?;
         self.after(repo, "-image-tmp-")
     }
 
-    /// The id in the name of a step's container.
+    /// Returns the id in the name of a step's container.
     pub(crate) fn id_of_container<'a>(&self, name: &'a str) -> Option<&'a str> {
         self.after(name, "-container-")
     }
 
-    /// What follows the prefix and `kind`, if that is an id. Podman shows `localhost/` or `docker.io/library/` in front.
+    /// Returns what follows the prefix and `kind`, if it is an id. Podman shows `localhost/` or `docker.io/library/` in front.
     fn after<'a>(&self, name: &'a str, kind: &str) -> Option<&'a str> {
         let name = name.rsplit('/').next()?;
         let id = name
@@ -165,7 +167,7 @@ impl Names {
     }
 }
 
-/// An id that the engine takes in an image name.
+/// An id that the engine accepts in an image name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Id(String);
 
@@ -175,16 +177,16 @@ impl Id {
     }
 }
 
-/// A cache's name as the engine and the file system take it: injective, and bounded in length.
+/// A cache's name in a form that the engine and the file system accept: injective, and bounded in length.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct CacheName {
     escaped: String,
-    /// The name an OBuilder store would use; `None` where it could not have made that volume.
+    /// The name that an OBuilder store would use; `None` if it could not have created that volume.
     seeds: Option<String>,
 }
 
 impl CacheName {
-    /// Any bytes make a name, but not none at all.
+    /// Any non-empty byte string is a valid name.
     pub(crate) fn new(name: &[u8]) -> Result<Self> {
         if name.is_empty() {
             return Err(invalid("the name of a cache is empty"));
@@ -195,7 +197,8 @@ impl CacheName {
                 b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' => {
                     escaped.push(char::from(*byte))
                 }
-                // OBuilder writes `%hex` without padding, which no engine takes in a volume name and two names can share.
+                // OBuilder writes `%hex` without padding, which no engine accepts in a volume name, and which can give two
+                // names the same form.
                 other => escaped.push_str(&format!("_{other:02x}")),
             }
         }
@@ -210,19 +213,19 @@ impl CacheName {
         Ok(CacheName { escaped, seeds })
     }
 
-    /// A part of a volume or file name.
+    /// Returns the name as a part of a volume or file name.
     pub(crate) fn as_str(&self) -> &str {
         &self.escaped
     }
 
-    /// What an OBuilder store would have put in its place, where that name can exist.
+    /// Returns what an OBuilder store would have used instead, if that name can exist.
     pub(crate) fn as_the_seed_wrote_it(&self) -> Option<&str> {
         self.seeds.as_deref()
     }
 }
 
-/// One component of a repository's path: runs of a-z0-9 with separators between them (distribution `reference`,
-/// `path-component`).
+/// Returns whether it is one component of a repository's path: runs of a-z0-9 with separators between them (distribution
+/// `reference`, `path-component`).
 pub(crate) fn is_path_component(text: &str) -> bool {
     let mut separator = 1; // as if one had come before the first character
     let mut last = b'.';
@@ -239,7 +242,7 @@ pub(crate) fn is_path_component(text: &str) -> bool {
     separator == 0
 }
 
-/// The SHA-256 of a text, as hex.
+/// Returns the SHA-256 of a text, as hex.
 pub(crate) fn digest(text: &str) -> String {
     hex(&Sha256::digest(text))
 }
@@ -248,7 +251,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// What [`hex`] made a text of; `None` for any other text.
+/// Reverses [`hex`]; returns `None` for any other text.
 pub(crate) fn unhex(text: &[u8]) -> Option<Vec<u8>> {
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     let is_whole = text.len() % 2 == 0;
@@ -257,7 +260,7 @@ pub(crate) fn unhex(text: &[u8]) -> Option<Vec<u8>> {
         .flatten()
 }
 
-/// Hostile text is cut before it goes into a message.
+/// Shortens text from outside before it goes into a message.
 fn shown(text: &str) -> String {
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("{}…", &text[..end]),

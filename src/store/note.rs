@@ -1,9 +1,9 @@
-//! What a step leaves in the file of its lock, for whoever finds it after the step's death: how many tags to look for on the
-//! engine, and since when nothing was there.
+//! What a step stores in the file of its lock, for the process that finds it after the step's process has terminated: how many
+//! tags to look for on the engine, and since when nothing was found there.
 //!
-//! One line of always the same length, with a checksum: it is whole or it is not a note, and writing it anew takes no space of
-//! a full disk. What somebody else has written there is never read as a number. A second line says whether the log is this step's yet,
-//! for who waits for the step and reads along.
+//! It is one line of constant length with a checksum. So it is either complete or not a note, and rewriting it works on a full
+//! disk. Content from elsewhere is never read as a number. A second line says whether the log is this step's yet, for callers
+//! that wait for the step and follow its log.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -19,36 +19,38 @@ use crate::store::names::{Id, hex};
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// How long the engine may be finishing what a killed process asked it for, a commit at the longest. The file of its lock stays for
-/// that time after anything was there last, and whoever opens the root looks again.
+/// How long an engine may take to finish a request of a killed process; the longest is a commit. The lock file is kept for this
+/// long after the last time something of the step was found, and every open of the root checks again. A commit takes as long as
+/// its files; ten minutes are a choice, for large ones. What appears later is found by a purge, which lists all tags.
 pub(crate) const LATE: Duration = Duration::from_secs(10 * 60);
 
-/// What a note of this format begins with.
+/// The start of a note of this format.
 const FORMAT: &str = "docker-store build 1";
 
 /// The second line.
 const OLD_LOG: &str = "log=0\n";
 const OWN_LOG: &str = "log=1\n";
 
-/// More than both lines are long.
+/// An upper bound on the length of both lines.
 const MOST: u64 = 512;
 
-/// Version 0.1.0 noted by the length of a file of zeros alone: a number below this, and this where the holder was found dead.
+/// Version 0.1.0 stored a note only in the length of a file of zeros: a number below this, plus this if the holder was found
+/// terminated.
 const LENGTH_DEAD: usize = 1 << 16;
 
-/// What was left with a lock.
+/// What was stored in a lock's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Note {
-    /// How many tags there may be beside the first. `None`: the file does not say; the engine must be asked for them.
+    /// How many tags there may be besides the first. `None`: the file does not say; the engine must be queried.
     tags: Option<u16>,
-    /// Whether its holder was found dead.
+    /// Whether its holder was found terminated.
     pub(crate) dead: bool,
-    /// When it was written, where that is known.
+    /// When it was written, if that is known.
     at: Option<Uptime>,
 }
 
 impl Note {
-    /// The note of a step that may have so many tags beside the first; and whether the log is its own.
+    /// Writes the note of a step that may have `tags` tags besides the first, and says whether the log is its own.
     pub(crate) fn write(lock: &FileLock, tags: u16, own_log: bool) -> Result<()> {
         let note = Note {
             tags: Some(tags),
@@ -59,12 +61,12 @@ impl Note {
         lock.replace_content(format!("{}{log}", note.line()).as_bytes())
     }
 
-    /// Notes that the log is that of a step before, which left this note.
+    /// Records that the log belongs to a previous step, which left this note.
     pub(crate) fn end_log(&self, lock: &FileLock) -> Result<()> {
         self.write_to(lock)
     }
 
-    /// Whether the log is that of the step whose lock is at `path`: asked by who does not have it.
+    /// Returns whether the log belongs to the step whose lock is at `path`. For processes that do not hold the lock.
     pub(crate) fn log_has_begun(path: &Path) -> Result<bool> {
         let mut content = Vec::new();
         let read = fs::open(path).and_then(|file| file.take(MOST).read_to_end(&mut content));
@@ -82,7 +84,8 @@ impl Note {
         }
     }
 
-    /// Notes that the holder before was found dead, if nobody has yet; or, with `again`, that something of it was found just now.
+    /// Records that the previous holder was found terminated, unless that is recorded; or, with `again`, that something of it
+    /// was found just now.
     pub(crate) fn found_dead(mut self, lock: &FileLock, again: bool) -> Result<()> {
         if self.dead && !again && self.age().is_some() {
             return Ok(());
@@ -92,12 +95,12 @@ impl Note {
         self.write_to(lock)
     }
 
-    /// What is noted in the file of `lock`.
+    /// Reads the note in the file of `lock`.
     pub(crate) fn read(lock: &FileLock) -> Result<Self> {
         Ok(Note::of(&lock.content(2 * LENGTH_DEAD)?))
     }
 
-    /// How many tags to look for beside the first. Where the file does not say, the engine is asked which there are.
+    /// Returns how many tags to look for besides the first. If the file does not say, the engine is queried.
     pub(crate) fn further_tags(&self, site: &Site, id: &Id, wait: Wait<'_>) -> Result<u16> {
         if let Some(tags) = self.tags {
             return Ok(tags);
@@ -110,12 +113,13 @@ impl Note {
         Ok(numbers.max().unwrap_or_default())
     }
 
-    /// Whether nothing comes late any more of what the step asked the engine for.
+    /// Returns whether nothing that the step requested from the engine can appear any more.
     pub(crate) fn is_settled(&self) -> bool {
         self.age().is_some_and(|age| age >= LATE)
     }
 
-    /// How long ago it was written. Not to be known of one of another boot or from the future: its time begins when it is written anew.
+    /// Returns how long ago it was written. That is unknown for a note of another boot or from the future: its time starts when
+    /// it is rewritten.
     fn age(&self) -> Option<Duration> {
         Uptime::now().since(self.at.as_ref()?)
     }
@@ -148,7 +152,7 @@ impl Note {
             dead: dead == "1",
             at: Some(at).filter(|at| !at.boot.is_empty()),
         };
-        // Written again it must be the same: nothing else was there, and nothing of it is missing.
+        // It must be the same when it is written again: there was no other content, and nothing is missing.
         (note.line() == text).then_some(note)
     }
 
@@ -196,7 +200,7 @@ mod tests {
                     let line = note.line();
                     assert_eq!(line.len(), length, "{line}");
                     assert_eq!(Note::of(line.as_bytes()), note, "{line}");
-                    // What a host printed behind it is not read.
+                    // What another program appended to it is ignored.
                     assert_eq!(Note::of(format!("{line}hello\n7").as_bytes()), note);
                 }
             }
@@ -216,7 +220,7 @@ mod tests {
         .into();
         bad.push(vec![0; 2 * LENGTH_DEAD]);
         bad.push([&[0; 19], &b"x"[..]].concat());
-        // Cut off anywhere, and with any byte changed.
+        // Truncated anywhere, and with any byte changed.
         bad.extend((1..line.len()).map(|end| line.as_bytes()[..end].to_vec()));
         for at in 0..line.len() {
             let mut changed = line.clone().into_bytes();
@@ -267,7 +271,7 @@ mod tests {
             .expect("written");
         assert_eq!(settled(ago(hour, &now.boot), false), (true, true));
         assert_eq!(settled(ago(hour, &now.boot), true), (true, false));
-        // Of another boot, from the future, not known: written anew, so that its time passes from now on.
+        // Of another boot, from the future, or unknown: rewritten, so that its time starts now.
         for at in [ago(hour, "another"), ago(-hour, &now.boot), None] {
             assert_eq!(settled(at, false), (false, false));
             let read = Note::read(&lock).expect("read");

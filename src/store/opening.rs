@@ -1,4 +1,4 @@
-//! Opening: which engine, who the root is, and which names are its own there.
+//! Opening a store: which engine it uses, the root's identity, and which names it has there.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,10 +18,12 @@ use crate::store::session::Session;
 use crate::store::site::Site;
 use crate::wait::{Limits, Wait};
 
-/// How often the root is made again that somebody else gave up meanwhile.
+/// How often the root is created again after another process has destroyed it in the meantime. Each time, another process must
+/// have opened the root and destroyed it; ten times in a row is no coincidence.
 const ROOTS: u32 = 10;
 
-/// Makes the ground of a store at `root`. The engine is asked before anything is made: an open that fails leaves nothing behind.
+/// Builds the context of a store at `root`. The engine is queried before anything is created: an open that fails leaves nothing
+/// behind.
 pub(crate) fn site(root: &Path, options: &Options, limits: &Limits) -> Result<Arc<Site>> {
     names::check_word(&options.word)?;
     let connector = DockerEnv::of_process().connector(options.engine.as_deref())?;
@@ -30,26 +32,27 @@ pub(crate) fn site(root: &Path, options: &Options, limits: &Limits) -> Result<Ar
     let engine = Engine::negotiate(connector, wait)?;
     let (paths, lock) = ground(root, options, wait)?;
     let site = site_on(engine, paths, options, wait);
-    // The session is seen to be alive before the lock is free: whoever gives the root up holds that, and looks for sessions.
+    // The session is visibly active before this lock is released: a process that destroys the root holds the lock and checks
+    // for sessions.
     drop(lock);
     site
 }
 
-/// Makes the root where it is missing, and takes the lock on who it is.
+/// Creates the root if it is missing, and takes the lock on its identity.
 fn ground(root: &Path, options: &Options, wait: Wait<'_>) -> Result<(Paths, FileLock)> {
     let mut tries = 0;
     loop {
         let paths = Paths::create(root, options.group)?;
         paths.make_own()?;
         match FileLock::take(&paths.identity_lock(), wait) {
-            // Whoever had the lock has given the root up.
+            // The previous holder of the lock has destroyed the root.
             Err(e) if tries < ROOTS && e.os_errno().is_some_and(os::is_missing) => tries += 1,
             lock => return lock.map(|lock| (paths, lock)),
         }
     }
 }
 
-/// The same where the caller holds the lock on who the root is, and knows the engine.
+/// The same for a caller that holds the lock on the root's identity, and knows the engine.
 pub(crate) fn site_on(
     engine: Engine,
     paths: Paths,

@@ -1,43 +1,44 @@
-//! Whose an object on the engine is. Every labelled object carries the identity of its root; what does not is never removed.
+//! Which root an object on the engine belongs to. Every labelled object carries the identity of its root; an object without
+//! that identity is never removed.
 
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-/// The label that names the root whose an object is: the root's identity.
+/// The label with the identity of the root that an object belongs to.
 pub(crate) const LABEL_ROOT: &str = "docker-store.root";
-/// The label with what all names of the object's store begin with.
+/// The label with the prefix of all names of the object's store.
 pub(crate) const LABEL_STORE: &str = "docker-store.prefix";
-/// The label that names the session which made an object.
+/// The label with the session that created an object.
 pub(crate) const LABEL_SESSION: &str = "docker-store.session";
 /// The label that says what an object is for.
 pub(crate) const LABEL_KIND: &str = "docker-store.kind";
-/// The label that names the cache a volume is of, escaped as in its name.
+/// The label with the cache that a volume belongs to, escaped as in its name.
 pub(crate) const LABEL_CACHE: &str = "docker-store.cache";
-/// The label that tells one claim of a prefix from every other.
+/// The label that distinguishes one claim of a prefix from every other.
 pub(crate) const LABEL_CLAIM: &str = "docker-store.claim";
 
-/// The label of a claim that tells the root's directory from its copies.
+/// The label of a claim that distinguishes the root's directory from its copies.
 pub(crate) const LABEL_PLACE: &str = "docker-store.place";
 
-/// The label of a claim that says where the root was then: for people who find it.
+/// The label of a claim with the root's path at that time: for people who find it.
 pub(crate) const LABEL_PATH: &str = "docker-store.path";
 
-/// What tells this root's objects from others'.
+/// What distinguishes this root's objects from other programs'.
 #[derive(Clone, Debug)]
 pub(crate) struct Owner {
     /// The root's identity.
     pub(crate) root: String,
-    /// What tells its directory from copies.
+    /// What distinguishes its directory from copies.
     pub(crate) mark: String,
-    /// What its names on this engine begin with.
+    /// What its names on this engine start with.
     pub(crate) prefix: String,
-    /// Version 0.1 made the root: what that left carries the prefix alone.
+    /// Version 0.1 created the root: objects of that version carry only the prefix.
     pub(crate) legacy: bool,
 }
 
 impl Owner {
-    /// Whether an object with these labels is this root's.
+    /// Returns whether an object with these labels belongs to this root.
     pub(crate) fn owns(&self, labels: Option<&HashMap<String, String>>) -> bool {
         let label = |name: &str| labels?.get(name).map(String::as_str);
         match label(LABEL_ROOT) {
@@ -46,14 +47,14 @@ impl Owner {
         }
     }
 
-    /// Whether this root may read what carries these labels: what is its own, and, where version 0.1 made the root, what that
-    /// left, under whatever path it was then.
+    /// Returns whether this root may read an object with these labels: its own, and, if version 0.1 created the root, objects
+    /// of that version, whatever the root's path was then.
     pub(crate) fn may_read(&self, labels: Option<&HashMap<String, String>>) -> bool {
         let has = |name: &str| labels.is_some_and(|labels| labels.contains_key(name));
         self.owns(labels) || self.legacy && !has(LABEL_ROOT) && has(LABEL_STORE)
     }
 
-    /// The labels of an object of this root.
+    /// Returns the labels of an object of this root.
     pub(crate) fn labels(&self, session: &str, kind: &str) -> Value {
         json!({
             LABEL_ROOT: self.root,

@@ -1,4 +1,5 @@
-//! The files of one root. What OBuilder's store has keeps its place; the library's own bookkeeping is under `.store`.
+//! The files of one root. Files that OBuilder's store has, too, have the same paths; the library's own bookkeeping is under
+//! `.store`.
 
 use std::path::{Path, PathBuf};
 
@@ -8,20 +9,20 @@ use crate::os;
 use crate::store::names::Id;
 use crate::store::{access, identity};
 
-/// The paths of one root, as it is used with one engine.
+/// The paths of one root, used with one engine.
 #[derive(Clone, Debug)]
 pub(crate) struct Paths {
     root: PathBuf,
     /// Below `.store`; empty for the first engine that the root was used with.
     engine: PathBuf,
-    /// What is kept of results: asked for with each hit.
+    /// The records of results: read with each hit.
     records: PathBuf,
-    /// Who may use it, besides its owner.
+    /// The group that may use it, besides its owner.
     group: Option<u32>,
 }
 
 impl Paths {
-    /// Makes the root where it is missing. Its parent must exist: a mistyped path must not become a store.
+    /// Creates the root if it is missing. Its parent must exist: a mistyped path must not become a store.
     pub(crate) fn create(root: &Path, group: Option<u32>) -> Result<Self> {
         make_directory(root, 0o755)?;
         let real = os::real_path(root)
@@ -34,12 +35,12 @@ impl Paths {
         })
     }
 
-    /// Makes the library's own folder, which is all that it takes to say who the root is.
+    /// Creates the library's own directory, which is sufficient for storing the root's identity.
     pub(crate) fn make_own(&self) -> Result<()> {
         access::make_own(&self.own(), self.group)
     }
 
-    /// The same root, with `folder` for what is known of an engine.
+    /// Returns the paths of the same root, with `folder` for what is known of an engine.
     pub(crate) fn with_engine(self, folder: &str) -> Self {
         Paths {
             records: self.own().join(folder).join(RECORDS),
@@ -48,7 +49,7 @@ impl Paths {
         }
     }
 
-    /// Makes the folders in the root that are missing.
+    /// Creates the missing directories in the root.
     pub(crate) fn make_folders(&self) -> Result<()> {
         make_directory(&self.empty(), 0o000)?;
         access::make_public(&self.state(), self.group)?;
@@ -74,8 +75,8 @@ impl Paths {
         Ok(())
     }
 
-    /// Does `what` with a file in one of the folders, once more where somebody removed the folder under our feet: it held nothing that
-    /// is still needed.
+    /// Does `what` with a file in one of the directories, and once more if the directory was removed by another program in the
+    /// meantime: it held nothing that is still needed.
     pub(crate) fn in_folders<T>(&self, mut what: impl FnMut() -> Result<T>) -> Result<T> {
         match what() {
             Err(e) if e.os_errno().is_some_and(os::is_missing) => {
@@ -86,20 +87,20 @@ impl Paths {
         }
     }
 
-    /// Makes a folder below `.store`, or finds it made.
+    /// Creates a directory below `.store`, unless it exists.
     fn make_below(&self, path: &Path) -> Result<()> {
         access::check(path, self.group)?;
         match access::create_dir(path) {
             Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => Err(Error::io(
-                format!("making the directory {}", path.display()),
+                format!("creating the directory {}", path.display()),
                 &e,
             )),
             _ => Ok(()),
         }
     }
 
-    /// Removes what the root knows of objects on engines, which are another root's; or (not `all`) only which sessions and builds
-    /// there were.
+    /// Removes what the root knows of objects on engines, which belong to another root; or (not `all`) only which sessions and
+    /// builds there were.
     pub(crate) fn forget_objects(&self, all: bool) -> Result<()> {
         let own = self.own();
         let mut paths = vec![own.join("sessions"), own.join("builds")];
@@ -127,7 +128,7 @@ impl Paths {
         Ok(())
     }
 
-    /// Whether version 0.1 has used this root: it left caches or sessions, and no identity.
+    /// Returns whether version 0.1 has used this root: there are caches or sessions, and no identity.
     pub(crate) fn is_legacy(&self) -> bool {
         let known = self.identity().exists() || identity::spare(&self.identity()).exists();
         self.own().join("sessions").exists() && !known
@@ -137,12 +138,12 @@ impl Paths {
         &self.root
     }
 
-    /// An empty directory that nobody may enter: what a build without a base is given.
+    /// Returns an empty directory without access permissions: for a build without a base.
     pub(crate) fn empty(&self) -> PathBuf {
         self.root.join("empty")
     }
 
-    /// The caller's own: a database, say.
+    /// Returns the caller's own directory, for example for a database.
     pub(crate) fn state(&self) -> PathBuf {
         self.root.join("state")
     }
@@ -155,52 +156,53 @@ impl Paths {
         self.logs().join(format!("{}.log", id.as_str()))
     }
 
-    /// The library's own files.
+    /// Returns the directory of the library's own files.
     pub(crate) fn own(&self) -> PathBuf {
         self.root.join(OWN)
     }
 
-    /// Who the root is.
+    /// Returns the file with the root's identity.
     pub(crate) fn identity(&self) -> PathBuf {
         self.own().join("identity")
     }
 
-    /// Held while it is read or changed.
+    /// Returns the lock that is held while the identity is read or changed.
     pub(crate) fn identity_lock(&self) -> PathBuf {
         self.own().join("identity.lock")
     }
 
-    /// One lock file for each open store.
+    /// Returns the directory with one lock file for each open store.
     pub(crate) fn sessions(&self) -> PathBuf {
         self.own().join("sessions")
     }
 
-    /// What is known of the engine.
+    /// Returns the directory for what is known of the engine.
     pub(crate) fn of_engine(&self) -> PathBuf {
         self.own().join(&self.engine)
     }
 
-    /// One lock file for each build under way.
+    /// Returns the directory with one lock file for each build in progress.
     pub(crate) fn builds(&self) -> PathBuf {
         self.of_engine().join("builds")
     }
 
-    /// Held by whoever builds `id`.
+    /// Returns the lock that is held while `id` is built.
     pub(crate) fn build_lock(&self, id: &str) -> PathBuf {
         self.builds().join(id)
     }
 
-    /// There once everything under the prefix was listed: later, what was left is found by its locks and sessions.
+    /// Returns the file that exists once everything under the prefix was listed: later, leftovers are found by their locks and
+    /// sessions.
     pub(crate) fn listed(&self) -> PathBuf {
         self.of_engine().join("listed")
     }
 
-    /// What is kept of each result.
+    /// Returns the directory with a record of each result.
     pub(crate) fn records(&self) -> &Path {
         &self.records
     }
 
-    /// What is kept of the result `id`. Asked for with each hit, so it is made with one allocation.
+    /// Returns the record of the result `id`. Used with each hit, so it is built with one allocation.
     pub(crate) fn record(&self, id: &str) -> PathBuf {
         let mut path = PathBuf::with_capacity(self.records.as_os_str().len() + 1 + id.len());
         path.push(&self.records);
@@ -208,61 +210,61 @@ impl Paths {
         path
     }
 
-    /// The same while the result is being removed: no id begins with a dot.
+    /// Returns the record's path while the result is being removed: no id starts with a dot.
     pub(crate) fn going(&self, id: &str) -> PathBuf {
         self.records.join(format!(".going-{id}"))
     }
 
-    /// What is kept for a while of results that have gone.
+    /// Returns the directory with what is remembered for a while about removed results.
     pub(crate) fn gone(&self) -> PathBuf {
         self.of_engine().join("gone")
     }
 
-    /// What no prune removes, on whichever engine.
+    /// Returns the directory of pins, which protect from a prune on any engine.
     fn pins(&self) -> PathBuf {
         self.own().join("pins")
     }
 
-    /// The pins of results, by id.
+    /// Returns the directory with the pins of results, by id.
     pub(crate) fn pinned_results(&self) -> PathBuf {
         self.pins().join(RESULTS)
     }
 
-    /// The pins of caches, by escaped name.
+    /// Returns the directory with the pins of caches, by escaped name.
     pub(crate) fn pinned_caches(&self) -> PathBuf {
         self.pins().join(CACHES)
     }
 
-    /// The limits of caches, by escaped name.
+    /// Returns the directory with the limits of caches, by escaped name.
     pub(crate) fn cache_limits(&self) -> PathBuf {
         self.own().join("limits")
     }
 
-    /// Heads, locks and lease records of all caches.
+    /// Returns the directory with the heads, locks and lease records of all caches.
     pub(crate) fn caches(&self) -> PathBuf {
         self.of_engine().join("caches")
     }
 }
 
-/// The library's own folder.
+/// The library's own directory.
 const OWN: &str = ".store";
 
-/// Where it keeps what it knows of results.
+/// The directory of the records of results.
 const RECORDS: &str = "results";
 
-/// The folders of pins.
+/// The directories of pins.
 const RESULTS: &str = "results";
 const CACHES: &str = "caches";
 
-/// Where the folders of further engines are.
+/// The directory of the directories of further engines.
 pub(crate) const ENGINES: &str = "engines";
 
-/// Refuses what cannot be or become a root, and makes nothing.
+/// Refuses a path that cannot be or become a root, and creates nothing.
 pub(crate) fn check(root: &Path, group: Option<u32>) -> Result<()> {
     let doing = || format!("looking at the root {}", root.display());
     match fs::metadata(root) {
         Ok(found) if found.is_dir() => {
-            // The root itself may be named by a link: that is the caller's.
+            // The root itself may be named by a link, because the caller chose it.
             let real = os::real_path(root).map_err(|e| Error::io(doing(), &e))?;
             access::check(&real, group)?;
             for name in ["empty", "state", "logs", ".store"] {
@@ -272,7 +274,7 @@ pub(crate) fn check(root: &Path, group: Option<u32>) -> Result<()> {
         }
         Ok(_) => Err(Error::new(
             ErrorKind::InvalidArgument,
-            format!("{}: it is no directory", doing()),
+            format!("{}: it is not a directory", doing()),
         )),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             let parent = root
@@ -290,16 +292,16 @@ pub(crate) fn check(root: &Path, group: Option<u32>) -> Result<()> {
     }
 }
 
-/// Makes a directory, or finds it made.
+/// Creates a directory, unless it exists.
 fn make_directory(path: &Path, mode: u32) -> Result<()> {
-    let doing = || format!("making the directory {}", path.display());
+    let doing = || format!("creating the directory {}", path.display());
     match os::create_dir(path, mode) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => match fs::metadata(path) {
             Ok(found) if found.is_dir() => Ok(()),
             Ok(_) => Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("{}: it is there, but no directory", doing()),
+                format!("{}: it exists but is not a directory", doing()),
             )),
             Err(e) => Err(Error::io(doing(), &e)),
         },

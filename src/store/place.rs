@@ -1,4 +1,4 @@
-//! A directory as the file system knows it, whatever its path is: a rename keeps it, a copy does not.
+//! A directory as the file system identifies it, whatever its path is: a rename keeps this identity, a copy does not.
 
 use std::fs;
 use std::io;
@@ -10,13 +10,13 @@ use crate::os;
 use crate::store::clock::boot;
 use crate::store::names;
 
-/// Where a directory is.
+/// The identity of a directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Place {
     inode: u64,
-    /// When the directory was made: seconds since 1970, and nanoseconds. Not every file system tells.
+    /// When the directory was created: seconds since 1970, and nanoseconds. Not every file system reports it.
     born: Option<(i64, u32)>,
-    /// The device, and the boot in which it had that number: they are numbered anew at each.
+    /// The device, and the boot in which it had that number: devices are numbered anew at each boot.
     device: (u32, u32),
     boot: String,
 }
@@ -32,7 +32,7 @@ impl Place {
         })
     }
 
-    /// Whether this is the same directory, as far as its file system knows.
+    /// Returns whether this is the same directory, as far as its file system knows.
     pub(crate) fn is(&self, other: &Place) -> bool {
         let same = match (self.born, other.born) {
             (Some(ours), Some(theirs)) => ours == theirs,
@@ -41,14 +41,14 @@ impl Place {
         self.inode == other.inode && same && !self.is_on_another_disk(other)
     }
 
-    /// Whether the two are on disks that are there at the same time: a snapshot of a disk has the same directories once more. File
-    /// systems without a disk have numbers that say nothing.
+    /// Returns whether the two are on disks that exist at the same time: a snapshot of a disk contains the same directories
+    /// again. The device numbers of file systems without a disk mean nothing.
     fn is_on_another_disk(&self, other: &Place) -> bool {
         let on_disks = self.device.0 != 0 && other.device.0 != 0;
         self.boot == other.boot && on_disks && self.device != other.device
     }
 
-    /// What tells this directory from its copies, on an engine.
+    /// Returns what distinguishes this directory from its copies, on an engine.
     pub(crate) fn mark(&self, identity: &str) -> String {
         let born = match self.born {
             Some((seconds, nanos)) => format!("{seconds}.{nanos}"),
@@ -59,7 +59,8 @@ impl Place {
     }
 }
 
-/// What tells a directory from any other that is ever at its path: one that was removed and made anew, or is another engine's.
+/// What distinguishes a directory from any other that is ever at its path: for example, one that was removed and created again,
+/// or another engine's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Birth {
     inode: u64,
@@ -68,7 +69,7 @@ pub(crate) struct Birth {
 }
 
 impl Birth {
-    /// `None` where there is no directory, or the file system does not tell.
+    /// Returns `None` if there is no directory, or the file system does not report when it was created.
     pub(crate) fn of(path: &Path) -> Option<Self> {
         let found = os::numbers(path, false).ok()?;
         found.born.filter(|_| found.is_directory).map(|time| Birth {
@@ -98,8 +99,8 @@ impl Ancestry {
         &self.path
     }
 
-    /// Whether what was at the path has gone from there to the file system of `place`, as far as this process sees: the nearest
-    /// directory above it that is there still is the one that it was, and on another file system.
+    /// Returns whether the directory at the path has been moved from there to the file system of `place`, as far as this
+    /// process can see: its nearest existing ancestor is the same as before, and on another file system.
     pub(crate) fn has_gone_to(&self, place: &Place) -> bool {
         let mut above = self.path.ancestors().skip(1).zip(&self.above);
         let is_gone = |path: &Path| matches!(fs::symlink_metadata(path), Err(e) if e.kind() == io::ErrorKind::NotFound);

@@ -1,16 +1,16 @@
-//! [`Platform`]: which machines an image is for, as `docker pull --platform` has it.
+//! [`Platform`]: which machines an image is for, in the form of `docker pull --platform`.
 
 use crate::engine::images::Image;
 use crate::error::{Error, ErrorKind, Result};
 
-/// What engines say of an image that has not got a platform: Docker's two image stores, and Podman.
+/// What engines answer if an image does not exist for a platform: Docker's two image stores, and Podman.
 const MISSING: [&str; 3] = [
     "no matching manifest for ",
     "no match for platform in manifest",
     "no image found in ",
 ];
 
-/// A system, an architecture and a variant of it; an empty one is any.
+/// An operating system, an architecture and a variant of it; an empty part matches any.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Platform {
     text: String,
@@ -20,7 +20,7 @@ pub(crate) struct Platform {
 }
 
 impl Platform {
-    /// `os/arch` or `os/arch/variant`.
+    /// Parses `os/arch` or `os/arch/variant`.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let parts: Vec<&str> = text.split('/').collect();
         let is_word = |part: &&str| {
@@ -28,8 +28,9 @@ impl Platform {
             !part.is_empty() && part.chars().all(fits)
         };
         if !(2..=3).contains(&parts.len()) || !parts.iter().all(is_word) {
-            let why =
-                format!("{text:?} is no platform: os/arch or os/arch/variant, such as linux/arm64");
+            let why = format!(
+                "{text:?} is not a valid platform: use os/arch or os/arch/variant, such as linux/arm64"
+            );
             return Err(Error::new(ErrorKind::InvalidArgument, why));
         }
         let variant = parts.get(2).copied().unwrap_or_default();
@@ -38,7 +39,7 @@ impl Platform {
 
     fn new(text: &str, os: &str, architecture: &str, variant: &str) -> Self {
         let (architecture, variant) = (architecture.to_lowercase(), variant.to_lowercase());
-        // As containerd has it (platforms, `normalizeArch`).
+        // As in containerd (platforms, `normalizeArch`).
         let (architecture, variant) = match (architecture.as_str(), variant.as_str()) {
             ("x86_64" | "x86-64", variant) => ("amd64", variant),
             ("i386", _) => ("386", ""),
@@ -55,14 +56,14 @@ impl Platform {
         }
     }
 
-    /// Whether `image` is for such machines: for lesser variants, too.
+    /// Returns whether `image` is for such machines; an image for a lesser variant is, too.
     pub(crate) fn is_of(&self, image: &Image) -> bool {
         let has = Platform::new("", &image.os, &image.architecture, &image.variant);
         let same = (&self.os, &self.architecture) == (&has.os, &has.architecture);
         same && (self.variant.is_empty() || has.level() <= self.level())
     }
 
-    /// The number in a variant; that of an image that names none.
+    /// Returns the number in a variant; the default number for an image that names none.
     fn level(&self) -> u32 {
         let number = self.variant.trim_start_matches('v').parse().ok();
         number.unwrap_or(match self.architecture.as_str() {
@@ -72,7 +73,7 @@ impl Platform {
         })
     }
 
-    /// What an engine says of a pull, as what it means.
+    /// Interprets an engine's error of a pull.
     pub(crate) fn missing(&self, reference: &str, error: Error) -> Error {
         match MISSING.iter().any(|said| error.message().contains(said)) {
             true => self.lacks(reference, error.message()),
@@ -80,7 +81,7 @@ impl Platform {
         }
     }
 
-    /// That an engine pulled `image` all the same.
+    /// Returns the error for an engine that pulled `image` although it is for another platform.
     pub(crate) fn other(&self, reference: &str, image: &Image) -> Error {
         let names = [&image.os, &image.architecture, &image.variant];
         let names: Vec<_> = names.into_iter().filter(|name| !name.is_empty()).collect();
@@ -92,7 +93,7 @@ impl Platform {
         Error::new(
             ErrorKind::NotFound,
             format!(
-                "image {reference} has not got the platform {}: {why}",
+                "image {reference} does not exist for the platform {}: {why}",
                 self.text
             ),
         )

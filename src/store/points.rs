@@ -1,5 +1,5 @@
-//! What an engine makes only to have something to mount on: directories and empty files at the targets of mounts. They are root's,
-//! and nobody asked for them; they are taken away again where this process reaches the layer that they are in.
+//! Mount points: directories and empty files that an engine creates only as the targets of mounts. They are owned by root, and
+//! no user has asked for them. They are removed again if this process can access the layer that they are in.
 
 use std::collections::VecDeque;
 use std::ffi::{CStr, CString, OsStr, OsString};
@@ -16,42 +16,42 @@ use rustix::io::Errno;
 use crate::engine::containers::GraphDriver;
 use crate::local::openat;
 
-/// The most links that are followed on the way to a target, as in the kernel.
+/// The maximum number of links to follow on the way to a target, as in the kernel.
 const LINKS_MAX: usize = 40;
 
-/// How much later than what was made in it a directory is changed by that alone: a tick of the kernel's clock.
+/// How much later than a file in it a directory may be changed by the file's creation: a tick of the kernel's clock.
 const TICK: i128 = 10_000_000;
 
-/// A stack of directories as an overlay shows them, or one alone. Paths in it are relative, and never leave it: what it holds was
-/// written by whoever ran in the container.
+/// A stack of directories as an overlay shows them, or a single one. Paths in it are relative, and never leave it, because its
+/// contents were written by the program in the container.
 #[derive(Debug)]
 pub(crate) struct Layers {
-    /// Where changes are.
+    /// The layer that contains the changes.
     pub(crate) upper: PathBuf,
-    /// What they were made over, the topmost first.
+    /// The layers below it, topmost first.
     pub(crate) lowers: Vec<PathBuf>,
 }
 
-/// A directory in which something was made to mount on.
+/// A directory in which a mount point was created.
 struct Above {
     path: PathBuf,
     folder: OwnedFd,
-    /// How it was before that, its time now, and that of what was made last.
+    /// Its state before that, its time now, and the time of the last mount point created in it.
     before: Before,
     now: i128,
     made: i128,
 }
 
-/// A place to mount on that was not there before.
+/// A mount point that did not exist before.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Point {
     path: PathBuf,
-    /// How many directories on the way to it were there, and the time of the last of them.
+    /// How many directories on the way to it existed, and the state of the last of them.
     above: usize,
     before: Option<Before>,
 }
 
-/// A directory before something was made in it to mount on.
+/// A directory before a mount point was created in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Before {
     inode: u64,
@@ -59,7 +59,7 @@ struct Before {
     changed: (i64, i64),
 }
 
-/// A directory that is as it was before, but for the time of its last change, which nobody can set. This is what it was.
+/// A directory that is as it was before, except for its change time, which no program can set. This is what it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Restored {
     pub(crate) inode: u64,
@@ -67,12 +67,12 @@ pub(crate) struct Restored {
 }
 
 impl Point {
-    /// The last directory on the way to it that was there.
+    /// Returns the last directory on the way to it that existed.
     fn above(&self) -> PathBuf {
         self.path.iter().take(self.above).collect()
     }
 
-    /// One in layers whose upper had nothing in it.
+    /// Creates a point in layers whose upper layer was empty.
     fn in_fresh(path: PathBuf) -> Self {
         Point {
             path,
@@ -83,8 +83,8 @@ impl Point {
 }
 
 impl Layers {
-    /// Those of a container, where the engine keeps them as directories that this process reaches. They are named by random numbers, so
-    /// what is found by such a name is the same.
+    /// Returns the layers of a container, if the engine keeps them as directories that this process can access. They are named
+    /// by random numbers, so a directory found by such a name is the right one.
     pub(crate) fn of_container(driver: &GraphDriver) -> Option<Self> {
         let path = |name: &str| driver.data.as_ref()?.get(name)?.as_str();
         let upper = PathBuf::from(path("UpperDir")?);
@@ -97,27 +97,27 @@ impl Layers {
         layers.upper.is_dir().then_some(layers)
     }
 
-    /// Takes away what was made for mounts at `targets` in a container that has ended, whose upper layer was fresh before.
+    /// Removes the mount points at `targets` in a container that has ended, whose upper layer was empty before.
     pub(crate) fn uncover(&self, targets: &[String]) {
         let resolved = targets
             .iter()
             .filter_map(|target| match self.resolve(target) {
                 Ok(path) => Some(path),
                 Err(e) => {
-                    log::debug!("what a mount at {target} needed stays in the result: {e}");
+                    log::debug!("the mount point {target} stays in the result: {e}");
                     None
                 }
             });
         let mut paths: Vec<PathBuf> = resolved.collect();
-        // The deepest last: it may be in what was made for another.
+        // The deepest last: it may be inside one that was created for another mount.
         paths.sort_by_key(|path| path.components().count());
         let points: Vec<Point> = paths.into_iter().map(Point::in_fresh).collect();
         if let Err(e) = self.remove(&points) {
-            log::debug!("what mounts needed stays in the result: {e}");
+            log::debug!("mount points stay in the result: {e}");
         }
     }
 
-    /// Notes `path` before something is mounted there; `None` where it is there to be mounted on.
+    /// Records `path` before something is mounted there; returns `None` if a mount point exists already.
     pub(crate) fn point(&self, path: &Path) -> io::Result<Option<Point>> {
         let mut folder = open(&self.upper)?;
         for (above, name) in path.iter().enumerate() {
@@ -135,7 +135,7 @@ impl Layers {
                         }),
                     }));
                 }
-                // A file: or what was there does not allow a mount, which is not for us to say.
+                // It is a file; or a mount is not possible there, which the engine has to report.
                 Err(Errno::NOTDIR | Errno::LOOP) => return Ok(None),
                 Err(e) => return Err(e.into()),
             }
@@ -143,10 +143,10 @@ impl Layers {
         Ok(None)
     }
 
-    /// Takes away what was made for `points`, in that order, where it is empty still, and the directories that were made on the way
-    /// to it. Gives the directories that are as they were.
+    /// Removes the mount points for `points`, which must be in the order of their creation, if they are still empty, and the
+    /// directories that were created on the way to them. Returns the directories that are as they were.
     pub(crate) fn remove(&self, points: &[Point]) -> io::Result<Vec<Restored>> {
-        // Before anything is removed, as that changes directories, too.
+        // Before anything is removed, because a removal changes directories, too.
         let mut above: Vec<Above> = Vec::new();
         for point in points {
             let (Some(before), Some(made)) = (point.before, self.made(point)?) else {
@@ -172,13 +172,13 @@ impl Layers {
             };
             above[at].made = above[at].made.max(time_of(&made));
         }
-        // The last first: it may be in what was made for an earlier one.
+        // The last first: it may be inside one that was created earlier.
         for point in points.iter().rev() {
             self.remove_one(point)?;
         }
         let mut restored = Vec::new();
         for above in above {
-            // Changed by that alone, the directory looks as it did before.
+            // If only the mount point has changed the directory, it gets its earlier time back.
             if above.now <= above.made + TICK {
                 set_time(&above.folder, above.before.modified)?;
                 restored.push(Restored {
@@ -190,7 +190,7 @@ impl Layers {
         Ok(restored)
     }
 
-    /// What was made for a point.
+    /// Returns what was created for a point.
     fn made(&self, point: &Point) -> io::Result<Option<Stat>> {
         let parent = point.path.parent().unwrap_or(Path::new(""));
         let (Some(name), Some(folder)) = (point.path.file_name(), self.open_folder(parent)?) else {
@@ -211,7 +211,7 @@ impl Layers {
             FileType::RegularFile if made.st_size == 0 => AtFlags::empty(),
             _ => return Ok(()),
         };
-        // One that is in a layer below was there, whatever it looks like.
+        // If a layer below has it, it existed before, whatever it looks like.
         if find(&self.lowers, &point.path)?.is_some() {
             return Ok(());
         }
@@ -231,8 +231,8 @@ impl Layers {
         Ok(())
     }
 
-    /// Whether a directory is as the engine makes them for a mount below it, like `made`; or, where a mount's making has only copied
-    /// it from below, as it is there.
+    /// Returns whether a directory looks like one that the engine created for a mount below it, like `made`; or, if mounting
+    /// has only copied it from a layer below, whether it is as it was there.
     fn is_untouched(&self, folder: &OwnedFd, path: &Path, made: &Stat) -> io::Result<bool> {
         let now = fstat(folder)?;
         let look = |stat: &Stat| (stat.st_uid, stat.st_gid, stat.st_mode & 0o7777);
@@ -246,7 +246,7 @@ impl Layers {
         Ok(attributes(folder)? == attributes(&below)?)
     }
 
-    /// The directory `path` of the upper layer, reached through no link.
+    /// Opens the directory `path` of the upper layer, without following links.
     fn open_folder(&self, path: &Path) -> io::Result<Option<OwnedFd>> {
         let mut folder = open(&self.upper)?;
         for name in path {
@@ -259,7 +259,7 @@ impl Layers {
         Ok(Some(folder))
     }
 
-    /// The path below the root to which `target` leads, past all links.
+    /// Returns the path below the root to which `target` leads, with all links followed.
     fn resolve(&self, target: &str) -> io::Result<PathBuf> {
         let layers: Vec<PathBuf> = [&self.upper]
             .into_iter()
@@ -311,7 +311,7 @@ fn open(folder: &Path) -> io::Result<OwnedFd> {
     Ok(openat(CWD, folder, FOLDER, Mode::empty())?)
 }
 
-/// Something in one of several layers.
+/// A file in one of several layers.
 struct Found {
     folder: OwnedFd,
     name: PathBuf,
@@ -330,7 +330,7 @@ impl Found {
     }
 }
 
-/// What an overlay of `layers`, the topmost first, shows at `path`, which has no link on the way.
+/// Returns what an overlay of `layers`, topmost first, shows at `path`, which has no link on the way.
 fn find(layers: &[PathBuf], path: &Path) -> io::Result<Option<Found>> {
     'layers: for layer in layers {
         let mut folder = open(layer)?;
@@ -368,7 +368,7 @@ fn is_opaque(folder: &OwnedFd) -> bool {
         .any(|name| matches!(fgetxattr(folder, *name, &mut value[..]), Ok(1)) && value == *b"y")
 }
 
-/// The attributes of a directory, but for the overlay's own.
+/// Returns the extended attributes of a directory, except the overlay's own.
 fn attributes(folder: &OwnedFd) -> io::Result<Vec<(CString, Vec<u8>)>> {
     let mut names = vec![0; 64 << 10];
     let length = match flistxattr(folder, &mut names[..]) {
@@ -392,7 +392,7 @@ fn attributes(folder: &OwnedFd) -> io::Result<Vec<(CString, Vec<u8>)>> {
     Ok(found)
 }
 
-/// `false`: there is something in it.
+/// Removes an empty file or directory. Returns `false` if the directory is not empty.
 fn is_removed(folder: &OwnedFd, name: &OsStr, how: AtFlags) -> io::Result<bool> {
     match unlinkat(folder, name, how) {
         Ok(()) => Ok(true),
@@ -478,7 +478,7 @@ mod tests {
         fs::create_dir_all(upper.join("a/b/c")).expect("made");
         remove("a/b/c");
         assert_eq!(names(upper), Vec::<String>::new());
-        // Beside what a command wrote, in what it changed, and what is no empty file.
+        // Next to files of a command, in a directory that it changed, and a file that is not empty.
         make(upper, "a/b/c");
         make(upper, "a/kept");
         remove("a/b/c");
@@ -492,7 +492,7 @@ mod tests {
         assert_eq!(names(&upper.join("own")), Vec::<String>::new());
         fs::write(upper.join("full"), "text").expect("made");
         remove("full");
-        // What is in the image stays, and is as it was there.
+        // What is in the image stays as it was.
         make(&layers.lowers[1], "lower/there");
         make(upper, "lower/there");
         remove("lower/there");
@@ -582,14 +582,14 @@ mod tests {
         assert_ne!(time(), before);
         layers.remove(&[point]).expect("removed");
         assert_eq!((names(&folder), time()), (Vec::new(), before));
-        // What was there is no point, and an empty directory that was there stays.
+        // What existed before is not a mount point, and an empty directory that existed is kept.
         fs::create_dir(folder.join("new")).expect("made");
         let point = layers.point(path).expect("looked at").expect("not there");
         make(&layers.upper, "there/new/secret");
         assert_eq!(layers.point(path).expect("looked at"), None);
         layers.remove(&[point]).expect("removed");
         assert_eq!(names(&folder), ["new"]);
-        // Written to meanwhile, its time is that of the writing.
+        // After a write in the meantime, its time is the time of the write.
         age();
         let point = layers
             .point(Path::new("there/x"))

@@ -1,25 +1,25 @@
-//! What an engine makes to have something to mount on, where its files are out of reach: it stays there.
+//! Mount points on systems where the engine's files cannot be accessed directly: they are kept.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::engine::containers::GraphDriver;
 
-/// A stack of directories as an overlay shows them, which nobody here sees.
-#[allow(dead_code)] // It is noted, and nobody looks.
+/// A stack of directories as an overlay shows them, which are not accessible here.
+#[allow(dead_code)] // Recorded, and never read.
 #[derive(Debug)]
 pub(crate) struct Layers {
-    /// Where changes are.
+    /// The layer that contains the changes.
     pub(crate) upper: PathBuf,
-    /// What they were made over, the topmost first.
+    /// The layers below it, topmost first.
     pub(crate) lowers: Vec<PathBuf>,
 }
 
-/// A place to mount on that was not there before: none is ever seen.
+/// A mount point that did not exist before; never known here.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Point {}
 
-/// A directory that is as it was before, but for the time of its last change: none is ever seen.
+/// A directory that is as it was before, except for its change time; never known here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Restored {}
 

@@ -1,29 +1,29 @@
-//! [`Progress`]: how far a long call has come, told to whoever wants to know.
+//! [`Progress`]: reports the progress of a long call.
 
 use std::io::{self, Read};
 
 use crate::engine::progress::Message;
 use crate::error::{Error, Result};
 
-/// How far a long call has come.
+/// The progress of a long call.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Progress<'a> {
-    /// What is being done, in the engine's words: `Downloading`, `Extracting`, …
+    /// The engine's description of what it does: `Downloading`, `Extracting`, …
     pub status: &'a str,
-    /// To which layer; empty where it concerns all.
+    /// The layer that it applies to; empty for all.
     pub item: &'a str,
     /// Bytes done.
     pub current: u64,
-    /// Bytes to do, or 0 where nobody knows.
+    /// Bytes in total, or 0 if unknown.
     pub total: u64,
 }
 
-/// Takes reports between reads, on the calling thread. An error that it returns ends the call.
+/// Receives reports between reads, on the calling thread. If it returns an error, the call ends.
 pub(crate) type Report<'a> = &'a mut dyn FnMut(Progress<'_>) -> Result<()>;
 
 impl<'a> Progress<'a> {
-    /// What an engine's message says; `None` where it says nothing.
+    /// Returns what an engine's message reports; `None` if it reports no progress.
     pub(crate) fn of(message: &'a Message) -> Option<Self> {
         (!message.status.is_empty()).then(|| Progress {
             status: &message.status,
@@ -34,7 +34,7 @@ impl<'a> Progress<'a> {
     }
 }
 
-/// Reports what passes, and ends the stream when the report says so.
+/// Reports the bytes that pass, and ends the stream if the report returns an error.
 pub(crate) struct Counted<'a, 'b> {
     source: &'a mut dyn Read,
     status: &'static str,
@@ -54,7 +54,7 @@ impl<'a, 'b> Counted<'a, 'b> {
         }
     }
 
-    /// The error with which the report ended the stream, if it did.
+    /// Returns the error with which the report ended the stream, if it did.
     pub(crate) fn stopped(&mut self) -> Option<Error> {
         self.stopped.take()
     }

@@ -1,5 +1,5 @@
-//! Removing what dead sessions left: containers, tags of steps, volumes, lock files. Idempotent, and blind to whatever a
-//! live session of any process holds.
+//! Removing the leftovers of terminated processes: containers, tags of steps, volumes, lock files. Idempotent; it ignores
+//! everything that an active session of any process holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -27,14 +27,15 @@ use crate::store::session::{self, Life};
 use crate::store::site::Site;
 use crate::wait::{Limits, Wait};
 
-/// How many steps' leftovers are removed at once: the engine takes its time for each, whoever asks.
+/// How many steps' leftovers are removed concurrently: the engine takes long for each, however many are requested. It is the
+/// same number as in `deletes`, where measurements showed that more are no faster.
 const AT_ONCE: usize = 8;
 
 /// What a purge removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Purged {
-    /// Containers of steps and copies.
+    /// Containers of steps and helpers.
     pub containers: u64,
     /// Tags of steps.
     pub images: u64,
@@ -50,23 +51,23 @@ struct Left {
     tags: Vec<String>,
 }
 
-/// How far a purge looks.
+/// How far a purge searches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// What dead sessions of this root left: their files and locks tell.
+    /// What terminated processes of this root left, as their files and locks show.
     Left,
-    /// Also what nothing in the root tells of: an OBuilder store's, say.
+    /// Also objects of which the root has no record: for example, those of an OBuilder store.
     Everything,
 }
 
-/// Purges for an open. Whoever used the root before may have left anything; so the first open looks at everything. Later ones ask the
-/// engine only if a session or a build has ended without cleaning up.
+/// Purges when a root is opened. The process that used the root before may have left anything, so the first open lists
+/// everything. Later opens query the engine only if a session or a build has ended without cleaning up.
 pub(crate) fn at_open(site: &Arc<Site>, caches: &Arc<Caches>, limits: &Limits) -> Result<()> {
     let listed = site.paths.listed();
     if !listed.exists() {
-        // By its label, too, others see that the prefix is this root's: a prune of volumes takes the claim along.
+        // Its label also shows others that the prefix is this root's: a prune of volumes removes the claim.
         if let Err(e) = make_empty_image(site, limits.wait()) {
-            log::debug!("{e}; made when it is needed");
+            log::debug!("{e}; created when it is needed");
         }
         run(site, caches, Scope::Everything, limits)?;
         access::create(&listed)
@@ -77,12 +78,12 @@ pub(crate) fn at_open(site: &Arc<Site>, caches: &Arc<Caches>, limits: &Limits) -
     Ok(())
 }
 
-/// Purges all that can be found. What cannot be removed now is left for the next purge, with a warning; only what cannot be
-/// listed is an error.
+/// Purges everything that can be found. What cannot be removed now is left for the next purge, with a warning. It is an error
+/// only if the objects cannot be listed.
 pub(crate) fn purge(site: &Arc<Site>, caches: &Arc<Caches>, limits: &Limits) -> Result<Purged> {
     site.check_open("purging")?;
     site.check_engine("purging", limits.wait())?;
-    // What this session could not remove before is its own: by its labels it would be spared.
+    // Objects that this session failed to remove are its own: their labels would protect them from this purge.
     site.deletes.retry(site);
     let purged = run(site, caches, Scope::Everything, limits)?;
     let ended = site.deletes.wait_idle(Some(Lane::Short), limits.wait());
@@ -99,10 +100,10 @@ pub(crate) fn run(
     let wait = limits.wait();
     let mut steps = BTreeMap::new();
     build_locks(&site.paths.builds(), &mut steps)?;
-    // Whoever removes the lock of a step that is under way must not make it nobody's.
+    // If the lock of a running step is removed, the step's objects must not be taken for leftovers.
     let others = session::any_other(&site.paths.sessions(), site.session.id())?;
     let noted: BTreeSet<String> = steps.keys().cloned().collect();
-    // Containers before all else: they hold on to the images and volumes.
+    // Containers first: they hold on to the images and volumes.
     let mut spared = BTreeSet::new();
     let helpers = containers(site, scope, &mut steps, &mut spared, wait)?;
     if scope == Scope::Everything {
@@ -114,7 +115,7 @@ pub(crate) fn run(
         remove_empty_images(site, wait)?;
     }
     let (volumes, clean) = caches.purge(site, scope == Scope::Everything, wait)?;
-    // What could not be removed is no error; to have been told to end is one.
+    // A failed removal is not an error, but reaching a limit is.
     wait.left().map_err(|stop| stopped(&"purging", stop))?;
     session::sweep(&site.paths.sessions(), clean)?;
     Ok(Purged {
@@ -124,8 +125,8 @@ pub(crate) fn run(
     })
 }
 
-/// Notes the containers of steps, and removes helpers of dead sessions. `spared` are the ids of steps that somebody else may be
-/// running.
+/// Collects the containers of steps, and removes helpers of stale sessions. `spared` receives the ids of steps that another
+/// session may be running.
 fn containers(
     site: &Site,
     scope: Scope,
@@ -139,7 +140,7 @@ fn containers(
         let labels = container.labels.as_ref();
         let session = labels.and_then(|labels| labels.get(LABEL_SESSION));
         if let Some(session) = session.filter(|_| site.owner.owns(labels)) {
-            // A helper. Its session was alive before it was made, so one that is dead now was its last.
+            // A helper. Its session was active before it was created, so if the session is stale now, no process uses it.
             if session::life(&site.paths.sessions(), session)? == Life::Dead {
                 let gone = site.engine.remove_container(&container.id, wait);
                 removed += u64::from(tell(gone) == Some(true));
@@ -149,7 +150,7 @@ fn containers(
         let mut names = container.names.iter();
         let id = names.find_map(|name| site.names.id_of_container(name.trim_start_matches('/')));
         let Some(id) = id else { continue };
-        // What this root has begun has left its lock. Of the rest, nobody here can say whether it is still wanted.
+        // A step that this root has begun has left its lock. Whether other containers are still in use is unknown here.
         if !steps.contains_key(id) {
             if scope == Scope::Left {
                 continue;
@@ -169,7 +170,7 @@ fn containers(
     Ok(removed)
 }
 
-/// Notes the tags of steps.
+/// Collects the tags of steps.
 fn step_tags(site: &Site, steps: &mut BTreeMap<String, Left>, wait: Wait<'_>) -> Result<()> {
     let reference = format!("{}-image-tmp-*", site.names.prefix());
     for image in site.engine.list_images(&reference, wait)? {
@@ -184,7 +185,8 @@ fn step_tags(site: &Site, steps: &mut BTreeMap<String, Left>, wait: Wait<'_>) ->
     Ok(())
 }
 
-/// Notes the steps that have a lock file: they are under way, or their process was killed, or not all of them could be removed.
+/// Collects the steps that have a lock file: they are running, or their process was killed, or not all of their objects could
+/// be removed.
 fn build_locks(folder: &Path, steps: &mut BTreeMap<String, Left>) -> Result<()> {
     lock::sweep_unfinished(folder)?;
     for name in names(folder)? {
@@ -193,7 +195,7 @@ fn build_locks(folder: &Path, steps: &mut BTreeMap<String, Left>) -> Result<()> 
     Ok(())
 }
 
-/// Whether a step may have left something: its lock's file is there, and nobody has it.
+/// Returns whether a step may have left something: its lock file exists, and no process holds it.
 fn any_left(folder: &Path) -> Result<bool> {
     for name in names(folder)? {
         let path = folder.join(name);
@@ -208,15 +210,15 @@ fn names(folder: &Path) -> Result<Vec<String>> {
     let doing = |e: io::Error| Error::io(format!("listing {}", folder.display()), &e);
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(doing)? {
-        // A name that is no text is no id.
+        // A name that is not valid text is not an id.
         let name = entry.map_err(doing)?.file_name().into_string();
         names.extend(name.ok().filter(|name| !is_unfinished(name)));
     }
     Ok(names)
 }
 
-/// What several threads work on together. (Not scoped ones: a scope leaves something with the thread that opens it, which tools
-/// that look for leaks complain of.)
+/// The work that several threads share. (Not scoped threads: a scope leaves something behind in the thread that opens it, which
+/// leak checkers report.)
 struct Work {
     site: Arc<Site>,
     limits: Limits,
@@ -226,9 +228,9 @@ struct Work {
     tags: AtomicU64,
 }
 
-/// Gives how many containers and tags went.
+/// Returns how many containers and tags were removed.
 fn remove_steps(site: &Arc<Site>, steps: BTreeMap<String, Left>, limits: &Limits) -> (u64, u64) {
-    // Those that are under way need no thread to find that out.
+    // Running steps are filtered out first; that needs no thread.
     let is_under_way = |id: &str| FileLock::is_held(&site.paths.build_lock(id)).unwrap_or(false);
     let steps = steps.into_iter().filter(|(id, _)| !is_under_way(id));
     let work = Arc::new(Work {
@@ -244,7 +246,7 @@ fn remove_steps(site: &Arc<Site>, steps: BTreeMap<String, Left>, limits: &Limits
         let named = thread::Builder::new().name(String::from("docker-store"));
         named.spawn(move || work.run()).ok()
     };
-    // Where no thread can be had, this one does it all.
+    // If no thread can be created, this one does everything.
     let others: Vec<_> = (1..work.steps.len().min(AT_ONCE))
         .map_while(|_| spawn())
         .collect();
@@ -272,13 +274,14 @@ impl Work {
     }
 }
 
-/// Removes what is left of a step, unless somebody builds that id.
+/// Removes the leftovers of a step, unless its id is being built.
 fn remove_step(site: &Site, id: &str, left: &Left, wait: Wait<'_>) -> Result<(u64, u64)> {
     let path = site.paths.build_lock(id);
     let lock = match FileLock::try_take(&path) {
         Ok(Some(lock)) => lock,
         Ok(None) => return Ok((0, 0)),
-        // On a full disk there is no new lock, and so no new step. Containers go by their own numbers, as they were listed.
+        // On a full disk no new lock can be created, and so no new step. The containers are removed by their engine ids from
+        // the listing.
         Err(e) if e.is_disk_full() && !path.exists() => {
             let removed = left.containers.iter().filter(|(container, _)| {
                 tell(site.engine.remove_container(container, wait)) == Some(true)
@@ -320,7 +323,8 @@ fn remove_step(site: &Site, id: &str, left: &Left, wait: Wait<'_>) -> Result<(u6
     Ok((count(&containers) as u64, count(&tags) as u64))
 }
 
-/// Removes empty images of ours whose name another took over: the import of a killed process came late.
+/// Removes empty images of this root whose name was taken by another one: this happens when the import of a killed process
+/// completes late.
 fn remove_empty_images(site: &Site, wait: Wait<'_>) -> Result<()> {
     let mut labels = vec![format!("{LABEL_ROOT}={}", site.owner.root)];
     if site.owner.legacy {
@@ -334,8 +338,8 @@ fn remove_empty_images(site: &Site, wait: Wait<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Removes an image that has lost its last name while a container was made of it: the engine keeps it for that, and nobody could
-/// find it again.
+/// Removes an image that lost its last name while a container was based on it: the engine keeps the image for the container,
+/// and it could not be found again.
 fn remove_nameless(site: &Site, id: &str, wait: Wait<'_>) -> Result<()> {
     let image = site.engine.inspect_image(id, wait)?;
     let is_named = |image: &Image| {
@@ -352,7 +356,7 @@ fn remove_nameless(site: &Site, id: &str, wait: Wait<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Whether something was removed; `None` where it may still be there.
+/// Returns whether something was removed; `None` if it may still exist. Logs a failure.
 fn tell(removed: Result<bool>) -> Option<bool> {
     removed
         .map_err(|e| log::warn!("purging: {e}; left for the next purge"))

@@ -1,9 +1,9 @@
-//! [`Reference`]: a name for an image that the caller chose, `[HOST[:PORT]/]PATH[:TAG]`, checked before anything is sent.
+//! [`Reference`]: an image name that the caller chose, `[HOST[:PORT]/]PATH[:TAG]`, checked before anything is sent.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::names::is_path_component;
 
-/// The longest name without its tag (distribution `reference`, `NameTotalLengthMax`), as engines write it in full.
+/// The longest name without its tag (distribution `reference`, `NameTotalLengthMax`), in its full form.
 const NAME_MAX: usize = 255;
 const TAG_MAX: usize = 128;
 
@@ -15,8 +15,8 @@ pub(crate) struct Reference {
 }
 
 impl Reference {
-    /// The name `text`; the tag is `latest` where it has none. Refused: what no engine takes, and what some store's own objects are
-    /// called, be it this store's or another one's. That store would take it for what it made itself.
+    /// Parses the name `text`; the tag is `latest` if there is none. Refuses a name that no engine accepts, and a name that is
+    /// reserved for the objects of a store, this one or another: that store would take the image for its own.
     pub(crate) fn of_callers(text: &str) -> Result<Self> {
         let refuse = |why: &str| {
             let shown: String = text.chars().take(80).collect();
@@ -24,7 +24,9 @@ impl Reference {
             Err(Error::new(ErrorKind::InvalidArgument, why))
         };
         if text.contains('@') {
-            return refuse("a digest says what an image is, and cannot be given to one");
+            return refuse(
+                "a digest is derived from an image's contents, and cannot be assigned to it",
+            );
         }
         let Some(reference) = Reference::parse(text) else {
             return refuse(
@@ -32,14 +34,14 @@ impl Reference {
             );
         };
         if is_a_stores(reference.name.rsplit('/').next().unwrap_or_default()) {
-            return refuse("objects of a store are called so");
+            return refuse("such names are reserved for objects of a store");
         }
         Ok(reference)
     }
 
     fn parse(text: &str) -> Option<Self> {
         let (name, tag) = match text.rsplit_once(':') {
-            // Before a slash it is of a port.
+            // Before a slash, a colon separates a port.
             Some((name, tag)) if !tag.contains('/') => (name, tag),
             _ => (text, "latest"),
         };
@@ -59,28 +61,28 @@ impl Reference {
         good.then_some(reference)
     }
 
-    /// With the registry and the folder that engines take it to be of.
+    /// Returns the name with the registry and the directory that engines add by default.
     fn full_name(&self) -> String {
         full(&self.name)
     }
 
-    /// The name and the tag, as it was given.
+    /// Returns the name and the tag, as they were given.
     pub(crate) fn text(&self) -> String {
         format!("{}:{}", self.name, self.tag)
     }
 
-    /// All of it, as engines call it in full.
+    /// Returns the full name with its tag, as engines do.
     pub(crate) fn full_text(&self) -> String {
         format!("{}:{}", self.full_name(), self.tag)
     }
 
-    /// The repository, as engines list digests of it.
+    /// Returns whether it is in the repository, in the form in which engines list digests.
     pub(crate) fn is_of(&self, repository: &str) -> bool {
         full(repository) == self.full_name()
     }
 }
 
-/// A name with the registry that engines take it to be of.
+/// Returns a name with the registry that engines add by default.
 pub(crate) fn full(name: &str) -> String {
     match name.split_once('/') {
         None => format!("docker.io/library/{name}"),
@@ -89,7 +91,8 @@ pub(crate) fn full(name: &str) -> String {
     }
 }
 
-/// Whether the first part of a name is a registry, and not a folder at the usual one. Capital letters only a host has.
+/// Returns whether the first part of a name is a registry, and not a directory in the default one. Only a host may have capital
+/// letters.
 fn is_host(part: &str) -> bool {
     let looks = part.contains(['.', ':'])
         || part == "localhost"
@@ -124,7 +127,7 @@ fn is_tag(tag: &str) -> bool {
         && tag.bytes().all(|b| is_word(b) || b == b'.' || b == b'-')
 }
 
-/// Whether it is the name of a result, a step's tag or the empty image of any store: `WORD-1234567-image-ID`.
+/// Returns whether it is the name of a result, a step's tag or the empty image of any store: `WORD-1234567-image-ID`.
 fn is_a_stores(name: &str) -> bool {
     let mut parts = name.splitn(3, '-');
     let (word, digits, rest) = (parts.next(), parts.next(), parts.next());
@@ -165,7 +168,7 @@ mod tests {
                 "my-team/app--x__y.z:a-b",
                 "docker.io/my-team/app--x__y.z:a-b",
             ),
-            // Not quite what a store calls its own.
+            // Almost, but not quite, a reserved name.
             ("obuilder-1234567:1", "docker.io/library/obuilder-1234567:1"),
             (
                 "obuilder-1234567-imagex",

@@ -1,11 +1,11 @@
-//! [`RegistryLogin`]: who somebody is to a registry, and how that is told to an engine, which is who speaks to it.
+//! [`RegistryLogin`]: the credentials for a registry, and how they are passed to an engine, which connects to the registry.
 
 use serde_json::json;
 
 /// A name and password for a registry.
 #[derive(Clone, Default)]
 pub struct RegistryLogin {
-    /// The user; `<token>` for an identity token in place of a password.
+    /// The user; `<token>` for an identity token instead of a password.
     pub user: String,
     /// The password, or the token.
     pub password: String,
@@ -23,7 +23,8 @@ impl std::fmt::Debug for RegistryLogin {
 }
 
 impl RegistryLogin {
-    /// The value of `X-Registry-Auth`: the JSON of the login in base64url *with* padding, as the engine's own decoder wants it.
+    /// Returns the value of `X-Registry-Auth`: the JSON of the login in base64url *with* padding, as the engine's decoder
+    /// requires.
     pub(crate) fn header(&self) -> String {
         let (password, server) = (&self.password, &self.server);
         let json = match self.user.as_str() {
@@ -34,7 +35,7 @@ impl RegistryLogin {
     }
 }
 
-/// The value where there is no login. A push is refused without any.
+/// Returns the value to send without a login. A push without any value is refused.
 pub(crate) fn nobody() -> String {
     base64url(b"{}")
 }

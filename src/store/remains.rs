@@ -1,7 +1,7 @@
 //! What an engine has of a root: found by the identity that its objects carry, and by the names that it has claimed.
 //!
-//! Volumes, helpers' containers and the empty image carry the identity. Results, the tags of steps and their containers carry nothing;
-//! they are told by their names, which nobody else has where the claim on the prefix is this root's.
+//! Volumes, helper containers and the empty image carry the identity. Results, tags of steps and their containers do not; they
+//! are recognised by their names, which no other root uses if the claim on the prefix is this root's.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -16,35 +16,35 @@ use crate::store::names::{HASH, Names};
 use crate::store::ownership::{LABEL_KIND, LABEL_PATH, LABEL_ROOT, LABEL_STORE};
 use crate::wait::Wait;
 
-/// What kind of thing is left of a root.
+/// The kind of an object that is left of a root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum RemnantKind {
-    /// A container of a step or a copy.
+    /// A container of a step or a helper.
     Container,
     /// A name of an image, or an image without one.
     Image,
     /// A volume: of a cache, a lease, a secret, or the claim on the names.
     Volume,
-    /// A file or folder of the root.
+    /// A file or directory of the root.
     File,
-    /// All that an engine has which cannot be asked.
+    /// Everything on an engine that cannot be reached.
     Engine,
 }
 
-/// What became of it.
+/// What happened to the object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fate {
-    /// It was found; nothing was to be removed.
+    /// It was found; removal was not requested.
     Found,
-    /// It is gone.
+    /// It was removed.
     Removed,
-    /// It is there still, for this reason.
+    /// It still exists, for this reason.
     Kept(String),
 }
 
-/// One thing of a root.
+/// One object of a root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Remnant {
@@ -52,47 +52,47 @@ pub struct Remnant {
     pub kind: RemnantKind,
     /// Its name on the engine, or its path.
     pub name: String,
-    /// The identity of the root that it is of.
+    /// The identity of the root that it belongs to.
     pub identity: String,
-    /// Where that root was when it claimed its names, as far as that is known. It may have been moved since.
+    /// Where that root was when it claimed its names, if that is known. It may have been moved since.
     pub root: Option<String>,
     /// The address of the engine that has it; empty for a file.
     pub engine: String,
-    /// What became of it.
+    /// What happened to it.
     pub fate: Fate,
 }
 
-/// What there is, or was, of a root.
+/// What exists, or existed, of a root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Remains {
-    /// All of it, in the order in which it goes.
+    /// All objects, in the order of their removal.
     pub things: Vec<Remnant>,
 }
 
 impl Remains {
-    /// Whether something is there still that was to go.
+    /// Returns whether an object still exists that was to be removed.
     pub fn is_any_kept(&self) -> bool {
         let kept = |thing: &Remnant| matches!(thing.fate, Fate::Kept(_));
         self.things.iter().any(kept)
     }
 }
 
-/// What of an engine's objects is one root's.
+/// The objects of one root on an engine.
 #[derive(Clone)]
 pub(crate) struct Holdings<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) identity: String,
-    /// Where the root is, or was.
+    /// The path of the root, now or in the past.
     pub(crate) root: Option<String>,
-    /// What its names begin with. Nobody else has claimed that.
+    /// The prefixes of its names, which no other root has claimed.
     pub(crate) prefixes: BTreeSet<String>,
-    /// Version 0.1 made the root: what that left carries the prefix alone.
+    /// Version 0.1 created the root: objects of that version carry only the prefix.
     pub(crate) legacy: bool,
 }
 
 impl<'a> Holdings<'a> {
-    /// What each root has on this engine whose identity anything carries.
+    /// Returns the holdings of every root whose identity an object on this engine carries.
     pub(crate) fn of_all(engine: &'a Engine, wait: Wait<'_>) -> Result<Vec<Self>> {
         let volumes = engine.list_labelled_volumes(LABEL_ROOT, wait)?;
         let containers = engine.list_containers(&json!({ "label": [LABEL_ROOT] }), wait)?;
@@ -117,7 +117,7 @@ impl<'a> Holdings<'a> {
             let Some(holdings) = of_labels(engine, image.labels.as_ref(), &mut found) else {
                 continue;
             };
-            // It has the identity alone; what its name begins with is this root's, unless another has claimed it.
+            // It has only the identity. The prefix in its name is this root's, unless another root has claimed it.
             let names = image.repo_tags.iter().flatten();
             let prefixes = names.filter_map(|name| prefix_of_empty(name));
             holdings.prefixes.extend(prefixes);
@@ -133,7 +133,8 @@ impl<'a> Holdings<'a> {
         Ok(found.into_values().collect())
     }
 
-    /// All objects, in the order in which they can go: containers hold images and volumes, and the claims are last.
+    /// Returns all objects, in an order in which they can be removed: containers hold images and volumes, and the claims are
+    /// last.
     pub(crate) fn list(&self, wait: Wait<'_>) -> Result<Vec<Remnant>> {
         let thing = |kind, name: String| Remnant {
             kind,
@@ -153,7 +154,7 @@ impl<'a> Holdings<'a> {
         Ok(things.collect())
     }
 
-    /// The names of its containers, and whether each runs.
+    /// Returns the names of its containers, and whether each is running.
     pub(crate) fn containers(&self, wait: Wait<'_>) -> Result<Vec<(String, bool)>> {
         let mut found = BTreeMap::new();
         let label = format!("{LABEL_ROOT}={}", self.identity);
@@ -161,7 +162,7 @@ impl<'a> Holdings<'a> {
             .engine
             .list_containers(&json!({ "label": [label] }), wait)?
         {
-            // The empty image carries the identity, and so does what anybody makes of it.
+            // The empty image carries the identity, and so does every image that is built on it.
             let labels = container.labels.as_ref();
             if labels.is_some_and(|labels| labels.contains_key(LABEL_KIND)) {
                 found.insert(
@@ -188,7 +189,7 @@ impl<'a> Holdings<'a> {
         Ok(found.into_iter().collect())
     }
 
-    /// The names of its images: tags of steps, results, and the empty ones.
+    /// Returns the names of its images: tags of steps, results, and the empty images.
     fn images(&self, wait: Wait<'_>) -> Result<Vec<String>> {
         let mut found = Vec::new();
         for prefix in &self.prefixes {
@@ -201,7 +202,8 @@ impl<'a> Holdings<'a> {
                     .iter()
                     .flat_map(|image| image.repo_tags.iter().flatten())
             };
-            // What a step holds first: then what it is made of goes with its last name.
+            // The images of steps first: an image that is based on another is then removed with its last name, before the
+            // other.
             found.extend(
                 tags()
                     .filter(|tag| names.id_of_tmp_image(tag).is_some())
@@ -220,7 +222,8 @@ impl<'a> Holdings<'a> {
         }
         for label in labels {
             for image in self.engine.list_labelled_images(&label, wait)? {
-                // Results that were built on nothing inherit the label; whoever else built on one has other names for it.
+                // Results that were built on nothing inherit the label. An image that another program built on one has other
+                // names.
                 let is_empty = |tag: &&String| {
                     prefix_of_empty(tag).is_some_and(|prefix| self.prefixes.contains(&prefix))
                 };
@@ -241,7 +244,7 @@ impl<'a> Holdings<'a> {
         Ok(found)
     }
 
-    /// Its volumes; the claims are last.
+    /// Returns its volumes; the claims are last.
     fn volumes(&self, wait: Wait<'_>) -> Result<Vec<String>> {
         let label = format!("{LABEL_ROOT}={}", self.identity);
         let mut found: BTreeSet<String> = BTreeSet::new();
@@ -262,7 +265,7 @@ impl<'a> Holdings<'a> {
         Ok(others.into_iter().chain(claims).collect())
     }
 
-    /// Removes one of them, and notes what became of it.
+    /// Removes one of them, and records the outcome.
     pub(crate) fn remove(&self, thing: &mut Remnant, wait: Wait<'_>) -> Result<()> {
         let name = &thing.name;
         let removed = match thing.kind {
@@ -272,19 +275,19 @@ impl<'a> Holdings<'a> {
             RemnantKind::File | RemnantKind::Engine => return Ok(()),
         };
         thing.fate = match removed {
-            // Gone meanwhile is gone.
+            // Removed in the meantime counts as removed.
             Ok(_) => Fate::Removed,
             Err(e) if e.http_status().is_some() && e.kind() != ErrorKind::TimedOut => {
                 Fate::Kept(e.message().to_owned())
             }
-            // Nobody answers, or this was told to end.
+            // The engine does not respond, or a limit was reached.
             Err(e) => return Err(e),
         };
         Ok(())
     }
 }
 
-/// The holdings of the root whose identity the labels carry.
+/// Returns the holdings of the root whose identity the labels carry.
 fn of_labels<'f, 'a>(
     engine: &'a Engine,
     labels: Option<&HashMap<String, String>>,
@@ -304,13 +307,13 @@ fn of_labels<'f, 'a>(
     Some(holdings)
 }
 
-/// The first of a container's names, without the slash in front.
+/// Returns the first of a container's names, without the leading slash.
 fn plain_name(names: &[String], id: &str) -> String {
     let name = names.first().map(|name| name.trim_start_matches('/'));
     name.unwrap_or(id).to_owned()
 }
 
-/// The prefix in the name of an empty image; `None` for every other name.
+/// Returns the prefix in the name of an empty image; `None` for every other name.
 fn prefix_of_empty(tag: &str) -> Option<String> {
     let name = tag.strip_suffix(":latest").unwrap_or(tag);
     let prefix = name.rsplit('/').next()?.strip_suffix("-empty")?;
@@ -319,7 +322,8 @@ fn prefix_of_empty(tag: &str) -> Option<String> {
     (hex && !word.is_empty()).then(|| prefix.to_owned())
 }
 
-/// Whether an engine made the volume up in place of one of this root's that was gone: without labels, but its name tells.
+/// Returns whether an engine created the volume implicitly, in place of a missing one of this root: it has no labels, but its
+/// name shows it.
 fn is_made_up(prefix: &str, identity: &str, volume: &Volume) -> bool {
     volume.labels.iter().all(HashMap::is_empty)
         && session_in_name(prefix, &volume.name)

@@ -1,4 +1,4 @@
-//! What was found out by trying, kept in a file of the root. Whoever cannot read it, or not write it, tries again.
+//! The outcome of trials, stored in a file of the root. If the file cannot be read or written, the trial is repeated.
 
 use std::path::Path;
 
@@ -8,13 +8,13 @@ use serde::de::DeserializeOwned;
 use crate::local as fs;
 use crate::store::replace::{beside, replace};
 
-/// What was found before; `None` where that is nothing, or makes no sense.
+/// Returns what was stored; `None` if nothing was, or if it is invalid.
 pub(crate) fn read<T: DeserializeOwned>(file: &Path) -> Option<T> {
     let text = fs::read(file).ok()?;
     serde_json::from_slice(&text).ok()
 }
 
-/// Writes it, whole or not at all.
+/// Writes it atomically.
 pub(crate) fn write(file: &Path, found: &impl Serialize, unique: &str) {
     let text = serde_json::to_vec(found).unwrap_or_default();
     if let Err(e) = replace(file, &beside(file, unique), &text) {

@@ -1,5 +1,5 @@
-//! Files that are there whole or not at all: written beside, and renamed over. Whoever reads one finds what was there before, or what
-//! is there now; a write that fails, on a full disk, say, or is killed, leaves what was there.
+//! Files that are replaced atomically: written under another name, and renamed. A reader finds either the old content or the
+//! new one. A write that fails, for example on a full disk, or is killed, leaves the old content.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -8,31 +8,32 @@ use crate::local as fs;
 use crate::os;
 use crate::store::access;
 
-/// What the name of a file begins with that is not whole yet, or not yet the locked one that it is to be. No id, session or name of a
-/// cache begins so.
+/// The start of the name of a file that is not complete yet, or not locked yet under its final name. No id, session or cache
+/// name starts with it.
 const UNFINISHED: &str = ".new-";
 
-/// Whether it is the name of a file that a killed writer left.
+/// Returns whether it is the name of a file that a killed writer left.
 pub(crate) fn is_unfinished(name: &str) -> bool {
     name.starts_with(UNFINISHED)
 }
 
-/// Where `path` is written until it is whole, by somebody who holds no lock: under a name that nobody else has.
+/// Returns the temporary name for writing `path` without holding a lock: a name that no other writer uses.
 pub(crate) fn beside(path: &Path, unique: &str) -> PathBuf {
     path.with_file_name(format!("{UNFINISHED}{unique}"))
 }
 
-/// The same for who holds the lock on it: the next one writes over what a killed writer left.
+/// The same for a writer that holds the lock on the file: the next writer overwrites what a killed one left.
 pub(crate) fn beside_locked(path: &Path) -> PathBuf {
     path.with_extension("new")
 }
 
-/// Puts the file at `path`. A power failure may leave it torn, or without what is new.
+/// Replaces the file at `path`. A power failure may leave it corrupt, or with the old content.
 pub(crate) fn replace(path: &Path, beside: &Path, content: &[u8]) -> io::Result<()> {
     place(path, beside, || access::write(beside, content))
 }
 
-/// Puts the file at `path`, and on the disk. Where the folder cannot be synced it is there, and only a power failure may forget it.
+/// Replaces the file at `path` and syncs it to disk. If the directory cannot be synced, the file is replaced, but a power
+/// failure may undo that.
 pub(crate) fn replace_for_good(path: &Path, beside: &Path, content: &[u8]) -> io::Result<()> {
     place(path, beside, || {
         let mut file = access::create(beside)?;
@@ -46,7 +47,7 @@ pub(crate) fn replace_for_good(path: &Path, beside: &Path, content: &[u8]) -> io
 fn place(path: &Path, beside: &Path, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let placed = write().and_then(|()| fs::rename(beside, path));
     if placed.is_err() {
-        // Part of it takes room.
+        // A partial file takes up space.
         let _ = fs::remove_file(beside);
     }
     placed

@@ -1,4 +1,4 @@
-//! Results: look up, list, delete, copy out of.
+//! Results: checking, listing, deleting, copying files out.
 
 use std::io::Write;
 use std::time::{Duration, SystemTime};
@@ -15,22 +15,23 @@ use crate::store::lock::FileLock;
 use crate::store::site::Site;
 use crate::wait::{Limits, Wait};
 
-/// For so long the lock of a build may be held by who only looks at it.
+/// How long the lock of a build may be held by a process that only examines it. Examining takes a shared lock only for an
+/// instant; a longer hold is a build.
 const MOMENT: Duration = Duration::from_millis(50);
 
 /// One result in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResultInfo {
-    /// The id it was built under.
+    /// The id that it was built under.
     pub id: String,
-    /// When its image was made.
+    /// When its image was created.
     pub created: SystemTime,
-    /// Bytes, counting layers that it shares with others.
+    /// The size in bytes, including layers that it shares with others.
     pub size: u64,
 }
 
-/// Whether `id` has been built, in one round trip.
+/// Returns whether `id` has been built, in one round trip.
 pub(crate) fn exists(site: &Site, id: &str, limits: &Limits) -> Result<bool> {
     site.check_open("looking up a result")?;
     let id = site.names.id(id)?;
@@ -39,7 +40,7 @@ pub(crate) fn exists(site: &Site, id: &str, limits: &Limits) -> Result<bool> {
     Ok(there && record::mark(site, &id, wait)?)
 }
 
-/// All results, by id.
+/// Returns all results, sorted by id.
 pub(crate) fn list(site: &Site, limits: &Limits) -> Result<Vec<ResultInfo>> {
     site.check_open("listing results")?;
     let images = site
@@ -62,7 +63,7 @@ pub(crate) fn list(site: &Site, limits: &Limits) -> Result<Vec<ResultInfo>> {
     Ok(results)
 }
 
-/// Removes the result and its log. `false`: there was no result.
+/// Removes the result and its log. Returns `false` if it does not exist.
 pub(crate) fn delete(site: &Site, id: &str, limits: &Limits) -> Result<bool> {
     site.check_open("deleting a result")?;
     let id = site.names.id(id)?;
@@ -75,7 +76,7 @@ pub(crate) fn delete(site: &Site, id: &str, limits: &Limits) -> Result<bool> {
                 format!("deleting {:?}: it is being built", id.as_str()),
             ));
         }
-        // On a full disk there is no new lock, and a delete is what makes room. Whoever builds has the file there.
+        // On a full disk no new lock can be created, and a delete makes room. A build in progress has its lock file already.
         Err(_) if !path.exists() => None,
         Err(e) => return Err(e),
     };
@@ -84,7 +85,7 @@ pub(crate) fn delete(site: &Site, id: &str, limits: &Limits) -> Result<bool> {
         .engine
         .remove_image(&name, limits.wait())
         .map_err(|e| match e.kind() {
-            // Its last name, and a container is made of it.
+            // It is the last name, and a container was created from it.
             ErrorKind::Conflict => Error::new(ErrorKind::Busy, e.message()).with_http_status(409),
             _ => e,
         });
@@ -132,7 +133,7 @@ pub(crate) fn copy_out(
             ErrorKind::NotFound => must_exist(&format!("the result {:?}", id.as_str())),
             _ => e,
         })?;
-    // While there is a container of it, the image stays.
+    // While a container of it exists, the image is kept.
     let copied = record::mark(site, &id, wait).and_then(|_| {
         let mut body = site.engine.get_archive(&container, path, wait)?;
         let copied = pour(&mut body, tar);
@@ -142,7 +143,7 @@ pub(crate) fn copy_out(
     copied
 }
 
-/// Removes a log, if there is one.
+/// Removes a log, if it exists.
 pub(crate) fn remove_log(path: &std::path::Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(

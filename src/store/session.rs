@@ -1,5 +1,5 @@
-//! A session: one open store in one process. It lives exactly as long as its lock file is locked, so that any process can
-//! tell a live one's belongings from a dead one's.
+//! A session: one open store in one process. It is active exactly as long as its lock file is locked, so that any process can
+//! tell objects of active sessions from those of stale ones.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,26 +21,26 @@ use crate::wait::Wait;
 /// How many hex digits a session's id has.
 pub(crate) const ID_LENGTH: usize = SHORT + 12;
 
-/// How long the engine may be finishing what a killed process asked it for.
+/// How long the engine may take to finish a request of a killed process. It is the same time as for steps (`note::LATE`).
 const LATE: Duration = Duration::from_secs(10 * 60);
 
-/// What the file of a session that was found dead begins with, and the most that is read of it.
+/// The start of the file of a session that was found stale, and the maximum size that is read of it.
 const DEAD: &str = "docker-store session 1 dead";
 const MOST: usize = 256;
 
-/// Whether a session lives.
+/// Whether a session is active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Life {
     /// Its file is locked.
     Alive,
-    /// Its file is there and not locked: its process has ended.
+    /// Its file exists and is not locked: its process has terminated.
     Dead,
-    /// There is no such file. It ended and left nothing; or it lives, and somebody cleaned up its file. What it made is left
-    /// alone.
+    /// The file does not exist. Either the session ended and left nothing, or it is active and its file was removed by another
+    /// program. Its objects are left alone.
     Unknown,
 }
 
-/// A live session of this process.
+/// An active session of this process.
 #[derive(Debug)]
 pub(crate) struct Session {
     id: String,
@@ -52,7 +52,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Begins a session of the root whose identity begins with `root`; its lock file is in `folder`.
+    /// Begins a session of the root whose identity starts with `root`; its lock file is created in `folder`.
     pub(crate) fn begin(folder: &Path, root: &str) -> Result<Self> {
         let random = format!("{:016x}", random_word());
         let id = format!("{root}{}", &random[..ID_LENGTH - SHORT]);
@@ -67,17 +67,17 @@ impl Session {
         })
     }
 
-    /// Unique among all sessions that ever were.
+    /// Returns its id, which is unique among all sessions, past ones included.
     pub(crate) fn id(&self) -> &str {
         &self.id
     }
 
-    /// A name that no other call, session or process gets.
+    /// Returns a name that no other call, session or process uses.
     pub(crate) fn unique(&self) -> String {
         format!("{}-{}", self.id, self.next.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Keeps the file from being taken for an old one, and makes it again if it was.
+    /// Updates the file's time, so that it is not cleaned up as an old file; creates it again if it was removed.
     pub(crate) fn keep(&self, paths: &Paths) {
         let mut lock = self.lock.lock();
         let Some(held) = lock.as_mut() else { return };
@@ -89,19 +89,21 @@ impl Session {
             Ok(again) => {
                 *held = again;
                 log::warn!(
-                    "somebody removed {path}, which says that this store is open; it was made again"
+                    "{path}, which shows that this store is open, was removed by something other than this store; it was created again"
                 );
             }
-            Err(e) => log::warn!("{e}; another open may take what this session holds for left"),
+            Err(e) => {
+                log::warn!("{e}; another open may take objects of this session for leftovers")
+            }
         }
     }
 
-    /// Something of this session stays on the engine: the file stays, too, so that a later open looks for it.
+    /// Records that something of this session stays on the engine: its file is kept, so that a later open looks for it.
     pub(crate) fn owe(&self) {
         self.owes.store(true, Ordering::Relaxed);
     }
 
-    /// Ends the session. Its lock file goes, unless it owes something.
+    /// Ends the session. Its lock file is removed, unless something stays on the engine.
     pub(crate) fn end(&self) {
         if let Some(lock) = self.lock.lock().take() {
             if !self.owes.load(Ordering::Relaxed) {
@@ -117,19 +119,19 @@ impl Drop for Session {
     }
 }
 
-/// A locked file at `path`. It is locked under another name first: a purge must never see it unlocked.
+/// Creates a locked file at `path`. It is locked under another name first, because a purge must never see it unlocked.
 fn locked(path: &Path) -> Result<FileLock> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // A sweep may hold it for an instant before it removes it, hence the wait.
+    // A sweep may hold it briefly before it removes it; hence the wait.
     let wait = Wait::unbounded().at_most(Duration::from_secs(10));
     let mut lock = FileLock::take(&path.with_file_name(format!("new-{name}")), wait)?;
     lock.rename(path)?;
     Ok(lock)
 }
 
-/// Whether the session `id` lives, in this process or another.
+/// Returns whether the session `id` is active, in this process or another.
 pub(crate) fn life(folder: &Path, id: &str) -> Result<Life> {
-    // The name comes from a label, which anybody can write.
+    // The name comes from a label, which any program can set.
     if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
         return Ok(Life::Unknown);
     }
@@ -141,7 +143,7 @@ pub(crate) fn life(folder: &Path, id: &str) -> Result<Life> {
     }
 }
 
-/// Whether any session is dead: only then can there be anything to purge.
+/// Returns whether any session is stale: only then can there be anything to purge.
 pub(crate) fn any_dead(folder: &Path) -> Result<bool> {
     for path in files(folder)? {
         if !FileLock::is_held(&path)? && path.exists() {
@@ -151,7 +153,7 @@ pub(crate) fn any_dead(folder: &Path) -> Result<bool> {
     Ok(false)
 }
 
-/// Whether any session but `own` is alive.
+/// Returns whether any session other than `own` is active.
 pub(crate) fn any_other(folder: &Path, own: &str) -> Result<bool> {
     for path in files(folder)? {
         if path.file_name().is_some_and(|name| name != own) && FileLock::is_held(&path)? {
@@ -161,8 +163,8 @@ pub(crate) fn any_other(folder: &Path, own: &str) -> Result<bool> {
     Ok(false)
 }
 
-/// Removes the files of dead sessions, if what they left is gone (`clean`) and has been for as long as the engine may be finishing
-/// what a killed process asked it for.
+/// Removes the files of stale sessions if their leftovers have been removed (`clean`), and no more have appeared for as long as
+/// the engine may take to finish requests of a killed process.
 pub(crate) fn sweep(folder: &Path, clean: bool) -> Result<()> {
     let now = Uptime::now();
     for path in files(folder)? {
@@ -181,7 +183,7 @@ pub(crate) fn sweep(folder: &Path, clean: bool) -> Result<()> {
     Ok(())
 }
 
-/// What is written into the file of a session that is found dead: since when, in this boot.
+/// Returns what is written into the file of a session that is found stale: since when, in this boot.
 fn line(now: &Uptime) -> String {
     format!("{DEAD} boot={} at={}\n", now.boot, now.seconds)
 }
@@ -255,7 +257,7 @@ mod tests {
         std::fs::remove_dir_all(&folder).expect("removed");
     }
 
-    // On Windows what is open cannot be removed by others, short of its name.
+    // On Windows, other processes cannot remove an open file, only its name.
     #[cfg(unix)]
     #[test]
     fn a_session_whose_file_was_cleaned_up_is_never_dead_and_makes_it_again() {

@@ -1,5 +1,5 @@
-//! The ground that every part of a store stands on: the engine, the names and files, the session, the counters. Parts know
-//! the site, not each other, and not `Store`.
+//! The context that all parts of a store share: the engine, the names and files, the session, the counters. Parts know the
+//! site, but neither each other nor `Store`.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,24 +37,24 @@ pub(crate) struct Site {
     pub(crate) deletes: Deletes<Site>,
     pub(crate) cache_options: CacheOptions,
     pub(crate) log_options: LogOptions,
-    /// How steps without a network are given none.
+    /// How steps without a network are set up.
     pub(crate) networks: Networks,
-    /// The volume that claims the prefix, as it was found at the open.
+    /// The volume that claims the prefix, as it was found when the store was opened.
     pub(crate) claim: Volume,
-    /// What is this root's on the engine.
+    /// Which objects on the engine belong to this root.
     pub(crate) owner: Owner,
-    /// The engine, as this root knows it.
+    /// The root's entry for the engine.
     pub(crate) entry: EngineEntry,
-    /// Which file the identity was found in last, and of when.
+    /// Which file the identity was last found in, and its time.
     identity_seen: Mutex<Option<Stamp>>,
     pub(crate) lent: Lent,
-    /// Whether the engine refused Docker's own form of an image's file, as containerd keeps its images.
+    /// Whether the engine refused Docker's own form of an image's file, because it uses containerd's image store.
     packs: AtomicBool,
-    /// Whether this session has told anybody of a result.
+    /// Whether this session has reported to a caller that a result exists.
     told: AtomicBool,
     closed: AtomicBool,
     process: Process,
-    /// For what is left to the worker.
+    /// For jobs that are left to the worker.
     me: Weak<Site>,
 }
 
@@ -91,7 +91,7 @@ impl Site {
         })
     }
 
-    /// How the engine takes an image's record, as far as it is known.
+    /// Returns how the engine accepts an image's record, as far as that is known.
     pub(crate) fn dialect(&self) -> Dialect {
         match self.packs.load(Ordering::Relaxed) {
             _ if self.engine.is_podman() => Dialect::Digests,
@@ -100,30 +100,30 @@ impl Site {
         }
     }
 
-    /// Notes that it takes packed layers only.
+    /// Records that it accepts only compressed layers.
     pub(crate) fn packs(&self) {
         self.packs.store(true, Ordering::Relaxed);
     }
 
-    /// Notes that somebody is told that a result is there.
+    /// Records that a caller was told that a result exists.
     pub(crate) fn tell(&self) {
         self.told.store(true, Ordering::Relaxed);
     }
 
-    /// Whether anybody was.
+    /// Returns whether a caller was told.
     pub(crate) fn has_told(&self) -> bool {
         self.told.load(Ordering::Relaxed)
     }
 
-    /// Does `job` later, off the caller's thread; where it fails, once more after a while.
+    /// Runs `job` later, on a worker thread; if it fails, retries it after a delay.
     pub(crate) fn defer(&self, job: impl FnMut(&Arc<Self>) -> Result<()> + Send + 'static) {
-        // Whoever calls this has a reference that counts.
+        // The caller of this holds a strong reference.
         if let Some(site) = self.me.upgrade() {
             self.deletes.push(&site, Lane::Short, counted(job));
         }
     }
 
-    /// The same for what takes long, and what nobody waits for.
+    /// The same for jobs that take long, and for which no caller waits.
     pub(crate) fn defer_long(
         self: &Arc<Self>,
         job: impl FnMut(&Arc<Self>) -> Result<()> + Send + 'static,
@@ -131,7 +131,7 @@ impl Site {
         self.deletes.push(self, Lane::Long, Box::new(job));
     }
 
-    /// Does `job` once more, as its first try came to this error: at once where there was no time for it, else after a while.
+    /// Retries `job`, whose first try failed with this error: immediately if there was no time for it, otherwise after a delay.
     pub(crate) fn try_again(
         &self,
         error: &Error,
@@ -145,7 +145,7 @@ impl Site {
         self.deletes.keep(Lane::Short, counted(job));
     }
 
-    /// Removes a container that nobody needs any more: now, and where the engine takes its time for it, in the background.
+    /// Removes a container that is no longer needed: now, or in the background if the engine is slow.
     pub(crate) fn remove_container(&self, id: &str, wait: Wait<'_>) {
         if let Err(e) = self.engine.remove_container(id, wait.clean_up()) {
             let id = id.to_owned();
@@ -156,7 +156,7 @@ impl Site {
         }
     }
 
-    /// Removes a volume, now or else later.
+    /// Removes a volume, now or later.
     pub(crate) fn remove_volume(&self, name: &str, wait: Wait<'_>) {
         if let Err(e) = self.engine.remove_volume(name, wait.clean_up()) {
             let name = name.to_owned();
@@ -167,7 +167,7 @@ impl Site {
         }
     }
 
-    /// Every call of a store, step or lease asks this first.
+    /// Every call of a store, step or lease checks this first.
     pub(crate) fn check_open(&self, doing: &str) -> Result<()> {
         self.check_process(doing)?;
         if self.is_closed() {
@@ -179,7 +179,8 @@ impl Site {
         Ok(())
     }
 
-    /// A forked child has copies of the parent's locks, connections and objects, and does nothing with them.
+    /// Refuses to work in a forked child, which has copies of the parent's locks, connections and objects, and must not use
+    /// them.
     pub(crate) fn check_process(&self, doing: &str) -> Result<()> {
         match self.process.is_this() {
             true => Ok(()),
@@ -187,8 +188,8 @@ impl Site {
         }
     }
 
-    /// Whether what is dropped is a forked child's copy. Then nothing is done with it, and the site itself stays for good: to drop
-    /// that would be to wait for threads which the child does not have.
+    /// Returns whether the dropped value is a forked child's copy. Then nothing is done with it, and the site itself is leaked:
+    /// dropping it would wait for threads that the child does not have.
     pub(crate) fn abandon(self: &Arc<Self>) -> bool {
         let forked = !self.process.is_this();
         if forked {
@@ -201,14 +202,13 @@ impl Site {
         self.closed.load(Ordering::SeqCst)
     }
 
-    /// `true` for the call that closes it.
+    /// Returns `true` for the call that closes it.
     pub(crate) fn close(&self) -> bool {
         !self.closed.swap(true, Ordering::SeqCst)
     }
 
-    /// Refuses to go on where another engine answers at the same address than when the store was opened, or where another store has
-    /// taken its names or its directory. Asked before anything is given up because it was not found: what this engine or this
-    /// directory does not have, the other one may.
+    /// Fails if another engine now answers at the address, or if another store has taken the root's names or its directory.
+    /// Checked before anything is discarded because it was not found: the other engine or directory may have it.
     pub(crate) fn check_engine(&self, doing: &str, wait: Wait<'_>) -> Result<()> {
         self.check_root(doing)?;
         let owner = &self.owner;
@@ -218,13 +218,13 @@ impl Site {
         Err(Error::new(
             ErrorKind::Conflict,
             format!(
-                "{doing}: another engine answers at {} than when the store was opened, or another store has taken its names; open it anew",
+                "{doing}: another engine answers at {} than when the store was opened, or another store has taken its names; open it again",
                 self.engine.address()
             ),
         ))
     }
 
-    /// Refuses to go on in a directory that has become another store's: removed and made again, say, or replaced.
+    /// Fails if the directory has become another store's: for example, it was removed and created again, or replaced.
     pub(crate) fn check_root(&self, doing: &str) -> Result<()> {
         let file = self.paths.identity();
         let stamp = fs::metadata(&file).map(|found| os::stamp(&found));
@@ -234,7 +234,7 @@ impl Site {
         }
         if !Identity::is_still(&file, &self.owner.root)? {
             let why = format!(
-                "{doing}: {} is another store now than when it was opened; open it anew",
+                "{doing}: {} is another store now than when it was opened; open it again",
                 self.paths.root().display()
             );
             return Err(Error::new(ErrorKind::Conflict, why));
@@ -243,22 +243,22 @@ impl Site {
         Ok(())
     }
 
-    /// Makes sure that others see this session's file: see [`Session::keep`].
+    /// Makes sure that other processes see this session's file: see [`Session::keep`].
     pub(crate) fn keep_session(&self) {
         self.session.keep(&self.paths);
     }
 
     /// Ends the session.
     pub(crate) fn end_session(&self) {
-        // The session's file then stays, and the next open looks for what could not be removed.
+        // The session's file is then kept, and the next open looks for what could not be removed.
         if self.deletes.has_failed() {
             self.session.owe();
         }
         self.session.end();
     }
 
-    /// The labels of an object that this session makes. Never on a step's own container: a commit would write them into
-    /// the result.
+    /// Returns the labels of an object that this session creates. Do not use them on a step's own container: a commit would
+    /// write them into the result.
     pub(crate) fn labels(&self, kind: &str) -> Value {
         self.owner.labels(self.session.id(), kind)
     }

@@ -1,41 +1,42 @@
-//! What a store has done since it was opened, counted.
+//! Counters of what a store has done since it was opened.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Counts since the store was opened, for this handle alone.
+/// Counters since the store was opened, for this handle only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Builds that found their result there.
+    /// Builds that found an existing result.
     pub result_hits: u64,
-    /// Builds that did not.
+    /// Builds that did not find one.
     pub result_misses: u64,
     /// Results that were committed.
     pub results_committed: u64,
-    /// Leases of a cache that had something in it.
+    /// Leases of a cache that was not empty.
     pub cache_hits: u64,
     /// Leases of a cache that was new or empty.
     pub cache_misses: u64,
     /// Leases cloned by mounting layers.
     pub clones_overlay: u64,
-    /// Leases cloned by copying files.
+    /// Bytes that clones copied, as far as this process copied them itself.
     pub clones_copy: u64,
-    /// Bytes that clones copied, as far as this process saw them pass.
+    /// Time spent on cloning.
     pub bytes_copied: u64,
-    /// Time spent in cloning.
+    /// Time spent on releasing.
     pub clone_time: Duration,
     /// Time spent in releasing.
     pub release_time: Duration,
     /// Releases that became the next generation.
     pub releases_won: u64,
-    /// Releases discarded because another had won since the clone.
+    /// Releases that were discarded: another release had won since the clone, the cache was deleted, or something outside the
+    /// store had removed the lease's volume.
     pub releases_lost: u64,
     /// Releases of a lease in which nothing had changed.
     pub releases_unchanged: u64,
-    /// Releases given up because the cache would hold more than its limit.
+    /// Releases that were discarded because the cache would have exceeded its limit.
     pub releases_too_large: u64,
-    /// Volumes and containers removed after the call that gave them up had returned.
+    /// Volumes and containers that were removed after the call that queued them had returned.
     pub deferred_deletes: u64,
 }
 
@@ -59,7 +60,7 @@ pub(crate) struct Counters {
     pub(crate) deferred_deletes: Counter,
 }
 
-/// One number that only grows.
+/// A number that only grows.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 

@@ -1,9 +1,10 @@
-//! Watches a tar stream pass: does it come to its end? Engines take one that stops between two entries for whole, though its
-//! end is missing, and one of no bytes at all.
+//! Checks while a tar stream passes whether it is complete. Engines accept a stream without its end if it stops between two
+//! entries, and an empty one.
 //!
-//! Its end is a block of zeros where an entry would begin. (There should be two; one is taken, as by every tar. What follows is
-//! nobody's concern.) A compressed stream has an end of its own, which the engine misses where it is not there; and one that was made of
-//! half a tar looks whole to it. So what gzip packs is unpacked for the look; bzip2, xz and zstd are left to the engine.
+//! The end is a block of zeros where an entry would start. (There should be two; one is accepted, as by every tar. What follows
+//! is ignored.) A compressed stream has an end of its own, which the engine notices if it is missing; but a complete compressed
+//! stream may contain a truncated tar. So gzip streams are decompressed for this check; bzip2, xz and zstd are left to the
+//! engine.
 
 use std::io::{self, Read};
 
@@ -14,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 const BLOCK: usize = 512;
 
-/// As far back as a compressed stream may point.
+/// The maximum distance to which a compressed stream may refer back.
 const WINDOW: usize = 32 << 10;
 
 /// What is wrong with a stream that has ended.
@@ -22,22 +23,23 @@ const WINDOW: usize = 32 << 10;
 pub(crate) enum Flaw {
     Empty,
     CutShort,
-    /// `docker save` made it: an image, and no root file system.
+    /// It was written by `docker save`: an image, and not a root file system.
     SavedImage,
 }
 
-/// A tar stream, watched. At a flawed end it fails instead of ending, so that the engine does not take it for whole.
+/// A tar stream that is being checked. At an invalid end it fails instead of ending, so that the engine does not accept it as
+/// complete.
 pub(crate) struct Watched<'a> {
     source: &'a mut dyn Read,
     stream: Stream,
-    /// Whether it is to be a root file system, and not just any files.
+    /// Whether it has to be a root file system, and not any files.
     is_root: bool,
     bytes: u64,
     flaw: Option<Flaw>,
 }
 
 enum Stream {
-    /// Its first bytes, too few to tell.
+    /// Its first bytes, which are too few to decide.
     Unknown(Vec<u8>),
     Plain(Entries),
     Gzip(Box<Gzip<Entries>>),
@@ -55,25 +57,22 @@ impl<'a> Watched<'a> {
         }
     }
 
-    /// The error that the stream ended with, if it did.
+    /// Returns the error that the stream ended with, if there is one.
     pub(crate) fn check(&self) -> Result<()> {
         match &self.flaw {
             None => Ok(()),
-            Some(Flaw::Empty) => Err(Error::new(
-                ErrorKind::CutShort,
-                "the tar stream has no bytes at all",
-            )),
+            Some(Flaw::Empty) => Err(Error::new(ErrorKind::CutShort, "the tar stream is empty")),
             Some(Flaw::CutShort) => Err(Error::new(
                 ErrorKind::CutShort,
                 format!(
-                    "the tar stream is cut short: it has {} bytes, and no end mark",
+                    "the tar stream is truncated: it has {} bytes, and no end marker",
                     self.bytes
                 ),
             )),
             Some(Flaw::SavedImage) => Err(Error::new(
                 ErrorKind::InvalidArgument,
-                "this is an image as `docker save` writes it (it has a manifest.json or an oci-layout), and no root file \
-                 system: have the engine load it, and begin with the image",
+                "this is an image as `docker save` writes it (it has a manifest.json or an oci-layout), and not a root file \
+                 system: have the engine load it, and start from the image",
             )),
         }
     }
@@ -141,16 +140,16 @@ impl Read for Watched<'_> {
         }
         match self.flaw {
             None => Ok(0),
-            Some(_) => Err(io::Error::other("the tar stream is not whole")),
+            Some(_) => Err(io::Error::other("the tar stream is incomplete")),
         }
     }
 }
 
-/// Who is given what was unpacked, piece by piece.
+/// Receives decompressed data, piece by piece.
 pub(crate) trait Take {
     fn take(&mut self, bytes: &[u8]);
 
-    /// Whether it wants no more.
+    /// Returns whether it needs no more.
     fn has_enough(&self) -> bool {
         false
     }
@@ -166,17 +165,17 @@ impl Take for Entries {
     }
 }
 
-/// Passes from one entry of a tar to the next.
+/// Skips from one entry of a tar to the next.
 #[derive(Default)]
 struct Entries {
     block: Vec<u8>,
-    /// How many bytes of an entry are still to come, padding included.
+    /// How many bytes of an entry are left, including padding.
     skip: u64,
-    /// Those of them that are the records of a pax header.
+    /// The bytes that are the records of a pax header.
     records: Option<Vec<u8>>,
-    /// What such records say of the next entry's size.
+    /// The next entry's size according to such records.
     size: Option<u64>,
-    /// More blocks of a map of holes follow (the old GNU form).
+    /// More blocks of a sparse map follow (the old GNU form).
     more_map: bool,
     ended: bool,
     manifest: bool,
@@ -185,7 +184,7 @@ struct Entries {
     layers: bool,
 }
 
-/// A pax header longer than this is none.
+/// A longer pax header is not accepted as one.
 const RECORDS_MAX: u64 = 1 << 20;
 
 impl Entries {
@@ -227,7 +226,7 @@ impl Entries {
         let written = number(&block[124..136]);
         let size = match kind {
             b'x' | b'g' | b'L' | b'K' => written,
-            // Of these there are no bytes, whatever they say.
+            // These have no data, whatever their size says.
             b'1'..=b'6' => {
                 self.size = None;
                 0
@@ -238,7 +237,7 @@ impl Entries {
             self.records = Some(Vec::new());
         }
         self.more_map = kind == b'S' && block[482] != 0;
-        // A size that no stream can have: whatever comes, the end does not.
+        // A size that no stream can have: the end is then never reached.
         self.skip = size
             .checked_next_multiple_of(BLOCK as u64)
             .unwrap_or(u64::MAX);
@@ -262,7 +261,7 @@ impl Entries {
     }
 }
 
-/// A number of a header: octal digits, or bytes with the highest bit set in front.
+/// Parses a number in a header: octal digits, or bytes with the highest bit set in front.
 fn number(field: &[u8]) -> u64 {
     if field[0] & 0x80 != 0 {
         let bytes = field.iter().skip(1);
@@ -281,7 +280,7 @@ fn number(field: &[u8]) -> u64 {
     })
 }
 
-/// The size in the records of a pax header: `LENGTH size=NUMBER\n`.
+/// Returns the size in the records of a pax header: `LENGTH size=NUMBER\n`.
 fn size_in(records: &[u8]) -> Option<u64> {
     let lines = records.split(|byte| *byte == b'\n');
     let mut sizes = lines.filter_map(|line| {
@@ -291,16 +290,16 @@ fn size_in(records: &[u8]) -> Option<u64> {
     sizes.next_back().and_then(|size| size.parse().ok())
 }
 
-/// A gzip header longer than this is none: one has a file's name in it, and perhaps a comment.
+/// A longer gzip header is not accepted as one: it contains a file name, and perhaps a comment.
 pub(crate) const HEADER_MAX: usize = 128 << 10;
 
-/// Unpacks what gzip has packed, member by member, for who looks at it alone.
+/// Decompresses a gzip stream, member by member, only for this check.
 pub(crate) struct Gzip<T> {
     state: State,
     inflate: Box<DecompressorOxide>,
     window: Vec<u8>,
     at: usize,
-    /// What has not been taken yet.
+    /// What has not been consumed yet.
     input: Vec<u8>,
     pub(crate) to: T,
 }
@@ -310,7 +309,7 @@ enum State {
     Header,
     Body,
     Trailer,
-    /// It makes no sense: the engine says so.
+    /// The stream is invalid: the engine reports it.
     Broken,
 }
 
@@ -361,7 +360,7 @@ impl<T: Take> Gzip<T> {
         }
     }
 
-    /// Unpacks some; `None` where more is to come first.
+    /// Decompresses a part; returns `None` if it needs more input.
     fn body(&mut self) -> Option<usize> {
         let mut took = 0;
         loop {
@@ -395,7 +394,7 @@ impl<T: Take> Gzip<T> {
     }
 }
 
-/// The length of a gzip member's header (RFC 1952), once all of it is there.
+/// Returns the length of a gzip member's header (RFC 1952), once it is complete.
 pub(crate) fn header_length(input: &[u8]) -> Option<usize> {
     let flags = *input.get(3)?;
     let mut at = 10;
@@ -430,7 +429,7 @@ mod tests {
         entry(&mut tar, "a", b"hello");
         entry(&mut tar, "zeros", &[0; 3000]);
         entry(&mut tar, &"long/".repeat(40), b"");
-        // Its header says nothing of its size; the records before it do.
+        // Its header does not contain its size; the records before it do.
         tar.append_pax_extensions([("size", &b"700"[..]), ("mtime", b"1.5")])
             .expect("in memory");
         let mut header = tar::Header::new_ustar();
@@ -446,7 +445,7 @@ mod tests {
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut packed = vec![0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3, b'n', 0];
         packed.extend(miniz_oxide::deflate::compress_to_vec(bytes, 6));
-        // Nobody checks the sum here; the engine does.
+        // The checksum is not verified here, but by the engine.
         packed.extend([0; 8]);
         packed
     }
@@ -494,7 +493,7 @@ mod tests {
                 "{cut}"
             );
         }
-        // Two members are one stream.
+        // Two members form one stream.
         let two = [gzip(&whole[..700]), gzip(&whole[700..])].concat();
         assert_eq!(flaw(&two, 100, true), None);
     }
@@ -552,7 +551,7 @@ mod tests {
         }
     }
 
-    /// Bytes that are nearly a tar: headers with sizes of any kind, records, contents, and what is none of them.
+    /// Bytes that are almost a tar: headers with sizes of all kinds, records, contents, and arbitrary bytes.
     fn nearly() -> impl Strategy<Value = Vec<u8>> {
         let field = prop_oneof![
             3 => (0..2000u64).prop_map(|size| format!("{size:011o}\0").into_bytes()),
@@ -596,11 +595,11 @@ mod tests {
         fn any_stream_has_one_answer_however_it_is_cut_and_packed(wire in nearly(), step in 1..900usize) {
             let whole = flaw(&wire, 1 << 20, true);
             prop_assert_eq!(flaw(&wire, step, true), whole.clone());
-            // What looks like something packed is not looked into twice.
+            // Contents that look compressed are not decompressed again.
             if !wire.is_empty() && !wire.starts_with(&[0x1f, 0x8b]) {
                 prop_assert_eq!(flaw(&gzip(&wire), step, true), whole.clone());
             }
-            // Cut off it never becomes whole.
+            // A truncated stream is never complete.
             if whole == Some(Flaw::CutShort) {
                 prop_assert!(flaw(&wire[..wire.len() / 2], step, true).is_some());
             }

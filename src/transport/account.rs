@@ -1,13 +1,13 @@
-//! [`Account`]: who is asked for a connection through ssh.
+//! [`Account`]: the destination of a connection through ssh.
 
-/// Whom to ask for a connection, and how.
-#[cfg_attr(windows, allow(dead_code))] // There is no such way there.
+/// The destination of a connection, and how to connect.
+#[cfg_attr(windows, allow(dead_code))] // Not supported there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Account {
     pub(crate) user: Option<String>,
-    /// A name, an address without brackets, or what `~/.ssh/config` calls it.
+    /// A name, an address without brackets, or a host in `~/.ssh/config`.
     pub(crate) host: String,
     pub(crate) port: Option<u16>,
-    /// The engine's socket there, where it is not the usual one.
+    /// The engine's socket on that host, if it is not the default one.
     pub(crate) socket: Option<String>,
 }

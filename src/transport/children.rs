@@ -1,7 +1,8 @@
-//! [`Children`]: what we started and no longer need is waited for, so that none stays as a zombie, and ended if it does not end.
+//! [`Children`]: waits for child processes that are no longer needed, so that none remains as a zombie, and kills a child that
+//! does not exit.
 //!
-//! The host may have SIGCHLD ignored, or wait for any child itself: then ours may be gone, and its number another's, before we look.
-//! So nothing here is sent to a number that was not seen to be our child's a moment ago.
+//! The host may have SIGCHLD ignored, or wait for any child itself. Then a child may be gone, and its number reused, before it
+//! is checked here. So no signal is sent to a number that was not just seen to be a child of this process.
 
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -12,10 +13,11 @@ use parking_lot::Mutex;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
-/// How long one that was told by the end of its input may take to end, and one that was told by a signal.
+/// How long a child may take to exit after its input was closed, and after a signal. An `ssh` takes leave of the other side,
+/// which takes one round trip. With both, and a kill, closing a store waits for up to two seconds.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Between two looks.
+/// The pause between two checks.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// A child.
@@ -30,20 +32,20 @@ impl Child {
         Child { child, end: None }
     }
 
-    /// Whether it has ended; then it is a zombie no more.
+    /// Returns whether it has exited; then it is no longer a zombie.
     pub(super) fn ended(&mut self) -> bool {
         if self.end.is_none() {
             self.end = match self.child.try_wait() {
                 Ok(None) => None,
                 Ok(Some(status)) => Some(Some(status)),
-                // Somebody else has waited for it, and alone knows how it ended.
+                // The host has waited for it, and only the host knows how it ended.
                 Err(_) => Some(None),
             };
         }
         self.end.is_some()
     }
 
-    /// How it ended, if it has and that is known.
+    /// Returns how it ended, if it has and that is known.
     pub(super) fn status(&self) -> Option<ExitStatus> {
         self.end.flatten()
     }
@@ -52,7 +54,7 @@ impl Child {
         let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) else {
             return;
         };
-        // Only our child answers, and it keeps its number until it is waited for.
+        // Only a child of this process is found, and it keeps its number until it is waited for.
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         if matches!(waitid(WaitId::Pid(pid), look), Ok(_) | Err(Errno::INTR)) {
             let _ = kill_process(pid, signal);
@@ -60,7 +62,7 @@ impl Child {
     }
 }
 
-/// Those that are on their way out. A thread looks after them as long as there are any.
+/// The children that are exiting. A thread watches them as long as there are any.
 #[derive(Default)]
 pub(super) struct Children(Mutex<State>);
 
@@ -72,7 +74,7 @@ struct State {
 }
 
 impl Children {
-    /// Waits for the end of a child whose input has ended, and helps it along; in the background.
+    /// Waits in the background for a child whose input was closed to exit, and kills it if necessary.
     pub(super) fn part_with(self: &Arc<Self>, mut child: Child) {
         if child.ended() {
             return;
@@ -82,7 +84,7 @@ impl Children {
         if state.watched {
             return;
         }
-        // It has left its loop, if there was one.
+        // The thread, if there was one, has left its loop.
         if let Some(done) = state.thread.take() {
             let _ = done.join();
         }
@@ -103,7 +105,7 @@ impl Children {
         }
     }
 
-    /// Looks at each once; `false`: none is left.
+    /// Checks each child once; returns `false` if none is left.
     fn look(&self) -> bool {
         let mut state = self.0.lock();
         state.leaving.retain_mut(|(child, since, sent)| {
@@ -126,14 +128,14 @@ impl Children {
         some
     }
 
-    /// Waits for the end of all, which is near.
+    /// Waits until all have exited, which takes little time.
     pub(super) fn finish(&self) {
         let until = Instant::now() + 4 * PATIENCE;
         while self.look() && Instant::now() < until {
             std::thread::sleep(LOOK);
         }
         let thread = self.0.lock().thread.take();
-        // One that cannot even be killed is a system's own matter; the thread goes on waiting for it.
+        // A child that cannot even be killed is a problem of the system; the thread keeps waiting for it.
         if let Some(thread) = thread.filter(|_| self.0.lock().leaving.is_empty()) {
             let _ = thread.join();
         }
@@ -152,7 +154,7 @@ mod tests {
         Child::new(command.stdout(Stdio::null()).spawn().unwrap())
     }
 
-    /// Whether the process is there, be it as a zombie.
+    /// Returns whether the process exists, including as a zombie.
     fn is_there(pid: u32) -> bool {
         kill_process(Pid::from_raw(pid as i32).unwrap(), Signal::CONT).is_ok()
     }
@@ -177,7 +179,7 @@ mod tests {
         for pid in pids {
             assert!(!is_there(pid), "{pid}");
         }
-        // And again: the thread that has ended is followed by another.
+        // And again: another thread is started after the first has ended.
         let child = start("sleep 0.05");
         let pid = child.child.id();
         children.part_with(child);

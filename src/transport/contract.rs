@@ -1,4 +1,4 @@
-//! What holds for every stream, whatever carries it: the tests that each kind runs with its own two ends.
+//! What every kind of stream must do: the tests that each kind runs with its own two ends.
 
 use std::io::{Read, Write};
 use std::thread;
@@ -11,14 +11,14 @@ use crate::wait::{Stop, Wait};
 
 /// An engine's end of a connection.
 pub(crate) trait Peer: Read + Write + Send {
-    /// Ends it in good order, for all who have a copy: a process that another test is starting has one for a moment.
+    /// Closes it cleanly for all copies: a process that another test is just starting has one briefly.
     fn end(&mut self);
 }
 
 /// Both ends of a new connection.
 pub(crate) type Pair = fn() -> (Box<dyn Stream>, Box<dyn Peer>);
 
-/// The tests of the contract, for the connections that a function gives.
+/// The tests of the contract, for the connections that a function returns.
 macro_rules! holds_for {
     ($pair:path) => {
         $crate::transport::contract::holds_for!($pair;
@@ -49,13 +49,13 @@ pub(crate) fn within(milliseconds: u64) -> Wait<'static> {
     Wait::unbounded().at_most(Duration::from_millis(milliseconds))
 }
 
-/// Sends until no more goes. A system that has no room may find some a moment later.
+/// Sends until no more is accepted. A full system may have room again later.
 pub(crate) fn fill(stream: &mut dyn Stream) {
     let is_full = |sent| matches!(sent, Err(Fault::Stopped(Stop::TimedOut)));
     let large = vec![0; 64 << 20];
     for _ in 0..20 {
         assert!(is_full(stream.write_all(&large, within(100))));
-        // Twice, as the first thing that the second does is to try.
+        // Twice, because the first thing that the second call does is to try.
         let mut is_full = || is_full(stream.write_all(&[0], within(100)));
         if is_full() && is_full() {
             return;
@@ -72,7 +72,7 @@ pub(crate) fn bytes_go_both_ways(pair: Pair) {
     assert_eq!(&buffer, b"question");
     theirs.write_all(b"answer").unwrap();
     theirs.flush().unwrap();
-    // Smaller than what is there, the same size, and the rest after that.
+    // Smaller than what has arrived, the same size, and the rest after that.
     for expected in [&b"ans"[..], b"wer"] {
         let n = ours.read(&mut buffer[..3], soon()).unwrap();
         assert_eq!(&buffer[..n], expected);
@@ -87,7 +87,7 @@ pub(crate) fn bytes_go_both_ways(pair: Pair) {
 
 type Waiting = fn(&mut dyn Stream, Wait<'_>) -> Option<Fault>;
 
-/// Every way to wait on a peer that neither takes nor sends anything.
+/// Every way to wait for a peer that neither reads nor sends.
 const WAITS: [(&str, Waiting); 5] = [
     ("read", |ours, wait| ours.read(&mut [0], wait).err()),
     ("write", |ours, wait| ours.write_all(&[0], wait).err()),
@@ -128,7 +128,7 @@ pub(crate) fn a_cancel_wakes_every_wait_of_every_thread_at_once(pair: Pair) {
             .map(|((name, waiting), (mut ours, mut theirs))| {
                 let cancel = &cancel;
                 scope.spawn(move || {
-                    // TCP may find room again where there was none: what does not wait fills that.
+                    // TCP may have room again after it was full: the writes that do not wait fill it.
                     let fault = loop {
                         let fault = waiting(&mut *ours, Wait::new(None, Some(cancel)));
                         if fault.is_some() {
@@ -138,7 +138,7 @@ pub(crate) fn a_cancel_wakes_every_wait_of_every_thread_at_once(pair: Pair) {
                     let woken = Instant::now();
                     let is_woken = matches!(fault, Some(Fault::Stopped(Stop::Cancelled)));
                     assert!(is_woken, "{name}: {fault:?}");
-                    // And for good: the next one does not even begin.
+                    // And permanently: the next one does not even start.
                     let fault = waiting(&mut *ours, Wait::new(None, Some(cancel)));
                     let is_woken = matches!(fault, Some(Fault::Stopped(Stop::Cancelled)));
                     assert!(is_woken, "{name}: {fault:?}");
@@ -178,7 +178,7 @@ pub(crate) fn two_sides_that_both_send_first_do_not_wait_for_each_other(pair: Pa
         assert!(moved.sent > 0 || moved.received.is_some());
     }
     ours.close_write().unwrap();
-    // What a stream still holds goes out while it is read.
+    // Data that a stream still holds is sent while it is read.
     assert_eq!(ours.read(&mut buffer, soon()).unwrap(), 0);
     assert_eq!(peer.join().unwrap(), SIZE);
     let nothing = ours.exchange(&[], &mut [], soon()).unwrap();
@@ -207,7 +207,7 @@ pub(crate) fn a_connection_is_quiet_until_the_peer_speaks_or_goes(pair: Pair) {
     while ours.is_quiet() {
         assert!(begun.elapsed() < Duration::from_secs(20));
     }
-    // To look is not to take.
+    // A check does not consume anything.
     assert_eq!(ours.read(&mut [0; 10], soon()).unwrap(), 1);
     assert!(ours.is_quiet());
     theirs.end();
@@ -225,7 +225,7 @@ pub(crate) fn a_stream_is_read_beside_something_else(pair: Pair) {
     assert!(matches!(ended, Err(Fault::Stopped(Stop::TimedOut))));
     theirs.write_all(b"xy").unwrap();
     theirs.flush().unwrap();
-    // What the first of two reads leaves is found by the second without a new arrival.
+    // What the first of two reads leaves is found by the second without new data.
     for _ in 0..2 {
         let read = ours.read_beside(&mut buffer[..1], other.watched(), soon());
         assert_eq!(read.unwrap(), Some(1));

@@ -1,8 +1,8 @@
 //! A transport without a system under it, for tests: its peer follows a script, or answers requests from a closure.
 //!
-//! What a real peer does at the worst moment happens here at a chosen byte: an answer split anywhere, an end in its
-//! middle, a reset, a peer that takes no more, takes little at a time, or says nothing for ever. What was sent is kept
-//! for the test to look at.
+//! What a real peer does at the worst moment happens here at a chosen byte: a response split anywhere, an end in its middle, a
+//! reset, a peer that accepts no more, accepts little at a time, or is silent forever. What was sent is kept for the test to
+//! check.
 //!
 //! ```text
 //! let memory = Memory::scripts([Script::new([
@@ -28,9 +28,9 @@ use crate::wait::Wait;
 /// What a peer does next.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    /// These bytes arrive, and no single read gets more than they are.
+    /// These bytes arrive, and no single read returns more than them.
     Bytes(Vec<u8>),
-    /// What follows happens only after the client has sent these bytes, looked for behind those that the last such step
+    /// The next steps happen only after the client has sent these bytes, searched for after those that the last such step
     /// found.
     After(Vec<u8>),
     /// The stream ends.
@@ -40,28 +40,28 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    /// A whole answer whose body has a length.
+    /// A complete response whose body has a length.
     pub(crate) fn reply(status: u16, body: &str) -> Step {
         let length = body.len();
         let reply = format!("HTTP/1.1 {status} x\r\nContent-Length: {length}\r\n\r\n{body}");
         Step::Bytes(reply.into_bytes())
     }
 
-    /// What follows happens after one more head has been sent.
+    /// The next steps happen after one more head was sent.
     pub(crate) fn after_head() -> Step {
         Step::After(b"\r\n\r\n".to_vec())
     }
 }
 
-/// What the peer of one connection does. A script that is played to its end leaves a peer that is silent.
+/// What the peer of one connection does. After the end of its script, the peer is silent.
 #[derive(Clone, Debug)]
 pub(crate) struct Script {
     steps: VecDeque<Step>,
-    /// The most bytes that one send takes.
+    /// The maximum number of bytes that one send accepts.
     at_once: usize,
-    /// The most bytes that are taken at all.
+    /// The maximum number of bytes that are accepted in total.
     takes: usize,
-    /// What sends find after that: a broken pipe, or a queue that stays full.
+    /// What sends get after that: a broken pipe, or a queue that stays full.
     breaks: bool,
 }
 
@@ -75,18 +75,18 @@ impl Script {
         }
     }
 
-    /// The peer takes at most `n` bytes of each send.
+    /// The peer accepts at most `n` bytes of each send.
     pub(crate) fn taking_at_once(self, n: usize) -> Self {
         Script { at_once: n, ..self }
     }
 
-    /// The peer takes `n` bytes and then leaves all others standing.
+    /// The peer accepts `n` bytes and then stops reading.
     pub(crate) fn full_after(self, n: usize) -> Self {
         Script { takes: n, ..self }
     }
 
-    /// The peer takes `n` bytes and then no more: sends fail with a broken pipe. From the first that did, no
-    /// [`Step::After`] is waited for.
+    /// The peer accepts `n` bytes and then no more: sends fail with a broken pipe. After the first failure, no [`Step::After`]
+    /// is waited for.
     pub(crate) fn broken_after(self, n: usize) -> Self {
         Script {
             takes: n,
@@ -96,12 +96,12 @@ impl Script {
     }
 }
 
-/// A request that has arrived whole, for the closure of [`Memory::answering`].
+/// A complete request, for the closure of [`Memory::answering`].
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) method: String,
     pub(crate) target: String,
-    /// The body, out of its chunks.
+    /// The body, with chunks decoded.
     pub(crate) body: Vec<u8>,
 }
 
@@ -113,13 +113,13 @@ pub(crate) struct Memory(Arc<Shared>);
 
 struct Shared {
     connections: Mutex<Vec<Arc<Line>>>,
-    /// Those still to come; without them, and without an `answer`, connecting is refused.
+    /// The remaining scripts; without them, and without an `answer`, connecting is refused.
     scripts: Mutex<VecDeque<Script>>,
     answer: Option<Box<Answer>>,
 }
 
 impl Memory {
-    /// The first connection follows the first script, and so on; beyond the last, connections are refused.
+    /// The first connection follows the first script, and so on; after the last, connections are refused.
     pub(crate) fn scripts(scripts: impl IntoIterator<Item = Script>) -> Self {
         Memory(Arc::new(Shared {
             connections: Mutex::default(),
@@ -128,7 +128,7 @@ impl Memory {
         }))
     }
 
-    /// Every connection does, after each request, what `answer` says. It runs in the sending thread.
+    /// Every connection does what `answer` returns after each request. It runs in the sending thread.
     pub(crate) fn answering(answer: impl Fn(&Asked) -> Vec<Step> + Send + Sync + 'static) -> Self {
         Memory(Arc::new(Shared {
             connections: Mutex::default(),
@@ -137,22 +137,22 @@ impl Memory {
         }))
     }
 
-    /// How many connections were ever opened.
+    /// Returns how many connections were ever opened.
     pub(crate) fn connections(&self) -> usize {
         self.0.connections.lock().len()
     }
 
-    /// What was sent on one of them.
+    /// Returns what was sent on one of them.
     pub(crate) fn sent(&self, connection: usize) -> Vec<u8> {
         self.line(connection).state.lock().sent.clone()
     }
 
-    /// Whether the client still holds it.
+    /// Returns whether the client still holds it.
     pub(crate) fn is_open(&self, connection: usize) -> bool {
         self.line(connection).state.lock().open
     }
 
-    /// Lets the peer do something more, after what it was to do anyway.
+    /// Adds a step of the peer after all others.
     pub(crate) fn push(&self, connection: usize, step: Step) {
         let line = self.line(connection);
         line.state.lock().script.steps.push_back(step);
@@ -206,15 +206,15 @@ struct State {
     sent: Vec<u8>,
     /// How much of `sent` earlier [`Step::After`]s have found.
     found: usize,
-    /// How much of `sent` was requests that have their answer.
+    /// How much of `sent` was requests that have been answered.
     answered: usize,
-    /// A send has found a broken pipe.
+    /// Whether a send has failed with a broken pipe.
     broken: bool,
     open: bool,
 }
 
 impl State {
-    /// The step that a read would meet now.
+    /// Returns the step that a read would get now.
     fn next(&mut self) -> Option<&mut Step> {
         while let Some(Step::After(bytes)) = self.script.steps.front() {
             let unseen = &self.sent[self.found..];
@@ -222,7 +222,7 @@ impl State {
                 Some(at) => self.found += at + bytes.len(),
                 None if self.broken => {}
                 None => {
-                    // The next look need not begin from the start.
+                    // The next search need not start from the beginning.
                     let seen = self.sent.len().saturating_sub(bytes.len() - 1);
                     self.found = self.found.max(seen);
                     return None;
@@ -233,7 +233,7 @@ impl State {
         self.script.steps.front_mut()
     }
 
-    /// Reads what a read would get now; `None` while that is nothing.
+    /// Reads what is available now; returns `None` if that is nothing.
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         match self.next() {
             None | Some(Step::After(_)) => Ok(None),
@@ -251,7 +251,7 @@ impl State {
         }
     }
 
-    /// Sends what a send would; `None` while that is nothing.
+    /// Sends what is accepted now; returns `None` if that is nothing.
     fn send(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
         let room = self.script.takes.saturating_sub(self.sent.len());
         match room.min(bytes.len()).min(self.script.at_once) {
@@ -274,7 +274,7 @@ struct MemoryStream {
 }
 
 impl MemoryStream {
-    /// Does `act` again and again, until it has done something or the wait ends.
+    /// Repeats `act` until it has done something or the wait ends.
     fn until<T>(
         &self,
         wait: Wait<'_>,
@@ -294,7 +294,7 @@ impl MemoryStream {
         }
     }
 
-    /// Lets the closure answer the requests that have become whole.
+    /// Lets the closure answer the complete requests.
     fn answer(&self, state: &mut MutexGuard<'_, State>) {
         let Some(answer) = &self.shared.answer else {
             return;
@@ -307,7 +307,7 @@ impl MemoryStream {
     }
 }
 
-/// The request at the start of `sent`, and how long it is.
+/// Returns the request at the start of `sent`, and its length.
 fn asked(sent: &[u8]) -> Option<(Asked, usize)> {
     let head = line_end(sent, b"\r\n\r\n")?;
     let text = String::from_utf8(sent[..head].to_vec()).expect("a head is text");
@@ -366,7 +366,7 @@ impl Stream for MemoryStream {
         other: crate::os::Watched<'_>,
         wait: Wait<'_>,
     ) -> Result<Option<usize>, Fault> {
-        // In turn: no test is in a hurry.
+        // In turn, because the tests need not be fast.
         let glance = || Wait::unbounded().at_most(std::time::Duration::from_millis(1));
         loop {
             wait.left()?;

@@ -1,10 +1,10 @@
-//! Named pipes: where Docker listens on Windows.
+//! Named pipes: Docker's default on Windows.
 //!
-//! A transfer is begun, and its end is an event that is waited for beside the call's [`Cancel`](crate::Cancel). One may be under way in
-//! each direction, from and to memory of the stream's own: so what has arrived is there before it is asked for, and what was
-//! taken may still be on its way.
+//! A transfer is started, and its completion is an event that is waited for together with the call's [`Cancel`](crate::Cancel).
+//! There may be one transfer in each direction, to or from a buffer of the stream's own. So data may have arrived before it is
+//! requested, and data that was accepted may not have been sent yet.
 //!
-//! Docker's pipe carries messages, and one of no bytes is the end of what is sent, in either direction (as go-winio has it).
+//! Docker's pipe carries messages, and an empty message is the end of the data in its direction (as in go-winio).
 
 use std::io::{self, ErrorKind};
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
@@ -27,16 +27,17 @@ use super::{Connect, Fault, Stream};
 use crate::os::{Event, PollFlags, Watched};
 use crate::wait::Wait;
 
-/// Between tries to open a pipe all of whose instances are taken. (The system's own wait for one cannot be told to end.)
+/// The pause between tries to open a pipe all of whose instances are in use. (The system's own wait for one cannot be
+/// interrupted.)
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
-/// How much is on its way at once, in each direction.
+/// The maximum size of a transfer, in each direction.
 const PIECE: usize = 64 << 10;
 
 /// Connects to the pipe with a name.
 pub(crate) struct PipeConnector {
-    /// With the zero that ends it.
+    /// NUL-terminated.
     name: Vec<u16>,
     address: String,
 }
@@ -57,7 +58,7 @@ impl Connect for PipeConnector {
             wait.left()?;
             match open(&self.name) {
                 Ok(pipe) => return Ok(Box::new(PipeStream::new(pipe)?)),
-                // The engine has not made an instance for us yet.
+                // The engine has not created another instance yet.
                 Err(e) if is(&e, ERROR_PIPE_BUSY) => {
                     wait.sleep(pause)?;
                     pause = (pause * 2).min(LONGEST_PAUSE);
@@ -76,7 +77,7 @@ fn is(error: &io::Error, number: u32) -> bool {
     error.raw_os_error() == Some(number as i32)
 }
 
-/// Why bytes were not sent: nobody is there to take them, whatever the system calls that.
+/// Returns why bytes were not sent: the peer has gone, whatever the system calls that.
 fn not_sent(error: io::Error) -> io::Error {
     match is(&error, ERROR_PIPE_NOT_CONNECTED) {
         true => io::Error::new(
@@ -87,10 +88,11 @@ fn not_sent(error: io::Error) -> io::Error {
     }
 }
 
-/// Opens a pipe to read and write it without blocking. Who listens there may be anybody, and must not act as us.
+/// Opens a pipe for reading and writing without blocking. The server may be any process, and must not be able to impersonate
+/// this one.
 fn open(name: &[u16]) -> io::Result<OwnedHandle> {
     assert_eq!(name.last(), Some(&0));
-    // SAFETY: the name has its end; nothing else is given.
+    // SAFETY: the name is NUL-terminated; nothing else is passed.
     let pipe = unsafe {
         CreateFileW(
             name.as_ptr(),
@@ -104,23 +106,23 @@ fn open(name: &[u16]) -> io::Result<OwnedHandle> {
     };
     match pipe {
         INVALID_HANDLE_VALUE => Err(io::Error::last_os_error()),
-        // SAFETY: it was just opened, and nobody else closes it.
+        // SAFETY: it was just opened, and nothing else closes it.
         pipe => Ok(unsafe { OwnedHandle::from_raw_handle(pipe) }),
     }
 }
 
-/// Whether the pipe carries messages, so that one of no bytes can be sent.
+/// Returns whether the pipe carries messages, so that an empty one can be sent.
 fn has_messages(pipe: &OwnedHandle) -> io::Result<bool> {
     let mut flags = 0;
     let no = ptr::null_mut();
-    // SAFETY: the handle is open, the flags may be written to, and nothing else is asked for.
+    // SAFETY: the handle is open, the flags may be written to, and nothing else is requested.
     match unsafe { GetNamedPipeInfo(pipe.as_raw_handle(), &mut flags, no, no, no) } {
         0 => Err(io::Error::last_os_error()),
         _ => Ok(flags & PIPE_TYPE_MESSAGE != 0),
     }
 }
 
-/// What the system uses while a transfer is under way.
+/// The memory that the system uses during a transfer.
 struct Memory {
     overlapped: OVERLAPPED,
     bytes: [u8; PIECE],
@@ -128,11 +130,11 @@ struct Memory {
 
 /// One direction of a pipe.
 struct Transfer {
-    /// Of a `Box`, which is taken down only when nothing is under way.
+    /// From a `Box`, which is freed only when no transfer is in progress.
     memory: *mut Memory,
-    /// Set when nothing is under way.
+    /// Set when no transfer is in progress.
     event: Event,
-    /// How many bytes are under way.
+    /// The size of the transfer in progress.
     under_way: Option<usize>,
 }
 
@@ -142,7 +144,7 @@ enum Direction {
     Out,
 }
 
-// SAFETY: what the pointer leads to is this object's alone, and the system's, which has no regard to threads.
+// SAFETY: the memory behind the pointer is used only by this object, and by the system, to which threads do not matter.
 unsafe impl Send for Transfer {}
 
 impl Transfer {
@@ -162,19 +164,19 @@ impl Transfer {
         })
     }
 
-    /// What arrived, or a place for what is to be sent.
+    /// Returns the bytes that arrived, or the buffer for bytes to send.
     fn bytes(&mut self) -> &mut [u8; PIECE] {
         assert!(self.under_way.is_none());
-        // SAFETY: nothing is under way, so the system does not use it, and `self` is borrowed for as long.
+        // SAFETY: no transfer is in progress, so the system does not use it, and `self` is borrowed for as long.
         unsafe { &mut (*self.memory).bytes }
     }
 
-    /// Begins to move `length` bytes.
+    /// Starts a transfer of `length` bytes.
     fn begin(&mut self, pipe: HANDLE, direction: Direction, length: usize) -> io::Result<()> {
         assert!(self.under_way.is_none() && length <= PIECE);
         let none = ptr::null_mut();
-        // SAFETY: nothing is under way, so both places are ours to give; they stay where they are until `end` has seen that the
-        // transfer is over, as `drop` waits for that. Both are written to by nobody else meanwhile.
+        // SAFETY: no transfer is in progress, so both buffers may be passed. They stay in place until `end` has seen that the
+        // transfer is complete, for which `drop` waits. Nothing else writes to them in the meantime.
         let begun = unsafe {
             let overlapped = &raw mut (*self.memory).overlapped;
             let bytes = (&raw mut (*self.memory).bytes).cast::<u8>();
@@ -193,10 +195,10 @@ impl Transfer {
         Ok(())
     }
 
-    /// How many bytes were moved, or why none; `None` while it is still under way.
+    /// Returns how many bytes were transferred, or why none; `None` while the transfer is in progress.
     fn end(&mut self, pipe: HANDLE, wait: bool) -> io::Result<Option<usize>> {
         let mut moved = 0;
-        // SAFETY: it is that of the transfer which was begun, on the same pipe.
+        // SAFETY: it belongs to the transfer that was started, on the same pipe.
         let ended = unsafe {
             let overlapped = &raw const (*self.memory).overlapped;
             GetOverlappedResult(pipe, overlapped, &mut moved, i32::from(wait))
@@ -215,10 +217,10 @@ impl Transfer {
         Ok(Some(moved as usize))
     }
 
-    /// Gives it up, so that the system uses none of it any more.
+    /// Aborts it, so that the system no longer uses any of its memory.
     fn give_up(&mut self, pipe: HANDLE) {
         if self.under_way.is_some() {
-            // SAFETY: as for `end`, which then waits until it is over, one way or the other.
+            // SAFETY: as for `end`, which then waits until the transfer is complete or aborted.
             unsafe { CancelIoEx(pipe, &raw const (*self.memory).overlapped) };
             let _ = self.end(pipe, true);
         }
@@ -228,7 +230,7 @@ impl Transfer {
 impl Drop for Transfer {
     fn drop(&mut self) {
         if self.under_way.is_none() {
-            // SAFETY: it is that of `new`, taken down once, and the system uses it no more.
+            // SAFETY: it was created by `new`, is freed once, and the system no longer uses it.
             drop(unsafe { Box::from_raw(self.memory) });
         }
     }
@@ -238,13 +240,13 @@ struct PipeStream {
     pipe: OwnedHandle,
     reading: Transfer,
     writing: Transfer,
-    /// For the message that ends what we send: it has its turn behind what is still on its way.
+    /// For the message that ends the outgoing data: it is sent after the data that is still in progress.
     ending: Option<Transfer>,
     has_messages: bool,
-    /// What has arrived and nobody has taken: a part of what `reading` has.
+    /// Data that has arrived and was not read yet: a part of the buffer of `reading`.
     start: usize,
     end: usize,
-    /// How the other direction has ended.
+    /// How the incoming data has ended.
     over: Option<io::Result<()>>,
 }
 
@@ -266,7 +268,7 @@ impl PipeStream {
         self.pipe.as_raw_handle()
     }
 
-    /// Whether there is something to read, if only the end. Where there is nothing, a read is under way then.
+    /// Returns whether there is something to read, including the end. If there is nothing, a read is in progress then.
     fn has_arrived(&mut self) -> bool {
         let pipe = self.raw();
         while self.start == self.end && self.over.is_none() {
@@ -282,7 +284,7 @@ impl PipeStream {
                 },
             };
             match ended {
-                // Nobody sends a message of no bytes but as the end.
+                // An empty message is only sent as the end.
                 Ok(0) => self.over = Some(Ok(())),
                 Ok(arrived) => (self.start, self.end) = (0, arrived),
                 Err(e) if is(&e, ERROR_BROKEN_PIPE) => self.over = Some(Ok(())),
@@ -296,7 +298,7 @@ impl PipeStream {
         true
     }
 
-    /// Whether nothing of what was taken is on its way any more.
+    /// Returns whether all accepted data has been sent.
     fn has_gone(&mut self) -> io::Result<bool> {
         let pipe = self.raw();
         let Some(length) = self.writing.under_way else {
@@ -318,7 +320,7 @@ impl Polled for PipeStream {
         if !self.has_gone()? {
             return Ok(None);
         }
-        // A message of none would be the end.
+        // An empty message would be the end.
         let length = bytes.len().min(PIECE);
         if length > 0 {
             let pipe = self.raw();
@@ -335,7 +337,7 @@ impl Polled for PipeStream {
             return Ok(None);
         }
         if self.start == self.end {
-            // An error is told once; then it is the end.
+            // An error is reported once; after that it is the end.
             return match self.over.replace(Ok(())) {
                 Some(Err(e)) => Err(e),
                 _ => Ok(Some(0)),
@@ -405,7 +407,7 @@ impl Polled for PipeStream {
         let sent = ending.begin(self.raw(), Direction::Out, 0);
         self.ending = Some(ending);
         match sent.map_err(not_sent) {
-            // Nobody is left to be told.
+            // The peer has already gone.
             Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
             sent => sent,
         }
@@ -486,11 +488,11 @@ mod tests {
         )
     }
 
-    /// An instance of a pipe, which nobody has opened yet.
+    /// Creates an instance of a pipe that has not been opened yet.
     fn instance(name: &str, kind: u32, most: u32) -> OwnedHandle {
         let name: Vec<u16> = name.encode_utf16().chain([0]).collect();
         let mode = kind | PIPE_READMODE_BYTE | PIPE_WAIT;
-        // SAFETY: the name has its end, and no attributes are given.
+        // SAFETY: the name is NUL-terminated, and no attributes are passed.
         let pipe = unsafe {
             let none = ptr::null();
             CreateNamedPipeW(
@@ -505,12 +507,12 @@ mod tests {
             )
         };
         assert_ne!(pipe, INVALID_HANDLE_VALUE, "{}", io::Error::last_os_error());
-        // SAFETY: it was just made, and nobody else closes it.
+        // SAFETY: it was just created, and nothing else closes it.
         unsafe { OwnedHandle::from_raw_handle(pipe) }
     }
 
     fn accept(pipe: OwnedHandle) -> Served {
-        // SAFETY: the handle is open, and it is no overlapped one.
+        // SAFETY: the handle is open, and not overlapped.
         let connected = unsafe { ConnectNamedPipe(pipe.as_raw_handle(), ptr::null_mut()) };
         let error = io::Error::last_os_error();
         assert!(
@@ -560,7 +562,7 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(ours.read(&mut buffer, soon()).expect("read"), 0);
         }
-        // And what we send still goes.
+        // And data can still be sent.
         ours.write_all(b"more", soon()).expect("sent");
         theirs.read_exact(&mut buffer[..4]).expect("received");
         assert_eq!(&buffer[..4], b"more");
@@ -575,7 +577,7 @@ mod tests {
             other => panic!("{other:?}"),
         }
         assert!(begun.elapsed() < Duration::from_secs(5));
-        // One instance, which is taken.
+        // One instance, which is in use.
         let pipe = instance(&name, PIPE_TYPE_MESSAGE, 2);
         let _taken = connector(&name).connect(soon()).expect("a pipe");
         let ended = connector(&name).connect(within(100)).err();
@@ -595,7 +597,7 @@ mod tests {
                 matches!(ended, Some(Fault::Stopped(Stop::Cancelled))),
                 "{ended:?}"
             );
-            // Another instance comes while it is waited for.
+            // Another instance is created while it is waited for.
             let later = scope.spawn(|| {
                 std::thread::sleep(Duration::from_millis(100));
                 instance(&name, PIPE_TYPE_MESSAGE, 2)

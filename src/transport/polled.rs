@@ -1,4 +1,4 @@
-//! [`Polled`]: a stream that never blocks by itself. How such a stream is waited on is written here, once for all kinds.
+//! [`Polled`]: a stream that never blocks by itself. How to wait for such a stream is written here, once for all kinds.
 
 use std::io;
 
@@ -6,19 +6,20 @@ use super::{Fault, Moved, Stream};
 use crate::os::{PollFlags, Watched};
 use crate::wait::Wait;
 
-/// What moves bytes without waiting, and can be waited for.
+/// A stream that transfers bytes without waiting, and can be waited for.
 pub(super) trait Polled: Send {
-    /// Sends what goes without waiting; `None` when nothing does. What it has taken it may still hold: [`flush`](Self::flush).
+    /// Sends what can be sent without waiting; returns `None` if that is nothing. It may still hold the bytes it accepted: see
+    /// [`flush`](Self::flush).
     fn try_send(&mut self, bytes: &[u8]) -> io::Result<Option<usize>>;
 
-    /// Reads what has arrived; `None` when nothing has, `Some(0)` at the end of the stream.
+    /// Reads what has arrived; returns `None` if nothing has, and `Some(0)` at the end of the stream.
     fn try_receive(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>>;
 
-    /// Whether something has most likely arrived, so that asking for it without a poll is worth a call.
+    /// Returns whether data has most likely arrived, so that a read without a poll is worth a system call.
     fn is_eager(&mut self) -> bool;
 
-    /// Waits until it is ready for one of `events`, or `other` has come; says which for what. Whatever else the stream has to
-    /// do meanwhile, it does.
+    /// Waits until it is ready for one of `events`, or `other` has occurred; returns which of the two, and which events. In the
+    /// meantime it does anything else that the stream needs.
     fn ready(
         &mut self,
         events: PollFlags,
@@ -26,7 +27,7 @@ pub(super) trait Polled: Send {
         wait: Wait<'_>,
     ) -> Result<[PollFlags; 2], Fault>;
 
-    /// Sends all that it still holds.
+    /// Sends everything that it still holds.
     fn flush(&mut self, _wait: Wait<'_>) -> Result<(), Fault> {
         Ok(())
     }
@@ -34,13 +35,13 @@ pub(super) trait Polled: Send {
     /// Says that no more will be sent.
     fn end_sending(&mut self) -> io::Result<()>;
 
-    /// Whether it is open, and nothing has arrived.
+    /// Returns whether it is open, and nothing has arrived.
     fn is_silent(&mut self) -> bool;
 }
 
 impl<T: Polled> Stream for T {
     fn read(&mut self, buffer: &mut [u8], wait: Wait<'_>) -> Result<usize, Fault> {
-        // Asking before there is an answer would waste a call each time, so an ordinary read polls first.
+        // Reading before there is a response would waste a system call each time, so an ordinary read polls first.
         if self.is_eager() {
             wait.left()?;
             if let Some(received) = self.try_receive(buffer)? {
@@ -104,8 +105,8 @@ impl<T: Polled> Stream for T {
         wait.left()?;
         let mut wanted = PollFlags::OUT;
         wanted.set(PollFlags::IN, !buffer.is_empty());
-        // The first time round, try both: neither a peer that takes everything nor one that talks without end may
-        // keep the other direction from being seen.
+        // In the first iteration, try both: neither a peer that accepts everything nor one that sends without end may keep the
+        // other direction from being served.
         let mut ready_for = wanted;
         loop {
             let sent = match ready_for.intersects(PollFlags::OUT) {
@@ -118,7 +119,7 @@ impl<T: Polled> Stream for T {
             };
             match (sent, received) {
                 (None, None) => {}
-                // What has arrived may say why nothing more can be sent.
+                // The data that has arrived may explain why nothing more can be sent.
                 (Some(Err(_)), Some(1..)) => return Ok(Moved { sent: 0, received }),
                 (Some(Err(error)), _) => return Err(Fault::Io(error)),
                 (Some(Ok(sent)), _) => return Ok(Moved { sent, received }),

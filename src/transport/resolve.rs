@@ -1,7 +1,7 @@
-//! The addresses of a name, within a call's time.
+//! Resolving a name to its addresses, within a call's time.
 //!
-//! The system's resolver blocks, for as long as its servers are silent, and cannot be told to stop. So it runs on a thread, which is
-//! left to itself when the call ends sooner.
+//! The system's resolver blocks for as long as its servers are silent, and cannot be interrupted. So it runs on a thread, which
+//! is left to finish by itself if the call ends sooner.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -13,7 +13,7 @@ use super::Fault;
 use crate::os::Wake;
 use crate::wait::Wait;
 
-/// The addresses of `host`, in the order in which the system would have them tried. Never none.
+/// Returns the addresses of `host`, in the order in which the system recommends to try them; at least one.
 pub(super) fn addresses(host: &str, port: u16, wait: Wait<'_>) -> Result<Vec<SocketAddr>, Fault> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
@@ -33,7 +33,7 @@ pub(super) fn addresses(host: &str, port: u16, wait: Wait<'_>) -> Result<Vec<Soc
     }
 }
 
-/// What `work` gives, on a thread of its own, if it does before `wait` ends.
+/// Returns what `work` returns, on a thread of its own, if it returns before `wait` ends.
 fn within<T: Send + 'static>(
     wait: Wait<'_>,
     work: impl FnOnce() -> T + Send + 'static,
@@ -48,10 +48,10 @@ fn within<T: Send + 'static>(
     })?;
     wait.until(done.1.watched())?;
     let taken = done.0.lock().take();
-    taken.ok_or_else(|| Fault::Io(io::Error::other("the look-up of a name failed")))
+    taken.ok_or_else(|| Fault::Io(io::Error::other("the lookup of a name failed")))
 }
 
-/// Wakes who waits when the work ends, also by the end that a panic is.
+/// Wakes the waiter when the work ends, also if it panics.
 struct Rings<T>(Arc<(Mutex<Option<T>>, Wake)>);
 
 impl<T> Drop for Rings<T> {
@@ -90,7 +90,7 @@ mod tests {
     fn a_name_that_nobody_has_is_named_in_the_error() {
         match addresses("no-such-host.invalid", 5, within_ms(20_000)) {
             Err(Fault::Io(error)) => assert!(error.to_string().contains("no-such-host.invalid")),
-            // A resolver that has no servers to ask may take longer than a test wants to wait.
+            // A resolver without reachable servers may take longer than a test should wait.
             Err(Fault::Stopped(Stop::TimedOut)) => {}
             other => panic!("{other:?}"),
         }

@@ -1,8 +1,8 @@
 //! [`Socket`]: a connected stream socket that never blocks, whatever it is connected to.
 //!
-//! What waits is `poll`, on the socket and on the call's [`Cancel`](crate::Cancel), so that a deadline or another thread can end any
-//! wait. Sends carry `MSG_NOSIGNAL`: a C host has not ignored SIGPIPE and must not die of an engine that went away. (So no vectored
-//! writes either: std's have no such flag.)
+//! All waiting is done by `poll`, on the socket and on the call's [`Cancel`](crate::Cancel), so that a deadline or another
+//! thread can end any wait. Sends use `MSG_NOSIGNAL`, because a C host may not ignore SIGPIPE and must not be killed by an
+//! engine that has gone. (For the same reason there are no vectored writes: std's have no such flag.)
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,18 +19,18 @@ use crate::os::{PollFlags, Watched};
 use crate::process::Process;
 use crate::wait::Wait;
 
-/// A peer that has gone without a word (its machine lost power, a router forgot us) is noticed after about this long and
-/// [`PROBES`] more intervals.
+/// A peer that disappears silently (its machine lost power, or a router dropped the connection) is noticed after about this
+/// long and [`PROBES`] more intervals.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const INTERVAL: Duration = Duration::from_secs(10);
 const PROBES: u32 = 6;
 
 #[cfg(not(target_vendor = "apple"))]
 const SEND: SendFlags = SendFlags::NOSIGNAL;
-#[cfg(target_vendor = "apple")] // There the socket itself is told: see `open`.
+#[cfg(target_vendor = "apple")] // There it is an option of the socket: see `open`.
 const SEND: SendFlags = SendFlags::empty();
 
-/// A stream socket that neither blocks, nor outlives an `exec`, nor raises SIGPIPE.
+/// Opens a stream socket that does not block, does not survive an `exec`, and does not raise SIGPIPE.
 #[cfg(not(target_vendor = "apple"))]
 pub(super) fn open(family: AddressFamily) -> rustix::io::Result<OwnedFd> {
     let flags = net::SocketFlags::NONBLOCK | net::SocketFlags::CLOEXEC;
@@ -44,7 +44,7 @@ pub(super) fn open(family: AddressFamily) -> rustix::io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// A connection over TCP to an address.
+/// Opens a TCP connection to an address.
 pub(super) fn connected(address: SocketAddr, wait: Wait<'_>) -> Result<Socket, Fault> {
     let family = match address {
         SocketAddr::V4(_) => AddressFamily::INET,
@@ -53,7 +53,7 @@ pub(super) fn connected(address: SocketAddr, wait: Wait<'_>) -> Result<Socket, F
     let socket = open(family).map_err(io::Error::from)?;
     match net::connect(&socket, &address) {
         Ok(()) => {}
-        // A signal does not end it either: it goes on.
+        // A signal does not end it either: the connecting continues.
         Err(Errno::INPROGRESS | Errno::INTR | Errno::AGAIN) => {
             wait.ready(socket.as_fd(), PollFlags::OUT)?;
             let outcome = sockopt::socket_error(&socket).map_err(io::Error::from)?;
@@ -61,7 +61,7 @@ pub(super) fn connected(address: SocketAddr, wait: Wait<'_>) -> Result<Socket, F
         }
         Err(error) => return Err(Fault::Io(error.into())),
     }
-    // Small requests wait for nothing; a failure to ask for this is none to talk.
+    // Sends small requests without delay; if this option fails, the connection still works.
     let _ = sockopt::set_tcp_nodelay(&socket, true);
     let _ = sockopt::set_socket_keepalive(&socket, true);
     let _ = sockopt::set_tcp_keepidle(&socket, KEEP_ALIVE);
@@ -70,7 +70,8 @@ pub(super) fn connected(address: SocketAddr, wait: Wait<'_>) -> Result<Socket, F
     Ok(Socket::new(socket))
 }
 
-/// The two ends of a connection: ours, which is as those of [`open`], and one for a child, which is closed on `exec` and blocks.
+/// Creates the two ends of a connection: ours, which is like those of [`open`], and one for a child, which is closed on `exec`
+/// and blocks.
 pub(super) fn pair() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
     #[cfg(not(target_vendor = "apple"))]
     let flags = net::SocketFlags::CLOEXEC;
@@ -98,14 +99,14 @@ fn quiet(socket: &OwnedFd) -> rustix::io::Result<()> {
 /// A connection.
 pub(super) struct Socket {
     socket: OwnedFd,
-    /// Whose it is: what a forked child read would be missing to its parent.
+    /// The process that it belongs to: what a forked child read would be missing for its parent.
     process: Process,
-    /// The last receive filled its buffer, so more has most likely arrived: the next one asks without a poll.
+    /// The last receive filled its buffer, so more has most likely arrived: the next one does not poll first.
     eager: bool,
 }
 
 impl Socket {
-    /// One that is connected, and was made by [`open`] or [`pair`].
+    /// Wraps a connected socket that was created by [`open`] or [`pair`].
     pub(super) fn new(socket: OwnedFd) -> Self {
         Socket {
             socket,
@@ -118,7 +119,7 @@ impl Socket {
         self.socket.as_fd()
     }
 
-    /// Ends it in both directions for all who have a copy, as a child that the host forked has.
+    /// Shuts it down in both directions for all copies, including that of a forked child of the host.
     pub(super) fn end(&self) {
         if self.process.is_this() {
             let _ = net::shutdown(&self.socket, Shutdown::Both);
@@ -175,7 +176,7 @@ impl Polled for Socket {
     fn end_sending(&mut self) -> io::Result<()> {
         self.process.check()?;
         match net::shutdown(&self.socket, Shutdown::Write) {
-            // Nobody is left to be told.
+            // The peer has already gone.
             Ok(()) | Err(Errno::NOTCONN) => Ok(()),
             Err(error) => Err(error.into()),
         }

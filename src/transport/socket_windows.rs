@@ -1,7 +1,7 @@
 //! [`Socket`] on Windows: a connected stream socket that never blocks.
 //!
-//! What waits is the call, for an event that the system sets when something happens to the socket, and for the call's
-//! [`Cancel`](crate::Cancel). The event says only that something happened: what the socket is ready for is asked then.
+//! The call waits for an event that the system sets when something happens to the socket, and for the call's
+//! [`Cancel`](crate::Cancel). The event only says that something happened: what the socket is ready for is queried then.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -22,7 +22,7 @@ use super::polled::Polled;
 use crate::os::{Event, PollFlags, Watched};
 use crate::wait::Wait;
 
-/// A peer that has gone without a word is noticed after about this many seconds and [`PROBES`] more intervals.
+/// A peer that disappears silently is noticed after about this many seconds and [`PROBES`] more intervals.
 const KEEP_ALIVE: i32 = 30;
 const INTERVAL: i32 = 10;
 const PROBES: i32 = 6;
@@ -33,18 +33,18 @@ const VERSION: u16 = 0x0202;
 /// A connection.
 pub(super) struct Socket {
     stream: TcpStream,
-    /// Set when something happens to it that was asked for.
+    /// Set when one of the requested events has happened to it.
     event: Event,
-    /// The last receive filled its buffer, so more has most likely arrived: the next one asks without waiting.
+    /// The last receive filled its buffer, so more has most likely arrived: the next one does not wait first.
     eager: bool,
 }
 
-/// Begins the system's part, once; it ends with the process.
+/// Initialises the system's sockets, once; they end with the process.
 fn begin() -> io::Result<()> {
     static BEGUN: OnceLock<i32> = OnceLock::new();
     let begun = BEGUN.get_or_init(|| {
         let mut data = WSADATA::default();
-        // SAFETY: the place may be written to. What it counts nobody counts down.
+        // SAFETY: the structure may be written to. The system's use count is never decremented.
         unsafe { WSAStartup(VERSION, &mut data) }
     });
     match *begun {
@@ -54,7 +54,7 @@ fn begin() -> io::Result<()> {
 }
 
 fn last_error() -> io::Error {
-    // SAFETY: it takes nothing.
+    // SAFETY: it takes no arguments.
     io::Error::from_raw_os_error(unsafe { WSAGetLastError() })
 }
 
@@ -65,7 +65,7 @@ fn done(answer: i32) -> io::Result<()> {
     }
 }
 
-/// A connection over TCP to an address.
+/// Opens a TCP connection to an address.
 pub(super) fn connected(address: SocketAddr, wait: Wait<'_>) -> Result<Socket, Fault> {
     let socket = Socket {
         stream: open(address)?,
@@ -82,7 +82,7 @@ pub(super) fn connected(address: SocketAddr, wait: Wait<'_>) -> Result<Socket, F
         }
         Err(e) => return Err(Fault::Io(e)),
     }
-    // Small requests wait for nothing; a failure to ask for this is none to talk.
+    // Sends small requests without delay; if this option fails, the connection still works.
     let _ = socket.stream.set_nodelay(true);
     for (level, option, value) in [
         (SOL_SOCKET, SO_KEEPALIVE, 1),
@@ -95,7 +95,7 @@ pub(super) fn connected(address: SocketAddr, wait: Wait<'_>) -> Result<Socket, F
     Ok(socket)
 }
 
-/// A socket for connections to such an address, which no child inherits.
+/// Creates a socket for connections to such an address, which no child inherits.
 fn open(address: SocketAddr) -> io::Result<TcpStream> {
     begin()?;
     let family = match address {
@@ -104,11 +104,11 @@ fn open(address: SocketAddr) -> io::Result<TcpStream> {
     };
     let flags = WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT;
     let nothing = std::ptr::null();
-    // SAFETY: only numbers, and no description of a protocol.
+    // SAFETY: only numbers are passed, and no protocol description.
     let socket = unsafe { WSASocketW(family.into(), SOCK_STREAM, IPPROTO_TCP, nothing, 0, flags) };
     match socket {
         INVALID_SOCKET => Err(last_error()),
-        // SAFETY: it was just opened, and nobody else closes it.
+        // SAFETY: it was just opened, and nothing else closes it.
         socket => Ok(unsafe { TcpStream::from_raw_socket(socket as _) }),
     }
 }
@@ -142,7 +142,7 @@ fn connect_to(socket: SOCKET, address: SocketAddr) -> io::Result<()> {
             size_of::<SOCKADDR_IN6>()
         }
     };
-    // SAFETY: the name is as long as is said, and of the family that it says.
+    // SAFETY: the name has the declared length and family.
     done(unsafe { connect(socket, (&raw const name).cast(), length as i32) })
 }
 
@@ -157,17 +157,17 @@ impl Socket {
         self.stream.as_raw_socket() as SOCKET
     }
 
-    /// Has the event set when one of these happens, and at once where one has.
+    /// Has the event set when one of these happens, or immediately if one has.
     fn ask_for(&self, events: u32) -> io::Result<()> {
         self.event.reset();
-        // SAFETY: both are open as long as `self` is; the socket is closed first, as its field is.
+        // SAFETY: both are open as long as `self` is; the socket is closed first, because its field comes first.
         done(unsafe { WSAEventSelect(self.raw(), self.event.raw() as isize, events as i32) })
     }
 
-    /// How the connecting ended.
+    /// Returns the outcome of connecting.
     fn outcome(&self) -> io::Result<()> {
         let mut found = WSANETWORKEVENTS::default();
-        // SAFETY: both are open, and the place may be written to.
+        // SAFETY: both are open, and the structure may be written to.
         done(unsafe { WSAEnumNetworkEvents(self.raw(), self.event.raw() as isize, &mut found) })?;
         match found.iErrorCode[FD_CONNECT_BIT as usize] {
             0 => Ok(()),
@@ -175,7 +175,7 @@ impl Socket {
         }
     }
 
-    /// Which of `events` it is ready for now.
+    /// Returns which of `events` it is ready for now.
     fn ready_now(&self, events: PollFlags) -> io::Result<PollFlags> {
         let mut wanted = 0;
         for (flag, poll) in [(PollFlags::IN, POLLRDNORM), (PollFlags::OUT, POLLWRNORM)] {
@@ -188,10 +188,10 @@ impl Socket {
             events: wanted,
             revents: 0,
         };
-        // SAFETY: it is one, and may be written to.
+        // SAFETY: it is one structure, and may be written to.
         done(unsafe { WSAPoll(&mut fd, 1, 0) })?;
         let mut ready = PollFlags::empty();
-        // "Hung up" is said when the peer sends no more; it may still take something.
+        // "Hung up" is reported when the peer sends no more; it may still read.
         let arrived = fd.revents & (POLLRDNORM | POLLHUP) != 0;
         ready.set(PollFlags::IN, arrived && events.contains(PollFlags::IN));
         ready.set(PollFlags::OUT, fd.revents & POLLWRNORM != 0);
@@ -238,7 +238,7 @@ impl Polled for Socket {
         }
         loop {
             wait.left()?;
-            // First, so that what happens after the look sets the event.
+            // First, so that anything that happens after the check sets the event.
             self.ask_for(asked)?;
             let ready = self.ready_now(events)?;
             if !ready.is_empty() {
@@ -257,7 +257,7 @@ impl Polled for Socket {
 
     fn end_sending(&mut self) -> io::Result<()> {
         match self.stream.shutdown(Shutdown::Write) {
-            // Nobody is left to be told.
+            // The peer has already gone.
             Err(e) if e.kind() == ErrorKind::NotConnected => Ok(()),
             ended => ended,
         }

@@ -1,8 +1,9 @@
-//! ssh: the user's own `ssh`, which runs `docker system dial-stdio` on the engine's machine and so joins us to its socket. Keys, names,
-//! jump hosts and all else are what `~/.ssh/config` and the agent say, as for Docker's own client (docker/cli, `connhelper`).
+//! ssh: the user's own `ssh`, which runs `docker system dial-stdio` on the engine's host and so connects to its socket. Keys,
+//! names, jump hosts and everything else come from `~/.ssh/config` and the agent, as for Docker's own client (docker/cli,
+//! `connhelper`).
 //!
-//! Each connection is a child, whose input and output are one end of a socket pair: so it is read, written, waited for and half-closed
-//! as any other socket is, and a child that is gone is EPIPE and no signal.
+//! Each connection is a child process whose input and output are one end of a socket pair. So it is read, written, waited for
+//! and half-closed like any other socket, and a child that has exited causes EPIPE and no signal.
 
 use std::ffi::OsString;
 use std::io;
@@ -24,17 +25,18 @@ use crate::os::{PollFlags, Watched};
 use crate::process::Process;
 use crate::wait::Wait;
 
-/// How long a child that has closed its output may take to end, and so to say why.
+/// How long a child that has closed its output may take to exit, and to report the reason. It exits within milliseconds.
+/// Without its exit status the error says less, which is not worth a longer wait.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// How much of what it said is kept: the last.
+/// How much of its error output is kept: the end of it. The reason is at the end, and an error shows no more than this.
 const SAID: usize = 4 << 10;
 
 /// Connects through `ssh`.
 pub(crate) struct SshConnector {
     arguments: Vec<OsString>,
     address: String,
-    /// It may ask the person at the terminal.
+    /// Whether it may prompt at the terminal.
     asks: bool,
     children: Arc<Children>,
 }
@@ -50,15 +52,15 @@ impl SshConnector {
     }
 }
 
-/// In the order of docker's command, which gives them after these two.
+/// In the order of the docker command, which appends its own after these two.
 fn arguments(account: &Account, asks: bool) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = Vec::new();
     if !asks {
-        // No password, no pass phrase, no "are you sure": there may be nobody, and the terminal is the host's.
+        // No prompt for a password, a pass phrase, or a host key: there may be no user, and the terminal belongs to the host.
         arguments.push("-oBatchMode=yes".into());
     }
-    // Where the user shares connections: the one that is shared is then a process of its own, and none of our children that would
-    // live on, or die, with all others.
+    // If the user shares connections: the shared one is then a separate process, and not a child of this process that would
+    // outlive, or end, all others.
     arguments.push("-oControlPersist=60".into());
     if let Some(user) = &account.user {
         arguments.extend(["-l".into(), user.into()]);
@@ -78,7 +80,7 @@ fn arguments(account: &Account, asks: bool) -> Vec<OsString> {
     arguments
 }
 
-/// A word of a POSIX shell's command: one reads it at the other end.
+/// Quotes a word of a POSIX shell command: a shell parses it on the other end.
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     match word.chars().all(is_plain) {
@@ -99,11 +101,12 @@ impl Connect for SshConnector {
             .stdout(Stdio::from(theirs))
             .stderr(Stdio::from(their_errors));
         if !self.asks {
-            // A session of its own: no terminal to ask at, also for what it starts, and no Ctrl-C from there in the middle of a call.
+            // A session of its own: neither it nor the programs it starts can prompt at the terminal, and a Ctrl-C there does
+            // not interrupt a call.
             let alone = || Ok(rustix::process::setsid().map(drop)?);
             #[allow(unsafe_code)]
-            // SAFETY: runs in the child between fork and exec, where only calls that are safe in a signal's handler may be made:
-            // `setsid` is, and the closure neither allocates nor locks.
+            // SAFETY: runs in the child between fork and exec, where only async-signal-safe functions may be called: `setsid`
+            // is one, and the closure neither allocates nor locks.
             unsafe {
                 command.pre_exec(alone)
             };
@@ -111,7 +114,7 @@ impl Connect for SshConnector {
         let child = aside(|| command.spawn()).map_err(|error| {
             io::Error::new(error.kind(), format!("starting the program `ssh`: {error}"))
         })?;
-        // Holds the child's ends, which would keep us from seeing them closed.
+        // It holds the child's ends, which would hide that the child has closed them.
         drop(command);
         Ok(Box::new(SshStream {
             socket: Socket::new(ours),
@@ -137,19 +140,19 @@ impl Drop for SshConnector {
 
 struct SshStream {
     socket: Socket,
-    /// There until `drop` hands it over to be waited for.
+    /// Set until `drop` hands it over to be waited for.
     child: Option<Child>,
     children: Arc<Children>,
-    /// What it says to people, until it says no more.
+    /// Its error output, until that ends.
     errors: Option<OwnedFd>,
     said: Vec<u8>,
-    /// Something has come from the engine's end.
+    /// Whether anything has arrived from the engine's end.
     heard: bool,
     process: Process,
 }
 
 impl SshStream {
-    /// Takes in what it said: a child whose words nobody takes stops in the middle.
+    /// Reads its error output: a child whose output is not read would block.
     fn listen(&mut self) {
         let mut buffer = [0; 1024];
         while let Some(errors) = &self.errors {
@@ -165,7 +168,7 @@ impl SshStream {
         }
     }
 
-    /// Waits a moment for the child's end, and hears what it says before.
+    /// Waits briefly for the child to exit, and reads its error output before.
     fn end(&mut self) -> Option<ExitStatus> {
         let until = Instant::now() + LAST_WORDS;
         let mut pause = Duration::from_millis(1);
@@ -181,13 +184,14 @@ impl SshStream {
         }
     }
 
-    /// What its end means: an end of the stream, in good order, or why there is none.
+    /// Interprets its exit: a clean end of the stream, or the reason why it failed.
     fn closed(&mut self, error: Option<io::Error>) -> io::Result<usize> {
         let status = self.end();
         let is_good = status.is_none_or(|status| status.success());
         let said = String::from_utf8_lossy(&self.said);
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-        // Before the first answer, a child that complains has not got there, whatever its status: nobody may know that.
+        // A child that reports an error before the first response has not connected, whatever its status: the exit status of
+        // the remote command may be lost.
         if is_good && (self.heard || said.is_empty()) {
             return error.map_or(Ok(0), Err);
         }
@@ -276,7 +280,7 @@ impl Drop for SshStream {
         let Some(child) = self.child.take() else {
             return;
         };
-        // A copy that a forked child of the host has must not keep it open, and such a child's own drop means nothing.
+        // A copy in a forked child of the host must not keep it open, and that child's own drop must do nothing.
         self.socket.end();
         if self.process.is_this() {
             self.children.part_with(child);

@@ -1,4 +1,4 @@
-//! TCP: engines on other machines, and in virtual ones. What goes over it is neither secret nor safe from changes; see
+//! TCP: engines on other machines, and in virtual ones. The traffic is neither encrypted nor authenticated; see
 //! [`tls`](super::tls).
 
 use std::io;
@@ -10,10 +10,10 @@ use super::{Connect, Fault, Stream, resolve};
 use crate::os::TIMED_OUT;
 use crate::wait::{Stop, Wait};
 
-/// The longest that one address is tried, where the call has no end of its own: as Docker's client does.
+/// How long one address is tried if the call has no time limit: the same as in Docker's client.
 const LONGEST_TRY: Duration = Duration::from_secs(30);
 
-/// Where to connect to.
+/// The destination of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     /// A name, or an address without brackets.
@@ -21,7 +21,7 @@ pub(crate) struct Place {
     pub(crate) port: u16,
 }
 
-/// Connects to a place.
+/// Connects to a host and port.
 pub(crate) struct TcpConnector {
     place: Place,
     address: String,
@@ -43,13 +43,13 @@ impl Connect for TcpConnector {
     }
 }
 
-/// A connection to the first address of the place that takes one.
+/// Connects to the first address that accepts.
 pub(super) fn dial(place: &Place, wait: Wait<'_>) -> Result<Socket, Fault> {
     let addresses = resolve::addresses(&place.host, place.port, wait)?;
     first(&addresses, wait)
 }
 
-/// Tries one after the other, and shares the time out among them: the first may be one that nothing answers from.
+/// Tries one address after the other, and divides the time among them: the first may not respond at all.
 fn first(addresses: &[SocketAddr], wait: Wait<'_>) -> Result<Socket, Fault> {
     let mut failures = Vec::new();
     for (n, address) in addresses.iter().enumerate() {
@@ -61,7 +61,7 @@ fn first(addresses: &[SocketAddr], wait: Wait<'_>) -> Result<Socket, Fault> {
             Err(Fault::Io(error)) => failures.push((address, error)),
             Err(Fault::Stopped(Stop::Cancelled)) => return Err(Fault::Stopped(Stop::Cancelled)),
             Err(Fault::Stopped(Stop::TimedOut)) => {
-                // The call's own end, or only the end of this one's share.
+                // The call's own time is up, or only this address's share of it.
                 wait.left()?;
                 failures.push((address, io::Error::from_raw_os_error(TIMED_OUT)));
             }
@@ -70,7 +70,7 @@ fn first(addresses: &[SocketAddr], wait: Wait<'_>) -> Result<Socket, Fault> {
     Err(Fault::Io(all(failures)))
 }
 
-/// One error of several: the system's own where they are alike.
+/// Combines several errors: the system's own error if they are alike.
 fn all(mut failures: Vec<(&SocketAddr, io::Error)>) -> io::Error {
     let Some((_, last)) = failures.pop() else {
         return io::ErrorKind::NotFound.into();
@@ -136,7 +136,7 @@ mod tests {
     fn the_next_address_is_tried_when_one_fails() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let there = listener.local_addr().unwrap();
-        // Nobody listens on the other address of the loopback.
+        // No server listens on the other loopback address.
         let mut gone = there;
         gone.set_ip("127.0.0.77".parse().unwrap());
         assert!(first(&[gone, there], soon()).is_ok());
@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
 
-    /// A listener whose queue is full, so that nothing answers.
+    /// A listener whose queue is full, so that nothing responds.
     #[cfg(unix)]
     fn silent() -> (TcpListener, Vec<TcpStream>, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn a_peer_that_is_gone_is_an_error_and_no_signal() {
         let (mut ours, theirs) = ends();
-        // With something unread, the end is a reset.
+        // With unread data, closing it sends a reset.
         ours.write_all(b"unread", soon()).unwrap();
         drop(theirs);
         let failed = std::iter::repeat_with(|| ours.write_all(&[0; 1000], soon()))

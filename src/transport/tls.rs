@@ -1,8 +1,8 @@
-//! TLS over TCP: rustls as a state machine over the same socket and the same waits as all else.
+//! TLS over TCP: rustls as a state machine over the same socket and the same waits as everything else.
 //!
-//! No thread, no blocking call of its own: bytes from the socket are fed to it, and what it wants sent is sent whenever the stream is
-//! waited for. So tickets, changes of keys and alerts are seen to in passing, and a connection that idles is quiet although a server
-//! has sent it tickets.
+//! It uses no thread and never blocks by itself: bytes from the socket are fed to it, and its output is sent whenever the
+//! stream is waited for. So tickets, key updates and alerts are handled along the way, and an idle connection counts as quiet
+//! although a server has sent it tickets.
 
 use std::io::{self, BufRead, Read, Write};
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use crate::os::{PollFlags, Watched};
 use crate::process::Process;
 use crate::wait::Wait;
 
-/// How much is received at once: some records.
+/// The buffer size for receiving: several records.
 const PIECE: usize = 64 << 10;
 
-/// Connects to a place, and makes sure of who is there.
+/// Connects to a host and port, and verifies the server's certificate.
 pub(crate) struct TlsConnector {
     place: Place,
     address: String,
@@ -31,10 +31,10 @@ pub(crate) struct TlsConnector {
 }
 
 impl TlsConnector {
-    /// Or why that cannot be: a certificate that cannot be read, say.
+    /// Or the reason why that is impossible: for example, a certificate that cannot be read.
     pub(crate) fn new(place: Place, address: String, trust: &Trust) -> Result<Self, String> {
         let name = ServerName::try_from(place.host.clone())
-            .map_err(|_| format!("no certificate can be for the name {:?}", place.host))?;
+            .map_err(|_| format!("the name {:?} cannot be in a certificate", place.host))?;
         let config = verify::config(trust)?;
         Ok(TlsConnector {
             place,
@@ -71,18 +71,18 @@ impl Connect for TlsConnector {
 struct TlsStream {
     socket: Socket,
     session: ClientConnection,
-    /// What the socket gave and the session has not taken yet.
+    /// Data from the socket that the session has not consumed yet.
     arrived: Vec<u8>,
     start: usize,
     end: usize,
-    /// The engine has said something: whatever goes wrong from here on is not about who we are.
+    /// Whether the engine has sent any data: a later error is not about the client's certificate.
     heard: bool,
-    /// We have said that we send no more.
+    /// Whether the end of the outgoing data was sent.
     ended: bool,
     process: Process,
 }
 
-/// What came of asking the socket.
+/// The outcome of reading from the socket.
 enum Pulled {
     Nothing,
     Some,
@@ -117,7 +117,7 @@ impl TlsStream {
         }
     }
 
-    /// Sends what the session wants sent; `false` while not all of it goes.
+    /// Sends the session's output; returns `false` while some of it is left.
     fn push(&mut self) -> io::Result<bool> {
         while self.session.wants_write() {
             match self.session.write_tls(&mut Outlet(&mut self.socket)) {
@@ -129,7 +129,7 @@ impl TlsStream {
         Ok(true)
     }
 
-    /// A peer that takes no more may have said why.
+    /// A peer that accepts no more may have sent the reason.
     fn why_not_sent(&mut self, error: io::Error) -> io::Error {
         loop {
             match self.feed() {
@@ -137,7 +137,7 @@ impl TlsStream {
                 Ok(false) => {}
                 Err(why) => return why,
             }
-            // What waits to be read must not grow: there is enough of it then.
+            // Unread data must not grow without limit.
             let full = matches!(self.session.reader().fill_buf(), Ok(bytes) if !bytes.is_empty());
             if full || !matches!(self.pull(), Ok(Pulled::Some)) {
                 return error;
@@ -145,7 +145,7 @@ impl TlsStream {
         }
     }
 
-    /// Takes what has arrived from the socket; only once the session has had all of what came before.
+    /// Reads from the socket; only after the session has consumed all earlier data.
     fn pull(&mut self) -> io::Result<Pulled> {
         if self.arrived.is_empty() {
             self.arrived.resize(PIECE, 0);
@@ -163,7 +163,7 @@ impl TlsStream {
         }
     }
 
-    /// Gives the session a part of what has arrived; `false` when there is nothing.
+    /// Feeds the session a part of what has arrived; returns `false` if there is nothing.
     fn feed(&mut self) -> io::Result<bool> {
         if self.start == self.end {
             return Ok(false);
@@ -173,7 +173,7 @@ impl TlsStream {
         match self.session.process_new_packets() {
             Ok(_) => Ok(true),
             Err(error) => {
-                // Tells the peer why, if that goes.
+                // Sends the reason to the peer, if possible.
                 let _ = self.session.write_tls(&mut Outlet(&mut self.socket));
                 let kind = match self.heard {
                     false => io::ErrorKind::ConnectionRefused,
@@ -188,12 +188,12 @@ impl TlsStream {
 impl Polled for TlsStream {
     fn try_send(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
         self.process.check()?;
-        // Only then: or a peer that takes nothing would have us hold more and more.
+        // Only then: otherwise unsent data would grow without limit if the peer does not read.
         if !self.push()? {
             return Ok(None);
         }
         let taken = self.session.writer().write(bytes)?;
-        // What could not be sent is reported by the next call; these bytes were taken.
+        // If it could not be sent, the next call reports that; these bytes were accepted.
         let _ = self.push();
         Ok(Some(taken))
     }
@@ -208,7 +208,8 @@ impl Polled for TlsStream {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    let why = "the connection ended without the end that TLS has: it was cut off";
+                    let why =
+                        "the connection was interrupted: it ended without the end marker of TLS";
                     return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
                 }
                 Err(error) => return Err(error),
@@ -242,7 +243,7 @@ impl Polled for TlsStream {
             wanted.set(PollFlags::OUT, holds || events.contains(PollFlags::OUT));
             let [ours, theirs] = self.socket.ready(wanted, other, wait)?;
             if holds && ours.contains(PollFlags::OUT) {
-                // A reader may still find why it does not go.
+                // Incoming data may still contain the reason.
                 if let Err(error) = self.push() {
                     if !events.contains(PollFlags::IN) {
                         return Err(Fault::Io(error));
@@ -270,7 +271,7 @@ impl Polled for TlsStream {
             self.ended = true;
             self.session.send_close_notify();
         }
-        // What does not go yet goes while the answer is waited for; nobody else is left to be told.
+        // The rest is sent while the response is waited for; after that, no one needs the error.
         let _ = self.push();
         Ok(())
     }
@@ -290,7 +291,7 @@ impl Polled for TlsStream {
                 Err(_) => return false,
             }
             match self.pull() {
-                // A change of keys wants an answer.
+                // A key update requires a response.
                 Ok(Pulled::Nothing) => return self.push().is_ok(),
                 Ok(Pulled::Some) => {}
                 Ok(Pulled::End) | Err(_) => return false,
@@ -307,7 +308,7 @@ impl Drop for TlsStream {
     }
 }
 
-/// The socket, as the session wants it.
+/// The socket in the form that the session needs.
 struct Outlet<'a>(&'a mut Socket);
 
 impl Write for Outlet<'_> {
@@ -366,7 +367,7 @@ mod tests {
         Arc::new(config)
     }
 
-    /// A connection, and what a peer made of its end of it.
+    /// A connection, and what a peer did on its end of it.
     fn between<T: Send>(
         serve: impl FnOnce(TcpStream, Arc<ServerConfig>) -> T + Send,
         trust: impl FnOnce(String) -> Trust,
@@ -400,7 +401,7 @@ mod tests {
         while server.conn.is_handshaking() {
             server.conn.complete_io(&mut server.sock).unwrap();
         }
-        // The tickets of TLS 1.3 are sent with that, or wait to be.
+        // The tickets of TLS 1.3 are sent with that, or are still to be sent.
         while server.conn.wants_write() {
             server.conn.complete_io(&mut server.sock).unwrap();
         }
@@ -445,7 +446,7 @@ mod tests {
         for _ in 0..3 {
             thread::sleep(std::time::Duration::from_millis(20));
             assert!(ours.is_quiet());
-            // Nor does a change of keys, which wants an answer.
+            // Nor does a key update, which requires a response.
             theirs.conn.refresh_traffic_keys().unwrap();
             theirs.conn.complete_io(&mut theirs.sock).unwrap();
         }
@@ -461,7 +462,7 @@ mod tests {
                     socket.read_exact(&mut [0; 10]).unwrap();
                     socket.write_all(first).unwrap();
                     let _ = socket.shutdown(std::net::Shutdown::Write);
-                    // With nothing unread, or its end would be a reset.
+                    // Without unread data, because closing it would otherwise send a reset.
                     let _ = socket.read_to_end(&mut Vec::new());
                 },
                 believing,
@@ -507,7 +508,7 @@ mod tests {
             panic!("a stranger was believed")
         };
         assert!(
-            error.to_string().contains("nobody whom we trust"),
+            error.to_string().contains("not signed by a trusted CA"),
             "{error}"
         );
         let anybody = |_| Trust {

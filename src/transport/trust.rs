@@ -1,19 +1,19 @@
-//! [`Trust`]: whom a connection over TLS believes, and who we are to the other side.
+//! [`Trust`]: which certificates a TLS connection trusts, and the client's own certificate.
 
-/// PEM files' contents, as Docker's client has them, each with the name of where it is from.
-#[cfg_attr(not(feature = "tls"), allow(dead_code))] // nobody asks then
+/// The contents of PEM files, as Docker's client uses them, each with the name of its source.
+#[cfg_attr(not(feature = "tls"), allow(dead_code))] // not used then
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Trust {
-    /// Whom to believe; without it, whom this system believes.
+    /// The trusted CAs; without it, those that the system trusts.
     pub(crate) ca: Option<Pem>,
-    /// Our certificate and its key.
+    /// The client's certificate and its key.
     pub(crate) own: Option<(Pem, Pem)>,
-    /// Believe anybody.
+    /// Whether to trust any certificate.
     pub(crate) anybody: bool,
 }
 
 /// A file's content and its name.
-#[cfg_attr(not(feature = "tls"), allow(dead_code))] // nobody asks then
+#[cfg_attr(not(feature = "tls"), allow(dead_code))] // not used then
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pem {
     pub(crate) name: String,

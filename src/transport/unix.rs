@@ -1,4 +1,4 @@
-//! Unix sockets: where Docker and Podman listen on every system but Windows.
+//! Unix sockets: the default of Docker and Podman on every system except Windows.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use super::socket::{Socket, open};
 use super::{Connect, Fault, Stream};
 use crate::wait::Wait;
 
-/// Between tries to connect to a socket whose queue is full: Linux has no event for "there is room again".
+/// The pause between tries to connect to a socket whose queue is full: Linux has no event for free space in it.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
@@ -37,10 +37,10 @@ impl Connect for UnixConnector {
         loop {
             wait.left()?;
             match net::connect(&socket, &address) {
-                // `ISCONN`: a try that a signal seemed to end had succeeded.
+                // `ISCONN`: a try that a signal seemed to interrupt had succeeded.
                 Ok(()) | Err(Errno::ISCONN) => return Ok(Box::new(Socket::new(socket))),
                 Err(Errno::INTR) => {}
-                // The engine has not accepted the connections before this one yet.
+                // The engine has not accepted the previous connections yet.
                 Err(Errno::AGAIN) => {
                     wait.sleep(pause)?;
                     pause = (pause * 2).min(LONGEST_PAUSE);
@@ -69,7 +69,7 @@ mod tests {
     use crate::transport::contract::{self, Peer, fill, soon, within};
     use crate::wait::Stop;
 
-    /// A directory of a test's own, gone when the test is over.
+    /// A directory of a test, which is removed at its end.
     struct Dir(PathBuf);
 
     impl Dir {
@@ -122,7 +122,7 @@ mod tests {
         }
     }
 
-    /// Ends it for all who have a copy: a process that another test is starting has one for a moment.
+    /// Closes it for all copies: a process that another test is just starting has one briefly.
     fn end(socket: &impl std::os::fd::AsFd) {
         let _ = net::shutdown(socket, rustix::net::Shutdown::Both);
     }
@@ -154,7 +154,7 @@ mod tests {
             match connector.connect(within(100)) {
                 Ok(stream) => queued.push(stream),
                 Err(Fault::Stopped(Stop::TimedOut)) => break begun,
-                // Systems without such a queue refuse.
+                // Systems without such a queue refuse the connection.
                 Err(Fault::Io(_)) if cfg!(not(target_os = "linux")) => return,
                 Err(fault) => panic!("{fault:?}"),
             }
@@ -194,8 +194,8 @@ mod tests {
         });
     }
 
-    /// The whole suite can be run with SIGPIPE as a C host has it, and then this test is the one that dies of a
-    /// forgotten flag: `RUSTFLAGS=-Zon-broken-pipe=kill cargo +nightly test`.
+    /// The whole suite can be run with SIGPIPE as in a C host, and then this test is killed if a flag is missing:
+    /// `RUSTFLAGS=-Zon-broken-pipe=kill cargo +nightly test`.
     #[test]
     fn a_peer_that_is_gone_is_an_error_and_no_signal() {
         for part in [&[0][..], &[0; 1 << 20]] {
@@ -223,7 +223,7 @@ mod tests {
         let moved = ours.exchange(b"more", &mut buffer, soon()).unwrap();
         assert_eq!((moved.sent, moved.received), (0, Some(2)));
         assert!(ours.exchange(b"more", &mut buffer, soon()).is_err());
-        // It closed with our bytes unread, which is a reset, and once.
+        // It closed with unread data, which is a reset, reported once.
         let reset = ours.read(&mut buffer, soon());
         assert!(!matches!(reset, Ok(1..)), "{reset:?}");
     }

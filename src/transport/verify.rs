@@ -1,4 +1,4 @@
-//! What rustls is told of whom to believe and who we are; and what went wrong with either, in words.
+//! Configures rustls with the trusted certificates and the client's own; and explains certificate errors in words.
 
 use std::sync::Arc;
 
@@ -14,9 +14,9 @@ use rustls::{
 
 use super::trust::{Pem, Trust};
 
-/// What rustls is to do, or why it cannot.
+/// Returns the configuration, or why it is impossible.
 pub(super) fn config(trust: &Trust) -> Result<Arc<ClientConfig>, String> {
-    // Named, not installed: what a process's default is, is the host's choice.
+    // Passed explicitly and not installed: the default of the process is the host's choice.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match trust.anybody {
         true => Arc::new(Anybody(Arc::clone(&provider))),
@@ -40,7 +40,7 @@ pub(super) fn config(trust: &Trust) -> Result<Arc<ClientConfig>, String> {
         .map_err(|e| format!("{} holds no key that can be read: {e}", key.name))?;
     let config = builder
         .with_client_auth_cert(chain, secret)
-        .map_err(|e| format!("{} and {} are no pair: {e}", certificate.name, key.name))?;
+        .map_err(|e| format!("{} and {} do not match: {e}", certificate.name, key.name))?;
     Ok(Arc::new(config))
 }
 
@@ -56,7 +56,7 @@ fn roots(ca: Option<&Pem>) -> Result<RootCertStore, String> {
         }
         None => {
             let found = crate::local::aside(rustls_native_certs::load_native_certs);
-            // Some of a system's are often odd; it is enough that there are others.
+            // Some of a system's certificates are often invalid; the others are enough.
             roots.add_parsable_certificates(found.certs);
             if roots.is_empty() {
                 let why = found.errors.first().map(|e| format!(" ({e})"));
@@ -79,7 +79,7 @@ fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
-/// Takes whoever is there, if he has the key to the certificate that he shows.
+/// Accepts any server that has the key of the certificate it presents.
 #[derive(Debug)]
 struct Anybody(Arc<CryptoProvider>);
 
@@ -128,7 +128,7 @@ impl ServerCertVerifier for Anybody {
     }
 }
 
-/// What went wrong, for a person who does not know TLS.
+/// Explains an error for a user who does not know TLS.
 pub(super) fn explain(error: &Error) -> String {
     use AlertDescription::{
         AccessDenied, BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked,
@@ -146,17 +146,17 @@ pub(super) fn explain(error: &Error) -> String {
                 }
                 CertificateError::NotValidForName
                 | CertificateError::NotValidForNameContext { .. } => "it is for another name",
-                // The latter where somebody has the name of one whom we trust.
+                // The second occurs if the certificate has the name of a trusted CA but was signed with another key.
                 CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                    "nobody whom we trust has signed it"
+                    "it is not signed by a trusted CA"
                 }
-                _ => "it is not a good one",
+                _ => "it is invalid",
             };
             format!("the engine's certificate is refused: {what} ({why})")
         }
         Error::AlertReceived(alert) => match alert {
             CertificateRequired => String::from(
-                "the engine wants a certificate of ours (cert.pem and key.pem), and there is none",
+                "the engine requires a client certificate (cert.pem and key.pem), and there is none",
             ),
             AccessDenied
             | BadCertificate
@@ -166,7 +166,7 @@ pub(super) fn explain(error: &Error) -> String {
             | DecryptError
             | UnknownCA
             | UnsupportedCertificate => {
-                format!("the engine refuses our certificate, or the want of one ({alert:?})")
+                format!("the engine refuses the client certificate, or requires one ({alert:?})")
             }
             HandshakeFailure | ProtocolVersion => {
                 format!("the engine and this library have no kind of TLS in common ({alert:?})")
@@ -174,7 +174,7 @@ pub(super) fn explain(error: &Error) -> String {
             _ => format!("the engine ended the TLS connection ({alert:?})"),
         },
         Error::InvalidMessage(_) => {
-            format!("what answers there does not speak TLS: plain HTTP, most likely ({error})")
+            format!("the server does not speak TLS: plain HTTP, most likely ({error})")
         }
         _ => format!("TLS failed: {error}"),
     }

@@ -1,4 +1,4 @@
-//! The ways to an engine that not every system has: what opens connections, or why there is none.
+//! Transports that not every system has: a connector, or the reason why there is none.
 
 use std::path::PathBuf;
 
@@ -16,11 +16,11 @@ pub(crate) fn unix(path: PathBuf) -> Way {
 #[cfg(not(unix))]
 pub(crate) fn unix(_path: PathBuf) -> Way {
     Err(
-        "unix sockets (unix://) are not used on Windows; an engine of this machine has a named pipe (npipe:////./pipe/NAME)",
+        "unix sockets (unix://) are not supported on Windows; a local engine has a named pipe (npipe:////./pipe/NAME)",
     )
 }
 
-/// The named pipe with a name as Windows has it.
+/// The named pipe with a name in Windows' form.
 #[cfg(windows)]
 pub(crate) fn pipe(name: String, address: &str) -> Way {
     Ok(Box::new(super::pipe::PipeConnector::new(&name, address)))
@@ -28,7 +28,7 @@ pub(crate) fn pipe(name: String, address: &str) -> Way {
 
 #[cfg(not(windows))]
 pub(crate) fn pipe(_name: String, _address: &str) -> Way {
-    Err("named pipes (npipe://) are there on Windows only")
+    Err("named pipes (npipe://) exist only on Windows")
 }
 
 /// Through the user's own `ssh`.
@@ -43,7 +43,7 @@ pub(crate) fn ssh(account: &Account, address: &str, asks: bool) -> Way {
 #[cfg(not(unix))]
 pub(crate) fn ssh(_account: &Account, _address: &str, _asks: bool) -> Way {
     Err(
-        "ssh (ssh://) is not used on Windows; have ssh forward a port to the engine's socket \
+        "ssh (ssh://) is not supported on Windows; have ssh forward a port to the engine's socket \
          (ssh -N -L 127.0.0.1:2375:/var/run/docker.sock USER@HOST), and use tcp://127.0.0.1:2375",
     )
 }

@@ -1,4 +1,4 @@
-//! [`Limits`] and [`Wait`]: how long a call may wait, and what may end it sooner.
+//! [`Limits`] and [`Wait`]: how long a call may wait, and what may stop it sooner.
 
 #[cfg(unix)]
 mod unix;
@@ -11,23 +11,27 @@ use std::time::{Duration, Instant};
 use crate::cancel::Cancel;
 use crate::os::Watched;
 
-/// How far beyond its caller's end a call goes that is not cut off in the middle, and all that cleans up after it: together,
-/// and whatever the engine does. What is not done by then is left to the worker, or to the next open of the root.
+/// How far a call that must not be interrupted, and all cleaning up after it, may exceed the caller's end: in total, and
+/// whatever the engine does. What is not done by then is left to the worker, or to the next open of the root. Calls return
+/// within two seconds of their end; this leaves half a second for a busy machine.
 pub(crate) const GRACE: Duration = Duration::from_millis(1500);
 
-/// For how long cleaning up holds a caller who has not been told to end. The worker does the rest.
+/// How long cleaning up may hold a caller whose deadline has not passed and who has not cancelled. The worker does the rest.
+/// Removing a container and its tags takes some ten milliseconds on an idle engine, and seconds on a busy one. A longer time
+/// would hold up a caller whose work is done; a shorter one would leave more to the worker.
 pub(crate) const CLEAN_UP: Duration = Duration::from_secs(10);
 
-/// How often a wait looks at its [`Cancel`] when the system has no descriptors left to wake it with.
+/// How often a wait checks its [`Cancel`] if the system has no descriptors left for waking it. A cancel is late by up to this
+/// much in that case. The case is rare, so twenty checks a second do not matter.
 const SLICE: Duration = Duration::from_millis(50);
 
-/// No poll sleeps longer (it is simply asked again), so that a far deadline fits any system's `timespec`.
+/// The maximum duration of one poll, which is then repeated, so that a distant deadline fits any system's `timespec`.
 const LONGEST_POLL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What may end a call, or all calls of one step, before they are done: a deadline and a [`Cancel`]. None by default.
+/// Limits on a call, or on all calls of one step: a deadline and a [`Cancel`]. By default there are none.
 ///
-/// A call that is told to end returns within two seconds, whatever the engine does. What it had begun, and the engine may
-/// still be at, is undone in the background, or by the next open of the root.
+/// When a limit is reached, the call returns within two seconds, whatever the engine does. What it had begun, and the engine
+/// may still be doing, is undone in the background, or by the next open of the root.
 #[derive(Clone, Debug, Default)]
 pub struct Limits {
     deadline: Option<Instant>,
@@ -35,59 +39,59 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// No deadline, and nothing to cancel it.
+    /// Returns limits without a deadline and without a cancellation token.
     pub fn none() -> Self {
         Limits::default()
     }
 
-    /// Ends what is not done by `deadline`.
+    /// Stops what is not done by `deadline`.
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Ends what is not done `timeout` from now.
+    /// Stops what is not done `timeout` from now.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        // A timeout past the end of the clock is none.
+        // A timeout beyond the end of the clock means no deadline.
         self.deadline = Instant::now().checked_add(timeout);
         self
     }
 
-    /// Ends what is not done when `cancel` is turned on.
+    /// Stops what is not done when `cancel` is triggered.
     pub fn cancel(mut self, cancel: &Cancel) -> Self {
         self.cancel = Some(cancel.clone());
         self
     }
 
-    /// The wait of a call that begins now.
+    /// Returns the wait of a call that begins now.
     pub(crate) fn wait(&self) -> Wait<'_> {
         Wait::new(self.deadline, self.cancel.as_ref())
     }
 }
 
-/// The bound on every wait of a call. Handed down by value.
+/// The bound on every wait of a call. Passed down by value.
 ///
-/// An ordinary one ends at the caller's deadline or [`Cancel`], at once. One that is [`whole`](Self::whole) goes [`GRACE`]
-/// beyond, for short calls that must not be cut off in the middle: the engine would go on with them.
+/// An ordinary wait ends immediately at the caller's deadline or [`Cancel`]. A [`whole`](Self::whole) wait continues for
+/// [`GRACE`] beyond. It is for short calls that must not be interrupted, because the engine would continue with them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wait<'a> {
     deadline: Option<Instant>,
     cancel: Option<&'a Cancel>,
-    /// When the caller's call began: what is cleaned up long after the caller's end has its time, too.
+    /// When the caller's call began: a cleanup that starts long after the caller's end still gets its time.
     began: Instant,
     whole: bool,
-    /// What ends one call of a whole wait, whatever the caller wants.
+    /// Ends one call of a whole wait, independent of the caller's limits.
     bound: Option<Instant>,
 }
 
-/// Why a wait ended without what it waited for.
+/// Why a wait ended before what it waited for happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
     TimedOut,
     Cancelled,
 }
 
-/// Why bytes did not move.
+/// Why no bytes were transferred.
 #[derive(Debug)]
 pub(crate) enum Fault {
     Io(io::Error),
@@ -107,7 +111,8 @@ impl From<io::Error> for Fault {
 }
 
 impl<'a> Wait<'a> {
-    /// No limit was asked for, or nobody waits: a worker's own. Each engine call still has a bound of its own.
+    /// Returns a wait without limits: none were set, or a worker waits and not a caller. Each engine call still has a bound of
+    /// its own.
     pub(crate) fn unbounded() -> Self {
         Wait::new(None, None)
     }
@@ -122,12 +127,12 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// The same wait, of a call that began at `began`.
+    /// Returns the same wait, for a call that began at `began`.
     pub(crate) fn since(self, began: Instant) -> Self {
         Wait { began, ..self }
     }
 
-    /// The same wait, of somebody who was told to end at `told`, if at all.
+    /// Returns the same wait, for a caller whose own limit was reached at `told`, if it is set.
     pub(crate) fn told(self, told: Option<Instant>) -> Self {
         let deadline = match (self.deadline, told) {
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -136,12 +141,12 @@ impl<'a> Wait<'a> {
         Wait { deadline, ..self }
     }
 
-    /// The deadline, if it has passed.
+    /// Returns the deadline, if it has passed.
     pub(crate) fn passed(&self) -> Option<Instant> {
         self.deadline.filter(|at| until(*at).is_none())
     }
 
-    /// The same wait, for a call that is not cut off in the middle.
+    /// Returns the same wait, for a call that must not be interrupted.
     pub(crate) fn whole(self) -> Self {
         Wait {
             whole: true,
@@ -149,12 +154,12 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// The same wait, for cleaning up: also after the caller's end, and never for long.
+    /// Returns the same wait, for cleaning up: it continues after the caller's end, but never for long.
     pub(crate) fn clean_up(self) -> Self {
         self.whole().at_most(CLEAN_UP)
     }
 
-    /// The same wait, ended after `limit` at the latest.
+    /// Returns the same wait, ended after `limit` at the latest.
     pub(crate) fn at_most(self, limit: Duration) -> Self {
         let until = Instant::now().checked_add(limit);
         let earlier = |end: Option<Instant>| match (end, until) {
@@ -173,7 +178,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// The time left (`None`: no end), or why there is none.
+    /// Returns the time left (`None`: unlimited), or the reason why there is none.
     pub(crate) fn left(&self) -> Result<Option<Duration>, Stop> {
         let cancelled = self.cancel.and_then(Cancel::since);
         if !self.whole {
@@ -202,11 +207,13 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// What else to wait for: what comes with a cancel, and how long one wait may last. Or why the wait is over.
+    /// Returns what else to wait for, which is the wake object of the cancel, and how long one poll may last; or why the wait
+    /// is over.
     fn alarm(&self) -> Result<(Option<Watched<'a>>, Duration), Stop> {
-        // In this order: a switch turned on after its descriptor is there writes to it, one turned on before is seen on.
+        // In this order: a token that is triggered after its descriptor exists writes to it, and one that was triggered before
+        // is seen by the check.
         let wake = self.cancel.map(Cancel::wake);
-        // A switch that is on, in a wait that goes on all the same, would end every poll at once.
+        // In a wait that continues after the cancel, a triggered token would end every poll immediately.
         let is_on = self.cancel.is_some_and(Cancel::is_cancelled);
         let left = self.left()?.unwrap_or(LONGEST_POLL).min(LONGEST_POLL);
         Ok(match wake {
@@ -218,7 +225,7 @@ impl<'a> Wait<'a> {
     }
 }
 
-/// The time until `at`, if there is any.
+/// Returns the time until `at`, if it is in the future.
 fn until(at: Instant) -> Option<Duration> {
     at.checked_duration_since(Instant::now())
         .filter(|left| !left.is_zero())
@@ -247,14 +254,14 @@ mod tests {
         assert_eq!(open.left(), Err(Stop::Cancelled));
         let left = open.whole().left().expect("some is left").expect("an end");
         assert!(left <= GRACE && left > GRACE / 2, "{left:?}");
-        // The grace is one, whatever it is asked for.
+        // There is one period of grace, however often `whole` is applied.
         let long_ago = Wait {
             began: ago(GRACE * 3),
             ..Wait::new(Some(ago(GRACE * 2)), None)
         };
         assert_eq!(long_ago.whole().left(), Err(Stop::TimedOut));
         assert_eq!(long_ago.clean_up().left(), Err(Stop::TimedOut));
-        // But a call that begins after the end has its own.
+        // But a call that begins after the end has its own grace.
         let later = Wait::new(Some(ago(GRACE * 2)), None);
         assert!(later.whole().left().is_ok());
     }

@@ -1,4 +1,4 @@
-//! Waiting by `poll`.
+//! Waiting with `poll`.
 
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use super::{Fault, Stop, Wait};
 use crate::os::Watched;
 
 impl Wait<'_> {
-    /// Waits until what is watched has come.
+    /// Waits until the watched event has occurred.
     pub(crate) fn until(&self, watched: Watched<'_>) -> Result<(), Fault> {
         self.ready(watched, PollFlags::IN).map(drop)
     }
 
-    /// Waits until `file` is ready for one of `events` (or has hung up), and says for which.
+    /// Waits until `file` is ready for one of `events` (or has hung up), and returns which.
     pub(crate) fn ready(
         &self,
         file: BorrowedFd<'_>,
@@ -24,14 +24,15 @@ impl Wait<'_> {
         self.ready_of([(file, events)]).map(|[ready]| ready)
     }
 
-    /// Waits until one of `files` (three at most) is ready for what is asked of it, or has hung up, and says which for what.
+    /// Waits until one of `files` (three at most) is ready for its events, or has hung up, and returns which file and which
+    /// events.
     pub(crate) fn ready_of<const N: usize>(
         &self,
         files: [(BorrowedFd<'_>, PollFlags); N],
     ) -> Result<[PollFlags; N], Fault> {
         loop {
             let (wake, longest) = self.alarm()?;
-            // One more for the wake; where there is none, what is put there is not polled.
+            // One more slot for the wake descriptor; without one, the slot is not polled.
             let mut fds: [_; 4] = std::array::from_fn(|n| match files.get(n) {
                 Some((file, events)) => PollFd::from_borrowed_fd(*file, *events),
                 None => {
@@ -42,7 +43,7 @@ impl Wait<'_> {
             let used = N + usize::from(wake.is_some());
             let longest = Timespec::try_from(longest).expect("a day fits");
             match poll(&mut fds[..used], Some(&longest)) {
-                // A signal ends it early, as the end of `longest` does: what is left is looked at, and it is asked again.
+                // A signal ended the poll early, or `longest` has passed: the loop checks what time is left, and polls again.
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(Fault::Io(error.into())),
             }
@@ -53,14 +54,14 @@ impl Wait<'_> {
         }
     }
 
-    /// Waits for `pause`, less if the wait ends sooner: then says why.
+    /// Waits for `pause`. If the wait ends sooner, returns the reason.
     pub(crate) fn sleep(&self, pause: Duration) -> Result<(), Stop> {
         let (wake, longest) = self.alarm()?;
         let longest = longest.min(pause);
         match wake {
             Some(wake) => {
                 let mut fds = [PollFd::from_borrowed_fd(wake, PollFlags::IN)];
-                // An interrupted or failed poll only ends the pause early: every caller looks again in a loop.
+                // An interrupted or failed poll only ends the pause early: every caller checks again in a loop.
                 let _ = poll(&mut fds, longest.try_into().ok().as_ref());
             }
             None => std::thread::sleep(longest),

@@ -1,20 +1,20 @@
-//! Waiting for events.
+//! Waiting for Windows events.
 
 use std::time::Duration;
 
 use super::{Fault, Stop, Wait};
 use crate::os::{Watched, first_of};
 
-/// The most that are waited for beside a cancel.
+/// The maximum number of events to wait for beside a cancel.
 const MOST: usize = 3;
 
 impl Wait<'_> {
-    /// Waits until what is watched has come.
+    /// Waits until the watched event has occurred.
     pub(crate) fn until(&self, watched: Watched<'_>) -> Result<(), Fault> {
         self.first_of(&[watched]).map(drop)
     }
 
-    /// Waits until one of `events` is set, and says which is the first of those that are.
+    /// Waits until one of `events` is set, and returns the index of the first that is.
     pub(crate) fn first_of(&self, events: &[Watched<'_>]) -> Result<usize, Fault> {
         assert!(!events.is_empty() && events.len() <= MOST);
         loop {
@@ -24,19 +24,19 @@ impl Wait<'_> {
             let used = events.len() + usize::from(wake.is_some());
             match first_of(&all[..used], longest).map_err(Fault::Io)? {
                 Some(first) if first < events.len() => return Ok(first),
-                // A cancel, or the end of `longest`: what is left is looked at, and it is asked again.
+                // A cancel was triggered, or `longest` has passed: the loop checks what time is left, and waits again.
                 _ => {}
             }
         }
     }
 
-    /// Waits for `pause`, less if the wait ends sooner: then says why.
+    /// Waits for `pause`. If the wait ends sooner, returns the reason.
     pub(crate) fn sleep(&self, pause: Duration) -> Result<(), Stop> {
         let (wake, longest) = self.alarm()?;
         let longest = longest.min(pause);
         match wake {
             Some(wake) => {
-                // One that fails only ends the pause early: every caller looks again in a loop.
+                // A failed wait only ends the pause early: every caller checks again in a loop.
                 let _ = first_of(&[wake], longest);
             }
             None => std::thread::sleep(longest),

@@ -89,7 +89,8 @@ static void live(const dstore_store *store, const char *tar, const char *root, c
         dstore_step *step = begin(store, "base", id);
         look();
         dstore_cancel *cancel = dstore_cancel_new();
-        dstore_command *command = sh("cat; mkdir -p /cache/a/b; for i in 1 2 3 4 5; do cp /bin/busybox /cache/a/$i; done; date >/cache/a/b/c");
+        dstore_command *command = sh(
+            "cat; mkdir -p /cache/a/b; for i in 1 2 3 4 5; do cp /bin/busybox /cache/a/$i; done; date >/cache/a/b/c");
         OK(dstore_command_lease(command, lease, "/cache", &error));
         OK(dstore_command_stdin_file(command, "/proc/self/cmdline", &error));
         size_t length = 0;

@@ -11,8 +11,8 @@ static char long_name[10001];
 
 static void hostile_ids(const dstore_store *store)
 {
-    const char *ids[] = {"", "../x", "a b", "A", "x\r\nHost: y", "%2f", long_name, "\xf0\x9f\x98\x80", "tmp-x", "a/b", "a:b",
-                         "-a", "\xff\xfe"};
+    const char *ids[] = {"",      "../x", "a b", "A",  "x\r\nHost: y", "%2f", long_name, "\xf0\x9f\x98\x80",
+                         "tmp-x", "a/b",  "a:b", "-a", "\xff\xfe"};
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
         const char *id = ids[i];
         bool present = true, deleted = true;

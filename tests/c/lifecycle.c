@@ -6,8 +6,7 @@ static const char *base_tar;
 
 /* ---------------------------------------------------------------- a base */
 
-static int32_t note_progress(void *user_data, const char *status, const char *item, uint64_t current,
-                             uint64_t total)
+static int32_t note_progress(void *user_data, const char *status, const char *item, uint64_t current, uint64_t total)
 {
     uint64_t *last = user_data;
     CHECK(*status && item);
@@ -44,14 +43,12 @@ static int32_t collect(void *user_data, int32_t channel, const char *bytes, size
     return 0;
 }
 
-static void build(const dstore_store *store, const char *base, const char *id, uint64_t generation,
-                  const char *seen)
+static void build(const dstore_store *store, const char *base, const char *id, uint64_t generation, const char *seen)
 {
     dstore_lease *lease;
     OK(dstore_store_cache(store, "scratch", 0, 0, DSTORE_CACHE_PRIVATE, 0, NULL, &lease, &error));
     CHECK(dstore_lease_generation(lease) == generation);
-    CHECK(strncmp(dstore_lease_volume(lease), dstore_store_prefix(store),
-                  strlen(dstore_store_prefix(store))) == 0);
+    CHECK(strncmp(dstore_lease_volume(lease), dstore_store_prefix(store), strlen(dstore_store_prefix(store))) == 0);
 
     dstore_step *step = begin(store, base, id);
     OK(dstore_step_write_log(step, "begin\n", 6, &error));
@@ -138,8 +135,7 @@ static void *work(void *user_data)
 
 static void read_a_log_while_it_grows(const dstore_store *store)
 {
-    struct job job = {store, "talker", "echo first; sleep 2; echo second",
-                      NULL, DSTORE_OK, DSTORE_INTERNAL};
+    struct job job = {store, "talker", "echo first; sleep 2; echo second", NULL, DSTORE_OK, DSTORE_INTERNAL};
     char *log;
     OK(dstore_store_log_file(store, "talker", &log, &error));
     CHECK(access(log, F_OK) != 0);
@@ -185,8 +181,7 @@ static void read_along_while_another_builds(const dstore_store *store)
     EXPECT(DSTORE_CALLBACK,
            dstore_store_begin_following(store, "base", "waited-for", 0, NULL, follow, &stopped, &step, &error));
     CHECK(step == NULL && strcmp(stopped.text, "first\n") == 0);
-    EXPECT(DSTORE_TIMED_OUT,
-           dstore_store_begin_following(store, "base", "waited-for", 100, NULL, NULL, NULL, &step, &error));
+    EXPECT(DSTORE_TIMED_OUT, dstore_store_begin_following(store, "base", "waited-for", 100, NULL, NULL, NULL, &step, &error));
     step = other;
     OK(dstore_store_begin_following(store, "base", "waited-for", 0, NULL, follow, &followed, &step, &error));
     CHECK(step == NULL && strcmp(followed.text, "first\nsecond\n") == 0);

@@ -61,8 +61,8 @@ static int32_t row(void *user_data, int32_t item, const char *name, size_t lengt
 }
 
 static void calls(const dstore_store *store, dstore_step *step, dstore_lease *lease, dstore_results *results,
-                  dstore_caches *caches, dstore_health *health, dstore_remains *remains, dstore_usage *usage,
-                  dstore_pins *pins, dstore_pruned *pruned)
+                  dstore_caches *caches, dstore_health *health, dstore_remains *remains, dstore_usage *usage, dstore_pins *pins,
+                  dstore_pruned *pruned)
 {
     dstore_options *options = dstore_options_new();
     dstore_cancel *cancel = dstore_cancel_new();
@@ -97,10 +97,12 @@ static void calls(const dstore_store *store, dstore_step *step, dstore_lease *le
     /* CALLS */
 
     /* Not all of these are needed by every version of the header. */
-    (void)store, (void)step, (void)lease, (void)results, (void)caches, (void)health, (void)remains, (void)usage, (void)pins, (void)pruned, (void)went, (void)words, (void)outcome, (void)released, (void)strategy;
+    (void)store, (void)step, (void)lease, (void)results, (void)caches, (void)health, (void)remains, (void)usage, (void)pins,
+        (void)pruned, (void)went, (void)words, (void)outcome, (void)released, (void)strategy;
     (void)flag, (void)number, (void)code, (void)length, (void)part;
     (void)output, (void)progress, (void)give, (void)take, (void)work, (void)line, (void)row;
-    CHECK(!new_store && !new_step && !new_command && !new_lease && !new_results && !new_caches && !new_health && !new_remains && !new_usage && !new_pins && !new_pruned && !string && !error);
+    CHECK(!new_store && !new_step && !new_command && !new_lease && !new_results && !new_caches && !new_health && !new_remains &&
+          !new_usage && !new_pins && !new_pruned && !string && !error);
     dstore_error_free(some_error);
     dstore_command_free(command);
     dstore_image_config_free(config);

@@ -30,18 +30,18 @@
         dstore_error_free(error);                                                                \
     } while (0)
 
-static inline void judge(const char *file, int line, const char *call, dstore_status wanted,
-                         dstore_status got, const dstore_error *error)
+static inline void judge(const char *file, int line, const char *call, dstore_status wanted, dstore_status got,
+                         const dstore_error *error)
 {
     const char *message = dstore_error_message(error);
     if (got != wanted) {
-        fprintf(stderr, "%s:%d: %s\n  wanted %s, got %s: %s\n", file, line, call,
-                dstore_status_name(wanted), dstore_status_name(got), message ? message : "");
+        fprintf(stderr, "%s:%d: %s\n  wanted %s, got %s: %s\n", file, line, call, dstore_status_name(wanted),
+                dstore_status_name(got), message ? message : "");
         exit(1);
     }
     if (dstore_error_status(error) != got || (got != DSTORE_OK && (!message || !*message))) {
-        fprintf(stderr, "%s:%d: %s\n  the status is %s, and the error does not say so\n", file, line,
-                call, dstore_status_name(got));
+        fprintf(stderr, "%s:%d: %s\n  the status is %s, and the error does not say so\n", file, line, call,
+                dstore_status_name(got));
         exit(1);
     }
     if (message && (strchr(message, '\n') || strlen(message) > 600)) {

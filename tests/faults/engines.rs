@@ -139,7 +139,7 @@ fn a_404_that_is_about_the_call_is_never_read_as_absent() {
             let error = said.expect_err("nothing is known");
             assert_eq!(error.kind(), ErrorKind::Unsupported, "{call}: {error}");
             assert!(
-                error.message().contains("does not know this call"),
+                error.message().contains("does not know this request"),
                 "{call}: {error}"
             );
         }

@@ -1,12 +1,11 @@
-(* Where libdocker_store is: in the folders that the environment names (a tree it was just built in), or where
-   pkg-config says. *)
+(* Finds libdocker_store: in the directories named by the environment (a build tree), or with pkg-config. *)
 
 module C = Configurator.V1
 
-(* What Rust's standard library needs of the system, where it is linked statically. *)
+(* System libraries that Rust's standard library needs if it is linked statically. *)
 let system = [ "-lgcc_s"; "-lutil"; "-lrt"; "-lpthread"; "-lm"; "-ldl" ]
 
-(* A tree holds the shared library, too, but not under the name by which a program asks for it when it runs. *)
+(* A build tree also contains the shared library, but not under the name that a program loads at run time. *)
 let in_tree folder = [ "-L" ^ folder; "-l:libdocker_store.a" ] @ system
 
 let by_pkg_config c =
@@ -15,8 +14,8 @@ let by_pkg_config c =
   | Some { C.Pkg_config.cflags; libs } -> cflags, libs
   | None ->
     C.die
-      "libdocker_store is not there: pkg-config knows no docker_store. Install it (PKG_CONFIG_PATH may say where), or \
-       name the folders of libdocker_store.a and docker_store.h with DOCKER_STORE_LIB and DOCKER_STORE_INCLUDE."
+      "libdocker_store not found: pkg-config knows no docker_store. Install it (and set PKG_CONFIG_PATH if necessary), \
+       or set DOCKER_STORE_LIB and DOCKER_STORE_INCLUDE to the directories of libdocker_store.a and docker_store.h."
 
 let absolute folder =
   if Filename.is_relative folder then

@@ -1,15 +1,15 @@
-(* One call: it blocks a worker, and its promise and its callbacks live in the thread of the event loop, the main thread
-   for short. Callbacks run there in order, and before the promise is resolved. *)
+(* One call. It blocks a worker; its promise and its callbacks belong to the thread of the event loop, called the main
+   thread here. Callbacks run there in order, before the promise is resolved. *)
 
 module Cancel = Docker_store.Cancel
 module Error = Docker_store.Error
 
-(* [Lwt_unix.run_in_main_dont_wait] would serve, but it is younger than Lwt 5.6. *)
+(* [Lwt_unix.run_in_main_dont_wait] would do, but Lwt 5.6 does not have it. *)
 type main = { notify : unit -> unit; stop : unit -> unit; lock : Mutex.t; posted : (unit -> unit) Queue.t }
 
 type t = {
   main : main;
-  (* The callback that the worker waits for, to be cancelled with the call. *)
+  (* The callback that the worker waits for; cancelled with the call. *)
   mutable heard : unit Lwt.t;
   mutable cancelled : bool;
 }
@@ -31,15 +31,15 @@ let main () =
   let stop () = Lwt_unix.stop_notification notification in
   { notify; stop; lock; posted }
 
-(* From the worker: has the main thread run [f], which does not raise. *)
+(* Called in a worker: runs [f], which must not raise, in the main thread. *)
 let post main f =
   Mutex.lock main.lock;
   Queue.add f main.posted;
   Mutex.unlock main.lock;
   main.notify ()
 
-(* From the worker: [f ()] in the main thread; waits for what its promise comes to. So the output of a command comes no
-   faster than it is taken. *)
+(* Called in a worker: calls [f ()] in the main thread and waits for its promise. So a command's output is not read
+   faster than the callback consumes it. *)
 let in_main t f =
   let lock = Mutex.create () and ready = Condition.create () in
   let answer = ref None in
@@ -52,7 +52,7 @@ let in_main t f =
   post t.main (fun () ->
       let promise = Lwt.apply f () in
       t.heard <- Lwt.bind promise (fun _ -> Lwt.return_unit);
-      (* Already: [f] itself may have cancelled the call. *)
+      (* [f] itself may already have cancelled the call. *)
       if t.cancelled then Lwt.cancel t.heard;
       Lwt.on_any promise (fun value -> set (Ok value)) (fun e -> set (Error e)));
   Mutex.lock lock;
@@ -64,8 +64,8 @@ let in_main t f =
   | Ok value -> value
   | Error e -> raise e
 
-(* [result], but to cancel it turns [cancel] on; and then, as before, it is resolved when the call has returned. What
-   was done by then stays done: only a call that was cut off is [Lwt.Canceled]. *)
+(* Like [result], but cancelling the promise triggers [cancel]. The promise is still resolved only when the call has
+   returned. It fails with [Lwt.Canceled] only if the call was interrupted. *)
 let cancellable t cancel result =
   let front, resolver = Lwt.task () in
   Lwt.on_any result (Lwt.wakeup_later resolver) (Lwt.wakeup_later_exn resolver);
@@ -81,7 +81,7 @@ let cancellable t cancel result =
           | answer -> Lwt.return answer)
       | e -> Lwt.fail e)
 
-(* Makes the blocking call [f] in a worker. [cancel] is one that was given to it, for the promise to turn on. *)
+(* Runs the blocking call [f] in a worker. [cancel] is the cancel that [f] uses; cancelling the promise triggers it. *)
 let run ?cancel f =
   let t = { main = main (); heard = Lwt.return_unit; cancelled = false } in
   let result, resolver = Lwt.wait () in

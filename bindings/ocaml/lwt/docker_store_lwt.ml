@@ -12,13 +12,13 @@ type 'a answer = ('a, Error.t) result Lwt.t
 let get = Blocking.get
 let get_lwt promise = Lwt.map get promise
 
-(* Callbacks of promises as the blocking calls have them. *)
+(* Converts callbacks that return promises into callbacks of blocking calls. *)
 let heard call f value = Call.in_main call (fun () -> f value)
 let heard_output call f channel text = Call.in_main call (fun () -> f channel text)
 let heard_input call f buffer offset length = Call.in_main call (fun () -> f buffer offset length)
 
 module Step = struct
-  (* Every call on a step ends by the cancel that it began with. *)
+  (* The cancel with which a step was begun stops every call on it. *)
   type t = { step : Step.t; cancel : Cancel.t }
 
   let id t = Step.id t.step
@@ -31,7 +31,7 @@ module Step = struct
   let was_started t = Step.was_started t.step
   let write_log t text = Call.run (fun _ -> Step.write_log t.step text)
 
-  (* Not to be cancelled: a commit is whole or not there, and an abort cleans up. *)
+  (* Not cancellable: a commit is atomic, and an abort cleans up. *)
   let commit t = Call.run (fun _ -> Step.commit t.step)
   let abort t = Call.run (fun _ -> Step.abort t.step)
 
@@ -73,7 +73,7 @@ module Lease = struct
 end
 
 module Log = struct
-  (* A call that waits for a line cannot be cut off: it is a short one. *)
+  (* A call that waits for a line cannot be cancelled, so each wait is short. *)
   let wait = 0.5
 
   let follow level f =
@@ -99,7 +99,7 @@ end
 
 type t = Blocking.t
 
-(* For calls with a cancel, which the promise turns on. *)
+(* For calls with a cancel, which cancelling the promise triggers. *)
 let cancelled_by_promise f =
   let cancel = Cancel.create () in
   Call.run ~cancel (fun call -> f call cancel)
@@ -111,7 +111,7 @@ let open_store ?engine ?name ?strategy ?direct ?sync ?group ?log_limit ?engine_n
 
 let close ?timeout t = cancelled_by_promise (fun _ cancel -> close ?timeout ~cancel t)
 
-(* [f ()], and on its way out: [failed] if it came to an error or an exception. *)
+(* Calls [f ()]. If it returns an error or raises, calls [failed] first. *)
 let bind_or ~failed f next =
   Lwt.try_bind f
     (function

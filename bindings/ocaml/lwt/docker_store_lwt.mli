@@ -1,23 +1,25 @@
 (** [docker-store] without blocking the event loop.
 
-    It is complete by itself: all that a program needs of {!Docker_store} is here, too, and that whole module under the name
-    {!Blocking}, for programs that have a [Docker_store] of their own, as OBuilder has. The calls are those of {!Blocking}, on
-    the same stores, leases and commands, so that both ways can be mixed.
-    Each blocks a thread of this library's own while it lasts. There is no limit on how many, for calls may wait for
-    each other; limit how many builds run at once by your own means.
+    This module is complete by itself: everything that a program needs of {!Docker_store} is also here. The whole module
+    is also available as {!Blocking}, for programs that have a [Docker_store] of their own, as OBuilder has. The
+    functions mirror {!Blocking} and use the same stores, leases and commands, so both can be mixed. Each call occupies
+    one thread of this library until it returns. The number of threads is unlimited, because calls may wait for each
+    other. Limit the number of concurrent builds yourself.
 
-    {b Cancelling} the promise of a call that asks the engine something (all but the end of a step) ends the call. The promise is resolved when the call has returned, and not before: with [Lwt.Canceled] where
-    the call was cut off, else with what it had done by then.
+    {b Cancelling} the promise of a call that queries the engine (except the end of a step) stops the call. The promise
+    is resolved only when the call has returned: with [Lwt.Canceled] if the call was interrupted, otherwise with its
+    result.
 
     {b Callbacks} run in the thread of the event loop, one at a time and in order, before the promise is resolved. The
-    call waits for the promise of each. What one fails with ends the call, whose promise then fails with the same.
+    call waits for the promise of each callback. If that promise fails, the call stops, and its own promise fails with
+    the same exception.
 
-    An event loop must run for calls with callbacks to end. *)
+    An event loop must be running for calls with callbacks to return. *)
 
 open Docker_store
 
 module Blocking = Docker_store
-(** All of [docker-store]; its records and variants have their names there. *)
+(** All of [docker-store]. Its records and variants are defined there. *)
 
 module Error = Docker_store.Error
 module Cancel = Docker_store.Cancel
@@ -28,11 +30,11 @@ module Bounds = Docker_store.Bounds
 type 'a answer = ('a, Error.t) result Lwt.t
 
 val get : ('a, Error.t) result -> 'a
-(** The value.
-    @raise Error.E where there is none. *)
+(** Returns the value.
+    @raise Error.E if there is none. *)
 
 val get_lwt : 'a answer -> 'a Lwt.t
-(** The same of a promise, which fails with [Error.E]. *)
+(** Like {!get}, for a promise, which fails with [Error.E]. *)
 
 (** {1 Steps} *)
 
@@ -44,7 +46,7 @@ module Step : sig
   val id : t -> string
 
   val cancel : t -> unit
-  (** Ends what the step is doing: that gives [Cancelled], and the step can only be aborted. *)
+  (** Stops the step's current call, which returns [Cancelled]; the step can then only be aborted. *)
 
   val run : ?output:(Step.channel -> string -> unit Lwt.t) -> t -> Command.t -> int answer
   val was_started : t -> bool
@@ -53,7 +55,7 @@ module Step : sig
   val abort : t -> unit answer
 
   val import : ?progress:(Step.progress -> unit Lwt.t) -> t -> (bytes -> int -> int -> int Lwt.t) -> unit answer
-  (** The stream is read as by [Lwt_io.read_into]. *)
+  (** The stream is read with a function like [Lwt_io.read_into]. *)
 
   val import_file : ?progress:(Step.progress -> unit Lwt.t) -> t -> string -> unit answer
   val pull : ?progress:(Step.progress -> unit Lwt.t) -> ?login:Step.login -> ?platform:string -> t -> string -> unit answer
@@ -61,7 +63,7 @@ module Step : sig
   val load_file : ?progress:(Step.progress -> unit Lwt.t) -> t -> string -> unit answer
 
   val configure : t -> Image_config.t -> (unit, Error.t) result
-  (** Does not wait for anything. *)
+  (** Does not block. *)
 
   val use_image : t -> string -> unit answer
   val copy_in : t -> string -> (bytes -> int -> int -> int Lwt.t) -> unit answer
@@ -82,7 +84,7 @@ module Lease : sig
   val generation : t -> int
 
   val release : ?timeout:float -> t -> Lease.released answer
-  (** Cancelled, it leaves the lease open. *)
+  (** If it is cancelled, the lease stays open. *)
 
   val discard : t -> unit answer
 end
@@ -242,8 +244,8 @@ val went : t -> string -> ((Bounds.went * float) option, Error.t) result
 
 module Log : sig
   val follow : Log.level -> (Log.level -> string -> unit Lwt.t) -> unit answer
-  (** Gives the lines of the library's own log (see {!Docker_store.Log}) as they come, for all stores of the process,
-      until the promise is cancelled. *)
+  (** Passes the lines of the library's own log (see {!Docker_store.Log}) to the function as they arrive, for all stores
+      of the process, until the promise is cancelled. *)
 end
 
 (** {1 OBuilder} *)

@@ -24,14 +24,14 @@ module type STORE = sig
   val cache_stats : t -> int * int
 end
 
-(* OBuilder's stores are not told of its switches: this one is handed down beside its calls. *)
+(* OBuilder does not pass its switches to its store: this one is passed by a key of the promise. *)
 let switch : Lwt_switch.t Lwt.key = Lwt.new_key ()
 
 module Make (User : USER) = struct
   type t = {
     store : Docker_store.t;
     report : string -> unit;
-    (* What [result] has begun for the [build] that comes next. *)
+    (* Steps that [result] has begun for the next [build]. *)
     begun : (string, Step.t) Hashtbl.t;
     building : (string, unit) Hashtbl.t;
   }
@@ -79,7 +79,7 @@ module Make (User : USER) = struct
     Hashtbl.remove t.begun id;
     step
 
-  (* Its build comes with the answer, before anything else runs, or not at all. *)
+  (* OBuilder calls [build] immediately after [result] has returned, before anything else runs, or not at all. *)
   let keep t id step =
     Hashtbl.replace t.begun id step;
     Lwt.async @@ fun () ->
@@ -90,8 +90,8 @@ module Make (User : USER) = struct
       abort t id step
     | Some _ | None -> Lwt.return_unit
 
-  (* OBuilder asks whether there is a result, and builds it and counts it where there is none. Were another process to
-     build it in between, both would count it. So the right to build is taken with the answer. *)
+  (* OBuilder checks whether a result exists, and if not, builds it and counts it. If another process built it between
+     the two, both would count it. So this call also acquires the right to build. *)
   let result t id =
     let there = Some (empty_dir t.store) in
     let is_own () = Hashtbl.mem t.building id || Hashtbl.mem t.begun id in
@@ -124,14 +124,15 @@ module Make (User : USER) = struct
     | None -> Lwt.return_ok ()
     | Some step ->
       Hashtbl.replace t.building id ();
-      (* The step itself has made nothing: what the function committed stays, and a container that it left goes. *)
+      (* The step itself has created nothing: what the function committed is kept, and a container that it left is
+      removed. *)
       Lwt.finalize
         (fun () -> fn (empty_dir t.store))
         (fun () ->
           Hashtbl.remove t.building id;
           abort t id step)
 
-  (* The sandbox has removed its container, or, where it was cancelled, is about to. *)
+  (* The sandbox has removed its container or, if it was cancelled, will remove it soon. *)
   let tries = 50
   let pause = 0.1
 
@@ -140,7 +141,7 @@ module Make (User : USER) = struct
     | Error { status = Busy; _ } when tries > 0 -> Lwt_unix.sleep pause >>= fun () -> release t name lease (tries - 1)
     | Error _ as failed ->
       told t (Printf.sprintf "the cache %S was not saved" name) failed;
-      told t (Printf.sprintf "giving up a copy of the cache %S" name) (Lease.discard lease);
+      told t (Printf.sprintf "discarding a lease of the cache %S" name) (Lease.discard lease);
       Lwt.return_unit
     | Ok _ -> Lwt.return_unit
 

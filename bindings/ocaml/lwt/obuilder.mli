@@ -1,16 +1,16 @@
-(** A store for OBuilder's Docker sandbox: [Obuilder.Docker_builder] runs on it as it is.
+(** A store for OBuilder's Docker sandbox: [Obuilder.Docker_builder] works with it unchanged.
 
-    OBuilder ties its stores to itself by one type, that of users; so this is a functor over that, and needs no
-    OBuilder. How to put the two together is in [obuilder.md]. *)
+    OBuilder's store interface depends on OBuilder only through its user type. This module is a functor over that type,
+    so it does not depend on OBuilder. [obuilder.md] shows how to combine the two. *)
 
 module type USER = sig
   type t
 
   val owner : t -> int * int
-  (** The user and the group that a cache of this user belongs to. *)
+  (** Returns the user and the group that own a cache of this user. *)
 end
 
-(** What OBuilder's [S.STORE] asks for. Where its types leave no room for an error, promises fail with
+(** The interface that OBuilder's [S.STORE] requires. If its types leave no room for an error, promises fail with
     [Docker_store.Error.E]. *)
 module type STORE = sig
   type t
@@ -19,54 +19,57 @@ module type STORE = sig
   val root : t -> string
 
   val df : t -> float Lwt.t
-  (** The percentage that is free, as OBuilder and df(1) count: of the file system of the root, or of that of the engine's
-      data where there is less. *)
+  (** Returns the free space in percent, as OBuilder and df(1) count it: on the file system of the root or of the
+      engine's data, whichever is lower. *)
 
   val build : t -> ?base:string -> id:string -> (string -> (unit, 'e) Lwt_result.t) -> (unit, 'e) Lwt_result.t
-  (** Keeps the image [PREFIX-image-tmp-ID], a tag of [base], and the sole right to build [id] while the function runs,
-      which is given an empty directory. The function makes the result, as OBuilder's sandbox does: it runs the
-      container [PREFIX-container-ID] on that tag and commits it to [PREFIX-image-ID] in one go. The tag is removed in
-      any case, and so is a container of that name that the function left. Where {!result} was not asked just before: if
-      somebody else, in another process, has built [id] meanwhile, the function does not run. *)
+  (** [build t ?base ~id fn] calls [fn] with an empty directory, unless [id] is already built, possibly by another
+      process while this call waited. While [fn] runs, the store holds the exclusive right to build [id] and the image
+      [PREFIX-image-tmp-ID], a tag of [base]. [fn] must create the result as OBuilder's sandbox does: run the container
+      [PREFIX-container-ID] from that tag, and commit it to [PREFIX-image-ID] in one operation. The tag, and a container
+      of that name, are removed when [fn] ends, even if it fails. *)
 
   val delete : t -> string -> unit Lwt.t
 
   val result : t -> string -> string option Lwt.t
-  (** Waits while another process builds it: its log, which OBuilder shows with a result, is whole then. Where there is
-      none, this process has the sole right to build it, if it calls {!build} with the answer, as OBuilder does: so no
-      two processes build one id, and count it. *)
+  (** Returns an empty directory if the result exists. Waits while another process builds it, because OBuilder shows its
+      log with a result, and the log must be complete. If the result does not exist, this process gets the exclusive
+      right to build it, provided that it then calls {!build}, as OBuilder does. So no two processes build and count the
+      same id. *)
 
   val log_file : t -> string -> string Lwt.t
   val state_dir : t -> string
 
   val cache : user:user -> t -> string -> (string * (unit -> unit Lwt.t)) Lwt.t
-  (** What the sandbox writes behind [src=] in its mount, and a function that gives the copy back.
+  (** [cache ~user t name] leases the cache. Returns the value for [src=] in the sandbox's mount, and a function that
+      releases the lease.
 
-      That is the volume's name, and the mount option [volume-nocopy]. Without it, where a cache is empty and the image
-      has something at the place where it is mounted, the engine copies that into the cache, and gives the cache's
-      directory the owner and the mode that the image has there: the user for whom the cache was made cannot write to
-      it.
+      The value is the volume's name followed by the mount option [volume-nocopy]. Without this option, if the cache is
+      empty and the image has files at the mount point, the engine copies those files into the cache and gives the
+      cache's root directory the owner and mode of the image's directory. The user for whom the cache was leased could
+      then not write to it.
 
-      A copy that still cannot be given back after some seconds, because a container has it, is given up. *)
+      If a container still mounts the lease after several seconds, the lease is discarded instead of released. *)
 
   val delete_cache : t -> string -> (unit, [> `Busy ]) Lwt_result.t
   val complete_deletes : t -> unit Lwt.t
 
   val cache_stats : t -> int * int
-  (** How many leases were of a cache that had something in it, and how many were not. *)
+  (** Returns the number of leases of caches that had contents, and the number of the other leases. *)
 end
 
 module Make (User : USER) : sig
   include STORE with type user := User.t
 
   val of_store : ?report:(string -> unit) -> Docker_store.t -> t
-  (** @param report
-        Told what went wrong without a build failing for it: a cache that was not saved, a tag that was left. *)
+  (** @param report Receives problems that did not make a build fail: a cache that was not saved, a tag that was not
+        removed. *)
 
   val with_switch : Lwt_switch.t -> (unit -> 'a Lwt.t) -> 'a Lwt.t
-  (** [with_switch switch f] is [f ()], where a wait for another process's build ends at once when the switch is turned off:
-      OBuilder tells its sandbox of that, and not its store. The build fails then with the [Error.E] of a cancelled call. *)
+  (** [with_switch switch f] calls [f]. While it runs, turning the switch off stops waiting for another process's build.
+      OBuilder passes its switch to its sandbox, but not to its store. The build then fails with the [Error.E] of a
+      cancelled call. *)
 
   val prefix : t -> string
-  (** What the sandbox must put before its names, too: [Obuilder.Docker.set_prefix]. *)
+  (** Returns the prefix that the sandbox must also use for its names; see [Obuilder.Docker.set_prefix]. *)
 end

@@ -1,9 +1,9 @@
-(* Threads for blocking calls: our own, for Lwt_preemptive has four by default, which others share, and four long builds
-   would stop all who use it.
+(* Threads for blocking calls. The library has its own, because Lwt_preemptive has four by default and is shared with
+   other code: four long builds would block all of that code.
 
-   There is no limit on how many. Calls wait for each other (a build for another of the same id, a lease for one that is
-   locked), and with a limit those who wait could take all the threads, while whom they wait for finds none. A few that
-   have nothing to do are kept for the next calls. *)
+   The number of threads is unlimited. Calls may wait for each other (a build for another of the same id, a lease for a
+   locked one). With a limit, waiting calls could use up all threads, and the call they wait for could not run: a
+   deadlock. A few idle threads are kept for later calls. *)
 
 type t = { mutable job : (unit -> unit) option; wake : Condition.t }
 
@@ -12,7 +12,8 @@ let lock = Mutex.create ()
 let idle : t list ref = ref []
 let idle_count = ref 0
 
-(* Signals are for the thread of the event loop: what a handler raises must not end up in a call of somebody else's. *)
+(* Signals are handled in the thread of the event loop: an exception of a handler must not interrupt an unrelated call.
+*)
 let block_signals () =
   let open Sys in
   let signals =
@@ -20,7 +21,7 @@ let block_signals () =
   in
   ignore (Thread.sigmask SIG_BLOCK signals : int list)
 
-(* With the lock: waits for a job, unless enough others do. *)
+(* Called with the lock held: waits for a job, unless enough other workers are waiting. *)
 let next worker =
   if !idle_count >= idle_max then None
   else begin
@@ -48,7 +49,7 @@ let start job =
   in
   ignore (Thread.create run ())
 
-(* Runs [job], which does not raise, in a thread that has nothing else to do. *)
+(* Runs [job], which must not raise, in an idle or a new thread. *)
 let run job =
   Mutex.lock lock;
   let free = !idle in

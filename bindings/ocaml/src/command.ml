@@ -1,7 +1,7 @@
 type mount = Lease of Lease.t * string | Volume of string * string * bool | Bind of string * string * bool
 type secret = { target : string; content : string; owner : int * int; mode : int }
 
-(* What the library's command is to be told. *)
+(* The settings of the library's command. *)
 type setting =
   | Arg of string
   | Entrypoint of string array
@@ -84,12 +84,12 @@ let set raw = function
   | Timeout ms -> Raw.command_timeout raw ms
   | Allow_failure allow -> Raw.command_allow_failure raw allow
 
-(* Each run has a command of its own: the library's is for one thread at a time. *)
+(* Each run creates its own command, because only one thread at a time may set the library's. *)
 let with_raw t f =
   Result.bind (Raw.command_new ()) @@ fun raw ->
   let told = List.fold_left (fun told setting -> Result.bind told (fun () -> set raw setting)) (Ok ()) t in
   let answer = Result.bind told (fun () -> f raw) in
   Raw.end_command raw;
-  (* The command's leases must not be left to the GC while it runs. *)
+  (* The GC must not collect the command's leases while it runs. *)
   ignore (Sys.opaque_identity t);
   answer

@@ -1,5 +1,5 @@
-(** A command and its surroundings. Whatever is set here ends with the command: the result keeps its base's
-    configuration. A command is a value: it may be run any number of times, in any threads. *)
+(** A command and its environment. Its settings apply only to the command: the result keeps its base's configuration. A
+    command is a value: it may be run any number of times, in any number of threads. *)
 
 type t
 
@@ -12,18 +12,20 @@ val lease : Lease.t -> string -> mount
     or aborted. *)
 
 val volume : ?read_only:bool -> string -> string -> mount
-(** [volume name target] mounts a volume of the engine. Nothing of the image is copied into it. *)
+(** [volume name target] mounts the engine's volume [name], which must exist, at [target], an absolute path. Nothing of
+    the image is copied into it. *)
 
 val bind : ?read_only:bool -> string -> string -> mount
-(** [bind source target] mounts [source], an absolute path on the engine's machine. *)
+(** [bind source target] mounts [source], an absolute path on the engine's host, at [target], an absolute path. *)
 
 (** {1 Secrets} *)
 
 type secret
 
 val secret : ?uid:int -> ?gid:int -> ?mode:int -> string -> string -> secret
-(** [secret target content] is a read-only file at [target], owned by [uid] and [gid] (0) and with [mode] ([0o400]). It
-    is never in the result, the log, the environment or what the engine shows of the container. *)
+(** [secret target content] gives the command a read-only file at [target], an absolute path. It is owned by [uid] and
+    [gid] (default 0), and its mode is [mode] (default [0o400]). It never appears in the result, the log, the
+    environment or what the engine shows of the container. *)
 
 (** {1 Commands} *)
 
@@ -43,25 +45,24 @@ val make :
   ?allow_failure:bool ->
   string list ->
   t
-(** [make argv] runs the program [argv] names, looked up in the container's [PATH]. No shell is involved.
+(** [make argv] creates a command of the words [argv]: the program, looked up in the container's [PATH], and its
+    arguments. No shell is involved.
 
-    @param entrypoint
-      Goes before the arguments: the words given, or with [`Image] the image's own, as [docker run] would. By default
-      nothing.
-    @param cwd The working directory, made where it is missing. By default the image's.
-    @param env Set over the image's own variables.
-    @param user A name or a number, or either with [":"] and a group. By default the image's.
-    @param network
-      The engine's name for it: ["host"], ["bridge"], ... By default ["none"]: the safe choice, and the fast one. [/etc/hosts]
-      cannot be written to then.
-    @param hostname By default ["docker-store"] without a network, and what the engine makes up otherwise.
-    @param cpus How many processors' time it may use.
-    @param memory How many bytes, swap included. Beyond that the kernel kills it: [Out_of_memory].
-    @param stdin
-      What it reads on its standard input: nothing by default; a file of this machine is opened when it is run.
-    @param timeout Ends the command after so many seconds: [Timed_out].
-    @param allow_failure
-      Whether an exit status other than zero is an answer. By default it is an error, and the step can then only be
+    @param entrypoint Words that are put before the arguments, or with [`Image] the image's own entrypoint, as [docker
+      run] does. The default is none.
+    @param cwd The working directory; it is created if missing. The default is the image's.
+    @param env Environment variables, overriding the image's.
+    @param user A name or a number, optionally followed by [":"] and a group. The default is the image's.
+    @param network The network, by the engine's name for it: ["host"], ["bridge"], ... The default is ["none"], which is
+      safe and fast. It provides only [lo], and an [/etc/hosts] that the command cannot write to.
+    @param hostname The default is ["docker-store"] without a network; otherwise the engine chooses one.
+    @param cpus Limits the processor time, in processors.
+    @param memory Limits the memory, including swap, in bytes. If the command exceeds the limit, the kernel kills it and
+      the run returns [Out_of_memory].
+    @param stdin The standard input. The default is empty. A local file is opened when the command is run.
+    @param timeout Kills the command after this many seconds. The run then returns [Timed_out].
+    @param allow_failure If [true], a non-zero exit status is not an error, and neither is a program that cannot be
+      started (see {!Step.was_started}). By default it is: the run returns [Command_failed], and the step can only be
       aborted. *)
 
 (**/**)

@@ -23,7 +23,7 @@ let get = function
 
 let ( let+ ) answer f = Result.map f (Error.check answer)
 
-(* [f ()]; and should it raise, [undo ()] on the way out. *)
+(* Calls [f ()]. If it raises, calls [undo ()] and re-raises. *)
 let unless_done ~undo f =
   try f ()
   with e ->
@@ -149,7 +149,7 @@ let load_file ?progress ?timeout ?cancel t ~id file =
   let call hear = Raw.load_file t.raw id file hear limits in
   Result.map outcome (Guard.call_optional (Option.map Step.hear_progress progress) call)
 
-(* ---------------------------------------------------------------- giving a root up *)
+(* ---------------------------------------------------------------- destroying a root *)
 
 type remnant_kind = Container | Image | Volume | File | Engine
 type fate = Found | Removed | Kept of string

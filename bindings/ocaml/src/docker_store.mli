@@ -1,11 +1,11 @@
 (** A build store in Docker, for build tools.
 
     - {b Results} are images, one for each id.
-    - {b Caches} are volumes, lent to a step as a private writable copy and taken back as the next version.
+    - {b Caches} are volumes. A step leases a writable copy, and its release becomes the cache's next version.
     - {b Logs} and your tool's own state are plain files under one root directory.
 
-    Nothing half-made is ever recorded, whatever is killed when. Any number of threads, domains and processes may use
-    one root at once.
+    A partial result is never recorded, no matter when a process is killed. Any number of threads, domains and processes
+    may use one root concurrently.
 
     {[
       open Docker_store
@@ -22,22 +22,24 @@
       let () = ignore (get (with_store "/var/cache/mytool" build))
     ]}
 
-    {1 What holds for every call}
+    {1 Rules for every call}
 
-    {b Errors} are values, {!Error.t}. Exceptions are for misuse alone: [Invalid_argument] for a number that makes no
-    sense.
+    {b Errors} are values, {!Error.t}. Exceptions signal programming errors only: [Invalid_argument] is raised for a
+    number out of range.
 
-    {b Callbacks} run during the call that was given them, on the thread that made it. What one raises ends that call,
-    which then raises the same, backtrace and all. They may make other calls, but not on the step that they are in.
+    {b Callbacks} run on the calling thread, before the call returns. If a callback raises, the call stops and re-raises
+    the exception with its backtrace. A callback may make other calls, except on the step whose call is running it.
 
-    {b Blocking} calls let other OCaml threads run meanwhile. No signal ends them: OCaml's signal handlers run when the
-    call has returned. To end one, give it a timeout (in seconds) or a {!Cancel.t}: it returns within two seconds of
+    {b Blocking} calls let other OCaml threads run. Signals do not interrupt them: OCaml's signal handlers run when the
+    call has returned. To stop a call, give it a timeout (in seconds) or a {!Cancel.t}: it returns within two seconds of
     that, whatever the engine does. With Lwt, use [docker-store-lwt].
 
     {b Closing} a store, ending a step or releasing a lease while another thread is in a call on it is safe: that call
-    ends, or fails with [Closed]. What is left to the GC is given up in the background, which never blocks the GC.
+    completes, or fails with [Closed]. Values that are garbage-collected are released in the background, without
+    blocking the GC.
 
-    {b Fork} without exec: the child must use none of these objects. *)
+    {b Fork} without exec: in the child, every call on a store, step or lease of the parent returns [Closed]. The child
+    may open a store of its own. *)
 
 module Error = Error
 module Cancel = Cancel
@@ -49,29 +51,29 @@ module Lease = Lease
 module Log = Log
 
 type t
-(** An open store. All its calls may be made by any number of threads at once. *)
+(** An open store. Thread-safe. *)
 
 val version : string
-(** The version of the library that runs. *)
+(** The version of the library in use. *)
 
 val id : name:string -> string list -> string
-(** [id ~name parts] makes the id of a result of all that goes into it: of its name and of [parts], such as the id of its
-    base, its commands and the digests of the files that it takes. The parts are any bytes, and where a part ends counts. The
-    same name and parts give the same id in every version, from OCaml, C and Rust; others give another one, as far as
-    SHA-256 tells. It is what is readable of the name (a-z, 0-9 and [-], at most 40 characters), [-] and 64 hex digits,
-    which any store takes.
-    @raise Error.E where the name has a zero byte in it. *)
+(** [id ~name parts] derives the id of a result from everything that goes into it: from its name and from [parts], such
+    as the id of its base, its commands and the digests of the files that it uses. The parts are any bytes, and
+    boundaries between parts count. The same name and parts give the same id in every version, from OCaml, C, Python and
+    Rust. Different ones give a different id, as far as SHA-256 can tell. An id consists of the readable characters of
+    the name (a-z, 0-9 and [-], up to 40), a [-] and 64 hex digits. Every store accepts it.
+    @raise Error.E if the name contains a NUL. *)
 
 val get : ('a, Error.t) result -> 'a
-(** The value.
-    @raise Error.E where there is none. *)
+(** Returns the value.
+    @raise Error.E if there is none. *)
 
 (** {1 Open and close} *)
 
 (** How caches are cloned. *)
 type strategy =
-  | Overlay  (** A lease is a new layer over the layers of the generation: constant in time, Linux engines only. *)
-  | Copy  (** A lease is a copy of the generation's files: any engine. *)
+  | Overlay  (** A lease is a new layer over the layers of the generation. Takes constant time; Linux engines only. *)
+  | Copy  (** A lease is a copy of the generation's files. Works on any engine. *)
 
 val open_store :
   ?engine:string ->
@@ -87,40 +89,38 @@ val open_store :
   ?cancel:Cancel.t ->
   string ->
   (t, Error.t) result
-(** [open_store root] opens the store at the directory [root], which is made if its parent exists, and removes what dead
-    processes left behind.
+(** [open_store root] opens the store at the local directory [root]. Creates the directory if its parent exists. Removes
+    what terminated processes have left behind.
 
-    @param engine
-      The engine's address, such as ["unix:///var/run/docker.sock"]. By default [DOCKER_HOST], else the current docker
-      context, else that socket.
-    @param name
-      The word in front of every name on the engine: ["obuilder"] by default, so that OBuilder finds the results.
-    @param strategy By default overlay where the engine can, found out by trying; else copy.
-    @param direct
-      Whether the files of the engine's volumes may be used directly where this process can reach them; by default they
-      may. Otherwise all goes through the engine's archive calls, which are slower and keep less of each file.
-    @param sync
-      Whether the files of a released lease are synced to disk before it becomes the next generation; by default not.
-      A killed process loses nothing either way. After a power failure a cache is what was released last with it, and
-      without it the newest generation that was certainly on disk, about five seconds before; see the conventions.
-    @param group
-      A group whose members may use the root as its owner may; by default nobody else may. Asked for once, by the root's
-      owner, who must be in the group; members open it with the same.
-    @param log_limit
-      The most bytes that the log of a step may have, and what then: the step fails, or the rest is counted and dropped,
-      and the log's last line says how much that was. By default as many as the disk has.
-    @param engine_network
-      Whether the engine itself is to set up the network of steps that have none; by default the container's runtime
-      does, where that was tried and behaves: a third less time for a small step. [/etc/hosts] cannot be written to
-      then.
-    @param connect_timeout How many seconds opening may take to reach the engine; 30 by default.
-    @param timeout How many seconds all of it may take. *)
+    @param engine The engine's address, such as ["unix:///var/run/docker.sock"]. The default is [DOCKER_HOST], otherwise
+      the current Docker context, otherwise that socket.
+    @param name The word that every name on the engine starts with: 1 to 32 characters from a-z and 0-9. The default is
+      ["obuilder"], so that OBuilder finds the results.
+    @param strategy How caches are cloned. The default is overlay if a probe shows that the engine supports it;
+      otherwise copy.
+    @param direct Whether the library accesses the files of the engine's volumes directly, if this process can. The
+      default is [true]. Otherwise all access goes through the engine's archive calls, which are slower and keep less of
+      each file.
+    @param sync Whether the files of a released lease are synced to disk before it becomes the next generation. The
+      default is [false]. Either way, nothing is lost if a process is killed. After a power failure, a cache is the last
+      released generation with sync, and the newest generation that was certainly on disk, about five seconds old,
+      without it; see the conventions.
+    @param group A group whose members may use the root as its owner may. By default no other user may. Set it the first
+      time as the root's owner, who must be in the group; members then open the root with the same group.
+    @param log_limit The maximum size of a step's log in bytes, and what happens when it is reached: the step fails, or
+      further output is counted and dropped, and the log's last line reports how much. By default only the disk limits
+      it.
+    @param engine_network Whether the engine itself sets up the network of steps that have no network. The default is
+      [false]: the container's runtime does it, if a probe showed that this works, which saves a third of the time of a
+      small step. Commands then cannot write to [/etc/hosts].
+    @param connect_timeout How many seconds opening may take to reach the engine. The default is 30.
+    @param timeout How many seconds the whole call may take. *)
 
 val close : ?timeout:float -> ?cancel:Cancel.t -> t -> (unit, Error.t) result
-(** Waits for removals under way, and for at most two seconds for caches (merges, and released files on their way to
-    the disk), and ends the session: calls of the engine, by the store, its steps and its leases,
-    give [Closed] from then on. What steps and leases still hold is given up as they end; {!complete_deletes} waits for
-    that even then. To close once more does nothing. *)
+(** Closes the store: waits for pending removals, for up to ten seconds, and for up to two seconds for caches (merges,
+    and released files that must reach the disk). Later calls that query the engine, on the store, its steps and its
+    leases, return [Closed]. What open steps and leases hold is removed when they end; {!complete_deletes} waits for
+    that and may still be called. Closing a store again is a no-op. *)
 
 val with_store :
   ?engine:string ->
@@ -138,28 +138,28 @@ val with_store :
 (** [with_store root f] opens the store, and closes it when [f] has returned or raised. *)
 
 val root : t -> string
-(** The root directory, without symbolic links. *)
+(** Returns the root directory, with symbolic links resolved. *)
 
 val prefix : t -> string
-(** What every name of this store on the engine begins with. *)
+(** Returns the prefix of every name that this store uses on the engine. *)
 
 val state_dir : t -> string
-(** A directory for the caller's own files. *)
+(** Returns a directory for the caller's own files. *)
 
 val empty_dir : t -> string
-(** A directory that is empty and that nobody may enter. *)
+(** Returns an empty directory without access permissions. *)
 
 val engine : t -> string
-(** The address of the engine. *)
+(** Returns the address of the engine. *)
 
 val api_version : t -> string
-(** The version of the Engine API that is spoken, such as ["1.41"]. *)
+(** Returns the version of the Engine API in use, such as ["1.41"]. *)
 
 (** {1 Building} *)
 
 type outcome =
-  | Hit  (** The result was there before, or another build of the same id made it meanwhile. *)
-  | Built  (** This call built it. *)
+  | Hit  (** The result already existed, or another build of the same id created it in the meantime. *)
+  | Built  (** This call built the result. *)
 
 val with_step :
   ?base:string ->
@@ -170,13 +170,14 @@ val with_step :
   id:string ->
   (Step.t -> (unit, Error.t) result) ->
   (outcome, Error.t) result
-(** [with_step store ?base ~id f] does the work [f] on the result [base], or on nothing, and records it as [id]; unless
-    [id] has been built. If [f] fails or raises, nothing is recorded. Waits while anybody else, in this process or
-    another, builds the same id. [timeout] (in seconds) and [cancel] hold for all of it.
+(** [with_step store ?base ~id f] builds [id] on the result [base], or on nothing, by calling [f], unless [id] has
+    already been built. If [f] fails or raises, nothing is recorded. Waits while another thread or process builds the
+    same id. [timeout] (in seconds) and [cancel] apply to the whole call.
 
-    [follow] is given what the build that is waited for writes to its log, as it is written: all of it, from its start,
-    and whole where that makes the result; nothing where nobody is waited for. [attempt] counts from 1. Where it is
-    higher than before, the build before ended without a result, and this is from the start of another one's log. *)
+    While it waits for another build, [follow] receives what that build writes to its log, as it is written. The log is
+    passed from its start, and is complete if that build creates the result. If there is no build to wait for, [follow]
+    is not called. [attempt] counts from 1. If it is higher than before, the previous build ended without a result, and
+    this is the start of the next build's log. *)
 
 val begin_step :
   ?base:string ->
@@ -186,49 +187,53 @@ val begin_step :
   t ->
   id:string ->
   (Step.t option, Error.t) result
-(** The same without [f], for who cannot do the work in one function: [None] is a hit. Then [Step.commit] or
-    [Step.abort]. *)
+(** Like {!with_step}, for work that does not fit in one function. Returns [None] if the result already exists.
+    Otherwise call {!Step.commit} or {!Step.abort} when done. *)
 
 val log_file : t -> string -> (string, Error.t) result
-(** The path of the log of the build of an id, whether it exists yet or not. It grows while the build runs, and another
-    try makes a new file. *)
+(** Returns the path of the log of the build of an id, whether the file exists yet or not. The file grows while the
+    build runs; another attempt creates a new file. *)
 
 val building : t -> string -> (bool, Error.t) result
-(** Whether somebody, in this process or another, builds an id now. Does not block. *)
+(** Returns whether an id is being built, by this process or another. Use it to follow a log: once it is [false],
+    everything the build wrote can be read from the log file. Does not block. *)
 
 (** {1 Results} *)
 
 val result : ?timeout:float -> ?cancel:Cancel.t -> t -> string -> (bool, Error.t) result
-(** Whether an id has been built: one round trip to the engine. A broken connection is an error, never [false]. *)
+(** Returns whether an id has been built. Needs one round trip to the engine. A broken connection is an error, never
+    [false]. *)
 
 type result_info = {
   id : string;
-  created : float;  (** When its image was made, in seconds since 1970. *)
-  size : int;  (** In bytes, counting layers that it shares with others. *)
+  created : float;  (** When its image was created, in seconds since 1970. *)
+  size : int;  (** In bytes, including layers that it shares with other images. *)
 }
 
 val results : ?timeout:float -> ?cancel:Cancel.t -> t -> (result_info list, Error.t) result
-(** All results, by id. *)
+(** Lists all results, sorted by id. *)
 
 val delete : ?timeout:float -> ?cancel:Cancel.t -> t -> string -> (bool, Error.t) result
-(** Removes a result and its log; [false] where there was none. [Busy] while it is being built, or where a container of
-    somebody else's is made of it. *)
+(** Removes a result and its log. Returns [false] if it does not exist. Other tags of the image, and results built on
+    it, are kept. Returns [Busy] while it is being built, or if a container outside this store was created from it. *)
 
 val copy_out :
   ?timeout:float -> ?cancel:Cancel.t -> t -> id:string -> string -> (string -> unit) -> (int, Error.t) result
-(** [copy_out store ~id path write] writes the file or directory at [path] of the result [id] as a tar stream, whose
-    first entry is the last component of [path], and gives how many bytes that were. *)
+(** [copy_out store ~id path write] passes the file or directory at [path] in the result [id] to [write], as a tar
+    stream. Its first entry is named after the last component of [path]. Returns the number of bytes written. Returns
+    [Not_found] if the result or the path does not exist. *)
 
 val copy_out_file : ?timeout:float -> ?cancel:Cancel.t -> t -> id:string -> string -> string -> (int, Error.t) result
-(** [copy_out_file store ~id path tar]: the same to a file of this machine, which is removed if not all can be written.
-*)
+(** [copy_out_file store ~id path tar] is like {!copy_out}, but writes to the local file [tar], which must not be a
+    pipe. The bytes are written to a temporary file next to it, which is renamed to [tar] when it is complete. Until
+    then, and after a failure, an existing file is unchanged. *)
 
 (** {1 Publishing a result} *)
 
 val tag : ?timeout:float -> ?cancel:Cancel.t -> t -> id:string -> string -> (string option, Error.t) result
-(** [tag store ~id name] gives the result [id] the further name [name], ["[HOST[:PORT]/]PATH[:TAG]"], taking it from
-    whatever image had it: the id of that one, if there was another. The name is the caller's: it stays when the result
-    is deleted. One that objects of a store have is [Invalid_argument]. *)
+(** [tag store ~id name] adds the tag [name], ["[HOST[:PORT]/]PATH[:TAG]"], to the result [id], and removes it from any
+    other image. Returns the id of the image that had the tag, if any. The tag belongs to the caller: when the result is
+    deleted, the tag and its image are kept. Returns [Invalid_argument] if [name] is one that objects of a store use. *)
 
 val push :
   ?progress:(Step.progress -> unit) ->
@@ -239,14 +244,14 @@ val push :
   id:string ->
   string ->
   (string option, Error.t) result
-(** [push store ~id name] pushes the result [id] to the registry that [name] says, under which it is given that name on
-    the engine, too; and gives the digest that the registry knows it by, where the engine tells. The engine sends it, and
-    is who must reach and believe the registry. *)
+(** [push store ~id name] pushes the result [id] to a registry under [name], which includes the registry. The result
+    also gets this tag on the engine, as with {!tag}. The engine sends the image, so the engine must be able to reach
+    the registry and trust it. Returns the digest by which the registry knows the image, if the engine reports it. *)
 
-(** The form of a result's file. *)
+(** The format of a result's file. Both formats are one uncompressed tar stream. *)
 type image_format =
-  | Docker_archive  (** As [docker save] writes it. *)
-  | Oci_layout  (** An OCI image layout, with a [manifest.json] for who takes docker archives. *)
+  | Docker_archive  (** As written by [docker save]. *)
+  | Oci_layout  (** An OCI image layout, with a [manifest.json] for programs that read Docker archives. *)
 
 val save :
   ?name:string ->
@@ -257,12 +262,14 @@ val save :
   image_format ->
   (string -> unit) ->
   (int, Error.t) result
-(** [save store ~id format write] writes the result [id] as a file that every engine loads, and gives how many bytes that
-    were. [name] is what who loads it will call the image. The same image gives the same bytes, whatever engine has it. *)
+(** [save store ~id format write] passes the result [id] to [write] as an image file that every engine and {!load} can
+    load. Returns the number of bytes written. [name] is the name that the image gets when it is loaded; by default it
+    has none. The same image gives the same bytes on every engine. *)
 
 val save_file :
   ?name:string -> ?timeout:float -> ?cancel:Cancel.t -> t -> id:string -> image_format -> string -> (int, Error.t) result
-(** The same to a file of this machine, which is removed if not all can be written. *)
+(** Like {!save}, but writes to a local file, which must not be a pipe. Until the file is complete, and after a failure,
+    an existing file is unchanged. *)
 
 val load :
   ?progress:(Step.progress -> unit) ->
@@ -272,9 +279,10 @@ val load :
   id:string ->
   (bytes -> int -> int -> int) ->
   (outcome, Error.t) result
-(** [load store ~id input] records the image in a docker archive or an OCI layout, read as by [Stdlib.input], as the result
-    [id]; unless that is there, in which case nothing is read. Names in the file are passed over. One that is cut short or
-    lacks a part is [Cut_short]. *)
+(** [load store ~id input] records the image in a Docker archive or an OCI layout, read with a function like
+    [Stdlib.input], as the result [id]. If that result already exists, returns [Hit] and reads nothing. The file may be
+    compressed with gzip; image names in it are ignored. Returns [Cut_short] if the file is truncated or incomplete, and
+    [Invalid_argument] if it contains no image or several. *)
 
 val load_file :
   ?progress:(Step.progress -> unit) ->
@@ -284,28 +292,28 @@ val load_file :
   id:string ->
   string ->
   (outcome, Error.t) result
-(** The same from a file of this machine. *)
+(** Like {!load}, but reads a local file. *)
 
 (** {1 Giving a root up} *)
 
 type remnant_kind =
-  | Container  (** Of a step or a copy. *)
-  | Image  (** A name of an image, or an image without one. *)
-  | Volume  (** Of a cache, a lease, a secret, or the claim on the root's names. *)
-  | File  (** A file or folder of the root. *)
-  | Engine  (** All that an engine has which cannot be asked. *)
+  | Container  (** A container of a step or a copy. *)
+  | Image  (** A tag of an image, or an untagged image. *)
+  | Volume  (** A volume of a cache, a lease or a secret, or the volume that claims the root's names. *)
+  | File  (** A file or directory of the root. *)
+  | Engine  (** Everything on an engine that cannot be reached. *)
 
 type fate =
-  | Found  (** Nothing was to be removed. *)
+  | Found  (** The call was not asked to remove anything. *)
   | Removed
-  | Kept of string  (** It is there still, for this reason. *)
+  | Kept of string  (** It could not be removed, for this reason. *)
 
-(** One thing of a root. *)
+(** One object of a root. *)
 type remnant = {
   kind : remnant_kind;
-  name : string;  (** On the engine, or its path. *)
-  identity : string;  (** Of the root that it is of. *)
-  root : string option;  (** Where that was when it claimed its names, where that is known. *)
+  name : string;  (** Its name on the engine, or its path. *)
+  identity : string;  (** The identity of the root that it belongs to. *)
+  root : string option;  (** The path at which that root claimed its names, if it is known. *)
   engine : string;  (** The address of the engine that has it; [""] for a file. *)
   fate : fate;
 }
@@ -319,11 +327,13 @@ val destroy :
   ?cancel:Cancel.t ->
   string ->
   (remnant list, Error.t) result
-(** [destroy root] removes everything of a root from every engine that it was used with, and from the disk, the caller's
-    own files in its state directory, too; with [dry_run] it only looks. What cannot be removed is told with its reason:
-    then the root stays, too, and the next call goes on. [Busy] while a store is open there, in any process;
-    [Unreachable] where an engine cannot be asked that the root was used with, and nothing was removed, unless it is to be
-    [abandon]ed. [engine] is where one is that has another address now. *)
+(** [destroy root] destroys the root: removes everything of it from every engine that it was used with, and from the
+    disk, including the caller's own files in its state directory. Tags added by {!tag} are kept. With [dry_run],
+    nothing is removed. The list gives the reason for each object that could not be removed; the root is then kept as
+    well, and the next call continues. Returns [Busy] while a store is open there, in any process; [Not_found] if
+    nothing exists there; [Invalid_argument] if it is not a store's root. Returns [Unreachable], and removes nothing, if
+    an engine that the root was used with cannot be reached, unless [abandon] is [true]. [engine] is the address of an
+    engine whose address has changed. *)
 
 val find_remains :
   ?engine:string ->
@@ -333,7 +343,8 @@ val find_remains :
   ?cancel:Cancel.t ->
   unit ->
   (remnant list, Error.t) result
-(** What roots have on an engine, by the identities that the objects carry. Nothing is removed. *)
+(** Lists the objects that roots have on an engine, by the identities that the objects carry; with [identity], only
+    those of that root. Removes nothing. *)
 
 val destroy_remains :
   ?engine:string ->
@@ -342,26 +353,26 @@ val destroy_remains :
   ?cancel:Cancel.t ->
   string ->
   (remnant list, Error.t) result
-(** Removes what is left of a root whose directory is gone, by its identity. [Busy] while a container of it runs;
-    [Conflict] where the root is on this machine, where it was. *)
+(** Removes from an engine what is left of the root with this identity, whose directory no longer exists. Returns [Busy]
+    while one of its containers is running, and [Conflict] if the root still exists at its path on the local machine. *)
 
 (** {1 Caches} *)
 
-(** How leases of one cache that are out at the same time relate. *)
+(** How concurrent leases of one cache relate. *)
 type mode =
   | Private
-      (** Each is a copy of its own; of those cloned from one generation, the first changed one that is released wins.
-      *)
-  | Locked  (** One holder at a time, in all processes. *)
+      (** Each lease is a separate copy. Among leases cloned from the same generation, the first release that contains
+          changes wins. *)
+  | Locked  (** One holder at a time, across all processes. *)
   | Shared
-      (** Those who hold a lease at the same time, in all processes, hold the same one; the last release publishes it.
-      *)
+      (** Concurrent holders, in any process, share one lease. The last release publishes it. Shared and locked leases
+          of a cache wait for each other. *)
 
 val lease :
   ?owner:int * int -> ?mode:mode -> ?timeout:float -> ?cancel:Cancel.t -> t -> string -> (Lease.t, Error.t) result
-(** [lease store name] lends a writable copy of the newest generation of the cache [name], which is any bytes but none
-    and no zero byte. A cache that does not exist is created, empty. The copy's root directory belongs to [owner], a
-    user and a group; by default 0 and 0. [mode] is [Private] by default. *)
+(** [lease store name] leases a writable copy of the newest generation of the cache [name], any non-empty byte string
+    without NUL. A cache that does not exist is created, empty. The copy's root directory is owned by [owner], a user
+    and a group; the default is 0 and 0. The default [mode] is [Private]. *)
 
 val with_lease :
   ?owner:int * int ->
@@ -372,50 +383,53 @@ val with_lease :
   string ->
   (Lease.t -> ('a, Error.t) result) ->
   ('a, Error.t) result
-(** [with_lease store name f] lends a copy to [f], and releases it when [f] has returned [Ok]; when it has failed or
-    raised, the copy is discarded. *)
+(** [with_lease store name f] leases a copy and passes it to [f]. Releases it if [f] returns [Ok]; discards it if [f]
+    fails or raises. *)
 
 type cache_info = {
   name : string;
-  generation : int;  (** That a lease would be cloned from; 0 where none was released yet. *)
-  strategy : strategy option;  (** What the newest generation is made of; [None] for one that has nothing in it. *)
-  layers : int;  (** How many volumes. *)
-  bytes : int option;  (** How many bytes it has on disk, where that is known. *)
-  created : float;  (** In seconds since 1970. *)
-  last_use : float;  (** When it was last lent or released. *)
-  leases : int;  (** How many are out, in all processes. *)
-  limit : int option;  (** The most bytes that it may hold. *)
+  generation : int;  (** The generation that a lease would be cloned from; 0 if the cache has never been released. *)
+  strategy : strategy option;  (** What the newest generation consists of; [None] if the cache is empty. *)
+  layers : int;  (** The number of its volumes. *)
+  bytes : int option;  (** Its disk usage in bytes, if it is known. *)
+  created : float;  (** When it was created, in seconds since 1970. *)
+  last_use : float;  (** When it was last leased or released. *)
+  leases : int;  (** The number of outstanding leases, in all processes. *)
+  limit : int option;  (** The size limit in bytes. *)
 }
 
 val caches : ?timeout:float -> ?cancel:Cancel.t -> t -> (cache_info list, Error.t) result
-(** All caches, by name. *)
+(** Lists all caches, sorted by name. *)
 
 val strategy : ?timeout:float -> ?cancel:Cancel.t -> t -> (strategy * string, Error.t) result
-(** How caches are cloned, and why so, for people. Found out on this engine if nobody has yet. *)
+(** Returns how caches are cloned, and a human-readable explanation. If this engine has not been probed yet, probes it.
+    Returns [Unsupported] if an option requests a strategy that does not work on this engine. *)
 
 val delete_cache : ?timeout:float -> ?cancel:Cancel.t -> t -> string -> (bool, Error.t) result
-(** Removes a cache; [false] where there was none. Leases in flight go on, and their releases are discarded. [Busy]
-    where a container that is not of this store mounts it. *)
+(** Deletes a cache. Returns [false] if it does not exist. Outstanding leases continue, and their releases are
+    discarded. Returns [Busy] if a container outside this store mounts it. *)
 
 val limit_cache : t -> string -> int option -> (unit, Error.t) result
-(** [limit_cache store name bytes] gives a cache a limit of its own, or takes it away; for all processes, also where the
-    cache is not there yet. What is released and would make it hold more is given up ([Lease.Too_large], which is
-    counted), and the cache stays as it was. Only where this process reaches the engine's volumes as files. *)
+(** [limit_cache store name bytes] sets the size limit of a cache in bytes, or removes it. The limit applies to all
+    processes, and may be set before the cache exists. A release that would make the cache exceed the limit gives
+    [Lease.Too_large] and is counted; the lease is discarded and the cache is unchanged. Has an effect only if this
+    process can access the engine's volumes directly. *)
 
 (** {1 Bounds} *)
 
 module Bounds = Bounds
 
 type usage = {
-  results : Bounds.result_usage list;  (** By id. *)
-  caches : (cache_info * bool) list;  (** By name, and whether each is pinned; bytes where somebody has counted them. *)
-  logs : Bounds.log_usage list;  (** By id. *)
+  results : Bounds.result_usage list;  (** Sorted by id. *)
+  caches : (cache_info * bool) list;
+      (** Sorted by name, and whether each is pinned. Sizes are known only if they have been counted before. *)
+  logs : Bounds.log_usage list;  (** Sorted by id. *)
   leftovers : Bounds.leftovers;
   totals : Bounds.totals;
 }
 
 val usage : ?timeout:float -> ?cancel:Cancel.t -> t -> (usage, Error.t) result
-(** What takes the space. Three listings of the engine's, whatever it has. *)
+(** Collects the disk usage. Needs three lists from the engine. *)
 
 val prune :
   ?most_bytes:int ->
@@ -433,30 +447,32 @@ val prune :
   ?cancel:Cancel.t ->
   t ->
   (Bounds.report, Error.t) result
-(** Brings the store to its bounds. First goes what was [unused_for] too long; then, while there is more than [most_bytes]
-    or less free on the engine's disk than [least_free] bytes or [least_free_percent], what was used the longest ago, and
-    among equals what was built in the shortest time. A result goes after those that were built on it, and so many stay as
-    [keep_results] says. What is being built stays, and the base of a step under way, what is leased or pinned, and results
-    that were used within [spare] seconds: a minute by default, while others have the root open or this store has told of
-    a result itself.
+(** Reduces the store to the given limits. First, items that were [unused_for] too long (in seconds) are removed. Then,
+    while the size exceeds [most_bytes], or less than [least_free] bytes or [least_free_percent] is free on the engine's
+    disk, the least recently used items are removed; among equals, the one that was fastest to build. A result is
+    removed after the results that were built on it, and at least [keep_results] results are kept. The following are
+    also kept: what is being built, the base of a step in progress, what is leased or pinned, and results that were used
+    within [spare] seconds. The default of [spare] is one minute if another store has the root open, or if this store
+    has reported a result itself; otherwise none.
 
-    [results] and [caches] may go, [logs] by themselves only where that is asked for. [each] hears of every row as it
-    comes; what it raises ends the prune, and is raised again. Each thing is tried once. *)
+    By default [results] and [caches] may be removed, and [logs] alone are not. [each] is called with every row as it
+    happens; if it raises, the prune stops and re-raises the exception. Each item is tried once. *)
 
 val pin : ?timeout:float -> ?cancel:Cancel.t -> t -> string -> (bool, Error.t) result
-(** Pins a result, whether it is there or not: no prune of any process removes it. [false]: it was pinned before. *)
+(** Pins a result, whether it exists or not: no prune of any process removes it. Returns [false] if it was already
+    pinned. *)
 
 val unpin : t -> string -> (bool, Error.t) result
-(** [false]: it was not pinned. *)
+(** Removes a pin. Returns [false] if there was none. *)
 
 val pin_cache : ?timeout:float -> ?cancel:Cancel.t -> t -> string -> (bool, Error.t) result
 val unpin_cache : t -> string -> (bool, Error.t) result
 
 val pins : t -> (Bounds.pin list, Error.t) result
-(** Results by id, then caches by name. *)
+(** Lists all pins: results sorted by id, then caches sorted by name. *)
 
 val went : t -> string -> ((Bounds.went * float) option, Error.t) result
-(** How a result has gone, and when, if it was there once and is not any more; remembered for thirty days. *)
+(** Returns how a result was removed, and when, if it once existed and no longer does. Remembered for thirty days. *)
 
 val why_gone : ?timeout:float -> ?cancel:Cancel.t -> t -> string -> ((Bounds.went * float) option, Error.t) result
 (** Does what {!went} does, and asks the engine if the store has no record of how the result went. So it also reports a
@@ -465,48 +481,50 @@ val why_gone : ?timeout:float -> ?cancel:Cancel.t -> t -> string -> ((Bounds.wen
 (** {1 Upkeep} *)
 
 type free = {
-  percent : float;  (** The scarcer of the other two. *)
-  root_percent : float;  (** Of the file system of the root. *)
-  engine_percent : float option;  (** Of that of the engine's data, where it is on this machine. *)
+  percent : float;  (** The lower of the other two. *)
+  root_percent : float;  (** Free space on the file system of the root. *)
+  engine_percent : float option;
+      (** Free space on the file system of the engine's data, if it is on the local machine and accessible. *)
 }
 
 val df : ?timeout:float -> ?cancel:Cancel.t -> t -> (free, Error.t) result
-(** How much space is free, in percent as df(1) has it: what is available of what is used and available. *)
+(** Returns the free space in percent, like df(1) reversed: the available space as a share of used plus available space.
+    Space reserved for the superuser is not counted. *)
 
 val ping : ?timeout:float -> ?cancel:Cancel.t -> t -> (unit, Error.t) result
-(** Asks whether the engine answers: one round trip. One that was upgraded or replaced since the last call is spoken to in
-    its own version from now on. *)
+(** Checks whether the engine answers, in one round trip. If the engine was upgraded or replaced since the last call,
+    its API version is used from now on. *)
 
 type trouble = {
-  what : string;  (** What is not as well as it could be, in one line for a person. *)
+  what : string;  (** The problem, as one human-readable line. *)
   advice : string;  (** What to do about it. *)
 }
 
 type health = {
-  engine : string;  (** ["Docker"], ["Podman"], or what else it calls itself. *)
+  engine : string;  (** ["Docker"], ["Podman"], or what it reports. *)
   engine_version : string;
-  api_version : string;  (** That is spoken with it now. *)
-  newest_api_version : string;  (** That it speaks. *)
+  api_version : string;  (** The version of the Engine API in use. *)
+  newest_api_version : string;  (** The newest version that the engine supports. *)
   address : string;
   image_store : string;  (** Its storage driver, or ["containerd (overlayfs)"]. *)
-  strategy : strategy option;  (** How caches are cloned; [None] where they cannot be. *)
+  strategy : strategy option;  (** How caches are cloned; [None] if they cannot be cloned. *)
   strategy_reason : string;
-  network : string;  (** Who sets up the network of steps that have none, and why. *)
+  network : string;  (** What sets up the network of steps without a network, and why. *)
   clock_ahead : float option;
-      (** By how many seconds the engine's clock is ahead of this machine's, where that is known. *)
+      (** By how many seconds the engine's clock is ahead of the local clock, if it is known. *)
   free : free;
   troubles : trouble list;
 }
 
 val health : ?timeout:float -> ?cancel:Cancel.t -> t -> (health, Error.t) result
-(** How the engine is, how the store gets along with it, and what is not as well as it could be. An engine that does not
-    answer is an error; what is merely slow or missing is among the troubles. *)
+(** Collects the state of the engine, how this store uses it, and a list of problems. If the engine does not answer,
+    returns an error. What is only slow or missing is among the problems. *)
 
 type stats = {
-  result_hits : int;  (** Builds that found their result there. *)
+  result_hits : int;  (** Builds whose result already existed. *)
   result_misses : int;
   results_committed : int;
-  cache_hits : int;  (** Leases of a cache that had something in it. *)
+  cache_hits : int;  (** Leases of a cache that had contents. *)
   cache_misses : int;
   clones_overlay : int;
   clones_copy : int;
@@ -516,17 +534,18 @@ type stats = {
   releases_won : int;
   releases_lost : int;
   releases_unchanged : int;
-  deferred_deletes : int;  (** Volumes and containers removed after the call that gave them up had returned. *)
-  releases_too_large : int;  (** Releases given up because the cache would hold more than its limit. *)
+  deferred_deletes : int;
+      (** Volumes and containers removed in the background, after the call that queued them had returned. *)
+  releases_too_large : int;  (** Releases discarded because the cache would exceed its limit. *)
 }
-(** What a store counts from the moment it is opened, for this handle alone. *)
+(** What a store counts from when it is opened. Each handle has its own counters. *)
 
 val stats : t -> (stats, Error.t) result
 
 type purged = { containers : int; images : int; volumes : int }
 
 val purge : ?timeout:float -> ?cancel:Cancel.t -> t -> (purged, Error.t) result
-(** Removes what dead processes left, as opening does. What a live process holds stays. *)
+(** Removes what terminated processes have left behind, as opening does. What a running process holds is kept. *)
 
 val complete_deletes : ?timeout:float -> ?cancel:Cancel.t -> t -> (unit, Error.t) result
-(** Waits until everything that was given up (steps, leases, deleted caches) has left the engine. *)
+(** Waits until everything queued for removal (from steps, leases and deleted caches) is gone from the engine. *)

@@ -1,49 +1,60 @@
 (** Why a call failed. *)
 
-(** What a caller can act on. Later versions of the library may know further ones. *)
+(** What a caller can act on. Later versions of the library may add new ones. *)
 type status =
-  | Invalid_argument  (** An argument that the library or the engine cannot take. Nothing was sent or changed. *)
-  | Not_found  (** What was named does not exist: a base, an image, a path in a container. *)
-  | Conflict  (** The engine refused because of the state that something is in (HTTP 409). *)
-  | In_progress  (** The engine is doing it already, such as a removal that another call began. *)
-  | Busy  (** Somebody else is using it: try again later. *)
+  | Invalid_argument  (** The library or the engine does not accept an argument. Nothing has changed. *)
+  | Not_found  (** The named object does not exist: for example, a base, an image, or a path in a container. *)
+  | Conflict
+      (** An object is in the wrong state for this call: for example, the step has failed, or the engine answered HTTP
+          409. *)
+  | In_progress  (** The engine is already doing it: for example, another call has started the same removal. *)
+  | Busy  (** Another call or process is using the object. Try again later. *)
   | Cancelled  (** Its {!Cancel.t} was triggered. *)
-  | Timed_out  (** A timeout passed. What was asked may or may not have happened. *)
+  | Timed_out  (** A timeout expired. The operation may or may not have been carried out. *)
   | Unreachable  (** No engine answers at the address. *)
-  | Unsupported  (** Something answers, but no engine that this library can use. *)
-  | Engine  (** The engine failed (HTTP 5xx, or an error in the middle of a stream), or its answer makes no sense. *)
-  | Cut_short  (** A connection or a stream ended in the middle. *)
-  | Io  (** This machine's file system or operating system refused. *)
-  | Command_failed  (** The command of a step ended with a status other than zero: see [exit_code]. *)
+  | Unsupported
+      (** The server at the address is not an engine that this library can use (not a Docker engine, or too old), or
+          what was requested is not possible with this engine. *)
+  | Engine  (** The engine failed (HTTP 5xx, or an error inside a stream), or its response is invalid or endless. *)
+  | Cut_short  (** A connection or a stream ended before it was complete. *)
+  | Io  (** The local file system or operating system reported an error. *)
+  | Command_failed  (** The command of a step exited with a non-zero status. See [exit_code]. *)
   | Out_of_memory  (** The kernel killed the command of a step because its memory ran out. *)
-  | Callback  (** A callback ended the call. It raised, so the call raises the same, and this is never seen. *)
-  | Closed  (** The store, step or lease was closed, committed, aborted or released before. *)
-  | Corrupt  (** A file that the store wrote itself cannot be read back. *)
-  | Internal  (** A fault of the library's own. *)
+  | Callback
+      (** A callback stopped the call. Never returned to OCaml code: the call re-raises the callback's exception
+          instead. *)
+  | Closed  (** The store, step or lease has already been closed, committed, aborted, released or discarded. *)
+  | Corrupt  (** A file of the store or of Docker's client configuration is invalid. *)
+  | Internal  (** An internal error: a bug in the library. *)
   | Outcome_unknown
-      (** The engine was cut off in the call that decides: the result may or may not be there. The next look tells. *)
-  | Killed  (** Somebody ended the step's container from outside, or the engine went down: try again. *)
+      (** The connection to the engine was lost during the deciding request, and the engine does not report the outcome.
+          The result may or may not exist. Look the result up, or begin the same id again, to find out. *)
+  | Killed
+      (** The command of a step did not exit by itself: its container was killed, stopped or removed from outside, or
+          the engine went down. Try again. *)
   | Not_started
-      (** The command of a step was never started: its program is not there, or cannot be executed. [exit_code] is what a
-          shell would give, 127 and 126. *)
-  | Unknown of int  (** One that these bindings do not know. *)
+      (** The command of a step was never started: its program does not exist or cannot be executed. [exit_code] is what
+          a shell would report: 127 or 126. *)
+  | Unknown of int  (** A status that these bindings do not know. Treat it as a failure. *)
 
 type t = {
   status : status;
-  message : string;  (** One line: what was being done, to what, and what the engine or the system answered. *)
-  http_status : int option;  (** What the engine answered with. *)
-  os_errno : int option;  (** The operating system's number of the error. *)
-  exit_code : int option;  (** The command's, for [Command_failed], [Out_of_memory] and [Not_started]. *)
+  message : string;
+      (** One human-readable line: the operation, its object, and what the engine or the system reported. *)
+  http_status : int option;  (** The HTTP status of the engine's response, if there was one. *)
+  os_errno : int option;  (** The operating system's error number, if there was one. *)
+  exit_code : int option;
+      (** The exit status of the command, for [Command_failed], [Out_of_memory] and [Not_started]. *)
 }
 
 exception E of t
-(** Raised by {!Docker_store.get} alone. *)
+(** Raised only by {!Docker_store.get} and {!Docker_store.id}. *)
 
 val status_name : status -> string
-(** A word or two for a person, such as ["not found"]. *)
+(** Returns a short human-readable name, such as ["not found"]. *)
 
 val to_string : t -> string
-(** The message. *)
+(** Returns the message. *)
 
 val pp : Format.formatter -> t -> unit
 

@@ -1,5 +1,5 @@
-(* Exceptions of callbacks. They must not jump over the library's frames: what a callback raises is put by, the library
-   is told to stop, and once its call has returned, and has freed what it had, the same is raised again. *)
+(* Exceptions of callbacks. They must not unwind through the library's frames. The exception is stored, the library is
+   told to stop, and when its call has returned and freed its memory, the exception is raised again. *)
 
 type t = { mutable raised : (exn * Printexc.raw_backtrace) option }
 
@@ -13,7 +13,7 @@ let hear t f event =
     t.raised <- Some (e, Printexc.get_raw_backtrace ());
     false
 
-(* What the call came to. *)
+(* The result of the call, or the stored exception. *)
 let finish t answer =
   match t.raised with
   | Some (e, backtrace) -> Printexc.raise_with_backtrace e backtrace
@@ -32,7 +32,7 @@ let call_optional f make =
 
 let write f event = f (Raw.event_bytes event)
 
-(* [input] as in [Stdlib]: 0 is the end. *)
+(* [input] is like [Stdlib.input]: 0 means the end. *)
 let read input =
   let buffer = lazy (Bytes.create 65536) in
   fun event ->

@@ -1,4 +1,4 @@
-(* What the library's object is to be told. *)
+(* The settings of the library's object. *)
 type setting =
   | Exclude of string
   | Dockerignore of string

@@ -1,6 +1,6 @@
-(** A file or a folder of this machine, and what of it is taken, how: for {!Step.copy_in_host}. Sockets are passed over,
-    as by [docker build]. Links inside a folder stay links, and names that share a file (hard links) share one in the
-    step, too. *)
+(** A local file or directory, and which parts of it are copied and how, for {!Step.copy_in_host}. Sockets are skipped,
+    as by [docker build]. Links inside a directory stay links, and hard links to one file stay hard links in the step.
+    Extended attributes are not copied, and holes are filled with zeros. *)
 
 type t
 
@@ -12,24 +12,22 @@ val make :
   ?fixed_times:int ->
   string ->
   t
-(** [make path]: the file or folder at [path], which is looked at when it is used. If it is a link, what the link leads
-    to is taken.
+(** [make path] is the local file or directory at [path], which is read when the value is used. If it is a symbolic
+    link, its target is used.
 
-    @param exclude
-      what is left out: lines as of a [.dockerignore], after those of [dockerignore]. With [!] before it, what is taken
-      in again; the last line that fits decides
-    @param dockerignore the text of a [.dockerignore]
-    @param name
-      what it is called in the step. By default a file keeps its name, and what is in a folder is put directly below the
-      path that it is copied to; a folder with a name is put there itself
-    @param owner a user's and a group's number, or those that the files have here. By default root
-    @param fixed_times
-      when all of it was last changed, in seconds since 1970: then the same files have the same digest each time. By
-      default the times are kept *)
+    @param exclude What is excluded: lines as in a [.dockerignore] file, after those of [dockerignore]. A leading [!]
+      includes matches again. The last matching line decides.
+    @param dockerignore The contents of a [.dockerignore] file.
+    @param name The name in the step. By default a file keeps its name, and the contents of a directory are placed
+      directly in the path that they are copied to. A directory with a name is placed there itself.
+    @param owner The numeric user and group, or those that the local files have. The default is root.
+    @param fixed_times Sets all modification times to this, in seconds since 1970. The same files then have the same
+      digest each time. By default the times are kept. *)
 
 val digest : ?timeout:float -> ?cancel:Cancel.t -> t -> (string, Error.t) result
-(** The digest of what {!Step.copy_in_host} would send now, without sending it: 64 hex digits of a SHA-256, for
-    {!Docker_store.id}. It does not depend on where the folder is. *)
+(** Computes the digest of what {!Step.copy_in_host} would send now, without sending it: 64 hex digits of a SHA-256, for
+    {!Docker_store.id}. It does not depend on the directory's location. Returns [Io] if a file cannot be read or changes
+    while it is read. *)
 
 (**/**)
 

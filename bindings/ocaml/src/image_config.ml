@@ -6,7 +6,7 @@ type health_check = {
   retries : int;
 }
 
-(* What the library's configuration is to be told. *)
+(* The settings of the library's configuration. *)
 type setting =
   | Entrypoint of string array
   | Command of string array

@@ -1,4 +1,5 @@
-(** What a result says to whoever runs it, set over what its base says: see {!Step.configure}. *)
+(** Image settings of a result, for programs that run it as an image. They override those of its base; see
+    {!Step.configure}. *)
 
 type t
 
@@ -11,10 +12,11 @@ val health_check :
   ?retries:int ->
   [ `Words of string list | `Shell of string ] ->
   health_check
-(** How an engine finds out whether a container is well: by a command, or a line for the image's shell, that ends with 0.
-    Times are in seconds: from one to the next, for one, and after the start, while failures do not count. [retries] is
-    after how many failures in a row it is not well. What is not given is the engine's own default. Podman keeps no
-    health check: a commit there fails. *)
+(** The command, or the line for the image's shell, with which an engine checks a container's health: exit status 0
+    means healthy. Times are in seconds: the interval between checks, the timeout of one check, and the period after the
+    start in which failures do not count. [retries] is the number of consecutive failures after which the container is
+    unhealthy. The engine's default applies to what is not given. Podman does not support health checks: a commit there
+    fails. *)
 
 val make :
   ?entrypoint:string list ->
@@ -31,20 +33,23 @@ val make :
   ?health:[ `Check of health_check | `None | `Inherit ] ->
   unit ->
   t
-(** What is not given stays as in the base.
+(** What is not given is kept from the base.
 
-    @param entrypoint The words in front of whatever is run; [[]] takes the base's away. Its command stays: give that, too.
-    @param command What is run where nothing else is asked for; [[]] takes the base's away.
-    @param env Variables; [None] for a value takes the base's away.
-    @param labels Labels, likewise.
-    @param user A name or a number, or either with [":"] and a group; [""] is root.
+    @param entrypoint The words in front of every command; [[]] removes the base's entrypoint. The base's command is
+      kept; give it as well if it does not fit.
+    @param command The default command; [[]] removes the base's command.
+    @param env Environment variables; a value of [None] removes the base's variable.
+    @param labels Labels; a value of [None] removes the base's label.
+    @param user A name or a number, optionally followed by [":"] and a group; [""] means root.
     @param directory The working directory, an absolute path.
-    @param ports Ports that are listened at: ["80"], ["53/udp"].
-    @param no_ports Ports of the base that are not any more.
-    @param volumes Places for which an engine makes volumes, absolute paths.
-    @param no_volumes Such places of the base that are none any more.
-    @param stop_signal ["SIGTERM"], ["TERM"] or ["15"]; [""] is as if none were set.
-    @param health A check; that none is made, whatever the base says; or the base's taken away. *)
+    @param ports Ports that the program listens on: ["80"], ["53/udp"].
+    @param no_ports Ports of the base whose declaration is removed.
+    @param volumes Absolute paths at which an engine creates a volume for each container.
+    @param no_volumes Such paths of the base whose declaration is removed.
+    @param stop_signal The signal that asks the program to stop: ["SIGTERM"], ["TERM"] or ["15"]; [""] is the same as
+      not set.
+    @param health A health check. [`None] disables health checks, whatever the base specifies. [`Inherit] removes the base's
+      check. *)
 
 (**/**)
 

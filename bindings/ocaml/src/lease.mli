@@ -1,32 +1,34 @@
-(** A writable copy of a cache, lent until it is released or discarded. One that is left to the GC is discarded.
+(** A writable copy of a cache, valid until it is released or discarded. A lease that is garbage-collected is discarded.
 
-    Any number of threads may mount it at once. It is released or discarded by one, with none of the others in between:
-    whoever comes then gets [Busy]. *)
+    Any number of threads may mount it concurrently. Releasing or discarding it requires exclusive use; a conflicting
+    call returns [Busy]. *)
 
 type t
 
 val volume : t -> string
-(** The name of the engine's volume. {!Command.lease} mounts it. *)
+(** Returns the name of the engine's volume, which {!Command.lease} mounts. *)
 
 val generation : t -> int
-(** The generation that it was cloned from; 0 is a cache that nobody has released yet. *)
+(** Returns the generation that the lease was cloned from. 0 means that the cache has never been released. *)
 
 type released =
-  | Won  (** It is now the newest generation of the cache. *)
+  | Won  (** The lease is now the newest generation of the cache. *)
   | Lost
-      (** The cache is no longer the generation that was cloned: another release came first, or the cache was deleted.
-      *)
-  | Unchanged  (** Nothing in it had changed, so the cache stays as it is. *)
-  | Shared  (** Others still hold this shared lease; the last of them publishes it. *)
-  | Too_large  (** With it the cache would hold more than its limit: it is given up, and the cache stays as it is. *)
+      (** The lease was discarded: another release came first, the cache was deleted, or something other than this store
+          removed the lease's volume. *)
+  | Unchanged  (** Nothing in the lease had changed. The cache is unchanged. *)
+  | Shared  (** Other holders still use this shared lease; the last of them publishes it. *)
+  | Too_large  (** The cache would exceed its limit. The lease was discarded, and the cache is unchanged. *)
 
 val release : ?timeout:float -> ?cancel:Cancel.t -> t -> (released, Error.t) result
-(** Gives the lease back: if the cache is still at the generation that was cloned, and anything was changed, the lease
-    becomes the next generation, atomically. [Busy] while any container mounts it: then, as after most errors, it can be
-    released again. Blocks, for [timeout] seconds at most, and until [cancel] is triggered. *)
+(** Releases the lease. If its files have changed and the cache is still at the generation that was cloned, the lease
+    atomically becomes the next generation. Returns [Busy] while a container, running or not, mounts it. After any error
+    except [Closed], the lease stays open and can be released again. Blocks for up to [timeout] seconds, or until
+    [cancel] is triggered. With the copy strategy this examines every file, or every byte if only the engine can access
+    the volume. *)
 
 val discard : t -> (unit, Error.t) result
-(** Gives the lease back without keeping anything of it. Does not block. *)
+(** Discards the lease: nothing of it is kept. Does not block. *)
 
 (**/**)
 

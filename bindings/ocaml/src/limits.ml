@@ -1,9 +1,9 @@
-(* Seconds, as OCaml has them, into the library's milliseconds, of which 0 is no limit. *)
+(* Converts OCaml's seconds into the library's milliseconds, where 0 means no limit. *)
 
 let milliseconds = function
   | None -> 0
   | Some seconds when seconds > 0. ->
-    (* A wait is at least as long as asked for, and one of years has no end. *)
+    (* A wait is at least as long as requested, and one of several years has no limit. *)
     if seconds > 1e12 then 0 else int_of_float (ceil (seconds *. 1000.))
   | Some seconds -> invalid_arg (Printf.sprintf "Docker_store: a timeout of %g seconds" seconds)
 

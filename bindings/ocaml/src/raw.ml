@@ -1,4 +1,4 @@
-(* The stubs. What may block does so without the runtime lock. *)
+(* The stubs. A stub that may block releases the runtime lock. *)
 
 type store
 type step
@@ -8,21 +8,21 @@ type command
 type image_config
 type host_files
 
-(* What is being told to a callback: valid while that runs. *)
+(* The event passed to a callback; valid while the callback runs. *)
 type event [@@immediate]
 
-(* As stubs_call.c makes it; -1 stands for none. *)
+(* Created by stubs_call.c; -1 means none. *)
 type error = { code : int; message : string; http_status : int; os_errno : int; exit_code : int }
 type 'a answer = ('a, error) result
 
-(* Milliseconds, of which 0 is no limit. *)
+(* Milliseconds; 0 means no limit. *)
 type limits = { timeout_ms : int; cancel : cancel option }
 type hear = event -> bool
 
 external version : unit -> string = "ocaml_dstore_version"
 external id : string -> string array -> string answer = "ocaml_dstore_id"
 
-(* Gives up any of the objects before the GC would. *)
+(* Releases an object before the GC does. *)
 external end_command : command -> unit = "ocaml_dstore_end"
 
 (* Events. *)
@@ -105,7 +105,7 @@ external results : store -> limits -> result_info array answer = "ocaml_dstore_r
 external copy_out : store -> string -> string -> limits -> hear -> int answer = "ocaml_dstore_copy_out"
 external copy_out_file : store -> string -> string -> limits -> string -> int answer = "ocaml_dstore_copy_out_file"
 
-(* Handing results on, and taking one in. *)
+(* Publishing results, and loading one. *)
 
 type login = { user : string; password : string; server : string option }
 
@@ -116,7 +116,7 @@ external save_file : store -> string -> int * string option -> limits -> string 
 external load : store -> string -> hear -> hear option -> limits -> bool answer = "ocaml_dstore_load"
 external load_file : store -> string -> string -> hear option -> limits -> bool answer = "ocaml_dstore_load_file"
 
-(* Roots that are given up. *)
+(* Destroying roots. *)
 
 type remnant = {
   kind : int;
@@ -158,7 +158,7 @@ external step_copy_out : step -> string -> hear -> int answer = "ocaml_dstore_st
 external step_copy_out_file : step -> string -> string -> int answer = "ocaml_dstore_step_copy_out_file"
 external step_copy_in_host : step -> string -> host_files -> string answer = "ocaml_dstore_step_copy_in_host"
 
-(* Files of this machine. *)
+(* Local files. *)
 
 external host_files_new : string -> host_files answer = "ocaml_dstore_host_files_new"
 external host_files_exclude : host_files -> string -> unit answer = "ocaml_dstore_host_files_exclude"
@@ -168,7 +168,7 @@ external host_files_owner : host_files -> (int * int) option -> unit answer = "o
 external host_files_fixed_times : host_files -> int -> unit answer = "ocaml_dstore_host_files_fixed_times"
 external host_files_digest : host_files -> limits -> string answer = "ocaml_dstore_host_files_digest"
 
-(* What results say. *)
+(* Image settings of results. *)
 
 external image_config_new : unit -> image_config = "ocaml_dstore_image_config_new"
 external image_config_entrypoint : image_config -> string array -> unit answer = "ocaml_dstore_image_config_entrypoint"
@@ -262,7 +262,7 @@ type usage = {
   how : string;
 }
 
-(* Of the numbers -1 is not set. *)
+(* A number of -1 means not set. *)
 type policy = { asked : int array; percent : float }
 type row = { item : int; name : string; goes : int; row_used : int; fate : int; why : string }
 type report = { rows : row array; freed : int; kept : int; reached : bool }

@@ -1,12 +1,12 @@
-/* What the stubs share: objects of the library as OCaml holds them (stubs_handle.c), the frame of one call
- * (stubs_call.c), and callbacks (stubs_callback.c).
+/* Shared by the stubs: handles for library objects (stubs_handle.c), the frame of one call (stubs_call.c), and
+ * callbacks (stubs_callback.c).
  *
- * Every stub decodes, calls and encodes. A call that may block is made without the runtime lock, and by then all
- * that it needs is C's: OCaml values may move. Two facts shape the rest:
+ * Every stub decodes, calls and encodes. A call that may block is made without the runtime lock, and uses only C memory
+ * by then, because OCaml values may move. Two facts determine the rest:
  *
- * - Letting go of the runtime lock, and taking it back, may raise what a signal handler raises. So whatever must be
- *   freed is at all times in a custom block, and the GC frees it where a stub does not come to its end.
- * - An OCaml exception must not jump over Rust's frames. So a callback never raises (see stubs_callback.c). */
+ * - Releasing and acquiring the runtime lock may raise an exception of a signal handler. So everything that must be
+ *   freed is always in a custom block, and the GC frees it if a stub does not complete.
+ * - An OCaml exception must not unwind through Rust frames. So a callback never raises (see stubs_callback.c). */
 
 #ifndef DOCKER_STORE_STUBS_H
 #define DOCKER_STORE_STUBS_H
@@ -52,14 +52,15 @@ union object {
 };
 
 struct kind {
-    const char *ended; /* What a call on one that has ended is told. */
+    const char *ended; /* The message of a call on an object that has ended. */
     void (*free)(union object object);
-    mlsize_t mem, max; /* How much one hurries the GC along: see caml_alloc_custom. */
+    mlsize_t mem, max; /* How much one object speeds up the GC: see caml_alloc_custom. */
 };
 
-/* An object that OCaml holds. It has two counts. `users` keeps the object: one for being open, one for each call
- * that is in it, one for each object made from it. `refs` keeps the cell: one for the custom block, one for all
- * users. So whoever closes an object, in whatever thread, never pulls it away from under a call. */
+/* A library object held by OCaml. It has two reference counts. `users` keeps the object alive: one for being open, one
+ * for each call in progress, and one for each object created from it. `refs` keeps the cell alive: one for the custom
+ * block, one for all users. So closing an object in one thread never frees it while another thread is in a call on it.
+ * */
 struct cell {
     const struct kind *kind;
     struct cell *parent;
@@ -73,14 +74,15 @@ extern const struct kind store_kind, step_kind, lease_kind, cancel_kind, options
     caches_kind, health_kind, image_config_kind, remains_kind, usage_kind, policy_kind, pruned_kind, pins_kind,
     host_files_kind;
 
-/* A handle whose object is still to be made, from `parent` if that is not NULL: the caller is in `parent`. */
+/* Allocates a handle whose object is created later, from `parent` if it is not NULL. The caller is in a call on
+ * `parent`. */
 value handle_alloc(const struct kind *kind, struct cell *parent);
 struct cell *handle_cell(value handle);
 
-/* Begins a call in an object; false if it has ended. */
+/* Begins a call on an object. Returns false if the object has ended. */
 bool cell_enter(struct cell *cell);
 void cell_leave(struct cell *cell);
-/* The object has ended, or is given up: the last who is in it frees it. */
+/* Ends or discards the object. The last call on it frees it. */
 void cell_end(struct cell *cell);
 
 /* ---------------------------------------------------------------- one call */
@@ -88,12 +90,12 @@ void cell_end(struct cell *cell);
 #define CALL_COPIES 8
 #define CALL_CELLS 4
 
-/* What a call needs while OCaml's heap is out of reach. */
+/* What a call needs while OCaml's heap is not accessible. */
 struct call {
     dstore_status status;
     dstore_error *error;
-    char *text; /* An answer of the library's. */
-    /* Where the call is not to be made at all: the status says why, and these, in words. */
+    char *text; /* A string that the library returned. */
+    /* If the call must not be made: the status says why, and these are the message. */
     bool refused, no_memory;
     const char *about, *why;
     void *copies[CALL_COPIES];
@@ -105,58 +107,59 @@ struct call {
 value call_begin(void);
 struct call *call_of(value call);
 
-/* Each of these notes a failure in the call, and then returns NULL. The call is to be made if call_ready(). */
+/* Each of these records a failure in the call and then returns NULL. Make the call only if call_ready(). */
 struct cell *call_enter(struct call *call, value handle);
 const char *call_text(struct call *call, const char *name, value text);
 const char *call_optional_text(struct call *call, const char *name, value option);
 const char **call_texts(struct call *call, const char *name, value array);
-/* The same of any bytes: how many each has is in `lengths`. */
+/* The same for any bytes. `lengths` holds the number of bytes of each. */
 const char **call_parts(struct call *call, value array, size_t **lengths);
 const char *call_bytes(struct call *call, value bytes, size_t *length);
 bool call_ready(const struct call *call);
 
-/* A string that a call gave, to be freed with the rest. May be NULL. */
+/* Keeps a string that a call returned, to be freed with the rest. May be NULL. */
 void call_keep_text(struct call *call, char *text);
 
-/* The limits of a wait: a record of milliseconds and of a cancel or none. */
+/* The limits of a call: a record of milliseconds and an optional cancel. */
 struct limits {
     uint64_t timeout_ms;
     const dstore_cancel *cancel;
 };
 struct limits call_limits(struct call *call, value limits);
 
-/* How to open a store, in a record. A setter's status need not be looked at: what uses the options fails with the same error. */
+/* Sets the options of a store from a record. The setters' statuses are ignored: the call that uses the options fails
+ * with the same status. */
 void set_options(struct call *call, dstore_options *options, value settings);
 
-/* Ends a call: `Ok ok`, or `Error` and why. */
+/* Ends a call. Returns `Ok ok`, or `Error` with the reason. */
 value call_end(value call, value ok);
-/* Ends a call that has nothing to answer. */
+/* Ends a call that returns unit. */
 value call_end_unit(value call);
 
 /* The rows of a list of caches. */
 value caches_array(const dstore_caches *caches);
 
-/* What a store answers of a result or a cache: yes or no. `name` is what the library calls the text. */
+/* A yes-or-no query about a result or a cache. `name` is the library's name for the text. */
 typedef dstore_status store_question(const dstore_store *store, const char *text, uint64_t timeout_ms,
                                      const dstore_cancel *cancel, bool *answer, dstore_error **error);
 value store_answers(value store, const char *name, value text, value limits, store_question *ask);
 
-/* The same of a question that does not block. */
+/* The same for a query that does not block. */
 typedef dstore_status store_quick_question(const dstore_store *store, const char *text, bool *answer,
                                            dstore_error **error);
 value store_answers_at_once(value store, const char *name, value text, store_quick_question *ask);
 
 /* ---------------------------------------------------------------- callbacks */
 
-/* The OCaml function that hears what a call has to say: `event -> bool`, where false ends the call. It catches what
- * it raises (see guard.ml), so `raised` is for what is raised before it can. */
+/* The OCaml function that a call calls back: `event -> bool`, where false stops the call. It catches exceptions (see
+ * guard.ml), so `raised` is for exceptions that are raised before it can. */
 struct listener {
     value *closure;
     value *raised;
     bool has_raised;
 };
 
-/* One thing that a callback was told, for as long as it runs; OCaml takes it apart itself. */
+/* One event passed to a callback, valid while it runs. OCaml decodes it itself. */
 struct event {
     int32_t number;
     const char *bytes;
@@ -176,7 +179,7 @@ int32_t tell_pruned(void *listener, int32_t item, const char *name, size_t lengt
                     const char *why);
 int32_t tell_line(void *listener, int32_t level, const char *line, size_t length);
 
-/* Ends a call that had listeners, and raises what one of them could not catch. */
+/* Ends a call that had callbacks, and raises an exception that one of them could not catch. */
 value call_end_heard(value call, value ok, const struct listener *first, const struct listener *second);
 
 #endif

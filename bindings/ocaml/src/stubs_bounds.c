@@ -1,4 +1,4 @@
-/* What takes the space, prunes, pins. */
+/* Disk usage, prunes, pins. */
 
 #include "stubs.h"
 
@@ -65,7 +65,7 @@ static value pinned_array(const dstore_usage *usage)
     return array;
 }
 
-/* A record: results, caches, which of these are pinned, logs, numbers, and how the sums were found. */
+/* A record: results, caches, which of these are pinned, logs, numbers, and how the sums were computed. */
 static value record_of(const dstore_usage *usage)
 {
     CAMLparam0();
@@ -139,7 +139,8 @@ static value rows_array(const dstore_pruned *pruned)
     CAMLreturn(array);
 }
 
-/* What a policy asks for: an array of numbers, of which -1 is not set, and the percentage. A setter that fails is remembered. */
+/* A policy: an array of numbers, where -1 means not set, and the percentage. The first error of a setter is remembered.
+ * */
 static dstore_policy *policy_of(value v_policy)
 {
     dstore_policy *policy = dstore_policy_new();
@@ -202,7 +203,7 @@ CAMLprim value ocaml_dstore_prune(value v_store, value v_policy, value v_limits,
     CAMLreturn(call_end_heard(v_call, v_record, &listener, NULL));
 }
 
-/* ---------------------------------------------------------------- pins, limits, and what has gone */
+/* ---------------------------------------------------------------- pins, limits, and removed results */
 
 CAMLprim value ocaml_dstore_pin(value v_store, value v_id, value v_limits)
 {
@@ -255,7 +256,7 @@ CAMLprim value ocaml_dstore_pins(value v_store)
     CAMLreturn(call_end(v_call, v_array));
 }
 
-/* A pair: how it went, and when. */
+/* A pair: how it was removed, and when. */
 CAMLprim value ocaml_dstore_went(value v_store, value v_id)
 {
     CAMLparam2(v_store, v_id);

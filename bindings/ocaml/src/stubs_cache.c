@@ -36,7 +36,7 @@ CAMLprim value ocaml_dstore_lease(value v_store, value v_name, value v_request, 
     CAMLreturn(call_end(v_call, v_lease));
 }
 
-/* For a lease that was just made: what it is called does not change. */
+/* For a new lease: its name does not change. */
 CAMLprim value ocaml_dstore_lease_volume(value v_lease)
 {
     return caml_copy_string(dstore_lease_volume(handle_cell(v_lease)->object.lease));
@@ -95,9 +95,9 @@ CAMLprim value ocaml_dstore_lease_discard(value v_lease)
     CAMLreturn(call_end_unit(v_call));
 }
 
-/* ---------------------------------------------------------------- the caches themselves */
+/* ---------------------------------------------------------------- caches */
 
-/* A pair: how caches are cloned, and why so. */
+/* A pair: how caches are cloned, and why. */
 CAMLprim value ocaml_dstore_strategy(value v_store, value v_limits)
 {
     CAMLparam2(v_store, v_limits);

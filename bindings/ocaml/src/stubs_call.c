@@ -1,5 +1,5 @@
-/* The frame of one call. It is a custom block of its own, so that the copies, the error and the counts that it holds
- * are let go of even where an asynchronous exception ends the stub. */
+/* The frame of one call. It is a separate custom block, so that its copies, its error and its counts are released even
+ * if an asynchronous exception ends the stub. */
 
 #include "stubs.h"
 
@@ -62,7 +62,7 @@ void call_keep_text(struct call *call, char *text)
     call->text = text;
 }
 
-/* The first thing that is wrong is the one to tell. */
+/* Only the first error is reported. */
 static void refuse(struct call *call, dstore_status status, const char *about, const char *why)
 {
     if (call->refused)
@@ -84,7 +84,7 @@ struct cell *call_enter(struct call *call, value handle)
     return cell;
 }
 
-/* Memory that the call frees. */
+/* Allocates memory that the call frees. */
 static void *keep(struct call *call, size_t size)
 {
     void *copy = malloc(size);
@@ -107,7 +107,7 @@ const char *call_text(struct call *call, const char *name, value text)
 {
     size_t length;
     if (!caml_string_is_c_safe(text)) {
-        refuse(call, DSTORE_INVALID_ARGUMENT, name, "has a zero byte in it");
+        refuse(call, DSTORE_INVALID_ARGUMENT, name, "contains a NUL");
         return NULL;
     }
     return call_bytes(call, text, &length);
@@ -118,7 +118,7 @@ const char *call_optional_text(struct call *call, const char *name, value option
     return Is_block(option) ? call_text(call, name, Field(option, 0)) : NULL;
 }
 
-/* One block: the pointers, and behind them the words. */
+/* One block: the pointers, followed by the words. */
 const char **call_texts(struct call *call, const char *name, value array)
 {
     size_t count = Wosize_val(array), size = (count + 1) * sizeof(char *), n;
@@ -126,7 +126,7 @@ const char **call_texts(struct call *call, const char *name, value array)
     char *place;
     for (n = 0; n < count; n++) {
         if (!caml_string_is_c_safe(Field(array, n))) {
-            refuse(call, DSTORE_INVALID_ARGUMENT, name, "has a word with a zero byte in it");
+            refuse(call, DSTORE_INVALID_ARGUMENT, name, "has a word that contains a NUL");
             return NULL;
         }
         size += caml_string_length(Field(array, n)) + 1;
@@ -175,7 +175,7 @@ struct limits call_limits(struct call *call, value v)
     return limits;
 }
 
-/* ---------------------------------------------------------------- the answer */
+/* ---------------------------------------------------------------- the return value */
 
 static value refusal(const struct call *call)
 {
@@ -184,7 +184,7 @@ static value refusal(const struct call *call)
     return caml_alloc_sprintf("the argument %s %s", call->about, call->why);
 }
 
-/* The record that error.ml makes an Error.t of: status, message, and numbers that are -1 where there is none. */
+/* The record that error.ml converts to an Error.t: status, message, and numbers, where -1 means none. */
 static value raw_error(const struct call *call)
 {
     CAMLparam0();

@@ -1,8 +1,8 @@
-/* Callbacks: from the library, on the thread that made the call and without the runtime lock, into OCaml.
+/* Callbacks from the library into OCaml. The library calls them on the calling thread, without the runtime lock.
  *
- * Between taking the lock and letting go of it nothing here can raise, for that would jump over Rust's frames: nothing
- * is allocated (OCaml takes the event apart, within its own try), the OCaml function is called by the _exn way, and
- * the lock is let go of without a look at pending signals, whose handlers run soon enough in OCaml. */
+ * Nothing between acquiring and releasing the runtime lock may raise, because an exception would unwind through Rust
+ * frames: nothing is allocated (OCaml decodes the event, within its own try), the OCaml function is called by the _exn
+ * variant, and the lock is released without processing pending signals, whose handlers run later in OCaml. */
 
 #include "stubs.h"
 
@@ -57,7 +57,7 @@ int32_t tell_progress(void *listener, const char *status, const char *item, uint
     return tell(listener, &event);
 }
 
-/* The number is the fate, and below it, in four bits, the item. */
+/* The number is the fate, with the item in the lowest four bits. */
 int32_t tell_pruned(void *listener, int32_t item, const char *name, size_t length, uint64_t bytes, int64_t last_use, int32_t fate,
                     const char *why)
 {
@@ -87,7 +87,7 @@ value call_end_heard(value call, value ok, const struct listener *first, const s
     CAMLreturn(ok);
 }
 
-/* ---------------------------------------------------------------- what OCaml asks of an event */
+/* ---------------------------------------------------------------- accessors of an event */
 
 CAMLprim value ocaml_dstore_event_number(value event)
 {
@@ -114,12 +114,12 @@ CAMLprim value ocaml_dstore_event_capacity(value event)
     return Val_long(Event_val(event)->capacity);
 }
 
-/* The first `length` bytes of `bytes` are what was wanted. */
+/* Supplies the first `length` bytes of `bytes`. */
 CAMLprim value ocaml_dstore_event_fill(value event, value bytes, value length)
 {
     size_t filled = Long_val(length);
     if (filled > Event_val(event)->capacity || filled > caml_string_length(bytes))
-        caml_invalid_argument("Docker_store: a reader gave more than it was asked for");
+        caml_invalid_argument("Docker_store: the read function returned more bytes than requested");
     memcpy(Event_val(event)->buffer, Bytes_val(bytes), filled);
     Event_val(event)->filled = filled;
     return Val_unit;

@@ -1,4 +1,4 @@
-/* Commands: command.ml makes one for each run, setting by setting. */
+/* Commands: command.ml creates one for each run, setting by setting. */
 
 #include "stubs.h"
 

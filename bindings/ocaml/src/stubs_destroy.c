@@ -1,8 +1,8 @@
-/* Giving a root up, and what is left of one. */
+/* Destroying a root, and finding what is left of one. */
 
 #include "stubs.h"
 
-/* An array of records: kind, name, identity, root or none, engine, removed, kept or none. */
+/* An array of records: kind, name, identity, optional root, engine, removed, optional reason why it was kept. */
 static value array_of(const dstore_remains *remains)
 {
     CAMLparam0();
@@ -37,10 +37,10 @@ static value array_of(const dstore_remains *remains)
     CAMLreturn(array);
 }
 
-/* What is asked for: nothing but a look, at a root or an identity; or to have it go. */
+/* The operation: only to list the objects of a root or an identity, or to remove them. */
 enum wanted { DESTROY, FIND, DESTROY_REMAINS };
 
-/* `what` is a root or an identity, or none; `how` two switches: a dry run, abandon. */
+/* `what` is a root, an identity or none. `how` is two flags: dry run and abandon. */
 static value remains_of(enum wanted wanted, value v_what, value v_settings, value v_how, value v_limits)
 {
     CAMLparam4(v_what, v_settings, v_how, v_limits);

@@ -1,4 +1,4 @@
-/* Files into a step, and out of a step or a result: tar streams, or tar files of this machine. */
+/* Copying files into a step, and out of a step or a result: tar streams, or local tar files. */
 
 #include "stubs.h"
 

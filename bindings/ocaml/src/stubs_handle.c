@@ -1,5 +1,5 @@
-/* Objects of the library as OCaml holds them. The finaliser gives an object up, which does not block: the library
- * removes what is left of it on the engine in a thread of its own. */
+/* OCaml handles for library objects. The finaliser releases an object without blocking: the library removes what is
+ * left of it on the engine in a background thread. */
 
 #include "stubs.h"
 
@@ -26,11 +26,11 @@ FREE(pruned)
 FREE(pins)
 FREE(host_files)
 
-/* An open store has sockets, and a step or a lease has objects on the engine: that many of them which nobody needs
- * may be there before a whole collection. The rest is a little memory. */
+/* An open store has sockets, and a step or a lease has objects on the engine. These numbers limit how many unreachable
+ * ones may exist before a full collection. The other objects are only a little memory. */
 const struct kind store_kind = {"", free_store, 1, 10};
-const struct kind step_kind = {"the step was committed or aborted before", free_step, 1, 50};
-const struct kind lease_kind = {"the lease was released or discarded before", free_lease, 1, 50};
+const struct kind step_kind = {"the step has already been committed or aborted", free_step, 1, 50};
+const struct kind lease_kind = {"the lease has already been released or discarded", free_lease, 1, 50};
 const struct kind cancel_kind = {"", free_cancel, 0, 1};
 const struct kind options_kind = {"", free_options, 0, 1};
 const struct kind command_kind = {"", free_command, 0, 1};
@@ -79,7 +79,7 @@ void cell_end(struct cell *cell)
         cell_leave(cell);
 }
 
-/* Runs in the middle of a collection: nothing here may touch OCaml's heap. */
+/* Runs during a collection: nothing here may access OCaml's heap. */
 static void finalize(value handle)
 {
     struct cell *cell = Cell_val(handle);
@@ -124,7 +124,7 @@ struct cell *handle_cell(value handle)
     return Cell_val(handle);
 }
 
-/* Gives an object up before the GC would. */
+/* Releases an object before the GC does. */
 CAMLprim value ocaml_dstore_end(value handle)
 {
     cell_end(Cell_val(handle));

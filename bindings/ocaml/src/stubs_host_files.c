@@ -1,4 +1,4 @@
-/* Files of this machine: host_files.ml makes a set for each use, setting by setting. */
+/* Local files: host_files.ml creates an object for each use, setting by setting. */
 
 #include "stubs.h"
 
@@ -49,7 +49,7 @@ CAMLprim value ocaml_dstore_host_files_name(value v_files, value v_name)
     return set_text(v_files, "name", v_name, dstore_host_files_name);
 }
 
-/* A user's and a group's number; the files' own without any. */
+/* A numeric user and group; without them, the files' own. */
 CAMLprim value ocaml_dstore_host_files_owner(value v_files, value v_owner)
 {
     CAMLparam2(v_files, v_owner);

@@ -1,4 +1,4 @@
-/* The library's own log, which is fetched when somebody wants it. */
+/* The library's own log, which is fetched on request. */
 
 #include "stubs.h"
 

@@ -1,4 +1,4 @@
-/* What a result says, and handing it on: a name, a registry, a file; and taking one in. */
+/* Image settings of a result, and publishing it: a tag, a registry, a file; and loading one from a file. */
 
 #include "stubs.h"
 
@@ -44,7 +44,7 @@ CAMLprim value ocaml_dstore_image_config_command(value v_config, value v_words)
     return set_words(v_config, v_words, dstore_image_config_command);
 }
 
-/* A name, and a value or none. */
+/* A name, and an optional value. */
 static value set_pair(value v_config, value v_name, value v_value,
                       dstore_status (*set)(dstore_image_config *config, const char *name, const char *text,
                                            dstore_error **error))
@@ -104,7 +104,7 @@ CAMLprim value ocaml_dstore_image_config_stop_signal(value v_config, value v_sig
     return set_text(v_config, v_signal, dstore_image_config_stop_signal);
 }
 
-/* What is to be there, or not. */
+/* What to declare, or to remove. */
 static value set_there(value v_config, value v_text, value v_there,
                        dstore_status (*set)(dstore_image_config *config, const char *text, bool there,
                                             dstore_error **error))
@@ -132,7 +132,7 @@ CAMLprim value ocaml_dstore_image_config_volume(value v_config, value v_path, va
     return set_there(v_config, v_path, v_declared, dstore_image_config_volume);
 }
 
-/* The times are three numbers of milliseconds, and how many failures. */
+/* The times are three numbers of milliseconds, followed by the number of failures. */
 CAMLprim value ocaml_dstore_image_config_health_check(value v_config, value v_words, value v_times)
 {
     CAMLparam3(v_config, v_words, v_times);
@@ -182,9 +182,9 @@ CAMLprim value ocaml_dstore_step_configure(value v_step, value v_config)
     CAMLreturn(call_end_unit(v_call));
 }
 
-/* ---------------------------------------------------------------- a name, a registry */
+/* ---------------------------------------------------------------- a tag, a registry */
 
-/* Some text of the library's, or none where it gave none. */
+/* A string of the library, or none if it returned none. */
 static value optional(const char *text)
 {
     CAMLparam0();
@@ -222,7 +222,7 @@ CAMLprim value ocaml_dstore_tag(value v_store, value v_id, value v_name, value v
     CAMLreturn(call_end(v_call, v_from));
 }
 
-/* How: a login or none, and limits. */
+/* How: an optional login, and limits. */
 CAMLprim value ocaml_dstore_push(value v_store, value v_id, value v_name, value v_how, value v_progress)
 {
     CAMLparam5(v_store, v_id, v_name, v_how, v_progress);
@@ -260,7 +260,7 @@ CAMLprim value ocaml_dstore_push(value v_store, value v_id, value v_name, value 
 
 /* ---------------------------------------------------------------- files */
 
-/* The form: its number, and a name or none. */
+/* The format: its number, and an optional name. */
 CAMLprim value ocaml_dstore_save(value v_store, value v_id, value v_form, value v_limits, value v_write)
 {
     CAMLparam5(v_store, v_id, v_form, v_limits, v_write);

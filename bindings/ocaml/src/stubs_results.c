@@ -1,4 +1,4 @@
-/* Results: look up, list, delete. */
+/* Results: lookup, list, deletion. */
 
 #include "stubs.h"
 

@@ -1,8 +1,8 @@
-/* Steps: begin, run, commit, abort, and what a step begins with. */
+/* Steps: begin, run, commit, abort, and sources. */
 
 #include "stubs.h"
 
-/* None where the result is there already. */
+/* None if the result already exists. */
 CAMLprim value ocaml_dstore_begin(value v_store, value v_base, value v_id, value v_limits, value v_follow)
 {
     CAMLparam5(v_store, v_base, v_id, v_limits, v_follow);
@@ -75,7 +75,7 @@ CAMLprim value ocaml_dstore_step_run(value v_step, value v_command, value v_outp
     step = call_enter(call, v_step);
     command = call_enter(call, v_command);
     if (call_ready(call)) {
-        /* Where nobody listens, nobody is woken for each piece. */
+        /* Without a callback, do not enter OCaml for each piece. */
         dstore_output_callback callback = Is_block(v_output) ? tell_output : NULL;
         if (callback)
             v_heard = Field(v_output, 0);
@@ -116,13 +116,13 @@ CAMLprim value ocaml_dstore_step_limit(value v_step, value v_limits)
     CAMLreturn(call_end_unit(v_call));
 }
 
-/* Either end of a step: for as long as the step was begun with, or as these limits say. */
+/* Commits or aborts a step, within the limits that it was begun with, or within these. */
 struct end {
     dstore_status (*as_begun)(dstore_step *step, dstore_error **error);
     dstore_status (*within)(dstore_step *step, uint64_t timeout_ms, const dstore_cancel *cancel, dstore_error **error);
 };
 
-/* Ends a step; only one that another thread is in goes on. */
+/* Ends a step, unless another thread is in a call on it. */
 static value end_step(value v_step, value v_limits, struct end end)
 {
     CAMLparam2(v_step, v_limits);
@@ -157,7 +157,7 @@ CAMLprim value ocaml_dstore_step_abort(value v_step, value v_limits)
     return end_step(v_step, v_limits, (struct end){dstore_step_abort, dstore_step_abort_within});
 }
 
-/* ---------------------------------------------------------------- what a step begins with */
+/* ---------------------------------------------------------------- sources */
 
 typedef dstore_status begin_with_stream(dstore_step *step, dstore_read_callback read, void *read_data,
                                         dstore_progress_callback progress, void *progress_data, dstore_error **error);
@@ -232,7 +232,7 @@ CAMLprim value ocaml_dstore_step_load_file(value v_step, value v_file, value v_p
     return step_from_file(v_step, "file", v_file, v_progress, dstore_step_load_file);
 }
 
-/* The login is a user, a password, and a server or none. */
+/* The login is a user, a password and an optional server. */
 CAMLprim value ocaml_dstore_step_pull(value v_step, value v_reference, value v_platform, value v_login, value v_progress)
 {
     CAMLparam5(v_step, v_reference, v_platform, v_login, v_progress);

@@ -26,12 +26,12 @@ CAMLprim value ocaml_dstore_cancel_is_triggered(value cancel)
     return Val_bool(dstore_cancel_is_triggered(handle_cell(cancel)->object.cancel));
 }
 
-/* The runtime's, of which its headers tell only the runtime. */
+/* Defined by the runtime; its headers declare it only for the runtime itself. */
 extern int caml_convert_signal_number(int signal);
 
 static _Atomic(const dstore_cancel *) at_signal[NSIG];
 
-/* Not one of OCaml's handlers, which wait for OCaml to run: this is what the library allows. */
+/* Not an OCaml handler, which would wait for OCaml code to run. The library allows this call in a signal handler. */
 static void trigger_at(int signal)
 {
     dstore_cancel_trigger(atomic_load(&at_signal[signal]));
@@ -43,8 +43,8 @@ CAMLprim value ocaml_dstore_cancel_on_signal(value cancel, value signal)
     int number = caml_convert_signal_number(Int_val(signal));
     struct sigaction action = {.sa_handler = trigger_at, .sa_flags = SA_ONSTACK | SA_RESTART};
     if (number <= 0 || number >= NSIG)
-        caml_invalid_argument("Cancel.on_signal: there is no such signal");
-    /* Never left: who comes last to a switch that is in a handler, nobody knows. */
+        caml_invalid_argument("Cancel.on_signal: not a signal");
+    /* Never released: it is unknown when the last handler that uses the cancel has run. */
     if (cell_enter(cell))
         atomic_store(&at_signal[number], cell->object.cancel);
     sigemptyset(&action.sa_mask);
@@ -105,7 +105,7 @@ CAMLprim value ocaml_dstore_open(value v_root, value v_settings, value v_limits)
     CAMLreturn(call_end(v_call, v_store));
 }
 
-/* The handle stays: what was left open may still be waited for. */
+/* The handle stays open, because removals may still be waited for. */
 CAMLprim value ocaml_dstore_close(value v_store, value v_limits)
 {
     CAMLparam2(v_store, v_limits);
@@ -126,9 +126,9 @@ CAMLprim value ocaml_dstore_close(value v_store, value v_limits)
     CAMLreturn(call_end_unit(v_call));
 }
 
-/* ---------------------------------------------------------------- what a store is called */
+/* ---------------------------------------------------------------- getters of a store */
 
-/* The texts that do not change: root, prefix, state_dir, empty_dir, engine, api_version. */
+/* Constant strings: root, prefix, state_dir, empty_dir, engine, api_version. */
 CAMLprim value ocaml_dstore_names(value v_store)
 {
     CAMLparam1(v_store);
@@ -222,7 +222,7 @@ static value text_of(const char *text)
     return caml_copy_string(text ? text : "");
 }
 
-/* An array of pairs: what is not well, and what to do about it. */
+/* An array of pairs: a problem, and what to do about it. */
 static value troubles_of(const dstore_health *health)
 {
     CAMLparam0();
@@ -242,7 +242,7 @@ static value troubles_of(const dstore_health *health)
     CAMLreturn(array);
 }
 
-/* A record: texts, the strategy, the clock in seconds (NaN: not known), what is free, troubles. */
+/* A record: strings, the strategy, the clock in seconds (NaN: unknown), free space, problems. */
 static value record_of(const dstore_health *health)
 {
     CAMLparam0();

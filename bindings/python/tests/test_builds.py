@@ -111,7 +111,7 @@ def test_a_failure_says_what_went_wrong_and_leaves_no_result(store: Store) -> No
     with pytest.raises(errors.InvalidArgument) as invalid:
         store.begin("NOT AN ID", "base")
     assert isinstance(invalid.value, ValueError)
-    with pytest.raises(errors.InvalidArgument, match="zero byte"):
+    with pytest.raises(errors.InvalidArgument, match="contains a NUL"):
         store.result("a\0b")
     with pytest.raises(errors.InvalidArgument, match="timeout"):
         store.ping(timeout=-1)

@@ -48,7 +48,7 @@ def test_what_a_callback_raises_is_raised_by_the_call(store: Store) -> None:
         step.copy_in("/", Broken())
     with pytest.raises(MineError, match="writing"):
         store.copy_out("base", "/bin", Broken())
-    with pytest.raises(TypeError, match="must give bytes"), begun(store, "text") as step:
+    with pytest.raises(TypeError, match="must return bytes"), begun(store, "text") as step:
         step.copy_in("/", io.StringIO("text"))  # type: ignore[arg-type]
     assert [result.id for result in store.results()] == ["base"]
 

@@ -1,4 +1,4 @@
-//! What is waited for: events of the system. A cancel sets one, and so does what arrives by a pipe or a socket.
+//! What can be waited for: events of the system. A cancel sets one, and so does data that arrives on a pipe or a socket.
 
 use std::io;
 use std::ops::BitOr;
@@ -11,10 +11,10 @@ use windows_sys::Win32::System::Threading::{
     CreateEventW, INFINITE, ResetEvent, SetEvent, WaitForMultipleObjects,
 };
 
-/// What is waited for: an event that is set when that has come.
+/// What can be waited for: an event that is set when it has occurred.
 pub(crate) type Watched<'a> = BorrowedHandle<'a>;
 
-/// The most that are waited for at once: two directions of a stream, a file beside it, and a cancel.
+/// The maximum number of events to wait for: two directions of a stream, a file beside it, and a cancel.
 const MOST: usize = 4;
 
 /// An event, which stays set until it is reset.
@@ -22,17 +22,17 @@ pub(crate) struct Event(OwnedHandle);
 
 impl Event {
     pub(crate) fn new(is_set: bool) -> io::Result<Self> {
-        // SAFETY: neither attributes nor a name are given; a handle that comes back is ours alone.
+        // SAFETY: neither attributes nor a name are passed; a returned handle is owned here alone.
         let event = unsafe { CreateEventW(ptr::null(), 1, i32::from(is_set), ptr::null()) };
         match event.is_null() {
             true => Err(io::Error::last_os_error()),
-            // SAFETY: it was just opened, and nobody else closes it.
+            // SAFETY: it was just opened, and nothing else closes it.
             false => Ok(Event(unsafe { OwnedHandle::from_raw_handle(event) })),
         }
     }
 
     pub(crate) fn set(&self) {
-        // SAFETY: the handle is an event's, and open. That cannot fail.
+        // SAFETY: the handle is an event's, and open. This cannot fail.
         unsafe { SetEvent(self.raw()) };
     }
 
@@ -50,7 +50,7 @@ impl Event {
     }
 }
 
-/// What one thread wakes others with. It stays rung.
+/// Wakes other threads. Stays signalled.
 pub(crate) struct Wake(Event);
 
 impl Wake {
@@ -58,7 +58,7 @@ impl Wake {
         Event::new(false).map(Wake)
     }
 
-    /// Wakes all who wait, and who will.
+    /// Wakes all current and future waiters.
     pub(crate) fn ring(&self) {
         self.0.set();
     }
@@ -68,20 +68,20 @@ impl Wake {
     }
 }
 
-/// Waits until one of the events is set, for `longest` at most: the first of those that are.
+/// Waits until one of the events is set, for up to `longest`: returns the first that is.
 pub(crate) fn first_of(events: &[Watched<'_>], longest: Duration) -> io::Result<Option<usize>> {
     assert!(events.len() <= MOST && !events.is_empty());
     let mut handles = [ptr::null_mut(); MOST];
     for (handle, event) in handles.iter_mut().zip(events) {
         *handle = event.as_raw_handle();
     }
-    // Never less than asked for: a deadline must have passed. Never for ever: that number means it.
+    // Rounded up, because a deadline must have passed; and never the value that means an infinite wait.
     let milliseconds = longest.as_nanos().div_ceil(1_000_000);
     let milliseconds = u32::try_from(milliseconds)
         .unwrap_or(INFINITE)
         .min(INFINITE - 1);
     let count = events.len() as u32;
-    // SAFETY: as many handles as are counted are there, and open as long as they are borrowed.
+    // SAFETY: the count is the number of handles, and they are open as long as they are borrowed.
     match unsafe { WaitForMultipleObjects(count, handles.as_ptr(), 0, milliseconds) } {
         WAIT_FAILED => Err(io::Error::last_os_error()),
         WAIT_TIMEOUT => Ok(None),
@@ -89,7 +89,7 @@ pub(crate) fn first_of(events: &[Watched<'_>], longest: Duration) -> io::Result<
     }
 }
 
-/// What a stream is ready for, by the names of `poll`.
+/// What a stream is ready for, with the names of `poll`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PollFlags(u8);
 

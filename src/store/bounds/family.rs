@@ -1,7 +1,8 @@
-//! Which images share layers with which, and so what goes when a result goes: a forest in which each image stands on the one that
-//! it was committed on. Told by the records of results, and where there is none by what the engine knows of an image's parent.
+//! Which images share layers with which, and so what is freed when a result is removed: a forest in which each image is based
+//! on the one that it was committed on. This is known from the records of results, and without a record from what the engine
+//! knows of an image's parent.
 //!
-//! An image whose last name is gone stays on the disk for as long as others stand on it.
+//! An image whose last name was removed stays on disk for as long as others are based on it.
 
 use std::collections::HashMap;
 
@@ -11,39 +12,39 @@ use crate::store::bounds::record::Record;
 /// One image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Member {
-    /// What it holds beside what it stands on.
+    /// What it holds in addition to its base.
     pub(crate) own: u64,
-    /// All of it.
+    /// Its whole size.
     pub(crate) total: u64,
     pub(crate) parent: Option<usize>,
-    /// How many that are there stand on it directly.
+    /// How many existing images are directly based on it.
     children: usize,
     /// How many results it is.
     names: usize,
-    /// Whether a step under way has it.
+    /// Whether a step in progress uses it.
     held: bool,
 }
 
-/// All of them.
+/// All images.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Family {
     members: Vec<Member>,
-    /// What all results hold, layers that they share counted once.
+    /// The size of all results; shared layers count once.
     bytes: u64,
 }
 
-/// An image as it is given in: by its number in the listing.
+/// An input image: identified by its number in the listing.
 pub(crate) struct Given<'a> {
     pub(crate) image: &'a ListedImage,
     /// The ids of the results that it is, each with its record.
     pub(crate) results: Vec<(&'a str, Option<&'a Record>)>,
-    /// Whether a step under way has it.
+    /// Whether a step in progress uses it.
     pub(crate) held: bool,
 }
 
 impl Family {
-    /// `gone` finds the record of a result that is not there any more. Gives the members in the order of `given`, and how many results
-    /// there are of which nobody knows what they stand on.
+    /// `gone` finds the record of a result that no longer exists. Returns the members in the order of `given`, and the number
+    /// of results whose base is unknown.
     pub(crate) fn new<'a>(
         given: &[Given<'a>],
         gone: &dyn Fn(&str) -> Option<Record>,
@@ -62,7 +63,8 @@ impl Family {
         let mut unknown = 0;
         let mut ghosts: HashMap<String, usize> = HashMap::new();
         for (number, given) in given.iter().enumerate() {
-            // A step that changed nothing gives its base's image one more name: that one does not say what the image stands on.
+            // A step that changed nothing gives its base's image another name: that result's record does not say what the image
+            // is based on.
             let records = || given.results.iter().filter_map(|(_, record)| *record);
             let is_own = |record: &&Record| {
                 let base = record.base.as_ref();
@@ -112,29 +114,29 @@ impl Family {
         &self.members[number]
     }
 
-    /// What all results hold.
+    /// Returns the size of all results.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Whether something that is there stands on it.
+    /// Returns whether an existing image is based on it.
     pub(crate) fn has_children(&self, number: usize) -> bool {
         self.members[number].children > 0
     }
 
-    /// Whether a step under way has it.
+    /// Returns whether a step in progress uses it.
     pub(crate) fn is_held(&self, number: usize) -> bool {
         self.members[number].held
     }
 
-    /// What would go if one of the member's names went now.
+    /// Returns what would be freed if one of the member's names were removed now.
     pub(crate) fn goes_with(&self, number: usize) -> u64 {
         let mut bytes = 0;
         let mut at = Some(number);
         let mut names = 1;
         while let Some(number) = at {
             let member = &self.members[number];
-            // The one below is its last child.
+            // The image just visited is its last child.
             let children = usize::from(names == 0);
             if member.held || member.names > names || member.children > children {
                 break;
@@ -146,7 +148,7 @@ impl Family {
         bytes
     }
 
-    /// One of the member's names is gone.
+    /// Records that one of the member's names was removed.
     pub(crate) fn lose(&mut self, number: usize) {
         let goes = self.goes_with(number);
         self.bytes = self.bytes.saturating_sub(goes);
@@ -166,7 +168,7 @@ impl Family {
         member.held || member.names > 0 || member.children > 0
     }
 
-    /// What was read of files may say anything.
+    /// Records read from files may contain anything, even cycles.
     fn cut_circles(&mut self) {
         let mut seen = vec![0; self.members.len()];
         for start in 0..self.members.len() {
@@ -182,7 +184,7 @@ impl Family {
         }
     }
 
-    /// Counts children and bytes, of what is there.
+    /// Computes the children and sizes of the images that exist.
     fn count(&mut self) {
         for number in 0..self.members.len() {
             let below = self.members[number]
@@ -204,7 +206,7 @@ impl Family {
                 }
             }
         }
-        // What steps under way have come to is theirs, not a result's.
+        // The images of steps in progress belong to the steps, not to a result.
         let of_result = self.stand_under_results();
         let own = self.members.iter().zip(of_result);
         self.bytes = own
@@ -226,7 +228,7 @@ impl Family {
     }
 }
 
-/// Images that are not listed any more, and on which others stand.
+/// Images that are no longer listed, and on which others are based.
 struct Ghosts<'a> {
     numbers: &'a HashMap<&'a str, usize>,
     gone: &'a dyn Fn(&str) -> Option<Record>,
@@ -310,7 +312,7 @@ mod tests {
 
     #[test]
     fn layers_are_counted_once_also_those_of_bases_that_have_lost_their_name() {
-        // a <- b (gone) <- c, d; a <- e as one layer; f of nobody knows what, g on f as the engine says.
+        // a <- b (removed) <- c, d; a <- e as one layer; f has no record, and g is based on f according to the engine.
         let images = [
             image("i-a", 100, ""),
             image("i-c", 160, ""),
@@ -331,7 +333,7 @@ mod tests {
         let own: Vec<u64> = (0..6).map(|number| family.member(number).own).collect();
         assert_eq!(own, [100, 10, 20, 130, 1000, 1]);
         assert_eq!(family.bytes(), 100 + 50 + 10 + 20 + 130 + 1001);
-        // The base of a base alone frees nothing; the last on it takes it along.
+        // Removing a base's name alone frees nothing; removing the last image on top frees the base, too.
         assert_eq!((family.goes_with(0), family.has_children(0)), (0, true));
         family.lose(0);
         assert_eq!(family.bytes(), 1311);

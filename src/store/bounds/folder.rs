@@ -1,4 +1,4 @@
-//! Reading a folder of small files, which may be missing.
+//! Reading a directory of small files, which may not exist.
 
 use std::io;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::local as fs;
 
-/// Calls `each` with the name and the path of all that is in `folder`. A name that is no text is none of ours.
+/// Calls `each` with the name and the path of every file in `folder`. A name that is not valid text is not one of ours.
 pub(crate) fn for_each(folder: &Path, mut each: impl FnMut(&str, &Path)) -> Result<()> {
     let failed = |e: io::Error| Error::io(format!("listing {}", folder.display()), &e);
     let entries = match fs::read_dir(folder) {

@@ -1,4 +1,5 @@
-//! All that a store keeps, as it is found at one moment: one listing of the engine's, and the small files of the root. No further call.
+//! Everything that a store keeps, at one point in time: from one list request to the engine, and the small files of the root.
+//! Makes no other request.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -20,7 +21,8 @@ use crate::store::replace::is_unfinished;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// A record whose result is not listed is believed to be of one that has gone when it is older than this.
+/// A record whose result is not listed is taken for that of a removed result if it is older than this. A result that is
+/// committed after the listing has a younger record, because the engine's response is waited for no longer than this.
 const SETTLED: Duration = Duration::from_secs(60);
 
 /// What was found.
@@ -28,13 +30,13 @@ pub(crate) struct Found {
     pub(crate) at: SystemTime,
     pub(crate) results: Vec<FoundResult>,
     pub(crate) family: Family,
-    /// Of so many results nobody knows what they stand on.
+    /// How many results have an unknown base.
     pub(crate) unknown: usize,
     pub(crate) caches: Vec<(CacheInfo, bool)>,
     pub(crate) logs: Vec<FoundLog>,
-    /// Images of steps that nobody runs any more.
+    /// Images of steps that no process runs any more.
     pub(crate) left_images: usize,
-    /// The ids that somebody builds now.
+    /// The ids that are being built now.
     pub(crate) building: BTreeSet<String>,
     pub(crate) pinned: BTreeSet<String>,
 }
@@ -48,10 +50,10 @@ pub(crate) struct FoundResult {
     pub(crate) member: usize,
     pub(crate) created: SystemTime,
     pub(crate) last_use: SystemTime,
-    /// The time of its record, where there is one.
+    /// The time of its record, if there is one.
     pub(crate) marked: Option<SystemTime>,
     pub(crate) record: Option<Record>,
-    /// The result that it stands on, where only the engine knows.
+    /// The result that it is based on, if only the engine knows it.
     pub(crate) base: Option<String>,
     pub(crate) log_bytes: u64,
 }
@@ -65,11 +67,11 @@ pub(crate) struct FoundLog {
 }
 
 impl Found {
-    /// Looks at everything. `caches` are those of the store, as somebody has listed them just now.
+    /// Collects everything. `caches` are the store's, which the caller has just listed.
     pub(crate) fn look(site: &Arc<Site>, caches: Vec<CacheInfo>, wait: Wait<'_>) -> Result<Self> {
         let at = SystemTime::now();
         let reference = format!("{}-image-*", site.names.prefix());
-        // First what the engine has: who is under way by then has its lock.
+        // First the engine's listing: a step in progress at that time holds its lock.
         let images = site.engine.list_images(&reference, wait)?;
         let records = records(site, &images, at, wait)?;
         let building = building(site)?;
@@ -108,7 +110,7 @@ impl Found {
         }
         let gone = |id: &str| {
             let kept = Record::read(&site.paths.gone().join(id));
-            // One that is there again is not what others stood on.
+            // If that result exists again, it is not the one that others are based on.
             let kept = kept.map(|kept| kept.record);
             kept.or_else(|| records.get(id).map(|kept| kept.record.clone()))?
         };
@@ -159,25 +161,25 @@ impl Found {
     }
 }
 
-/// The first result that the image with this number is.
+/// Returns the first result that the image with this number is.
 fn given_id(images: &[ListedImage], site: &Site, number: usize) -> Option<String> {
     let mut tags = images.get(number)?.repo_tags.iter().flatten();
     tags.find_map(|tag| site.names.id_of_image(tag))
         .map(str::to_owned)
 }
 
-/// Whether a step of this id may be under way: its lock is held, or somebody removed the file.
+/// Returns whether a step of this id may be in progress: its lock is held, or its lock file was removed by another program.
 pub(crate) fn holds(site: &Site, id: &str) -> Result<bool> {
     let path = site.paths.build_lock(id);
     Ok(FileLock::is_held(&path)? || fs::symlink_metadata(&path).is_err())
 }
 
-/// The ids whose locks are held.
+/// Returns the ids whose locks are held.
 fn building(site: &Site) -> Result<BTreeSet<String>> {
     let mut building = BTreeSet::new();
     for_each(&site.paths.builds(), |name, _| {
         let path = site.paths.build_lock(name);
-        // A prune has the lock of what it removes, too.
+        // A prune also holds the lock of what it removes.
         let is_going = || fs::symlink_metadata(site.paths.going(name)).is_ok();
         if !is_unfinished(name) && FileLock::is_held(&path).unwrap_or(true) && !is_going() {
             building.insert(name.to_owned());
@@ -186,7 +188,7 @@ fn building(site: &Site) -> Result<BTreeSet<String>> {
     Ok(building)
 }
 
-/// The records of results, without those of results that are gone.
+/// Returns the records of results, without those of removed results.
 fn records(
     site: &Site,
     images: &[ListedImage],
@@ -219,8 +221,8 @@ fn records(
         .collect();
     vanished.extend(going.iter().map(|(id, _)| id.clone()));
     if !vanished.is_empty() {
-        // On another engine they may well be there.
-        site.check_engine("looking at what is kept", wait)?;
+        // On another engine the results may well exist.
+        site.check_engine("listing what is stored", wait)?;
     }
     for id in vanished {
         forget(site, &id, listed.contains(id.as_str()), wait);
@@ -233,24 +235,25 @@ fn records(
     Ok(records)
 }
 
-/// Notes that somebody else removed the result `id`, if so; also what has not settled yet: this looks after the record was there.
+/// Records that another program removed the result `id`, if so. This applies even to recent records, because the check comes
+/// after the record existed.
 pub(crate) fn notice(site: &Site, id: &Id, wait: Wait<'_>) -> Result<()> {
     let kept = Record::read(&site.paths.record(id.as_str()));
     let is_committed = kept.is_some_and(|kept| kept.record.is_some());
     let is_going = fs::symlink_metadata(site.paths.going(id.as_str())).is_ok();
     if is_committed || is_going {
-        site.check_engine("looking whether a result has gone", wait)?;
+        site.check_engine("checking whether a result was removed", wait)?;
         forget(site, id.as_str(), false, wait);
     }
     Ok(())
 }
 
-/// Ends what a killed removal had begun, or notes that somebody else removed the result.
+/// Completes the removal that a killed process had begun, or records that another program removed the result.
 fn forget(site: &Site, id: &str, listed: bool, wait: Wait<'_>) {
     let Ok(id) = site.names.id(id) else { return };
     let was_going = fs::symlink_metadata(site.paths.going(id.as_str())).is_ok();
     let Ok(Some(removal)) = Removal::begin(site, &id) else {
-        // Somebody builds or removes it.
+        // It is being built or removed.
         return;
     };
     if listed {

@@ -1,5 +1,5 @@
-//! How a store stays within its bounds: what is kept of each result (its base, when it was used last), what must stay, what takes the
-//! space, and what is removed when that is too much.
+//! How a store stays within its bounds: what is recorded of each result (its base, its last use), what must be kept, what uses
+//! the space, and what is removed when that is too much.
 
 mod family;
 mod folder;

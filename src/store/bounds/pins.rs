@@ -1,4 +1,5 @@
-//! Pins: what no prune removes. One small file each, kept in the root for all engines; the file of a cache has its name in it.
+//! Pins: what no prune removes. Each is one small file in the root, and applies to all engines; the file of a cache's pin
+//! contains the cache's name.
 
 use std::io;
 use std::path::Path;
@@ -14,10 +15,10 @@ use crate::store::replace::{beside, is_unfinished, replace_for_good};
 use crate::store::site::Site;
 use crate::wait::Limits;
 
-/// The pause between looks at a removal that was begun before.
+/// The pause between checks of a removal that was begun before. A removal takes some milliseconds.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// What a store keeps, one of it.
+/// One of the things that a store keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Item {
@@ -33,19 +34,19 @@ pub enum Item {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pin {
-    /// What is pinned: a result or a cache, whether it is there or not.
+    /// What is pinned: a result or a cache, whether it exists or not.
     pub item: Item,
-    /// Since when.
+    /// When it was pinned.
     pub since: SystemTime,
 }
 
-/// Pins the result `id`, whether it is there or not. `false`: it was pinned before.
+/// Pins the result `id`, whether it exists or not. Returns `false` if it was already pinned.
 pub(crate) fn pin(site: &Site, id: &str, limits: &Limits) -> Result<bool> {
     site.check_open("pinning a result")?;
     let id = site.names.id(id)?;
     site.check_root("pinning a result")?;
     let new = put(site, &site.paths.pinned_results().join(id.as_str()), b"")?;
-    // A prune that began before may not have seen it. It has named the record by then.
+    // A prune that began earlier may not have seen the pin. It has renamed the record by then.
     let (going, lock) = (
         site.paths.going(id.as_str()),
         site.paths.build_lock(id.as_str()),
@@ -57,7 +58,7 @@ pub(crate) fn pin(site: &Site, id: &str, limits: &Limits) -> Result<bool> {
     Ok(new)
 }
 
-/// Takes the pin of a result away. `false`: there was none.
+/// Removes the pin of a result. Returns `false` if there was none.
 pub(crate) fn unpin(site: &Site, id: &str) -> Result<bool> {
     site.check_open("unpinning a result")?;
     let id = site.names.id(id)?;
@@ -65,14 +66,14 @@ pub(crate) fn unpin(site: &Site, id: &str) -> Result<bool> {
     take(&site.paths.pinned_results().join(id.as_str()))
 }
 
-/// Notes the pin of a cache. Who removes one looks at it with the cache's lock held.
+/// Records the pin of a cache. A removal checks for it while it holds the cache's lock.
 pub(crate) fn pin_cache(site: &Site, name: &[u8]) -> Result<bool> {
     let escaped = CacheName::new(name)?;
     let path = site.paths.pinned_caches().join(escaped.as_str());
     put(site, &path, hex(name).as_bytes())
 }
 
-/// Takes the pin of a cache away. `false`: there was none.
+/// Removes the pin of a cache. Returns `false` if there was none.
 pub(crate) fn unpin_cache(site: &Site, name: &[u8]) -> Result<bool> {
     site.check_open("unpinning a cache")?;
     let escaped = CacheName::new(name)?;
@@ -88,7 +89,7 @@ pub(crate) fn is_cache_pinned(site: &Site, escaped: &str) -> bool {
     fs::symlink_metadata(site.paths.pinned_caches().join(escaped)).is_ok()
 }
 
-/// All pins: results by id, then caches by name.
+/// Returns all pins: results by id, then caches by name.
 pub(crate) fn list(site: &Site) -> Result<Vec<Pin>> {
     site.check_open("listing pins")?;
     let mut pins = Vec::new();
@@ -121,7 +122,7 @@ fn put(site: &Site, path: &Path, content: &[u8]) -> Result<bool> {
     if fs::symlink_metadata(path).is_ok() {
         return Ok(false);
     }
-    // It is asked for once, and is to last.
+    // Synced, because the caller requests it once and relies on it.
     site.paths.in_folders(|| {
         let beside = beside(path, &site.session.unique());
         replace_for_good(path, &beside, content)

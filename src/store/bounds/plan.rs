@@ -1,4 +1,5 @@
-//! What goes next. No engine and no file: a picture of what there is, of which one thing after the other is taken away.
+//! Decides what is removed next. Uses neither the engine nor files, only a model of what exists, from which one thing after the
+//! other is removed.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::SystemTime;
@@ -6,44 +7,44 @@ use std::time::SystemTime;
 use crate::store::bounds::family::Family;
 use crate::store::bounds::pins::Item;
 
-/// Something that may go.
+/// Something that may be removed.
 #[derive(Clone, Debug)]
 pub(crate) struct Candidate {
     pub(crate) item: Item,
     pub(crate) last_use: SystemTime,
-    /// How long it takes to make it again, in milliseconds.
+    /// How long it takes to create it again, in milliseconds.
     pub(crate) cost: u64,
-    /// What it holds, of something that is no result.
+    /// Its size, if it is not a result.
     pub(crate) bytes: u64,
-    /// Of a result, its number in the family.
+    /// If it is a result, its number in the family.
     pub(crate) member: Option<usize>,
-    /// Why it must stay.
+    /// Why it must be kept.
     pub(crate) spared: Option<String>,
 }
 
-/// What there is still, and what was tried.
+/// What still exists, and what was tried.
 pub(crate) struct Plan {
     candidates: Vec<Candidate>,
     family: Family,
-    /// What candidates that are no results hold.
+    /// The size of candidates that are not results.
     others: u64,
-    /// Candidates that nobody has tried, in their order, of this round.
+    /// Candidates of this round that have not been tried, in order.
     ready: BTreeSet<(SystemTime, u64, usize)>,
     tried: Vec<bool>,
-    /// The candidates that are a member.
+    /// The candidates that are names of a member.
     names: HashMap<usize, Vec<usize>>,
-    /// How many candidates that stand on a member are to go in this round, too, and were not tried.
+    /// For each member, how many candidates of this round that are based on it have not been tried.
     waiting: Vec<usize>,
-    /// How many results are there, and how many are to stay.
+    /// How many results exist, and how many must be kept.
     results: usize,
     keep: usize,
     counts_results: bool,
-    /// In the first round: what was not used since then goes.
+    /// In the first round: what was not used since then is removed.
     before: Option<SystemTime>,
 }
 
 impl Plan {
-    /// `results`: how many there are; `keep`: how many stay.
+    /// `results` is how many exist; `keep` is how many must be kept.
     pub(crate) fn new(
         candidates: Vec<Candidate>,
         family: Family,
@@ -76,12 +77,12 @@ impl Plan {
         &self.candidates[number]
     }
 
-    /// All that must stay.
+    /// Returns everything that must be kept.
     pub(crate) fn spared(&self) -> impl Iterator<Item = &Candidate> {
         self.candidates.iter().filter(|c| c.spared.is_some())
     }
 
-    /// What is kept of what may go.
+    /// Returns the size of what is left of the kinds that may be removed.
     pub(crate) fn kept(&self) -> u64 {
         let results = match self.counts_results {
             true => self.family.bytes(),
@@ -90,14 +91,14 @@ impl Plan {
         results + self.others
     }
 
-    /// What would go with a candidate.
+    /// Returns what removing a candidate would free.
     pub(crate) fn bytes(&self, number: usize) -> u64 {
         let candidate = &self.candidates[number];
         let member = candidate.member;
         member.map_or(candidate.bytes, |member| self.family.goes_with(member))
     }
 
-    /// Begins a round: of what was not used since `before`, or of all.
+    /// Begins a round: of what was not used since `before`, or of everything.
     pub(crate) fn begin(&mut self, before: Option<SystemTime>) {
         self.before = before;
         self.waiting.fill(0);
@@ -111,7 +112,7 @@ impl Plan {
         self.ready = ready.into_iter().map(|number| self.place(number)).collect();
     }
 
-    /// The next one to be tried in this round.
+    /// Returns the next candidate to try in this round.
     pub(crate) fn next(&mut self) -> Option<usize> {
         loop {
             let (_, _, number) = self.ready.pop_first()?;
@@ -124,7 +125,7 @@ impl Plan {
         }
     }
 
-    /// A candidate that was tried is gone; or, not `gone`, it stays.
+    /// Records that a candidate was removed; or, with `gone` false, that it is kept.
     pub(crate) fn note(&mut self, number: usize, gone: bool) {
         let Some(member) = self.candidates[number].member else {
             if gone {
@@ -136,7 +137,7 @@ impl Plan {
             self.family.lose(member);
             self.results = self.results.saturating_sub(1);
         }
-        // What it stood on may be the next, also by way of one without a name.
+        // Its base may be next, also if there is an image without a name in between.
         let mut at = self.family.member(member).parent;
         while let Some(parent) = at {
             let named = self.names.get(&parent).into_iter().flatten();
@@ -149,7 +150,7 @@ impl Plan {
         }
     }
 
-    /// Something went along with another: a log with its result.
+    /// Records that something was removed together with another: a log with its result.
     pub(crate) fn went_along(&mut self, item: &Item) {
         let found = self.candidates.iter().position(|c| c.item == *item);
         if let Some(number) = found.filter(|number| !self.tried[*number]) {
@@ -174,20 +175,20 @@ impl Plan {
             return false;
         }
         match self.before {
-            // Alone it would free nothing.
+            // Removing it alone would free nothing.
             None => !self.family.has_children(member),
             Some(_) => self.waiting[member] == 0,
         }
     }
 
-    /// Whether it may be tried in this round.
+    /// Returns whether it may be tried in this round.
     fn is_to_go(&self, number: usize) -> bool {
         let candidate = &self.candidates[number];
         let is_old = |before| candidate.last_use <= before;
         !self.tried[number] && candidate.spared.is_none() && self.before.is_none_or(is_old)
     }
 
-    /// One more, or one less, is to go that stands on what this one stands on.
+    /// Counts one candidate more or less that has to be tried before its base.
     fn wait(&mut self, number: usize, more: isize) {
         let member = self.candidates[number].member;
         let mut at = member.and_then(|member| self.family.member(member).parent);
@@ -210,7 +211,7 @@ mod tests {
     use crate::store::bounds::family::Given;
     use crate::store::bounds::record::{Base, Record};
 
-    /// An image of a random store: on which of those before it, how many bytes beside that, and its names.
+    /// An image of a random store: which earlier one it is based on, its own size, and its names.
     #[derive(Clone, Debug)]
     struct Image {
         parent: Option<usize>,
@@ -219,7 +220,7 @@ mod tests {
         names: Vec<Name>,
     }
 
-    /// Last use, cost, whether it must stay, whether its removal fails.
+    /// Last use, cost, whether it must be kept, whether its removal fails.
     type Name = (u64, u64, bool, bool);
 
     fn image() -> impl Strategy<Value = (prop::sample::Index, bool, u64, bool, Vec<Name>)> {
@@ -244,14 +245,14 @@ mod tests {
             images.map(|(number, (parent, has, own, held, names))| Image {
                 parent: (has && number > 0).then(|| parent.index(number)),
                 own,
-                // What a step has come to itself has the engine's word for its parent alone.
+                // The parent of a step's own image is known only from the engine.
                 held: held && !names.is_empty(),
                 names,
             }).collect()
         }
     }
 
-    /// What the library makes of it; the numbers of names are as they come.
+    /// The library's plan for it; the names are numbered in order.
     fn plan(images: &[Image], keep: usize) -> Plan {
         let total = |mut at: usize| {
             let mut bytes = images[at].own;
@@ -280,7 +281,7 @@ mod tests {
             Record::new(base, Duration::ZERO)
         };
         let records: Vec<Record> = (0..images.len()).map(record).collect();
-        // One that has neither a name nor a step is in no listing.
+        // An image with neither a name nor a step is in no listing.
         let is_listed = |number: &usize| images[*number].held || !images[*number].names.is_empty();
         let shown: Vec<usize> = (0..images.len()).filter(is_listed).collect();
         let given: Vec<Given<'_>> = shown
@@ -317,10 +318,10 @@ mod tests {
         Plan::new(candidates, family, results, keep)
     }
 
-    /// The same store, told by what it is.
+    /// The same store in a simple model.
     struct Model<'a> {
         images: &'a [Image],
-        /// What is there, and what was tried: an image and a name of it.
+        /// What exists, and what was tried: an image and a name of it.
         there: BTreeSet<(usize, usize)>,
         tried: BTreeSet<(usize, usize)>,
         keep: usize,
@@ -337,7 +338,8 @@ mod tests {
             false
         }
 
-        /// What all names hold: every image that is one or that one stands on. What a step under way holds alone does not count.
+        /// Returns the size of all names: every image that has one or that a named image is based on. What only a step in
+        /// progress uses does not count.
         fn kept(&self) -> u64 {
             let counts = |image: &usize| {
                 self.there

@@ -1,5 +1,5 @@
-//! Bringing a store to its bounds. What there is is looked at once, and planned; each thing is looked at once more under its own lock just
-//! before it goes, as others build, look and prune meanwhile.
+//! Bringing a store within its bounds. Everything is listed once, and the removals are planned. Each thing is checked again
+//! under its own lock just before it is removed, because others build, query and prune concurrently.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,25 +23,28 @@ use crate::store::session;
 use crate::store::site::Site;
 use crate::wait::{Limits, Wait};
 
-/// How long a result stays that somebody was told of, unless a policy says otherwise.
+/// How long a result is kept after a caller was told of it, unless a policy says otherwise. A caller that was told of a result
+/// usually begins on it immediately. A minute is a choice: it leaves a busy machine time for that, and does not keep a full
+/// disk full.
 const TOLD: Duration = Duration::from_secs(60);
 
-/// The pause between looks at what another prune is removing.
+/// The pause between checks of what another prune is removing. A removal takes some milliseconds.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// So many times it is looked whether it is a prune that has a lock.
+/// How often it is checked whether the holder of a lock is a prune. That takes a tenth of a second. A prune renames the record
+/// as soon as it has the lock, so a holder that has not done so by then is a build.
 const LOOKS: u32 = 20;
 
 const BUILT: &str = "it is being built";
-const HELD: &str = "a step under way is built on it";
+const HELD: &str = "a step in progress is built on it";
 const PINNED: &str = "it is pinned";
 const LEASED: &str = "it is leased";
-const USED: &str = "it was used meanwhile";
+const USED: &str = "it was used in the meantime";
 
-/// Who hears of each row as it comes; an error ends the prune.
+/// Receives each row as it comes; an error ends the prune.
 pub(crate) type Progress<'a> = dyn FnMut(&PruneRow) -> Result<()> + 'a;
 
-/// A prune under way.
+/// A prune in progress.
 struct Prune<'a> {
     site: &'a Arc<Site>,
     caches: &'a Arc<Caches>,
@@ -49,7 +52,7 @@ struct Prune<'a> {
     wait: Wait<'a>,
     found: Found,
     plan: Plan,
-    /// Where the engine's data are.
+    /// Where the engine's data is.
     data: Option<PathBuf>,
     /// How many bytes of that disk were free, and how many a dry run would have freed.
     free_before: Option<u64>,
@@ -73,12 +76,12 @@ pub(crate) fn prune(
     let data = disk::engine_data(site, &info).map(PathBuf::from);
     if data.is_none() && policy.needs_disk() {
         let why = format!(
-            "{doing}: how much is free on the engine's disk is not to be seen from here ({}); use a number of bytes to keep",
+            "{doing}: the free space on the engine's disk is not accessible from here ({}); use a number of bytes to keep",
             site.engine.address()
         );
         return Err(Error::new(ErrorKind::Unsupported, why));
     }
-    // What is to be brought below a number is counted first: a cache that was released just now, too.
+    // If a size is bounded, it is measured first: also a cache that was just released.
     let listed = match policy.kinds.caches {
         true => caches.counted(site, wait)?,
         false => Vec::new(),
@@ -115,7 +118,7 @@ pub(crate) fn prune(
     prune.run(progress)
 }
 
-/// All that may go by its kind, and why what must not.
+/// Returns everything that may be removed by its kind, and for what must be kept the reason.
 fn candidates(policy: &Policy, found: &Found, spare: Duration) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     let why = |reasons: &[(bool, &str)]| {
@@ -221,7 +224,7 @@ impl Prune<'_> {
         Ok(self.policy.is_met(self.plan.kept(), disk))
     }
 
-    /// How many bytes the engine's disk has, and how many are free now.
+    /// Returns the size of the engine's disk in bytes, and how much is free now.
     fn free(&self) -> Result<Option<(u64, u64)>> {
         self.data.as_deref().map(disk::space).transpose()
     }
@@ -236,7 +239,7 @@ impl Prune<'_> {
         };
         let (fate, why) = match tried {
             Ok(done) => done,
-            // Told to end, it ends; anything else is this one's own trouble.
+            // If a limit was reached, the prune ends; any other error concerns only this candidate.
             Err(e) => {
                 self.wait.left().map_err(|stop| stopped(&"pruning", stop))?;
                 (PruneFate::Failed, e.message().to_owned())
@@ -306,22 +309,22 @@ impl Prune<'_> {
         }
     }
 
-    /// Waits until what was given up has left the disk.
+    /// Waits until what was queued for removal has left the disk.
     fn settle(&self) -> Result<()> {
         let idle = self.site.deletes.wait_idle(Some(Lane::Short), self.wait);
         idle.map_err(|stop| stopped(&"pruning", stop))
     }
 }
 
-/// Begins to remove a result, once another prune that is at it is done: whoever went on to the next one would remove more than is asked
-/// for. `None`: it is being built.
+/// Begins to remove a result; if another prune is removing it, waits for that first. A prune that went on to the next result
+/// would remove more than the policy asks for. Returns `None` if the result is being built.
 fn begin<'a>(site: &'a Site, id: &'a Id, wait: Wait<'_>) -> Result<Option<Removal<'a>>> {
     let mut looks = 0;
     loop {
         if let Some(removal) = Removal::begin(site, id)? {
             return Ok(Some(removal));
         }
-        // It may be about to name the record, or to unlock.
+        // Its holder may be about to rename the record, or to unlock.
         looks = match Removal::is_begun(site, id) {
             true => 0,
             false => looks + 1,
@@ -333,10 +336,10 @@ fn begin<'a>(site: &'a Site, id: &'a Id, wait: Wait<'_>) -> Result<Option<Remova
     }
 }
 
-/// Removes one result, if nothing has happened to it since it was found.
+/// Removes one result, if it was not used since it was found.
 ///
-/// Its record has another name by then. So a hit that came before is seen by the record's time, and one that comes later waits for this;
-/// a step that has begun on it before has its own tag of the image, and one that begins later looks once more.
+/// Its record has another name by then. So an earlier hit shows in the record's time, and a later one waits for this removal. A
+/// step that began on it earlier has its own tag of the image, and one that begins later checks again.
 fn remove_result(site: &Site, row: &FoundResult, wait: Wait<'_>) -> Result<(PruneFate, String)> {
     let id = site.names.id(&row.id)?;
     let stays = |why: &str| (PruneFate::Spared, why.to_owned());
@@ -355,7 +358,7 @@ fn remove_result(site: &Site, row: &FoundResult, wait: Wait<'_>) -> Result<(Prun
             return Ok(Some(stays(PINNED)));
         }
         if image.id != row.image {
-            return Ok(Some(stays("it was built anew meanwhile")));
+            return Ok(Some(stays("it was built again in the meantime")));
         }
         let mut tags = image.repo_tags.iter().flatten();
         let is_held = |tag: &String| {
@@ -365,7 +368,7 @@ fn remove_result(site: &Site, row: &FoundResult, wait: Wait<'_>) -> Result<(Prun
         if tags.any(is_held) {
             return Ok(Some(stays(HELD)));
         }
-        // Of those that had no record.
+        // For results that had no record.
         Ok(removal.is_marked().then(|| stays(USED)))
     };
     match look() {

@@ -1,8 +1,9 @@
-//! What is kept of a result: what it was built on, how many bytes that had, how long it took; and, as the time of the file, when it was
-//! used last. One small file each, never synced: one that is missing or torn says nothing, and then the image's own dates hold.
+//! The record of a result: what it was built on, the size of that, how long the build took; and, as the time of the file, when
+//! it was last used. Each is one small file, which is never synced. If it is missing or corrupt, the image's own dates are
+//! used.
 //!
-//! A hit touches the file, and that is all it costs. Whoever removes the result renames the file first: so a hit either was there
-//! before, and is seen by its time, or finds no file and waits for what comes of it.
+//! A hit touches the file; this is all it costs. A removal of the result renames the file first. So a hit either came before,
+//! and shows in the file's time, or finds no file and waits for the outcome of the removal.
 
 use std::io;
 use std::path::Path;
@@ -23,17 +24,18 @@ use crate::wait::Wait;
 
 const FORMAT: u32 = 1;
 
-/// For so long it is remembered of a result that it is gone, and when it went.
+/// For how long the removal of a result is remembered. This is a choice: users ask within days why something was built again,
+/// and one small file for each result that was removed in a month is little.
 const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// What is kept of one result.
+/// What is recorded of one result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
     format: u32,
     pub(crate) base: Option<Base>,
     /// How long it took to build, in milliseconds.
     pub(crate) built_ms: u64,
-    /// Where the result has gone.
+    /// How the result was removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) gone: Option<Went>,
 }
@@ -42,31 +44,31 @@ pub(crate) struct Record {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Base {
     pub(crate) id: String,
-    /// The image that it was then.
+    /// The image that the base was then.
     pub(crate) image: String,
     pub(crate) bytes: u64,
-    /// Whether its layers are the result's, too. Not where these were made one.
+    /// Whether the result shares its layers. Not if the result was flattened.
     pub(crate) shared: bool,
 }
 
-/// How a result came to go.
+/// How a result was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Went {
-    /// Somebody deleted it.
+    /// It was deleted by a call.
     Deleted,
     /// A prune removed it.
     Pruned,
-    /// Somebody removed it on the engine, past the store: when is not known, but when that was noticed.
+    /// Another program removed it on the engine. The time of that is not known; the time recorded is when it was noticed.
     Vanished,
 }
 
 /// A record as it was found.
 pub(crate) struct Kept {
-    /// `None` where it says nothing.
+    /// `None` if the file is invalid.
     pub(crate) record: Option<Record>,
-    /// When the result was used last; of one that is gone, when it went.
+    /// When the result was last used; for a removed one, when it was removed.
     pub(crate) at: SystemTime,
 }
 
@@ -80,7 +82,7 @@ impl Record {
         }
     }
 
-    /// Reads what is at `path`; `None` where there is no file.
+    /// Reads the record at `path`; returns `None` if there is no file.
     pub(crate) fn read(path: &Path) -> Option<Kept> {
         let mut file = fs::open(path).ok()?;
         let at = file.metadata().and_then(|found| found.modified()).ok()?;
@@ -99,7 +101,7 @@ impl Record {
     }
 }
 
-/// Notes what was committed just now. `id` is locked.
+/// Records what was just committed. The caller holds the lock of `id`.
 pub(crate) fn committed(site: &Site, id: &Id, record: &Record) {
     let path = site.paths.record(id.as_str());
     site.tell();
@@ -112,13 +114,13 @@ pub(crate) fn committed(site: &Site, id: &Id, record: &Record) {
         written => failed(&path, written),
     };
     match written {
-        // It is gone no more.
+        // The result exists again.
         Ok(()) => drop(fs::remove_file(site.paths.gone().join(id.as_str()))),
         Err(e) => log::warn!("{e}; how the result was built will not be known"),
     }
 }
 
-/// Marks the result used, which the engine has just shown to be there. `false`: a prune has removed it since.
+/// Marks the result as used, after the engine has shown that it exists. Returns `false` if a prune has removed it since.
 pub(crate) fn mark(site: &Site, id: &Id, wait: Wait<'_>) -> Result<bool> {
     let path = site.paths.record(id.as_str());
     site.tell();
@@ -132,7 +134,7 @@ pub(crate) fn mark(site: &Site, id: &Id, wait: Wait<'_>) -> Result<bool> {
     }
 }
 
-/// The same for who holds the lock of `id`.
+/// The same for a caller that holds the lock of `id`.
 pub(crate) fn mark_held(site: &Site, id: &Id) {
     site.tell();
     put_back(&site.paths, id);
@@ -141,9 +143,9 @@ pub(crate) fn mark_held(site: &Site, id: &Id) {
     }
 }
 
-/// There is no record: another tool made the result, or it is being removed.
+/// There is no record: another program created the result, or it is being removed.
 fn first_mark(site: &Site, id: &Id, wait: Wait<'_>) -> Result<bool> {
-    // Before the look for a removal: one that begins after that look finds it.
+    // Before the check for a removal: a removal that begins after the check finds the record.
     make(site, id);
     if fs::symlink_metadata(site.paths.going(id.as_str())).is_err() {
         return Ok(true);
@@ -161,7 +163,7 @@ fn first_mark(site: &Site, id: &Id, wait: Wait<'_>) -> Result<bool> {
     there
 }
 
-/// Makes a record that says nothing but when.
+/// Creates a record that contains only the time.
 fn make(site: &Site, id: &Id) {
     let path = site.paths.record(id.as_str());
     let mut options = fs::OpenOptions::new();
@@ -182,20 +184,20 @@ fn make(site: &Site, id: &Id) {
     }
 }
 
-/// The result is not there. Notes it, if that is the work of a removal that was killed. The lock of `id` is held.
+/// The result does not exist. Records that, if it is the work of a removal that was killed. The caller holds the lock of `id`.
 pub(crate) fn settle(site: &Site, id: &Id) {
     if fs::symlink_metadata(site.paths.going(id.as_str())).is_ok() {
         gone(site, id, Went::Pruned);
     }
 }
 
-/// Undoes what a removal had begun, also one that was killed. The lock of `id` is held.
+/// Undoes what a removal had begun, also one that was killed. The caller holds the lock of `id`.
 pub(crate) fn put_back(paths: &Paths, id: &Id) {
     let (going, path) = (paths.going(id.as_str()), paths.record(id.as_str()));
     if fs::symlink_metadata(&going).is_err() {
         return;
     }
-    // Somebody marked it meanwhile.
+    // Another caller has marked it in the meantime.
     let marked = fs::symlink_metadata(&path).is_ok();
     if let Err(e) = fs::rename(&going, &path) {
         log::debug!("putting back {}: {e}", path.display());
@@ -205,7 +207,7 @@ pub(crate) fn put_back(paths: &Paths, id: &Id) {
     }
 }
 
-/// Notes that the result is gone. The lock of `id` is held, or there is no room for one.
+/// Records that the result was removed. The caller holds the lock of `id`, or the disk is too full for one.
 pub(crate) fn gone(site: &Site, id: &Id, how: Went) {
     let (going, path) = (
         site.paths.going(id.as_str()),
@@ -215,12 +217,12 @@ pub(crate) fn gone(site: &Site, id: &Id, how: Went) {
     let kept = kept.or_else(|| Record::read(&path));
     let known = kept.and_then(|kept| kept.record);
     let at = site.paths.gone().join(id.as_str());
-    // Who removed it may have said so already, and knew more.
+    // The process that removed it may have recorded that already, with more detail.
     if known.is_some() || fs::symlink_metadata(&at).is_err() {
         let mut record = known.unwrap_or_else(|| Record::new(None, Duration::ZERO));
         record.gone = Some(how);
         if let Err(e) = record.write(&at, &site.session.unique()) {
-            log::debug!("noting that {:?} is gone: {e}", id.as_str());
+            log::debug!("recording that {:?} was removed: {e}", id.as_str());
         }
     }
     for path in [going, path] {
@@ -228,13 +230,13 @@ pub(crate) fn gone(site: &Site, id: &Id, how: Went) {
     }
 }
 
-/// How the result `id` went, and when, if that is known.
+/// Returns how and when the result `id` was removed, if that is known.
 pub(crate) fn went(paths: &Paths, id: &Id) -> Option<(Went, SystemTime)> {
     let kept = Record::read(&paths.gone().join(id.as_str()))?;
     Some((kept.record?.gone?, kept.at))
 }
 
-/// Removes what is not worth being remembered any more, and what killed writers left.
+/// Removes records that are too old, and files that killed writers left.
 pub(crate) fn forget_old(paths: &Paths, now: SystemTime) {
     let is_old = |path: &Path| {
         let at = fs::symlink_metadata(path).and_then(|found| found.modified());
@@ -251,14 +253,14 @@ pub(crate) fn forget_old(paths: &Paths, now: SystemTime) {
     }
 }
 
-/// What a file in the folder of records is of.
+/// The meaning of a file name in the directory of records.
 pub(crate) enum Name<'a> {
     Result(&'a str),
-    /// One whose removal was begun.
+    /// A result whose removal was begun.
     Going(&'a str),
 }
 
-/// What the name of a file in the folder of records means.
+/// Parses a file name in the directory of records.
 pub(crate) fn name(name: &str) -> Option<Name<'_>> {
     match name.strip_prefix(".going-") {
         Some(id) => Some(Name::Going(id)),
@@ -266,7 +268,7 @@ pub(crate) fn name(name: &str) -> Option<Name<'_>> {
     }
 }
 
-/// A time that no clock of this machine's has shown yet is now.
+/// Replaces a time in the future by the current time.
 pub(crate) fn not_later(at: SystemTime, now: SystemTime) -> SystemTime {
     at.min(now).max(UNIX_EPOCH)
 }

@@ -1,4 +1,5 @@
-//! A result on its way out: its id is locked, and its record has another name, so that who is just told that it is there notices.
+//! The removal of a result: its id is locked, and its record is renamed, so that a process that has just found the result
+//! notices.
 
 use std::io;
 use std::time::SystemTime;
@@ -11,23 +12,23 @@ use crate::store::lock::FileLock;
 use crate::store::names::Id;
 use crate::store::site::Site;
 
-/// A removal that was begun: [`undo`](Self::undo) or [`done`](Self::done).
+/// A removal that was begun; end it with [`undo`](Self::undo) or [`done`](Self::done).
 pub(crate) struct Removal<'a> {
     site: &'a Site,
     id: &'a Id,
     lock: FileLock,
-    /// When the result was used last, where there is a record of it.
+    /// When the result was last used, if there is a record of it.
     pub(crate) last_use: Option<SystemTime>,
 }
 
 impl<'a> Removal<'a> {
-    /// `None`: it is being built, or somebody else is at it.
+    /// Returns `None` if the result is being built, or another process is removing it.
     pub(crate) fn begin(site: &'a Site, id: &'a Id) -> Result<Option<Self>> {
         let path = site.paths.build_lock(id.as_str());
         let Some(lock) = site.paths.in_folders(|| FileLock::try_take(&path))? else {
             return Ok(None);
         };
-        // Of one that was killed in the middle.
+        // Left by a removal that was killed.
         record::put_back(&site.paths, id);
         let (path, going) = (
             site.paths.record(id.as_str()),
@@ -57,32 +58,32 @@ impl<'a> Removal<'a> {
         }
     }
 
-    /// Whether somebody else has begun to remove it.
+    /// Returns whether another process has begun to remove it.
     pub(crate) fn is_begun(site: &Site, id: &Id) -> bool {
         fs::symlink_metadata(site.paths.going(id.as_str())).is_ok()
     }
 
-    /// Whether somebody was told since that the result is there.
+    /// Returns whether a caller was told since then that the result exists.
     pub(crate) fn is_marked(&self) -> bool {
         fs::symlink_metadata(self.site.paths.record(self.id.as_str())).is_ok()
     }
 
-    /// The result stays.
+    /// Ends the removal; the result is kept.
     pub(crate) fn undo(self) {
         match self.last_use {
             Some(_) => record::put_back(&self.site.paths, self.id),
-            // There was none, but for one that somebody has made since.
+            // There was no record; if there is one now, another caller has created it.
             None => drop(fs::remove_file(self.site.paths.going(self.id.as_str()))),
         }
         self.lock.give_back();
     }
 
-    /// Nobody knows whether it is gone: the engine may be at it still. Whoever looks next finds out.
+    /// Ends the removal with an unknown outcome: the engine may still be removing the result. The next check finds out.
     pub(crate) fn leave(self) {
         self.lock.give_back();
     }
 
-    /// The result is gone.
+    /// Ends the removal; the result was removed.
     pub(crate) fn done(self, how: Went) {
         record::gone(self.site, self.id, how);
         self.lock.give_back();

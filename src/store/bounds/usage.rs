@@ -1,4 +1,4 @@
-//! What takes the space: a row for each result, cache and log, and the sums of all.
+//! Disk usage: a row for each result, cache and log, and the sums.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -17,83 +17,83 @@ use crate::wait::{Limits, Wait};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Usage {
-    /// All results, by id.
+    /// All results, sorted by id.
     pub results: Vec<ResultUsage>,
-    /// All caches, by name.
+    /// All caches, sorted by name.
     pub caches: Vec<CacheUsage>,
-    /// All logs, by id.
+    /// All logs, sorted by id.
     pub logs: Vec<LogUsage>,
-    /// What dead sessions left, and a purge removes.
+    /// Leftovers of terminated processes, which a purge removes.
     pub leftovers: Leftovers,
     /// The sums.
     pub totals: Totals,
 }
 
-/// A result, and what it takes.
+/// A result and its size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResultUsage {
-    /// The id it was built under.
+    /// The id that it was built under.
     pub id: String,
     /// The engine's id of its image.
     pub image: String,
-    /// What it holds beside what its base holds.
+    /// What it holds in addition to its base.
     pub own_bytes: u64,
-    /// All of it, counting layers that it shares with others.
+    /// Its whole size, including layers that it shares with others.
     pub bytes: u64,
-    /// The id of the result that it was built on, whether that is still there or not; `None` for one that was built on nothing, or
-    /// where nobody knows.
+    /// The id of the result that it was built on, whether that still exists or not; `None` if it was built on nothing, or the
+    /// base is unknown.
     pub base: Option<String>,
-    /// When its image was made.
+    /// When its image was created.
     pub created: SystemTime,
-    /// When it was used last: committed, found by a look or a build, begun with, or copied out of. Where there is no record of that,
-    /// when its image was made.
+    /// When it was last used: committed, found by a query or a build, used as a base, or copied out of. If there is no record
+    /// of that, when its image was created.
     pub last_use: SystemTime,
-    /// How long it took to build, from the beginning of its step, where that was recorded.
+    /// How long it took to build, from the beginning of its step, if that was recorded.
     pub build_time: Option<Duration>,
     /// Whether it is pinned.
     pub pinned: bool,
-    /// Whether somebody builds this id now.
+    /// Whether this id is being built now.
     pub building: bool,
-    /// Whether a step under way has it as its base.
+    /// Whether a step in progress has it as its base.
     pub held: bool,
-    /// What its log holds.
+    /// The size of its log.
     pub log_bytes: u64,
 }
 
-/// A cache, and what it takes.
+/// A cache and its size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheUsage {
-    /// The row of the listing, with its bytes only where somebody has counted them before.
+    /// The row of the listing. Its size is set only if it was measured before.
     pub info: CacheInfo,
     /// Whether it is pinned.
     pub pinned: bool,
 }
 
-/// A log, and what it takes.
+/// A log and its size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogUsage {
-    /// Of which build.
+    /// The id of its build.
     pub id: String,
-    /// How long it is.
+    /// Its size.
     pub bytes: u64,
-    /// When it was written last.
+    /// When it was last written.
     pub written: SystemTime,
-    /// Whether there is a result of it.
+    /// Whether its result exists.
     pub has_result: bool,
 }
 
-/// What nobody uses any more, as numbers.
+/// The number of objects that are no longer used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Leftovers {
-    /// Containers of dead steps and sessions.
+    /// Containers of stale steps and sessions.
     pub containers: u64,
-    /// Images that only dead steps hold.
+    /// Images that only stale steps hold.
     pub images: u64,
-    /// Volumes of dead sessions that no cache names.
+    /// Volumes of stale sessions that no cache names.
     pub volumes: u64,
 }
 
@@ -101,23 +101,23 @@ pub struct Leftovers {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Totals {
-    /// What all results hold, layers that they share counted once, also those of bases that have lost their name.
+    /// The size of all results; shared layers count once. Includes bases that have lost their name.
     pub results: u64,
-    /// What all caches hold, as far as that is known.
+    /// The size of all caches, as far as it is known.
     pub caches: u64,
-    /// What all logs hold.
+    /// The size of all logs.
     pub logs: u64,
-    /// How many results there are of which nobody knows what they share with others: each is counted as a whole.
+    /// How many results there are for which it is unknown what they share with others: each is counted with its whole size.
     pub results_unknown: u64,
-    /// How many caches there are whose bytes nobody has counted yet: they are not in the sum.
+    /// How many caches there are whose size has not been measured yet: they are not in the sum.
     pub caches_unknown: u64,
-    /// How the sums were found, in words.
+    /// A description of how the sums were computed.
     pub how: String,
 }
 
 /// See [`Store::usage`](crate::Store::usage).
 pub(crate) fn usage(site: &Arc<Site>, caches: &Arc<Caches>, limits: &Limits) -> Result<Usage> {
-    site.check_open("asking what takes the space")?;
+    site.check_open("measuring disk usage")?;
     let wait = limits.wait();
     let mut leftovers = leftovers(site, caches, wait)?;
     let found = Found::look(site, caches.known(site)?, wait)?;
@@ -195,7 +195,7 @@ fn totals(found: &Found) -> Totals {
     }
 }
 
-/// What is on the engine of dead sessions. Listed first, and asked for life after.
+/// Counts the objects of stale sessions on the engine. They are listed first, and their sessions checked afterwards.
 fn leftovers(site: &Arc<Site>, caches: &Arc<Caches>, wait: Wait<'_>) -> Result<Leftovers> {
     let mut left = Leftovers::default();
     let prefix = site.names.prefix();

@@ -1,4 +1,4 @@
-//! Lending: a record pins what is to be cloned, then the clone is made with no lock held.
+//! Leasing: a record pins the volumes to clone, then the clone is made with no lock held.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,13 +22,16 @@ use crate::store::options::Strategy;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// How often somebody outside the store may take a generation away while it is being cloned, before that is an error.
+/// How often a generation may be removed by something other than the store while it is being cloned, before that is an error.
+/// Each time the cache has lost a generation. Five times in a row mean that another program removes volumes as they are
+/// created, and no further try would help.
 const TRIES: u32 = 5;
 
-/// The pause between looks at a shared lease that another thread or process is making or publishing.
+/// The pause between checks of a shared lease that another thread or process is creating or publishing. With overlays, that
+/// takes some milliseconds.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// What the cache's state says is to be done.
+/// What to do, according to the cache's state.
 enum Claim {
     /// Clone these parts; the record pins them.
     Clone {
@@ -36,18 +39,18 @@ enum Claim {
         parts: Vec<Part>,
         root: RootLook,
     },
-    /// Another's shared lease, held by this record, too.
+    /// Another caller's shared lease, which this record now holds, too.
     Joined(Record),
-    /// Another is making a shared lease, or publishing it.
+    /// Another caller is creating a shared lease, or publishing it.
     Later,
-    /// Somebody released a shared lease, and the last who had it was killed: that comes first.
+    /// A shared lease was released, and its last holder was killed: the lease is published first.
     Publish,
-    /// An OBuilder store made a part of it, which is copied first.
+    /// An OBuilder store created a part of the cache; the part is copied first.
     Adopt,
 }
 
 impl Caches {
-    /// Lends the cache `name`.
+    /// Leases the cache `name`.
     pub(crate) fn acquire(
         self: &Arc<Self>,
         site: &Arc<Site>,
@@ -78,7 +81,7 @@ impl Caches {
                 Claim::Publish => self.publish_kept(site, &folder, wait)?,
                 Claim::Later => {
                     let doing = format!(
-                        "waiting for another's shared lease of the cache {}",
+                        "waiting for another caller's shared lease of the cache {}",
                         folder.escaped
                     );
                     wait.sleep(LOOK).map_err(|stop| stopped(&doing, stop))?;
@@ -96,7 +99,7 @@ impl Caches {
                     };
                     match self.make(site, &folder, record, &source, &*cloning, wait) {
                         Ok(record) => {
-                            // While the lease is out there is time, should the last to release have had none.
+                            // If the last release had no time for this, there is time while the lease is in use.
                             self.compact_later(site, &folder, &parts);
                             break (record, Some(parts.len()));
                         }
@@ -180,7 +183,8 @@ impl Caches {
                 return Ok(Claim::Publish);
             }
             if let Some(mut group) = guard.group(site)? {
-                // It is being made, or being published: both end soon.
+                // It is still being created, or is being published. Either way it cannot be joined; the caller retries, because
+                // both states are short.
                 if group.lease.looks.is_none() || group.closing {
                     return Ok(Claim::Later);
                 }
@@ -213,7 +217,7 @@ impl Caches {
         })
     }
 
-    /// Makes the clone, with no lock held, and notes how it looks.
+    /// Creates the clone, with no lock held, and records its fingerprint.
     fn make(
         self: &Arc<Self>,
         site: &Arc<Site>,
@@ -243,7 +247,7 @@ impl Caches {
     }
 }
 
-/// Writes the first head of a cache: a new one, or one that takes over what an OBuilder store left.
+/// Writes the first head of a cache: of a new one, or of one that takes over a volume of an OBuilder store.
 fn first_head(
     site: &Site,
     guard: &Guard<'_>,

@@ -1,5 +1,5 @@
-//! Taking over the cache of an OBuilder store. What OBuilder has, it deletes and makes again at each of its releases: so its volume
-//! is copied once, as a whole, and never mounted.
+//! Taking over the cache of an OBuilder store. OBuilder deletes its volume and creates it again at each of its releases. So the
+//! volume is copied once, as a whole, and never mounted.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,11 +20,13 @@ use crate::store::ownership::LABEL_STORE;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// How often a copy is begun anew because OBuilder made its volume anew meanwhile.
+/// How often a copy is started again because OBuilder replaced its volume in the meantime. OBuilder replaces the volume at each
+/// of its releases. This is a choice: several in a row may be a coincidence; after that, the caller gets an error instead of
+/// endless copies.
 const TRIES: u32 = 5;
 
 impl Caches {
-    /// Copies the part of a cache that an OBuilder store made, unless somebody has done so.
+    /// Copies the part of a cache that an OBuilder store created, unless that has been done.
     pub(super) fn adopt(
         self: &Arc<Self>,
         site: &Arc<Site>,
@@ -32,7 +34,7 @@ impl Caches {
         wait: Wait<'_>,
     ) -> Result<()> {
         let facts = self.facts(site, wait)?;
-        // One copy is enough, and what is being merged stays as it is.
+        // One copy is enough, and the layers must not be merged at the same time.
         let _lock = FileLock::take(&folder.compaction_file(), wait)?;
         let guard = folder.lock(wait)?;
         let head = guard.head()?;
@@ -62,7 +64,7 @@ impl Caches {
         })
     }
 
-    /// Puts the copy in the place of OBuilder's volume. Without one, because that is gone, the cache goes on without it.
+    /// Replaces OBuilder's volume by the copy. If there is no copy because the volume no longer exists, the cache is emptied.
     fn replace_adopted(
         self: &Arc<Self>,
         site: &Arc<Site>,
@@ -87,7 +89,7 @@ impl Caches {
         };
         match copied {
             Some(copied) => {
-                // Until the copy is on disk, OBuilder's is what to go back to, and to copy again.
+                // Until the copy is on disk, OBuilder's volume is the one to go back to, and to copy again.
                 let before = head.state();
                 head.parts[at] = Part {
                     generation: part.generation,
@@ -95,7 +97,7 @@ impl Caches {
                 };
                 head.note(self.written(site, facts), before);
             }
-            // What was written over it says nothing without it.
+            // The layers on top of it are meaningless without it.
             None => head.empty(),
         }
         head.adopted_from = Some(part.volume.clone());
@@ -117,7 +119,7 @@ fn copy_part(
     for _ in 0..TRIES {
         let Some(source) = site.engine.inspect_volume(&part.volume, wait)? else {
             log::warn!(
-                "the cache {} of an OBuilder store is gone: it begins empty",
+                "the cache {} of an OBuilder store no longer exists; it starts empty",
                 folder.escaped
             );
             return Ok(None);
@@ -141,13 +143,13 @@ fn copy_part(
     Err(Error::new(
         ErrorKind::Busy,
         format!(
-            "copying volume {}: OBuilder makes it anew all the time",
+            "copying volume {}: OBuilder keeps replacing it",
             part.volume
         ),
     ))
 }
 
-/// The volume that an OBuilder store has for the cache, if there is one.
+/// Returns the volume that an OBuilder store has for the cache, if there is one.
 pub(super) fn left_by_obuilder(
     site: &Site,
     escaped: &CacheName,
@@ -158,7 +160,7 @@ pub(super) fn left_by_obuilder(
     };
     let volume = site.names.volume("cache", name);
     let found = site.engine.inspect_volume(&volume, wait)?;
-    // One of this library's may be called alike, for another cache.
+    // A volume of this library may have the same name, for another cache.
     let found = found.filter(|found| found.label(LABEL_STORE).is_none());
     Ok(found.map(|found| Part {
         volume: found.name,

@@ -1,5 +1,5 @@
-//! Keeping chains of layers short. Layers are merged into one in the background: the generation stays what it is, only the
-//! volumes that it is made of change. Leases that are out keep theirs.
+//! Keeping chains of layers short. Layers are merged into one in the background: the contents of the generation do not change,
+//! only the volumes that it consists of. Outstanding leases keep their volumes.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,23 +25,23 @@ use crate::store::place::Birth;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// How many layers a chain has at most once it was shortened. Every user of a lease pays for each: at 6 layers a look for a name
-/// that is not there costs nearly four times what it costs in a plain directory, at 12 seven times (docs/benchmarks.md). Fewer would
-/// be merged more often than they are read.
+/// The maximum number of layers in a chain after it was shortened. Every user of a lease pays for each layer: with 6 layers,
+/// looking up a name that does not exist costs nearly four times as much as in a plain directory, with 12 seven times
+/// (docs/benchmarks.md). A smaller number would cause more merges than reads.
 const DEPTH: usize = 6;
 
-/// Where each merge copies all bytes of the cache, a chain is left to grow to this many: about as deep as a mount's options
-/// allow, so that there is a copy for every twenty releases and not for every five.
+/// If each merge copies all data of the cache, a chain may grow to this length: about as deep as a mount's options allow, so
+/// that there is a copy for every twenty releases and not for every five.
 const DEPTH_BY_ARCHIVE: usize = 24;
 
-/// At which length of a mount's options a chain is shortened, however few its layers are: the rest is room for what is released
-/// while it is being merged.
+/// The length of a mount's options from which on a chain is shortened, however few its layers are. The rest is room for
+/// releases during the merge.
 const LONG: usize = OPTIONS_MAX * 3 / 4;
 
-/// A layer is merged with those above it once they have a quarter of its files. So each file is merged again only when what
-/// lies above it has grown in proportion, which is some times for each factor of four that the cache grows by: what a release
-/// costs in the end grows with the logarithm of the cache. With a smaller number chains would be deeper, with a larger one files
-/// would be merged more often.
+/// A layer is merged with those above it once they have a quarter of its files. So a file is merged again only when the layers
+/// above it have grown in proportion, which is a few times whenever the cache grows by a factor of four: the cost of a release
+/// grows with the logarithm of the cache. With a smaller number chains would be deeper; with a larger one files would be merged
+/// more often.
 const RATIO: u64 = 4;
 
 impl Caches {
@@ -59,7 +59,7 @@ impl Caches {
         site.defer_long(move |site| {
             let wait = Wait::new(None, Some(&caches.closing));
             match caches.compact(site, &folder, false, wait) {
-                // The next lease or release finds it as long as it was.
+                // The next lease or release finds the chain still long, and tries again.
                 Err(e) if e.kind() == ErrorKind::Cancelled => {}
                 Err(e) => log::warn!("{e}; tried again after the next release"),
                 Ok(()) => {}
@@ -68,7 +68,8 @@ impl Caches {
         });
     }
 
-    /// Shortens the chain of a cache. If somebody else does that already, waits for it where `must`, else leaves it to them.
+    /// Shortens the chain of a cache. If another process is doing that, waits for it if `must` is set, and otherwise leaves it
+    /// to that process.
     pub(super) fn compact(
         self: &Arc<Self>,
         site: &Arc<Site>,
@@ -94,8 +95,8 @@ impl Caches {
         done.map_err(|e| e.context(format_args!("compacting the cache {}", folder.escaped)))
     }
 
-    /// Merges all layers of a cache into one, later: what is written over in several layers is counted in each, and one layer is as
-    /// large as it looks.
+    /// Merges all layers of a cache into one, later. A file that is rewritten in several layers counts in each; a single layer
+    /// has exactly the cache's size.
     pub(super) fn merge_whole_later(
         self: &Arc<Self>,
         site: &Arc<Site>,
@@ -130,7 +131,7 @@ impl Caches {
             let Some(head) = folder.read_head()? else {
                 return Ok(());
             };
-            // With no lock held, as they may be many files.
+            // With no lock held, because there may be many files.
             let mut sizes = Sizes::default();
             for part in &head.parts {
                 sizes.of(part, wait)?;
@@ -145,10 +146,10 @@ impl Caches {
                 .iter()
                 .map(|part| Some(sizes.known(part)?.entries));
             let Some(entries) = entries.collect::<Option<Vec<u64>>>() else {
-                // One was released in between.
+                // A lease was released in between.
                 continue;
             };
-            // What is merged has a name as long as that of its lowest layer.
+            // The merged layer's name is as long as that of its lowest layer.
             let fits = |from: usize| options_length(&head.parts[..=from]) <= LONG;
             let from = if whole { 0 } else { choose(&entries, fits) };
             let name = site.names.volume("layer", &site.session.unique());
@@ -191,7 +192,7 @@ impl Caches {
         let sources: Vec<PathBuf> = places.drain(from..).rev().collect();
         places.reverse();
         merge::merge(&sources, &places, &to, &facts.marks(), wait)?;
-        // Somebody who removed one of them meanwhile has left us with less than all of it, and maybe without an error.
+        // If one of them was removed in the meantime, the merge is incomplete, possibly without an error.
         for part in parts {
             volumes::find_part(site, part, wait).map_err(not_there)?;
         }
@@ -240,7 +241,7 @@ impl Caches {
         replaced
     }
 
-    /// Copies all of a chain through the engine, as its mount shows it.
+    /// Copies the whole chain through the engine, as its mount shows it.
     fn flatten(
         &self,
         site: &Arc<Site>,
@@ -263,7 +264,7 @@ impl Caches {
         Ok(part)
     }
 
-    /// Puts `part` in the place of `parts`, in whatever generation they are now.
+    /// Replaces `parts` by `part`, in whatever generation they are now.
     fn replace(
         self: &Arc<Self>,
         site: &Arc<Site>,
@@ -279,7 +280,7 @@ impl Caches {
             return Ok(());
         };
         let same = |window: &[Part]| window.iter().zip(parts).all(|(a, b)| a.volume == b.volume);
-        // The cache may have been deleted, or emptied, or have grown.
+        // The cache may have been deleted, emptied, or have grown.
         let Some(at) = head.parts.windows(parts.len()).position(same) else {
             return Ok(());
         };
@@ -294,7 +295,7 @@ impl Caches {
     }
 }
 
-/// The newest generation that any of them brought.
+/// Returns the newest generation that any of them was added in.
 fn newest(parts: &[Part]) -> u64 {
     parts
         .iter()
@@ -308,11 +309,13 @@ fn is_long(parts: &[Part], merges: bool) -> bool {
     parts.len() > depth || parts.len() > 1 && options_length(parts) > LONG
 }
 
-/// Where the layers to merge begin: as few as make the chain short, and all that are small beside those above them.
+/// Returns where the layers to merge start: as few as are needed to make the chain short, and all that are small compared with
+/// those above them.
 ///
-/// The lowest, which holds most of the cache as a rule, is merged only when a single layer has grown as large as it: that one
-/// has been merged before, so its number of files is not of files that are in several layers, as a sum may be. Whoever goes
-/// by the change times of files looks at all of them anew after that.
+/// The lowest layer, which usually holds most of the cache, is merged only when a single layer has grown as large as it. A
+/// single layer that large has been merged before, so its number of files does not count the same file several times, as the
+/// sum over several layers may. After such a merge, a program that goes by the change times of files has to read all of them
+/// again.
 ///
 /// `entries` are the numbers of files, lowest layer first; `fits` tells whether the layers below one, and one more, fit into
 /// the options of a mount.
@@ -359,10 +362,10 @@ mod tests {
         assert_eq!(run(&[1000, 15, 1, 1, 1, 1, 1]), 1);
         assert_eq!(run(&[1, 1, 1, 1, 1, 1, 1]), 0);
         assert_eq!(run(&[1, 1]), 0);
-        // Six times the same files are no reason to touch the base, one layer of its size is.
+        // The same files six times are no reason to merge the base; one layer of its size is.
         assert_eq!(run(&[400, 100, 100, 100, 100, 100, 100]), 1);
         assert_eq!(run(&[400, 400, 100, 100, 100, 100, 100]), 0);
-        // Each four times the ones above: no more than the depth asks for.
+        // Each has four times the files of those above: only the depth requires a merge.
         assert_eq!(run(&[40_000, 9_000, 2_000, 400, 80, 15, 2]), 5);
         assert_eq!(choose(&[9, 1, 1], |from| from < 1), 0, "no room for more");
     }
@@ -370,7 +373,7 @@ mod tests {
     /// How many files a release adds, by its number.
     type Shape = fn(u64) -> u64;
 
-    /// Many releases: how deep the chain gets, and how many files are merged for each that is released.
+    /// Simulates many releases: how deep the chain gets, and how many files are merged for each one released.
     fn release(base: u64, times: u64, size: Shape) -> (usize, f64, u64) {
         let mut chain = vec![base];
         let (mut deepest, mut merged, mut released, mut base_merged) = (0, 0, 0, 0);

@@ -1,4 +1,5 @@
-//! Deleting a cache. Its head stays, emptied, with a raised generation: leases that are out find it moved on, and lose.
+//! Deleting a cache. Its head is kept, emptied, with a higher generation: outstanding leases find that the cache has moved on,
+//! and lose.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,21 +16,23 @@ use crate::store::names::CacheName;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// How often a delete looks again for containers that have a volume which was released while it looked.
+/// How often a delete checks again for containers that use a volume which was released during the check. A check takes
+/// milliseconds and a release longer, so that a release during each of five checks is unlikely. After that, the delete
+/// continues without another check.
 const ROUNDS: u32 = 5;
 
-/// What became of a cache that was to be deleted.
+/// The outcome of deleting a cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Deleted {
     Yes,
-    /// There was none.
+    /// It did not exist.
     No,
-    /// It must stay, and why.
+    /// It must be kept, for this reason.
     Stays(&'static str),
 }
 
 impl Caches {
-    /// Removes a cache, and makes the leases that are out lose. `false`: there was none.
+    /// Removes a cache, and makes outstanding leases lose. Returns `false` if it does not exist.
     pub(crate) fn delete(
         self: &Arc<Self>,
         site: &Arc<Site>,
@@ -40,7 +43,7 @@ impl Caches {
         Ok(deleted == Deleted::Yes)
     }
 
-    /// Removes a cache that nobody has leased, that is not pinned, and that was used last at `last_use`.
+    /// Removes a cache that is not leased and not pinned, and whose last use was at `last_use`.
     pub(crate) fn delete_unused(
         self: &Arc<Self>,
         site: &Arc<Site>,
@@ -57,12 +60,12 @@ impl Caches {
                 return Ok(Some("it is pinned"));
             }
             let unused = folder.noted_use().is_none_or(|at| at == last_use);
-            Ok((!unused).then_some("it was used meanwhile"))
+            Ok((!unused).then_some("it was used in the meantime"))
         };
         self.delete_if(site, name, &why_stays, wait)
     }
 
-    /// Notes the pin of a cache. No removal that did not see it goes on after this.
+    /// Records the pin of a cache. A removal that did not see the pin does not continue after this.
     pub(crate) fn pin(
         self: &Arc<Self>,
         site: &Arc<Site>,
@@ -80,7 +83,7 @@ impl Caches {
         Ok(new)
     }
 
-    /// `why_stays` is asked with the cache's lock held.
+    /// `why_stays` is called with the cache's lock held.
     fn delete_if(
         self: &Arc<Self>,
         site: &Arc<Site>,
@@ -123,13 +126,14 @@ impl Caches {
             let mut head = now.unwrap_or_else(|| Head::new(name));
             head.parts.extend(left);
             let unseen = |part: &Part| !looked_at.contains(&part.volume);
-            // A release came in between, with a volume that has not been looked at. One that is always faster is not waited for.
+            // A release came in between, with a volume that has not been checked. If releases are always faster, the loop ends
+            // anyway.
             if round < ROUNDS && head.all_parts().any(unseen) {
                 continue;
             }
             let own = head.bury();
             match guard.write_head(&head) {
-                // To delete is what makes room.
+                // Deleting is what frees space.
                 Err(e) if e.is_disk_full() && matches!(guard.head(), Ok(Some(_))) => {
                     guard.bury_head()?;
                 }
@@ -150,7 +154,7 @@ impl Caches {
     }
 }
 
-/// Removes the volumes that an OBuilder store made, and forgets them: one that it makes later is another.
+/// Removes the volumes that an OBuilder store created, and forgets them: one that it creates later is a different volume.
 fn remove_retired(site: &Site, folder: &Folder, retired: &BTreeSet<String>, wait: Wait<'_>) {
     let remove = |volume: &String| site.engine.remove_volume(volume, wait).map(drop);
     let removed = retired.iter().try_for_each(remove).and_then(|()| {
@@ -167,7 +171,7 @@ fn remove_retired(site: &Site, folder: &Folder, retired: &BTreeSet<String>, wait
     }
 }
 
-/// A head that cannot be read is replaced by one that is as new as the newest lease.
+/// Replaces a head that cannot be read by one that is as new as the newest lease.
 fn heal(folder: &Folder, name: &[u8], head: Result<Option<Head>>) -> Result<Option<Head>> {
     match head {
         Err(e) if e.kind() == ErrorKind::Corrupt => {

@@ -1,7 +1,7 @@
-//! What a power failure may do. A head is on disk as soon as it is written; the files that it names are not. So a head that names
-//! files which may still be on their way keeps the newest generation that is certainly on disk, too, and whoever finds it in
-//! another boot of the machine goes back to that. Some seconds after a release one thread has the file system write what it has,
-//! and says so in the heads.
+//! Caches and power failures. A head is on disk as soon as it is written; the files of the volumes that it names are not. So a
+//! head whose files may not be on disk yet also keeps the newest generation that is certainly on disk. If it is found in
+//! another boot of the machine, the cache goes back to that generation. Some seconds after a release, one thread syncs the file
+//! system, and records that in the heads.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,8 +21,8 @@ use crate::store::clock;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// How long the files of a cache are counted, as the head is written anyway and they are in memory. A close waits for this; what has
-/// more files is counted by a merge or a listing.
+/// How long the files of a cache may be counted while the head is written anyway and the files are in memory. A close waits for
+/// this; larger caches are counted by a merge or a listing.
 const COUNTING: Duration = Duration::from_millis(100);
 
 /// A cache as it was before a sync.
@@ -30,11 +30,12 @@ struct Pinned {
     folder: Arc<Folder>,
     state: Durable,
     sizes: Sizes,
-    /// Keeps its volumes from being removed: what a release or a merge replaces meanwhile is what to go back to then.
+    /// Keeps its volumes from being removed: a volume that a release or a merge replaces in the meantime is one that the cache
+    /// may have to go back to.
     record: Record,
 }
 
-/// Pins what a cache is now, if a sync of these disks makes that durable.
+/// Pins the current state of a cache, if a sync of these disks makes it durable.
 fn pin(
     site: &Site,
     folder: &Arc<Folder>,
@@ -52,7 +53,7 @@ fn pin(
         parts.any(|p| p.volume == part.volume)
     };
     for part in head.parts.iter().filter(|part| !durable(part)) {
-        // Somebody else's, whom this process does not reach, or gone.
+        // Not accessible to this process because another user owns it, or no longer there.
         let Ok(disk) = walk::disk(Path::new(&part.mountpoint)) else {
             return Ok(None);
         };
@@ -75,7 +76,7 @@ fn pin(
 }
 
 impl Caches {
-    /// Has what was just released or merged sent to the disk, after a while.
+    /// Syncs what was just released or merged to disk, after a delay.
     pub(super) fn keep_later(
         self: &Arc<Self>,
         site: &Arc<Site>,
@@ -88,7 +89,7 @@ impl Caches {
         }
     }
 
-    /// How a part was written that was just sealed or merged.
+    /// Returns how a part that was just sealed or merged has been written.
     pub(super) fn written(&self, site: &Site, facts: &Facts) -> Written<'_> {
         match (facts.reach, site.cache_options.sync) {
             (false, _) => Written::OutOfReach,
@@ -97,9 +98,11 @@ impl Caches {
         }
     }
 
-    /// [`keep_later`](Self::keep_later) for what was found when the store was opened: whose process it was has no time for it any more.
+    /// Like [`keep_later`](Self::keep_later), for caches that were found when the store was opened: the process that released
+    /// them has terminated.
     pub(crate) fn keep_found(self: &Arc<Self>, site: &Arc<Site>) {
-        // A store that is dropped and not closed ends its session with no regard to what sleeps.
+        // Weak references, because a store that is dropped without being closed ends its session without waiting for this
+        // thread.
         let (caches, site) = (Arc::downgrade(self), Arc::downgrade(site));
         self.keeper.start(move |folders, may_mark| {
             if let Some((caches, site)) = caches.upgrade().zip(site.upgrade()) {
@@ -108,7 +111,7 @@ impl Caches {
         });
     }
 
-    /// Sends what was released to these caches to the disk, and says so in their heads.
+    /// Syncs what was released to these caches to disk, and records that in their heads.
     fn sync(
         self: &Arc<Self>,
         site: &Arc<Site>,
@@ -122,7 +125,7 @@ impl Caches {
                 Ok(Some(pinned)) => seen.push(pinned),
                 Ok(None) => {}
                 Err(e) => {
-                    log::debug!("looking whether a cache is on disk: {e}");
+                    log::debug!("checking whether a cache is on disk: {e}");
                     self.keeper.note(&folder);
                 }
             }
@@ -130,10 +133,10 @@ impl Caches {
         let synced = disks.values().try_for_each(|path| walk::sync(path));
         let go_on = may_mark();
         if let Err(e) = &synced {
-            log::warn!("{e}; a power failure may cost what was released since the last sync");
+            log::warn!("{e}; a power failure may lose what was released since the last sync");
         }
         for pinned in seen {
-            // Too late, and whoever opens the root next finds it.
+            // Too late; the next open of the root finds it.
             if !go_on {
                 continue;
             }
@@ -145,13 +148,13 @@ impl Caches {
                 }
             };
             if let Err(e) = marked {
-                log::warn!("{e}; a power failure may cost what was released to this cache");
+                log::warn!("{e}; a power failure may lose what was released to this cache");
             }
             self.give_up(site, &pinned.folder, &pinned.record, Wait::unbounded());
         }
     }
 
-    /// Notes in the head that this is on disk, and gives up what there was to go back to.
+    /// Records in the head that this is on disk, and releases the older generation for removal.
     fn mark(&self, site: &Arc<Site>, pinned: &Pinned) -> Result<()> {
         let folder = &pinned.folder;
         let guard = folder.lock(Wait::unbounded())?;
@@ -170,7 +173,7 @@ impl Caches {
         Ok(())
     }
 
-    /// Makes a cache what it certainly was on disk, if the power has failed since. Gives the volumes that are left over.
+    /// Restores the state that certainly was on disk, if the power has failed since. Returns the volumes that are left over.
     pub(super) fn go_back(
         &self,
         folder: &Arc<Folder>,
@@ -187,7 +190,7 @@ impl Caches {
         if durable < newest {
             log::warn!(
                 "the machine went down before generations {} to {newest} of the cache {} were certainly on disk: they are dropped, \
-                 and generation {} is what generation {durable} was",
+                 and generation {} has the contents of generation {durable}",
                 durable + 1,
                 folder.escaped,
                 head.generation

@@ -6,39 +6,41 @@ use crate::store::cache::files::look::Marks;
 use crate::store::cache::files::owners::Owners;
 use crate::store::options::Strategy;
 
-/// The longest option string of a mount. The kernel takes one page, and cuts off silently what is behind it.
+/// The maximum length of the options of a mount. The kernel accepts one page, and silently truncates the rest. A page is 4096
+/// bytes on x86-64. The rest is room for what the engine and its mounting program add; the probe tries a mount with options of
+/// this length.
 pub(crate) const OPTIONS_MAX: usize = 3500;
 
-/// What goes into an overlay's options besides the directories, best first. Off: whatever would tie a layer to the very ones
-/// it was written over (they are merged later), or keep in it what only those make whole. The second is for older kernels,
-/// the third for rootless engines.
+/// Additional overlay mount options, in order of preference. They disable features that would tie a layer to the exact lower
+/// layers it was written over, which are merged later, or that would store data in the upper layer that is incomplete without
+/// them. The second is for older kernels, the third for rootless engines.
 pub(crate) const EXTRAS: [&str; 3] = ["index=off,redirect_dir=off,metacopy=off", "", "userxattr"];
 
-/// What the engine's archive calls do with volumes.
+/// How the engine's archive calls work with volumes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Archives {
-    /// What they make of owners.
+    /// How they change owners.
     pub(crate) owners: Owners,
     pub(crate) root: RootBy,
 }
 
-/// How a volume's root is given its owner, mode and time.
+/// How the owner, mode and time of a volume's root are set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum RootBy {
-    /// By an entry of the folder above. (Docker passes over one of the place that is unpacked to.)
+    /// By an entry of its parent directory. (Docker ignores an entry for the directory that is extracted into.)
     #[default]
     Parent,
-    /// By an entry of its own. (Podman puts what is unpacked in the folder above below the mount.)
+    /// By an entry of its own. (Podman extracts what belongs into the parent directory below the mount.)
     Itself,
 }
 
 /// How an overlay is mounted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Overlays {
-    /// Further options.
+    /// Additional options.
     pub(crate) extra: String,
-    /// Whether each layer is an option of its own (`lowerdir+=`, Linux 6.5), as for mounting programs that take none of more than 256
-    /// bytes (libmount 2.39: Podman).
+    /// Whether each layer is a separate option (`lowerdir+=`, Linux 6.5), for mount programs that do not accept an option of
+    /// more than 256 bytes (libmount 2.39: Podman).
     pub(crate) each: bool,
 }
 
@@ -47,17 +49,17 @@ pub(crate) const NO_ARCHIVES: &str = "volumes cannot be copied through this engi
      not those that it took, and differ by more than one number; where it runs on this machine and its volumes are in reach of this \
      process, they are copied as files";
 
-/// What was found out, and what follows from it.
+/// What was found out, and its consequences.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Facts {
-    /// This process reaches the engine's volumes as files, and may do there what root may.
+    /// This process can access the engine's volumes directly as files, with root's permissions.
     pub(crate) reach: bool,
     /// Volumes can be copied through the engine's archive calls, in this way.
     pub(crate) archives: Option<Archives>,
     /// Overlays work, in this way.
     pub(crate) overlay: Option<Overlays>,
     pub(crate) strategy: Strategy,
-    /// Why that strategy, for people.
+    /// The human-readable reason for the strategy.
     pub(crate) why: String,
 }
 
@@ -68,18 +70,19 @@ impl Facts {
             .map(|overlays| overlays.extra.as_str())
     }
 
-    /// Whether layers can be merged as files: they are in reach, and the overlay keeps in them only what a merge knows.
+    /// Returns whether layers can be merged as files: they can be accessed directly, and the overlay stores in them only what a
+    /// merge understands.
     pub(crate) fn merges(&self) -> bool {
         self.reach && self.extra() == Some(EXTRAS[0])
     }
 
-    /// What the overlay's own extended attributes are.
+    /// Returns what the overlay's own extended attributes are.
     pub(crate) fn marks(&self) -> Marks {
         marks(self.extra().unwrap_or_default())
     }
 }
 
-/// What an overlay's own extended attributes are that is mounted with these further options.
+/// Returns the own extended attributes of an overlay that is mounted with these additional options.
 pub(crate) fn marks(extra: &str) -> Marks {
     if extra == EXTRAS[2] {
         let is_own = |name: &[u8]| {
@@ -91,7 +94,7 @@ pub(crate) fn marks(extra: &str) -> Marks {
             is_own,
         };
     }
-    // With `overlay` twice it is one that a container's own overlay set, escaped by the kernel.
+    // With `overlay` twice it was set by a container's own overlay, and escaped by the kernel.
     let is_own = |name: &[u8]| {
         name.starts_with(b"trusted.overlay.") && !name.starts_with(b"trusted.overlay.overlay.")
     };

@@ -1,4 +1,4 @@
-//! When caches are synced: the thread that waits a while after a release, so that one sync serves many, and the end of it when the
+//! When caches are synced: a thread waits for some seconds after a release, so that one sync serves several, and ends when the
 //! store closes.
 
 use std::collections::HashMap;
@@ -11,14 +11,15 @@ use parking_lot::{Condvar, Mutex};
 use crate::store::cache::state::folder::Folder;
 use crate::wait::{Stop, Wait};
 
-/// How long after a release its files are sent to the disk. Every five seconds a journal is committed anyway, so releases in a
-/// row cost the disk no more than they did; and kernels keep files in memory for thirty, which is what could be lost before.
+/// How long after a release its files are synced. File systems commit their journal every five seconds anyway, so that several
+/// releases in a row cost no additional disk writes. Without this, kernels keep files in memory for thirty seconds, which is
+/// what could be lost.
 const DELAY: Duration = Duration::from_secs(5);
 
-/// What is done with caches; it asks whether heads may be written.
+/// Work on caches; it asks the callback whether heads may be written.
 type Work = dyn Fn(Vec<Arc<Folder>>, &dyn Fn() -> bool);
 
-/// How long waiters sleep between looks at the time.
+/// How often waiters check the time. A close may be late by this much.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// The caches whose newest generation may not be on disk yet.
@@ -38,14 +39,14 @@ struct State {
     due: Option<Instant>,
     thread: Option<JoinHandle<()>>,
     running: bool,
-    /// Heads are being written: that takes no time, and is not cut off.
+    /// Heads are being written: that is short, and is not interrupted.
     marking: bool,
-    /// Nobody waits any more: leave everything as it is.
+    /// The store is closed: leave everything as it is.
     ended: bool,
 }
 
 impl Keeper {
-    /// Notes a cache. Nothing is begun yet.
+    /// Records a cache. Does not start a sync.
     pub(super) fn note(&self, folder: &Arc<Folder>) {
         let mut state = self.0.state.lock();
         state
@@ -53,8 +54,8 @@ impl Keeper {
             .insert(folder.escaped.clone(), Arc::clone(folder));
     }
 
-    /// Has `work` done with what is noted, after a while, by a thread that ends when nothing is noted any more. `work` asks,
-    /// before it writes heads, whether there is somebody to write them for.
+    /// Has `work` done with the recorded caches, after a delay, by a thread that ends when nothing is recorded any more. Before
+    /// `work` writes heads, it asks whether they may still be written.
     pub(super) fn start(
         &self,
         work: impl Fn(Vec<Arc<Folder>>, &dyn Fn() -> bool) + Send + 'static,
@@ -64,7 +65,7 @@ impl Keeper {
             return;
         }
         state.due.get_or_insert_with(|| Instant::now() + DELAY);
-        // It has left its loop, if there was one.
+        // The thread, if there was one, has left its loop.
         if let Some(done) = state.thread.take() {
             let _ = done.join();
         }
@@ -79,7 +80,8 @@ impl Keeper {
         }
     }
 
-    /// Syncs now, not later. Does not wait for that, but for heads that are being written: what these replace is given up.
+    /// Syncs now instead of later. Does not wait for the sync, but for heads that are being written, because what they replace
+    /// is queued for removal.
     pub(super) fn hurry(&self, wait: Wait<'_>) -> std::result::Result<(), Stop> {
         let mut state = self.0.state.lock();
         while state.marking {
@@ -93,7 +95,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Syncs what there is, if `wait` gives time enough. `false`: there is something left.
+    /// Syncs what is recorded, if `wait` allows enough time. Returns `false` if something is left.
     pub(super) fn finish(&self, wait: Wait<'_>) -> bool {
         let mut state = self.0.state.lock();
         state.due = Some(Instant::now());
@@ -105,14 +107,14 @@ impl Keeper {
         let thread = state.thread.take();
         let running = state.running;
         drop(state);
-        // A disk that takes longer cannot be told to stop. The thread looks at nothing more once it comes back.
+        // A slow sync cannot be interrupted. The thread stops as soon as it returns.
         if let Some(thread) = thread.filter(|_| !running) {
             let _ = thread.join();
         }
         !running && self.0.state.lock().unsure.is_empty()
     }
 
-    /// Leaves everything to whoever comes next. `false`: there is something.
+    /// Leaves everything to the next open. Returns `false` if something is left.
     pub(super) fn end(&self) -> bool {
         let mut state = self.0.state.lock();
         state.ended = true;

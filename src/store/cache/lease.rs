@@ -1,4 +1,4 @@
-//! [`Lease`]: one writable copy of a cache, lent to the caller until released or discarded.
+//! [`Lease`]: a writable copy of a cache, valid until it is released or discarded.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use crate::store::lock::FileLock;
 use crate::store::site::Site;
 use crate::wait::Limits;
 
-/// How long a thread waits for another's release between looks at its cancel.
+/// How often a thread that waits for another's release checks its cancel. The cancel is noticed late by up to this much.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// A lease of a cache: mount [`volume`](Self::volume) into containers, then [`release`](Self::release) it so that what they
-/// changed becomes the cache's next generation.
+/// A lease of a cache: mount [`volume`](Self::volume) into containers, then [`release`](Self::release) it so that their changes
+/// become the cache's next generation.
 ///
-/// Dropping it discards it, without waiting. It may be used from any thread. It works on after [`Store::close`](crate::Store::close)
-/// only to be dropped.
+/// Dropping a lease discards it without blocking. It may be used from any thread. After [`Store::close`](crate::Store::close)
+/// it can only be discarded or dropped.
 pub struct Lease {
     site: Arc<Site>,
     caches: Arc<Caches>,
@@ -35,7 +35,7 @@ pub struct Lease {
 pub(super) struct Held {
     pub(super) folder: Arc<Folder>,
     pub(super) record: Record,
-    /// The turn that a locked or shared lease waited for.
+    /// The lock on the cache's mode, which a locked or shared lease waited for.
     pub(super) turn: Mutex<Option<FileLock>>,
 }
 
@@ -49,41 +49,41 @@ impl Lease {
         }
     }
 
-    /// The name of the engine's volume to mount.
+    /// Returns the name of the engine's volume to mount.
     pub fn volume(&self) -> &str {
         self.held.record.volumes.first().map_or("", String::as_str)
     }
 
-    /// The generation that it was cloned from; 0 is a cache that nobody has released yet.
+    /// Returns the generation that it was cloned from; 0 for a cache that has never been released.
     pub fn generation(&self) -> u64 {
         self.held.record.base
     }
 
-    /// Gives the lease back. If the cache is still at the generation that was cloned, and anything was changed, the lease
-    /// becomes the next generation, atomically. After that, and after any other outcome, it is closed.
+    /// Releases the lease. If its files have changed and the cache is still at the generation that was cloned, the lease
+    /// atomically becomes the next generation. After any outcome the lease is closed.
     ///
-    /// Waits for as long as it takes to look for changes: with the copy strategy that is a look at every file, or, where only the
-    /// engine reaches them, at every byte.
+    /// Blocks for as long as it takes to detect changes. With the copy strategy this examines every file, or every byte if only
+    /// the engine can access the volume.
     ///
     /// # Errors
     ///
-    /// [`Busy`](crate::ErrorKind::Busy) while any container, running or not, still mounts it; the lease stays open then, as after
-    /// every error but [`Closed`](crate::ErrorKind::Closed), and can be released again.
+    /// [`Busy`](crate::ErrorKind::Busy) while a container, running or not, mounts the lease. After any error except
+    /// [`Closed`](crate::ErrorKind::Closed), the lease stays open and can be released again.
     ///
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) where it would have to move through the engine's archive calls, and holds more
-    /// than 4 GiB of zeros, as sparse files do.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) if the lease would be copied through the engine's archive calls and
+    /// contains more than 4 GiB of zeros, as sparse files do.
     pub fn release(&self) -> Result<Released> {
         self.release_within(&Limits::none())
     }
 
-    /// [`release`](Self::release), for as long as `limits` allows.
+    /// Like [`release`](Self::release), but bounded by `limits`.
     ///
     /// # Errors
     ///
-    /// Those of `release`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled), after
-    /// which the lease is open still.
+    /// The errors of `release`; and [`TimedOut`](crate::ErrorKind::TimedOut) and [`Cancelled`](crate::ErrorKind::Cancelled),
+    /// after which the lease is still open.
     pub fn release_within(&self, limits: &Limits) -> Result<Released> {
-        // First: a forked child may have the lock as another thread held it.
+        // First, because a forked child may have a copy of a mutex that another thread held.
         self.site.check_process("releasing a lease")?;
         let wait = limits.wait();
         // Another thread may be releasing it, for as long as its own limits allow.
@@ -105,11 +105,11 @@ impl Lease {
         Ok(released)
     }
 
-    /// Gives the lease back without keeping anything. Never waits for the engine.
+    /// Discards the lease without keeping any changes. Never waits for the engine.
     ///
     /// # Errors
     ///
-    /// [`Closed`](crate::ErrorKind::Closed) where it was released or discarded before.
+    /// [`Closed`](crate::ErrorKind::Closed) if it has already been released or discarded.
     pub fn discard(&self) -> Result<()> {
         self.site.check_process("discarding a lease")?;
         let mut open = self.open.lock();

@@ -1,4 +1,4 @@
-//! Looking at caches: one row for each.
+//! Listing caches: one row for each.
 
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
@@ -16,7 +16,7 @@ use crate::store::site::Site;
 use crate::wait::Wait;
 
 impl Caches {
-    /// All caches, by name. What cannot be read is left out, with a warning.
+    /// Returns all caches, sorted by name. A cache that cannot be read is left out, with a warning.
     pub(crate) fn list(
         self: &Arc<Self>,
         site: &Arc<Site>,
@@ -28,7 +28,7 @@ impl Caches {
         })
     }
 
-    /// The same without counting anything: bytes are known of those that somebody has counted before.
+    /// The same without measuring anything: the size is set only if it was measured before.
     pub(crate) fn known(self: &Arc<Self>, site: &Arc<Site>) -> Result<Vec<CacheInfo>> {
         self.rows(site, |_, head| {
             let sizes = head.parts.iter().map(|part| Some(part.size?.bytes));
@@ -36,8 +36,8 @@ impl Caches {
         })
     }
 
-    /// The same as [`list`](Self::list), and where nobody can look at the files, bytes are what the engine says that volumes hold. A cache
-    /// whose files nobody knows the size of would be left out of every sum.
+    /// Like [`list`](Self::list), but if no process can measure the files directly, the size is what the engine reports for the
+    /// volumes. Otherwise a cache of unknown size would be missing in every sum.
     pub(crate) fn counted(
         self: &Arc<Self>,
         site: &Arc<Site>,
@@ -66,7 +66,7 @@ impl Caches {
         Ok(rows)
     }
 
-    /// The volumes that heads and leases name.
+    /// Returns the volumes that heads and leases name.
     pub(crate) fn volumes(&self, site: &Site) -> Result<HashSet<String>> {
         let mut volumes = HashSet::new();
         for escaped in folder::all(&site.paths.caches())? {
@@ -116,7 +116,7 @@ impl Caches {
         Ok(rows)
     }
 
-    /// What the parts hold on disk, if that can be seen. What nobody has counted before is counted now.
+    /// Returns the size of the parts on disk, if they are accessible. What was not measured before is measured now.
     fn bytes(
         &self,
         site: &Arc<Site>,
@@ -129,7 +129,7 @@ impl Caches {
         if !parts.iter().all(is_known) && !self.facts(site, wait)?.reach {
             return Ok(None);
         }
-        // One that was removed meanwhile has no size.
+        // A part that was removed in the meantime has no size.
         let counted = parts.iter().map(|part| sizes.of(part, wait).ok());
         let sum = counted.map(|size| Some(size?.bytes)).sum();
         wait.left()

@@ -1,5 +1,5 @@
-//! What is left of a cache of which somebody outside the store took a part away: all that lies below the part, as that is what the
-//! cache was before the part came.
+//! What remains of a cache if something other than this store removed a part: everything below the part, because that is what
+//! the cache was before the part was added.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::store::site::Site;
 use crate::wait::Wait;
 
 impl Caches {
-    /// Makes a cache that cannot be read any more what it was when it could, unless it has moved on since.
+    /// Restores the newest readable state of a cache that can no longer be read, unless it has moved on since.
     pub(super) fn lose(
         self: &Arc<Self>,
         site: &Arc<Site>,
@@ -25,13 +25,13 @@ impl Caches {
         why: &str,
         wait: Wait<'_>,
     ) -> Result<()> {
-        // What this engine does not have, another one may that answered before at the same address.
+        // A volume that this engine does not have may be on another engine that answered at the same address before.
         site.check_engine("leasing a cache", wait)?;
         let is_same = |head: &Head| head.parts == parts;
         let Some(head) = folder.read_head()?.filter(is_same) else {
             return Ok(());
         };
-        // With no lock held, as the engine is asked for each: nothing but what is outside the store takes one away.
+        // With no lock held, because this queries the engine for each volume: only something other than the store removes one.
         let mut left = self.left_of(site, head.state(), wait)?;
         if let Some(unsure) = &head.unsure {
             let other = self.left_of(site, unsure.durable.clone(), wait)?;
@@ -40,7 +40,7 @@ impl Caches {
             }
         }
         if left.parts.len() == parts.len() {
-            // All are there, and cannot be mounted: a whole tree at the bottom can still be copied.
+            // All exist, and cannot be mounted: a whole tree at the bottom can still be copied.
             let whole = parts.len() > 1 && parts[0].kind == Kind::Whole;
             left.parts.truncate(usize::from(whole));
         }
@@ -51,22 +51,22 @@ impl Caches {
         };
         let before: Vec<Part> = head.all_parts().cloned().collect();
         let unsure = head.unsure.take();
-        // The missing volume's name goes, too: the engine may have made one up for it.
+        // The missing volume's name must also be forgotten: the engine may have created one with that name.
         head.empty();
         head.root = top_look(&left.parts)
             .or(left.root)
             .filter(|_| !left.parts.is_empty());
         head.parts = left.parts;
-        // What is left may still be on its way to the disk.
+        // What is left may not be on disk yet.
         head.unsure = unsure.filter(|unsure| {
             let durable =
                 |part: &Part| unsure.durable.parts.iter().any(|p| p.volume == part.volume);
             !head.parts.iter().all(durable)
         });
         match head.parts.last() {
-            None => log::warn!("the cache {} is empty from now on: {why}", folder.escaped),
+            None => log::warn!("the cache {} was reset to empty: {why}", folder.escaped),
             Some(_) => log::warn!(
-                "the cache {} is what its lowest {} of {} layers hold from now on: {why}",
+                "the cache {} was reset to the lowest {} of its {} layers: {why}",
                 folder.escaped,
                 head.parts.len(),
                 parts.len()
@@ -80,7 +80,7 @@ impl Caches {
         Ok(())
     }
 
-    /// A generation without the parts that are missing, and those that lie over one that is.
+    /// Returns a generation without the parts that are missing, and without those above one that is.
     fn left_of(&self, site: &Site, mut state: Durable, wait: Wait<'_>) -> Result<Durable> {
         let reach = self.facts(site, wait)?.reach;
         let mut intact = 0;
@@ -105,7 +105,7 @@ impl Caches {
     }
 }
 
-/// What the root of a cache looked like when its topmost layer was released, if that can be seen.
+/// Returns the attributes that the root of a cache had when its topmost layer was released, if they are accessible.
 fn top_look(parts: &[Part]) -> Option<RootLook> {
     let top = parts.last()?;
     let place = layer::place(top.kind, &top.mountpoint);

@@ -1,7 +1,7 @@
-//! Caches: named, versioned directory trees, lent to steps as private copies and taken back as the next generation.
+//! Caches: named, versioned directory trees, leased to steps as private copies and released as the next generation.
 //!
-//! A cache is a folder of small files in the root (its [head], its lock, a [record] of each lease) and volumes on the engine.
-//! What the bytes of a clone are is the business of a [strategy]; everything else is the same for all.
+//! A cache consists of a directory of small files in the root (its [head], its lock, a [record] of each lease) and of volumes
+//! on the engine. How the data of a clone is stored depends on the [strategy]; everything else is the same for all.
 
 mod acquire;
 mod adopt;
@@ -47,29 +47,30 @@ use crate::store::options::Strategy;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// How long a thread waits for another's probe between looks at its own cancel.
+/// How often a thread that waits for another's probe checks its own cancel. The cancel is noticed late by up to this much,
+/// because a mutex cannot be polled together with it. The same holds for all waits for another thread of this process.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long closing a store waits for the disk, and for half of it for merges. A tool that opens a store, takes a lease, releases it
-/// and closes has no other time for either. It suffices to merge some 50,000 files, and for some hundred megabytes on their way
-/// to a disk; what is not done then is done by whoever opens the root next.
+/// How long closing a store waits for the disk, and for half of it for merges. A tool that opens a store, takes a lease,
+/// releases it and closes the store leaves no other time for either. It is enough for merging some 50,000 files, and for
+/// writing some hundred megabytes to a disk. What is not done by then is done by the next open of the root.
 const CLOSING: Duration = Duration::from_secs(2);
 
 /// What one open store knows of its caches, beyond what is on disk.
 #[derive(Default)]
 pub(crate) struct Caches {
-    /// One for each cache that was used, by its escaped name: they hold the mutexes.
+    /// One for each cache that was used, by its escaped name; it contains the mutex.
     folders: Mutex<HashMap<String, Arc<Folder>>>,
-    /// And of which of the engines that have answered so far.
+    /// With the number of the engine that they hold for: another may have answered since.
     facts: Mutex<Option<(u64, Arc<Facts>)>>,
-    /// Turned on when the store closes.
+    /// Triggered when the store closes.
     closing: Cancel,
     keeper: Keeper,
-    /// What this boot of the machine is called.
+    /// The identifier of this boot of the machine.
     boot: OnceLock<String>,
 }
 
-/// How caches are cloned, and why so; and whether volumes are reached as files.
+/// How caches are cloned, and why; and whether volumes are accessed directly.
 pub(crate) struct Found {
     pub(crate) strategy: Strategy,
     pub(crate) why: String,
@@ -89,7 +90,7 @@ impl Caches {
         Arc::clone(folder)
     }
 
-    /// What works on this engine: tried the first time that somebody needs to know.
+    /// Returns what works on this engine, tried the first time it is needed.
     fn facts(&self, site: &Site, wait: Wait<'_>) -> Result<Arc<Facts>> {
         let mut known = loop {
             let doing = "waiting for the engine to be probed";
@@ -101,7 +102,7 @@ impl Caches {
                 break known;
             }
         };
-        // An engine that was upgraded may do other things.
+        // An engine that was upgraded may behave differently.
         let engine = site.engine.changes();
         if let Some((of, facts)) = &*known {
             if *of == engine {
@@ -114,21 +115,21 @@ impl Caches {
         Ok(facts)
     }
 
-    /// Whether layers can be merged as files, as far as that is known.
+    /// Returns whether layers can be merged as files, as far as that is known.
     fn merges_as_known(&self) -> bool {
-        // Not waited for: somebody may be asking the engine just now.
+        // Without waiting: another thread may be querying the engine just now.
         let known = self.facts.try_lock();
         known.is_some_and(|known| known.as_ref().is_some_and(|(_, facts)| facts.merges()))
     }
 
-    /// How caches are cloned, and why so. Finds out if nobody has yet.
+    /// Returns how caches are cloned, and why. Finds it out if it is not known yet.
     pub(crate) fn strategy(&self, site: &Site, wait: Wait<'_>) -> Result<(Strategy, String)> {
-        site.check_open("asking how caches are cloned")?;
+        site.check_open("finding out how caches are cloned")?;
         let facts = self.facts(site, wait)?;
         Ok((facts.strategy, facts.why.clone()))
     }
 
-    /// The same, and whether volumes are reached as files.
+    /// The same, and whether volumes are accessed directly.
     pub(crate) fn found(&self, site: &Site, wait: Wait<'_>) -> Result<Found> {
         let facts = self.facts(site, wait)?;
         Ok(Found {
@@ -138,29 +139,29 @@ impl Caches {
         })
     }
 
-    /// Removes volumes in the background. Nobody can come to need them again: that was decided under the cache's lock.
+    /// Removes volumes in the background. They cannot be needed again: that was decided under the cache's lock.
     fn remove_later(&self, site: &Arc<Site>, volumes: Vec<String>) {
         for volume in volumes {
             site.defer(move |site| volumes::remove(site, &volume, Wait::unbounded()).map(drop));
         }
     }
 
-    /// Ends what goes on in the background, in a bounded time: the store closes.
+    /// Ends the work in the background, in a bounded time, because the store is closing.
     pub(crate) fn close(&self, site: &Site, wait: Wait<'_>) {
         let until = Instant::now() + CLOSING;
         let merges = wait.at_most(CLOSING / 2);
         let _ = site.deletes.wait_idle(Some(Lane::Long), merges);
         self.closing.cancel();
-        // What is merged is sent to the disk, too.
+        // Merged layers are synced, too.
         let left = until.saturating_duration_since(Instant::now());
         let _ = site.deletes.wait_idle(Some(Lane::Long), wait.at_most(left));
         if !self.keeper.finish(wait.at_most(left)) {
-            // The next open looks.
+            // The next open checks it.
             site.session.owe();
         }
     }
 
-    /// Ends what goes on in the background: nobody waits for it.
+    /// Ends the work in the background without waiting for it.
     pub(crate) fn give_up_work(&self, site: &Site) {
         self.closing.cancel();
         if !self.keeper.end() {
@@ -168,7 +169,7 @@ impl Caches {
         }
     }
 
-    /// Has what is released sent to the disk now, so that what there was to go back to can be removed. Does not wait for it.
+    /// Syncs released caches now, so that the generations kept for a power failure can be removed. Does not wait for the sync.
     pub(crate) fn hurry(&self, wait: Wait<'_>) -> Result<()> {
         let hurried = self.keeper.hurry(wait);
         hurried.map_err(|stop| stopped(&"completing deletes", stop))

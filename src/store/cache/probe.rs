@@ -1,5 +1,5 @@
-//! What really works on this engine, found out by trying, and remembered for that engine and boot. Nothing is believed that was
-//! not read back: what the engine unpacks is read back through the engine, and as files where they are to be seen; and what is made
+//! What works on this engine, found out by trying, and remembered for that engine and boot. Everything is verified by reading
+//! it back: what the engine extracts is read back through the engine, and as files if they are accessible; and what is created
 //! as files is read back through the engine.
 
 use std::io::{self, Read};
@@ -30,28 +30,30 @@ use crate::store::remembered;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// For how many seconds it is remembered that overlays do not work.
+/// For how many seconds it is remembered that overlays do not work. The obstacle may disappear (a full disk), so they are tried
+/// again. A trial makes many requests to the engine, so not every lease should make one.
 const DOUBT: u64 = 3600;
 
-/// For how many engines, users and namespaces it is remembered in one root.
+/// For how many engines, users and namespaces results are remembered in one root. A root is used by few users and containers.
+/// One more replaces the oldest.
 const KEPT: usize = 8;
 
-/// The format of what is remembered. Another one is not read.
+/// The format of the stored results. Other formats are ignored.
 const FORMAT: u32 = 4;
 
-/// What is remembered, the newest first.
+/// The stored results, newest first.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Memory {
     format: u32,
     found: Vec<Found>,
 }
 
-/// What was found.
+/// One result.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Found {
     key: Key,
     reach: bool,
-    /// `None`: archives come back with owners that nothing follows from.
+    /// `None`: the owners in archives that the engine returns do not follow from those that were sent.
     archives: Option<Archives>,
     overlay: Option<Overlays>,
     /// Why there is no overlay.
@@ -60,8 +62,8 @@ struct Found {
     at: i64,
 }
 
-/// For whom it is remembered: another engine, kernel, boot or user may find something else, and so may a process that sees other
-/// mounts, as in a container that has the same root.
+/// What a result is valid for. Another engine, kernel, boot or user may have a different result, and so may a process that sees
+/// other mounts, for example in a container that uses the same root.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Key {
     address: String,
@@ -73,7 +75,7 @@ struct Key {
     namespaces: Vec<PathBuf>,
 }
 
-/// Finds out, or remembers.
+/// Returns the stored result, or finds it out.
 pub(crate) fn facts(site: &Site, wait: Wait<'_>) -> Result<Facts> {
     let info = site.engine.info(wait)?;
     let now = Uptime::now();
@@ -88,7 +90,7 @@ pub(crate) fn facts(site: &Site, wait: Wait<'_>) -> Result<Facts> {
         namespaces: ["mnt", "user"].map(namespace).into(),
     };
     let file = site.paths.of_engine().join("probed");
-    // A full disk, say, is an obstacle that goes away: overlays that did not work are tried again after a while.
+    // An obstacle may disappear, for example a full disk: overlays that did not work are tried again after some time.
     let holds = |found: &Found| {
         let age = now.seconds.checked_sub(found.at).map(u64::try_from);
         found.overlay.is_some() || matches!(age, Some(Ok(age)) if age < DOUBT)
@@ -116,7 +118,7 @@ pub(crate) fn facts(site: &Site, wait: Wait<'_>) -> Result<Facts> {
     decide(found, site)
 }
 
-/// What to do with what was found, and with what the options ask for.
+/// Decides what to use, from the result and the options.
 fn decide(found: Found, site: &Site) -> Result<Facts> {
     let reach = found.reach && site.cache_options.direct;
     if !reach && found.archives.is_none() {
@@ -128,7 +130,7 @@ fn decide(found: Found, site: &Site) -> Result<Facts> {
         (Strategy::Overlay, Some(_)) => (Strategy::Overlay, String::from("an option says so")),
         (Strategy::Overlay, None) => {
             let why = format!(
-                "caches cannot be cloned by overlay, as an option asks: {}",
+                "the overlay strategy was requested but does not work on this engine: {}",
                 found.obstacle
             );
             return Err(Error::new(ErrorKind::Unsupported, why));
@@ -149,7 +151,7 @@ fn decide(found: Found, site: &Site) -> Result<Facts> {
         archives: found.archives,
         overlay: found.overlay,
         strategy,
-        why: format!("{why}; volumes are reached {place}"),
+        why: format!("{why}; volumes are accessed {place}"),
     })
 }
 
@@ -201,19 +203,18 @@ fn try_all(
         Ok(()) => sample.is_added(&entries(&helper, &token, wait)?, found.archives.is_some()),
         Err(why) => {
             log::debug!(
-                "the engine's volumes are out of reach at {}: {why}",
+                "the engine's volumes cannot be accessed at {}: {why}",
                 place.display()
             );
             false
         }
     };
     helper.remove();
-    // Where a directory does not tell what its entries are, overlays show deleted files in listings.
+    // If a directory listing does not contain entry types, overlays show deleted files in listings.
     let tells_types = !info.has_no_entry_types() && (!found.reach || trial::tells_types(&place));
     if !tells_types {
-        found.obstacle = String::from(
-            "the engine's file system does not tell the types of a directory's entries",
-        );
+        found.obstacle =
+            String::from("the engine's file system does not report the types of directory entries");
         return Ok(());
     }
     let ways = EXTRAS.into_iter().flat_map(|extra| {
@@ -232,7 +233,7 @@ fn try_all(
             Ok(Some(obstacle)) => {
                 found.obstacle = format!("the engine mounts overlays, but {obstacle}")
             }
-            // Mounting is what failed, unless our own time ran out.
+            // Mounting is what failed, unless this call's own time ran out.
             Err(e)
                 if matches!(
                     e.kind(),
@@ -247,15 +248,15 @@ fn try_all(
     Ok(())
 }
 
-/// The lower directories of the trial: as many as the longest option string names.
+/// Returns the lower directories of the trial: as many as the longest option string can name.
 fn lowers(mountpoint: &str) -> Vec<String> {
-    // The names are as long as those of real layers are in sum: it is the bytes that count.
+    // In total, the names are as long as those of real layers: only the bytes count.
     let each = format!("{mountpoint}/000:").len();
     let count = (OPTIONS_MAX.saturating_sub(2 * mountpoint.len() + 128) / each).clamp(2, 400);
     (0..count).map(|n| format!("{mountpoint}/{n:03}")).collect()
 }
 
-/// The tar stream that makes the directories of the trial.
+/// Returns the tar stream that creates the directories of the trial.
 fn stack(lowers: &[String], token: &str) -> Vec<u8> {
     let look = RootLook {
         mode: 0o755,
@@ -269,7 +270,7 @@ fn stack(lowers: &[String], token: &str) -> Vec<u8> {
     for (n, _) in lowers.iter().enumerate() {
         folder(&format!("{n:03}/"));
     }
-    // At each end of the chain a directory to replace.
+    // A directory to replace, at each end of the chain.
     folder("000/top/");
     folder("000/top/old/");
     let last = lowers.len() - 1;
@@ -278,10 +279,11 @@ fn stack(lowers: &[String], token: &str) -> Vec<u8> {
     tar::archive(folders)
 }
 
-/// Mounts the stack as a lease would be, without starting anything: `None` if it is all as it should be.
+/// Mounts the stack as a lease would be, without starting anything. Returns `None` if everything is as it should be.
 ///
-/// Directories at both ends of the chain are replaced by files, and those by directories: what was in the first must not come
-/// back. It takes whiteouts and opaque directories, which not every file system can keep; and both ends must be in the mount.
+/// Directories at both ends of the chain are replaced by files, and those by directories: the contents of the first directories
+/// must not reappear. This needs whiteouts and opaque directories, which not every file system can store; and both ends must be
+/// in the mount.
 fn try_overlay(
     site: &Site,
     (mountpoint, lowers): (&str, &[String]),
@@ -299,7 +301,7 @@ fn try_overlay(
         let seen = paths(&helper, wait)?;
         let has = |seen: &[PathBuf], path: &str| seen.contains(&PathBuf::from(path));
         let shown = ENDS.iter().all(|end| has(&seen, &format!("{end}/old")));
-        // Podman mounts a volume when something is unpacked in it, and not when it is read.
+        // Podman mounts a volume when something is extracted into it, and not when it is read.
         if !(shown || seen.is_empty() && reach) {
             return Ok(Some(format!(
                 "a mount of {} layers does not show them all",
@@ -326,13 +328,13 @@ fn try_overlay(
                 .all(|end| is_opaque(&Path::new(&upper).join(end), overlays)),
         };
         if !hidden {
-            return Ok(Some(String::from("deleted files come back")));
+            return Ok(Some(String::from("deleted files reappear")));
         }
         Ok(None)
     };
     let looked = look();
     site.remove_volume(&name, wait);
-    // The next trial begins with an empty one.
+    // The next trial starts with an empty one.
     if reach && !matches!(looked, Ok(None)) {
         for end in ENDS {
             let _ = fs::remove_dir_all(Path::new(&upper).join(end));
@@ -344,12 +346,12 @@ fn try_overlay(
 /// The directories at the ends of the stack.
 const ENDS: [&str; 2] = ["top", "bottom"];
 
-/// Whether an overlay has noted that the directory hides what is below.
+/// Returns whether an overlay has marked the directory as hiding what is below.
 fn is_opaque(folder: &Path, overlays: &Overlays) -> bool {
     trial::is_opaque(folder, &marks(&overlays.extra))
 }
 
-/// A tar header for an empty file.
+/// Returns a tar header for an empty file.
 fn file(path: &str) -> [u8; tar::BLOCK] {
     let look = RootLook {
         mode: 0o644,
@@ -364,12 +366,12 @@ fn file(path: &str) -> [u8; tar::BLOCK] {
     *header.as_bytes()
 }
 
-/// The paths of everything in the helper's volume, below its root.
+/// Returns the paths of everything in the helper's volume, relative to its root.
 fn paths(helper: &Helper<'_>, wait: Wait<'_>) -> Result<Vec<PathBuf>> {
     let bytes = read_all(helper, tar::PLACE, wait)?;
     let tree = Tree::new(bytes.as_slice(), Owners::default(), None);
     let mut archive = ::tar::Archive::new(tree);
-    // A slash at the end is no part of the name, and the root is none.
+    // A trailing slash is not part of the name, and the root has no name.
     let listed: io::Result<Vec<PathBuf>> = archive.entries().and_then(|entries| {
         let paths = entries.map(|e| Ok(e?.path()?.components().collect()));
         let paths = paths.filter(|path| !matches!(path, Ok(path) if path == Path::new(".")));
@@ -378,7 +380,7 @@ fn paths(helper: &Helper<'_>, wait: Wait<'_>) -> Result<Vec<PathBuf>> {
     listed.map_err(|e| Error::io("reading a trial of overlays", &e))
 }
 
-/// How the root of a volume is given its owner and look; `None` where it cannot be.
+/// Finds out how the owner and the attributes of a volume's root are set; returns `None` if they cannot be.
 fn root_by(helper: &Helper<'_>, owners: Owners, wait: Wait<'_>) -> Result<Option<RootBy>> {
     let root = Root {
         owner: (1, 2),
@@ -396,7 +398,7 @@ fn root_by(helper: &Helper<'_>, owners: Owners, wait: Wait<'_>) -> Result<Option
     Ok(None)
 }
 
-/// Unpacks a sample with owners that are as different as the engine has them.
+/// Extracts a sample with owners that are as different as the engine allows.
 fn put_sample(helper: &Helper<'_>, token: &str, wait: Wait<'_>) -> Result<Sample> {
     let all = Sample::of_all_owners(token);
     match archive::fill(helper, &all.stream(), wait) {
@@ -412,7 +414,7 @@ fn put_sample(helper: &Helper<'_>, token: &str, wait: Wait<'_>) -> Result<Sample
     }
 }
 
-/// What the engine gives of the folder `token`.
+/// Returns the engine's archive of the directory `token`.
 fn entries(helper: &Helper<'_>, token: &str, wait: Wait<'_>) -> Result<Vec<u8>> {
     read_all(helper, &format!("{}/{token}", tar::PLACE), wait)
 }
@@ -420,7 +422,7 @@ fn entries(helper: &Helper<'_>, token: &str, wait: Wait<'_>) -> Result<Vec<u8>> 
 fn read_all(helper: &Helper<'_>, path: &str, wait: Wait<'_>) -> Result<Vec<u8>> {
     let mut stream = helper.get(path, wait)?;
     let mut bytes = Vec::new();
-    // Some hundred empty directories.
+    // Several hundred empty directories.
     if let Err(e) = (&mut stream).take(16 << 20).read_to_end(&mut bytes) {
         return Err(stream
             .why()

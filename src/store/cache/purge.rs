@@ -1,4 +1,4 @@
-//! Removing what dead sessions left of their leases, and what an OBuilder store left of its own.
+//! Removing what terminated processes left of their leases, and what an OBuilder store left of its own.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -18,25 +18,28 @@ use crate::store::session::{self, Life};
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// How long a purge waits for a cache that others work on, before it leaves it to the next purge.
+/// How long a purge waits for a cache that another process is working on, before it leaves it to the next purge. A cache's lock
+/// is held for moments, unless its holder is stopped (by a debugger or SIGSTOP). An open must not wait for that, and loses
+/// nothing if it does not.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A purge of volumes under way.
+/// A purge of volumes in progress.
 struct Purge<'a> {
     wait: Wait<'a>,
     caches: &'a Arc<Caches>,
     site: &'a Arc<Site>,
     lives: HashMap<String, Life>,
-    /// Volumes that are to go.
+    /// Volumes to remove.
     left: Vec<String>,
     removed: u64,
-    /// Nothing failed: what dead sessions left is gone.
+    /// Nothing failed: all leftovers of stale sessions are removed.
     clean: bool,
 }
 
 impl Caches {
-    /// Removes volumes that no cache and no live session needs, and records of dead sessions; with `everything`, also what an
-    /// OBuilder store has lent and left. Gives how many volumes went, and whether nothing stayed that should have gone.
+    /// Removes volumes that no cache and no active session needs, and records of stale sessions; with `everything`, also what
+    /// an OBuilder store has leased and left. Returns how many volumes were removed, and whether everything that had to be
+    /// removed was.
     pub(crate) fn purge(
         self: &Arc<Self>,
         site: &Arc<Site>,
@@ -44,7 +47,7 @@ impl Caches {
         wait: Wait<'_>,
     ) -> Result<(u64, bool)> {
         let prefix = format!("{}-", site.names.prefix());
-        // Listed before anybody is found dead: what a session makes after this is not in the list.
+        // Listed before any session is found stale: what a session creates after this is not in the list.
         let found = site.engine.list_volumes(&prefix, wait)?;
         let mut purge = Purge {
             caches: self,
@@ -55,7 +58,7 @@ impl Caches {
             removed: 0,
             clean: true,
         };
-        // By the cache they are of: those of dead sessions, and those of sessions that nobody knows.
+        // By cache: the volumes of stale sessions, and those of unknown sessions.
         let mut left: BTreeMap<String, Vec<(String, Life)>> = BTreeMap::new();
         for volume in found {
             if !volume.name.starts_with(&prefix) {
@@ -73,7 +76,7 @@ impl Caches {
                     _ => {}
                 }
             } else if volumes::is_made_up(site, &volume) {
-                // That happens to a container whose creation was still under way when its session was found dead.
+                // This happens to a container that was still being created when its session was found stale.
                 let session = volumes::session_in_name(site.names.prefix(), &volume.name);
                 if purge.life(session.unwrap_or_default())? == Life::Dead {
                     purge.remove(&volume.name);
@@ -114,13 +117,13 @@ impl Purge<'_> {
         Ok(life)
     }
 
-    /// Notes a volume that nobody needs.
+    /// Records a volume that is not needed.
     fn remove(&mut self, volume: &str) {
         self.left.push(volume.to_owned());
     }
 
-    /// Removes what was noted, side by side: the engine takes its time for each. What a container has is tried again while this
-    /// session lives, and stays for the next purge.
+    /// Removes the recorded volumes, several at a time: the engine is slow with each. A volume that a container has is retried
+    /// while this session is active, and left for the next purge.
     fn remove_all(&mut self) {
         let (removed, failed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         for volume in self.left.drain(..) {
@@ -145,12 +148,12 @@ impl Purge<'_> {
         self.clean &= all.is_ok() && failed.load(Ordering::Relaxed) == 0;
     }
 
-    /// Buries the dead of one cache, and removes the volumes that nobody needs any more.
+    /// Removes the records of stale sessions of one cache, and the volumes that are no longer needed.
     fn cache(&mut self, folder: &Arc<Folder>, candidates: Vec<(String, Life)>) -> Result<()> {
         let site = self.site;
         if !folder.exists() {
-            // No head names them, and no lease of a live session can: each has a record in the folder. But where nobody knows
-            // the session either, somebody may have taken the folder away.
+            // No head names them, and no lease of an active session can: each lease has a record in the directory. But if the
+            // session is unknown, the directory may have been removed by another program.
             for (volume, life) in candidates {
                 if life == Life::Dead {
                     self.remove(&volume);
@@ -158,7 +161,7 @@ impl Purge<'_> {
             }
             return Ok(());
         }
-        // Most caches have nothing to purge, and are not locked to see that.
+        // Most caches have nothing to purge, and need not be locked to find that out.
         let head = folder.read_head()?;
         let named = |(name, _): &(String, Life)| {
             let mut volumes = head.iter().flat_map(Head::volumes);
@@ -189,7 +192,7 @@ impl Purge<'_> {
         if let Some(head) = &mut head {
             let retired = guard.unneeded(site, head.retired.iter().cloned())?;
             let before = head.retired.len();
-            // At most one in a cache's life: removing it here holds nobody up for long.
+            // At most one in a cache's life: removing it here delays no other process for long.
             head.retired
                 .retain(|name| !retired.contains(name) || !is_removed(site, name, self.wait));
             if head.retired.len() != before {
@@ -198,7 +201,7 @@ impl Purge<'_> {
         }
         let unneeded = guard.unneeded(site, candidates)?;
         let bare = head.is_none_or(|head| head.deleted && head.retired.is_empty());
-        // The folder tells that they are not needed: it goes after them.
+        // The directory shows that they are not needed, so it is removed after them.
         if bare && unneeded.is_empty() && folder.record_ids()?.is_empty() {
             guard.remove_folder(&site.session.unique())?;
             return Ok(());
@@ -209,7 +212,7 @@ impl Purge<'_> {
     }
 }
 
-/// `PREFIX-cache-tmp-N-c-NAME`, as OBuilder's Docker store names the copies that it lends.
+/// Matches `PREFIX-cache-tmp-N-c-NAME`, the name that OBuilder's Docker store gives to its leases.
 fn is_obuilders_lease(prefix: &str, name: &str) -> bool {
     let rest = name
         .strip_prefix(prefix)
@@ -218,7 +221,7 @@ fn is_obuilders_lease(prefix: &str, name: &str) -> bool {
         .is_some_and(|(number, _)| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Folders of deleted caches whose removal was interrupted.
+/// Removes directories of deleted caches whose removal was interrupted.
 fn remove_folders(site: &Site) {
     let caches = site.paths.caches();
     for entry in fs::read_dir(&caches).into_iter().flatten().flatten() {
@@ -233,7 +236,7 @@ fn remove_folders(site: &Site) {
     }
 }
 
-/// Removes what an OBuilder store made and a deleted cache once was.
+/// Removes a volume that an OBuilder store created and that a deleted cache once used.
 fn is_removed(site: &Site, volume: &str, wait: Wait<'_>) -> bool {
     match site.engine.remove_volume(volume, wait) {
         Ok(_) => true,

@@ -1,4 +1,5 @@
-//! Whether this process and the engine see the same files: a sample goes both ways, and is compared in all that a cache needs.
+//! Whether this process and the engine see the same files: a sample is written both ways, and everything that a cache needs is
+//! compared.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -12,23 +13,23 @@ use crate::store::cache::files::owners::Owners;
 use crate::store::cache::files::tar::{archive, folder};
 use crate::store::cache::files::trial;
 
-/// Owners that are told apart: root, two that differ, one of a person, and the last that a user namespace mostly has.
+/// Owners that must be kept apart: root, two different ones, a normal user's, and the last one that most user namespaces have.
 const OWNERS: [(u32, u32); 4] = [(0, 0), (1, 2), (1000, 1001), (65_534, 65_533)];
 
-/// The owner and the look of what is made as files.
+/// The owner and the attributes of what is created as files.
 const OWN: (u32, u32) = (3, 4);
 const LOOK: RootLook = RootLook {
     mode: 0o2750,
     mtime: (1_000_000_007, 0),
 };
 
-/// A folder with a directory for each of some owners, and a file.
+/// A directory with a subdirectory for each of several owners, and a file.
 pub(crate) struct Sample {
     token: String,
     owners: &'static [(u32, u32)],
 }
 
-/// What is compared of an entry: what kind it is, its owner, mode, time and content.
+/// What is compared of an entry: its kind, owner, mode, time and content.
 #[derive(Debug, PartialEq, Eq)]
 struct Entry {
     kind: EntryType,
@@ -39,7 +40,7 @@ struct Entry {
 }
 
 impl Sample {
-    /// `token` is the folder's name, and nobody else's.
+    /// `token` is the directory's name, which no other trial uses.
     pub(crate) fn of_all_owners(token: &str) -> Self {
         Sample {
             token: token.to_owned(),
@@ -47,7 +48,7 @@ impl Sample {
         }
     }
 
-    /// With owners that are in any user namespace.
+    /// With owners that exist in any user namespace.
     pub(crate) fn of_few_owners(token: &str) -> Self {
         Sample {
             token: token.to_owned(),
@@ -55,7 +56,7 @@ impl Sample {
         }
     }
 
-    /// The tar stream that makes it in a volume.
+    /// Returns the tar stream that creates it in a volume.
     pub(crate) fn stream(&self) -> Vec<u8> {
         let plain = RootLook {
             mode: 0o755,
@@ -67,7 +68,7 @@ impl Sample {
         archive([first].into_iter().chain(owned))
     }
 
-    /// What the engine makes of owners, by the archive in which it gives the sample back.
+    /// Determines how the engine changes owners, from the archive in which it returns the sample.
     pub(crate) fn owners(&self, given: &[u8]) -> Option<Owners> {
         let given = self.read(given).ok()?;
         let pairs = self.owners.iter().enumerate().map(|(n, taken)| {
@@ -78,7 +79,7 @@ impl Sample {
         Owners::of(pairs.collect::<Option<Vec<_>>>()?)
     }
 
-    /// Whether the sample is to be seen at `place` as it was given to the engine.
+    /// Returns whether the sample at `place` is as it was sent to the engine.
     pub(crate) fn is_seen(&self, place: &Path) -> io::Result<()> {
         for (n, owner) in self.owners.iter().enumerate() {
             let seen = trial::folder(&place.join(n.to_string()))?;
@@ -92,12 +93,12 @@ impl Sample {
         Ok(())
     }
 
-    /// Makes something of each kind that direct ways of copying make.
+    /// Creates a file of each kind that direct copying creates.
     pub(crate) fn add(&self, place: &Path) -> io::Result<()> {
         trial::add(place, self.token.as_bytes(), OWN, LOOK)
     }
 
-    /// Whether the engine gives what was added as it was made; without a look at owners where it never says whose something is.
+    /// Returns whether the engine's archive contains what was added. Owners are ignored if the engine never reports them.
     pub(crate) fn is_added(&self, given: &[u8], owned: bool) -> bool {
         let Ok(given) = self.read(given) else {
             return false;
@@ -120,7 +121,7 @@ impl Sample {
             && is("w", EntryType::Char, (0, 0))
     }
 
-    /// What an archive of the folder has in it, by name.
+    /// Returns the contents of an archive of the directory, by name.
     fn read(&self, archive: &[u8]) -> io::Result<BTreeMap<String, Entry>> {
         let mut archive = tar::Archive::new(archive);
         let mut read = BTreeMap::new();
@@ -183,7 +184,7 @@ mod tests {
             sample.owners(&shifted(100_000, 200_000)),
             owners(100_000, 200_000)
         );
-        // All to one, as a server that trusts no root does it; and what is not all there.
+        // All mapped to one owner, as an NFS server with root squashing does; and an incomplete sample.
         assert_eq!(
             sample.owners(&given(&sample, |header| header.set_uid(65_534))),
             None

@@ -1,4 +1,4 @@
-//! Taking back: a lease becomes the next generation, or is removed. Nothing is decided without the cache's lock.
+//! Releasing: a lease becomes the next generation, or is removed. Every decision is made under the cache's lock.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,18 +21,18 @@ use crate::store::orphans;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// How a shared lease was left.
+/// The state of a shared lease after a holder has left it.
 enum Left {
-    /// Others have it still.
+    /// It has other holders.
     Others,
-    /// Nobody has. `keep`: it is to be published.
+    /// It has no other holder. `keep`: it has to be published.
     Last { keep: bool },
 }
 
-/// What a lease that may be published looks like.
+/// The size of a lease that may be published.
 enum Measured {
     Fits(Option<Seal>),
-    /// With it the cache would hold more than it may.
+    /// With it the cache would exceed its limit.
     TooLarge,
 }
 
@@ -71,9 +71,9 @@ impl Caches {
         Ok(released)
     }
 
-    /// Gives a lease up, later and in the background.
+    /// Discards a lease, in the background.
     pub(super) fn discard(self: &Arc<Self>, site: &Arc<Site>, held: &Arc<Held>) {
-        // The next one need not wait for that: what is given up changes nothing.
+        // The next holder need not wait for the removal: a discarded lease changes nothing.
         held.turn.lock().take();
         let (caches, held) = (Arc::clone(self), Arc::clone(held));
         site.defer(move |site| {
@@ -87,16 +87,18 @@ impl Caches {
     fn discard_now(self: &Arc<Self>, site: &Arc<Site>, held: &Held) -> Result<()> {
         let wait = Wait::unbounded();
         if let Some(group) = &held.record.group {
-            // An earlier try may have come so far.
+            // An earlier try may have come this far.
             if held.folder.lock(wait)?.record(&held.record.id)?.is_none() {
                 return Ok(());
             }
             match self.leave(site, held, group, false, wait)? {
                 Left::Others => return Ok(()),
-                // Somebody who released it before counts on it.
+                // Another holder has released it before, and relies on it.
                 Left::Last { keep: true } => match self.publish(site, held, wait) {
                     Ok(_) => return Ok(()),
-                    Err(e) => log::warn!("{e}; what others released of it is lost"),
+                    Err(e) => log::warn!(
+                        "{e}; changes released by other holders of this shared lease are lost"
+                    ),
                 },
                 Left::Last { keep: false } => {}
             }
@@ -104,7 +106,7 @@ impl Caches {
         self.give_up_now(site, &held.folder, &held.record, wait)
     }
 
-    /// Publishes the shared lease that one of its holders has released where the last of them was killed.
+    /// Publishes the shared lease that one of its holders has released, after its last holder was killed.
     pub(super) fn publish_kept(
         self: &Arc<Self>,
         site: &Arc<Site>,
@@ -121,7 +123,7 @@ impl Caches {
         self.publish(site, &held, wait).map(drop)
     }
 
-    /// Removes the record of a lease and what only that one needed; later, where that cannot be done now.
+    /// Removes the record of a lease and everything that only the lease needed; in the background if it cannot be done now.
     pub(super) fn give_up(
         self: &Arc<Self>,
         site: &Arc<Site>,
@@ -155,7 +157,7 @@ impl Caches {
         Ok(())
     }
 
-    /// Leaves a shared lease. Where nobody else has it, nobody can join it any more either.
+    /// Leaves a shared lease. If there is no other holder, it can no longer be joined either.
     fn leave(
         &self,
         site: &Site,
@@ -181,7 +183,7 @@ impl Caches {
         Ok(Left::Last { keep: last.keep })
     }
 
-    /// Makes the lease the next generation, if it may be.
+    /// Makes the lease the next generation, if it may become that.
     fn publish(
         self: &Arc<Self>,
         site: &Arc<Site>,
@@ -202,7 +204,7 @@ impl Caches {
         }
         site.lent.uncover(&record.volumes[0]);
         let seal = match folder.read_head()? {
-            // Nobody needs to know what it looks like.
+            // It will not be published, so its state is not needed.
             Some(head) if head.generation != record.base => None,
             None => None,
             Some(_) => Some(self.seal(site, held, &*cloning, wait)?),
@@ -210,7 +212,7 @@ impl Caches {
         let seal = self.measured(site, folder, seal, &facts, &*cloning, wait)?;
 
         let guard = folder.lock(wait)?;
-        // A private one is its handle's, whoever removed the record.
+        // A private lease belongs to its handle, even if its record was removed.
         if record.group.is_some() && guard.record(&record.id)?.is_none() {
             return Err(closed("releasing", &folder.escaped));
         }
@@ -227,7 +229,7 @@ impl Caches {
             {
                 let (before, parts) = (head.state(), head.all_parts().cloned().collect::<Vec<_>>());
                 sealed.part.generation = head.generation + 1;
-                // Those of the head, not those that were cloned: they may have been compacted since, into the same tree.
+                // The parts of the head, not those that were cloned: they may have been compacted since, into the same tree.
                 head.parts = cloning.follow(&head.parts, sealed.part);
                 head.root = sealed.root.or(head.root);
                 head.generation += 1;
@@ -253,7 +255,7 @@ impl Caches {
         Ok(released)
     }
 
-    /// Counts what the cache would hold, if it has a limit. No lock is held: the files are looked at one by one.
+    /// Measures what the cache would hold, if it has a limit. No lock is held, because this examines every file.
     fn measured(
         &self,
         site: &Site,
@@ -270,7 +272,7 @@ impl Caches {
         };
         if !facts.reach {
             log::warn!(
-                "the limit of the cache {} is not looked at: the engine's volumes are not to be seen as files here",
+                "the limit of the cache {} is not checked: this process cannot access the engine's volumes directly",
                 folder.escaped
             );
             return Ok(Measured::Fits(Some(Seal::Changed(sealed))));
@@ -280,13 +282,13 @@ impl Caches {
         let parts = folder.read_head()?.map(|head| head.parts);
         let mut bytes = 0;
         for part in cloning.follow(&parts.unwrap_or_default(), sealed.part.clone()) {
-            // One that was merged away meanwhile is counted with what it went into.
+            // A part that was merged in the meantime is counted with what it was merged into.
             bytes += sizes.of(&part, wait).map_or(0, |size| size.bytes);
         }
         Ok(match bytes > most {
             true => {
                 log::info!(
-                    "the cache {} would hold {bytes} bytes, and {most} is its limit: what was released is given up",
+                    "the cache {} would hold {bytes} bytes, and {most} is its limit: the release was discarded",
                     folder.escaped
                 );
                 Measured::TooLarge
@@ -309,7 +311,7 @@ impl Caches {
         if matches!(seal, Seal::Gone) {
             site.check_engine("releasing a lease", wait)?;
             log::warn!(
-                "a lease of the cache {} is lost: somebody outside the store removed it",
+                "a lease of the cache {} is lost: something other than this store removed it",
                 held.folder.escaped
             );
         }
@@ -317,7 +319,7 @@ impl Caches {
     }
 }
 
-/// The volumes of those of `parts` that the head does not name any more. Not of those that are not this store's.
+/// Returns the volumes of those `parts` that the head no longer names, except volumes that this store did not create.
 pub(super) fn replaced(parts: Vec<Part>, head: &Head) -> Vec<String> {
     let is_kept = |part: &Part| head.volumes().any(|kept| kept == part.volume);
     parts
@@ -327,8 +329,8 @@ pub(super) fn replaced(parts: Vec<Part>, head: &Head) -> Vec<String> {
         .collect()
 }
 
-/// Lets others join a shared lease again that could not be released because a container has it. After any other failure it
-/// may be gone already, and waits to be released once more.
+/// Allows others again to join a shared lease that could not be released because a container has it. After any other failure
+/// the lease may no longer exist; it has to be released once more.
 fn reopen(site: &Site, held: &Held, error: &Error, wait: Wait<'_>) {
     let Some(id) = held.record.group.as_ref() else {
         return;
@@ -350,7 +352,7 @@ fn reopen(site: &Site, held: &Held, error: &Error, wait: Wait<'_>) {
     }
 }
 
-/// Removes the record of a lease, and the group of one that was shared: nobody else has it.
+/// Removes the record of a lease; for a shared one, also its group: it has no other holder.
 fn end(guard: &Guard<'_>, record: &Record) -> Result<()> {
     if let Some(group) = &record.group {
         guard.end_group(group)?;

@@ -1,5 +1,5 @@
-//! How much the parts of caches hold. A part never changes, so it is counted once, by whoever needs it first, and its head keeps
-//! the number for all others.
+//! The sizes of the parts of caches. A part never changes, so it is measured once, by the first process that needs its size,
+//! and its head stores the number for all others.
 
 use std::collections::HashMap;
 use std::io;
@@ -19,12 +19,12 @@ use crate::store::replace::{beside, replace_for_good};
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// Sizes that were counted and that no head has yet, by volume.
+/// Sizes that were measured and that no head contains yet, by volume.
 #[derive(Default)]
 pub(super) struct Sizes(HashMap<String, Size>);
 
 impl Sizes {
-    /// The size of a part: as its head has it, or counted now, as files.
+    /// Returns the size of a part: from its head, or measured now, as files.
     pub(super) fn of(&mut self, part: &Part, wait: Wait<'_>) -> Result<Size> {
         if let Some(known) = self.known(part) {
             return Ok(known);
@@ -35,12 +35,12 @@ impl Sizes {
         Ok(size)
     }
 
-    /// The size of a part, if anybody has counted it.
+    /// Returns the size of a part, if it was measured.
     pub(super) fn known(&self, part: &Part) -> Option<Size> {
         part.size.or_else(|| self.0.get(&part.volume).copied())
     }
 
-    /// Writes what was counted into the head. `false`: it knows all of it.
+    /// Writes what was measured into the head. Returns `false` if the head contains all of it.
     pub(super) fn note(&self, head: &mut Head) -> bool {
         let mut noted = false;
         for part in head.parts.iter_mut().filter(|part| part.size.is_none()) {
@@ -51,7 +51,7 @@ impl Sizes {
     }
 }
 
-/// Sets, or takes away, the most bytes that a cache may hold. Kept in the root, for all engines.
+/// Sets, or removes, the maximum size of a cache. Stored in the root, for all engines.
 pub(crate) fn set_limit(site: &Site, name: &[u8], most: Option<u64>) -> Result<()> {
     site.check_open("limiting a cache")?;
     let escaped = CacheName::new(name)?;
@@ -70,14 +70,14 @@ pub(crate) fn set_limit(site: &Site, name: &[u8], most: Option<u64>) -> Result<(
     }
 }
 
-/// The most bytes that a cache may hold, if it has a limit.
+/// Returns the maximum size of a cache, if it has a limit.
 pub(crate) fn limit(site: &Site, escaped: &str) -> Option<u64> {
     let text = fs::read_to_string(site.paths.cache_limits().join(escaped)).ok()?;
     text.trim().parse().ok()
 }
 
 impl Caches {
-    /// Puts what was counted into the head of a cache, in the background.
+    /// Writes what was measured into the head of a cache, in the background.
     pub(super) fn note_later(&self, site: &Arc<Site>, folder: &Arc<Folder>, sizes: Sizes) {
         if sizes.0.is_empty() {
             return;

@@ -1,4 +1,5 @@
-//! The blocks that stand before an entry of a tar: written by hand, as a stream that is read has no place for a writer.
+//! The header blocks of a tar entry. They are built by hand, because the stream is produced while it is read, and no writer can
+//! be used.
 
 use tar::{EntryType, Header};
 
@@ -6,10 +7,10 @@ use crate::os::Facts;
 
 pub(super) const BLOCK: usize = 512;
 
-/// The longest name and link of an old header.
+/// The maximum length of a name and a link in an old header.
 const SHORT: usize = 100;
 
-/// What an entry says beside its bytes.
+/// The metadata of an entry.
 pub(super) struct Entry<'a> {
     pub(super) kind: EntryType,
     pub(super) name: &'a [u8],
@@ -19,7 +20,7 @@ pub(super) struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// Puts the entry's header behind `stream`, and before it what does not fit into one.
+    /// Appends the entry's header to `stream`, preceded by what does not fit into it.
     pub(super) fn write(&self, stream: &mut Vec<u8>) {
         let mut records = Vec::new();
         if self.name.len() > SHORT {
@@ -64,7 +65,7 @@ impl Entry<'_> {
     }
 }
 
-/// As much of `bytes` as there is room for.
+/// Writes as much of `bytes` as fits.
 fn fill(field: &mut [u8], bytes: &[u8]) {
     let n = bytes.len().min(field.len());
     field[..n].copy_from_slice(&bytes[..n]);
@@ -82,7 +83,7 @@ fn record(records: &mut Vec<u8>, key: &str, value: &[u8]) {
     records.push(b'\n');
 }
 
-/// Seconds since 1970 with their fraction: half a second before that is -0.5.
+/// Formats seconds since 1970 with a fraction: half a second before that is -0.5.
 fn moment(seconds: i64, nanos: u32) -> String {
     match (seconds, nanos) {
         (seconds, 0) => seconds.to_string(),

@@ -1,4 +1,4 @@
-//! Files of this machine: which of them are meant, and how they become a tar stream with a digest.
+//! Local files: which of them are selected, and their conversion to a tar stream with a digest.
 
 pub(crate) mod files;
 mod header;

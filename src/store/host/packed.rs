@@ -1,7 +1,7 @@
-//! [`Packed`]: files of this machine as a tar stream, made while it is read. Nothing is kept but the names of the folders that are open
-//! and of files with several names.
+//! [`Packed`]: local files as a tar stream that is produced while it is read. Only the names of the open directories and of
+//! files with several names are kept in memory.
 //!
-//! The digest is one of what the entries say and of their bytes, not of the stream: a tar may say the same in several ways.
+//! The digest covers the entries' metadata and contents, not the stream: different tars may represent the same files.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -22,10 +22,10 @@ use crate::store::host::header::{BLOCK, Entry};
 use crate::store::names::hex;
 use crate::wait::{Limits, Wait};
 
-/// What every digest begins with: another way to make them will have another word here.
+/// The start of every digest's input: a different way of computing digests will use a different word.
 const WAY: &[u8] = b"docker-store files 1";
 
-/// Files are read in pieces of at most this.
+/// The buffer size for reading files.
 const PIECE: usize = 256 << 10;
 
 /// The tar stream of some files.
@@ -34,9 +34,9 @@ pub(crate) struct Packed<'a> {
     wait: Wait<'a>,
     hash: Sha256,
     levels: Vec<Level>,
-    /// The file whose bytes come next.
+    /// The file whose contents come next.
     open: Option<Open>,
-    /// What is to be handed out first, from `at` on.
+    /// What is returned first, from `at` on.
     ready: Vec<u8>,
     at: usize,
     /// The first name of each file that has several.
@@ -45,15 +45,15 @@ pub(crate) struct Packed<'a> {
     fault: Option<Error>,
 }
 
-/// A folder that is being read.
+/// A directory that is being read.
 struct Level {
     path: PathBuf,
-    /// Where it is for the patterns, with a `/` at its end; empty for the outermost.
+    /// Its path for the patterns, with a trailing `/`; empty for the top directory.
     inside: String,
-    /// The same for the stream.
+    /// Its path for the stream.
     name: Vec<u8>,
     names: vec::IntoIter<OsString>,
-    /// A folder that is left out, and comes all the same if something in it does.
+    /// An excluded directory, which is added if something in it is included.
     withheld: Option<Facts>,
 }
 
@@ -66,21 +66,22 @@ struct Open {
 }
 
 impl HostFiles {
-    /// The digest of what [`copy_in_host`](crate::Step::copy_in_host) would send now, without sending it: 64 hex digits of a SHA-256,
-    /// for an [`id`](crate::id()). It covers names, kinds, modes, owners, times, contents and links, and not where the folder is, how its
-    /// file system orders names or which parts of a file are holes.
+    /// Returns the digest of what [`copy_in_host`](crate::Step::copy_in_host) would send now, without sending it: 64 hex digits
+    /// of a SHA-256, for an [`id`](crate::id()). It covers names, kinds, modes, owners, times, contents and links. It does not
+    /// depend on where the directory is, how its file system orders names, or which parts of a file are holes.
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for a name that is none, or a socket; [`Io`](ErrorKind::Io) for what cannot be
-    /// read, or is changed while it is read; [`Cancelled`](ErrorKind::Cancelled) and [`TimedOut`](ErrorKind::TimedOut).
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for an invalid name, or a socket; [`Io`](ErrorKind::Io) for a file that
+    /// cannot be read, or is changed while it is read; [`Cancelled`](ErrorKind::Cancelled) and
+    /// [`TimedOut`](ErrorKind::TimedOut).
     pub fn digest(&self, limits: &Limits) -> Result<String> {
         Packed::of(self, limits.wait())?.digest()
     }
 }
 
 impl<'a> Packed<'a> {
-    /// Begins with `files`.
+    /// Starts with `files`.
     pub(crate) fn of(files: &'a HostFiles, wait: Wait<'a>) -> Result<Self> {
         let path = &files.path;
         let facts = fs::metadata(path)
@@ -123,17 +124,17 @@ impl<'a> Packed<'a> {
         Ok(packed)
     }
 
-    /// The digest of all that was read, once it has come to its end.
+    /// Returns the digest of everything that was read; call it after the end was reached.
     pub(crate) fn digest_so_far(&self) -> String {
         hex(&self.hash.clone().finalize())
     }
 
-    /// Why it came to no end.
+    /// Returns the error that ended the stream early.
     pub(crate) fn why(&mut self) -> Option<Error> {
         self.fault.take()
     }
 
-    /// Reads all of it, for the digest alone.
+    /// Reads everything, only for the digest.
     pub(crate) fn digest(mut self) -> Result<String> {
         let mut buffer = vec![0; PIECE];
         loop {
@@ -180,7 +181,7 @@ impl<'a> Packed<'a> {
         Ok(())
     }
 
-    /// Goes on to the next entry, or to the end.
+    /// Advances to the next entry, or to the end.
     fn next(&mut self) -> Result<()> {
         while self.ready.is_empty() && self.open.is_none() {
             let doing = looking(&self.files.path);
@@ -212,7 +213,7 @@ impl<'a> Packed<'a> {
                     self.enter(path, &inside, stream, None)?;
                 }
                 (Sort::Socket, false) => {
-                    log::info!("{} is a socket, and is not copied", path.display());
+                    log::info!("{} is a socket, and is skipped", path.display());
                 }
                 (_, false) => self.entry(&path, stream, facts)?,
                 (_, true) => {}
@@ -226,7 +227,7 @@ impl<'a> Packed<'a> {
         self.say(EntryType::Directory, &[name, b"/"].concat(), b"", 0, facts);
     }
 
-    /// Lets the folders come that were left out, and now have something in them.
+    /// Adds the excluded directories that now contain an included file.
     fn with_folders_above(&mut self) {
         for n in 0..self.levels.len() {
             if let Some(facts) = self.levels[n].withheld.take() {
@@ -236,7 +237,7 @@ impl<'a> Packed<'a> {
         }
     }
 
-    /// Anything but a folder.
+    /// Adds anything but a directory.
     fn entry(&mut self, path: &Path, name: Vec<u8>, facts: Facts) -> Result<()> {
         self.with_folders_above();
         if let Some(number) = facts.shared {
@@ -265,7 +266,7 @@ impl<'a> Packed<'a> {
 
     fn file(&mut self, path: &Path, name: &[u8], seen: &Facts) -> Result<()> {
         let doing = |e| Error::io(format!("opening {}", path.display()), &e);
-        // Without waiting: it may be a pipe by now.
+        // Without waiting, because it may have become a pipe.
         let file = os::open_silent(path).map_err(doing)?;
         let before = Facts::of(&file.metadata().map_err(doing)?);
         if before.sort != Sort::File || before.number != seen.number {
@@ -282,7 +283,7 @@ impl<'a> Packed<'a> {
         Ok(())
     }
 
-    /// Puts the head of an entry into the stream, and what it says into the digest.
+    /// Writes the header of an entry into the stream, and its metadata into the digest.
     fn say(&mut self, kind: EntryType, name: &[u8], link: &[u8], size: u64, facts: &Facts) {
         let facts = Facts {
             owner: match self.files.owner {
@@ -319,7 +320,7 @@ impl<'a> Packed<'a> {
         entry.write(&mut self.ready);
     }
 
-    /// The next bytes of the file that is open; 0 once it is closed.
+    /// Returns the next bytes of the open file; 0 once it is closed.
     fn content(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let Some(open) = self.open.as_mut() else {
             return Ok(0);
@@ -403,7 +404,7 @@ fn changed(path: &Path) -> Error {
     Error::new(ErrorKind::Io, why)
 }
 
-/// The name that something is to have: one, and no way up or down.
+/// Checks the name in the step: a single component, and neither `.` nor `..`.
 fn one_name(name: &OsStr) -> Result<Vec<u8>> {
     let bytes = os::bytes_of(name).into_owned();
     if matches!(&bytes[..], b"" | b"." | b"..") || bytes.contains(&b'/') || bytes.contains(&0) {
@@ -413,7 +414,7 @@ fn one_name(name: &OsStr) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A name as patterns see it: a byte that is no text is a character that is none.
+/// Returns a name as patterns see it: a byte that is not valid text becomes a replacement character.
 fn text(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {

@@ -1,25 +1,25 @@
-//! [`Patterns`]: what is left out of a folder, in the words of a `.dockerignore`.
+//! [`Patterns`]: what is excluded from a directory, in the form of a `.dockerignore`.
 //!
-//! As Docker reads them (moby/patternmatcher 0.6): the last line that fits a path, or a folder above it, decides. A folder that is left
-//! out is looked into only if a line with `!` begins with its name.
+//! Interpreted as by Docker (moby/patternmatcher 0.6): the last line that matches a path, or a directory above it, decides. An
+//! excluded directory is searched only if a line with `!` starts with its name.
 
 use regex_lite::Regex;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// The lines, in their order.
+/// The lines, in order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Patterns(Vec<Rule>);
 
 #[derive(Clone, Debug)]
 struct Rule {
-    /// Whether it takes in again what lines before it have left out (`!`).
+    /// Whether it includes again what previous lines have excluded (`!`).
     again: bool,
     pattern: String,
     fits: Fits,
 }
 
-/// What a path has to be.
+/// What a path must match.
 #[derive(Clone, Debug)]
 enum Fits {
     Exactly,
@@ -36,7 +36,7 @@ impl Patterns {
         lines.try_for_each(|line| self.add(line))
     }
 
-    /// Adds one line, which is no comment.
+    /// Adds one line, which is not a comment.
     pub(crate) fn add(&mut self, line: &str) -> Result<()> {
         let line = line.trim();
         let (again, rest) = match line.strip_prefix('!') {
@@ -54,7 +54,7 @@ impl Patterns {
         let Some(fits) = fits else {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("{line:?} is no pattern as in a .dockerignore"),
+                format!("{line:?} is not a valid pattern of a .dockerignore"),
             ));
         };
         self.0.push(Rule {
@@ -65,11 +65,11 @@ impl Patterns {
         Ok(())
     }
 
-    /// Whether the file or folder at `path`, its names joined by `/`, is left out.
+    /// Returns whether the file or directory at `path`, its names joined by `/`, is excluded.
     pub(crate) fn leave_out(&self, path: &str) -> bool {
         let mut left_out = false;
         for rule in &self.0 {
-            // Else it changes nothing.
+            // Otherwise the rule changes nothing.
             if rule.again == left_out && rule.fits_or_holds(path) {
                 left_out = !rule.again;
             }
@@ -77,7 +77,7 @@ impl Patterns {
         left_out
     }
 
-    /// Whether something in `folder`, which is left out, may be taken in again.
+    /// Returns whether something in the excluded directory `folder` may be included again.
     pub(crate) fn may_take_in(&self, folder: &str) -> bool {
         let folder = format!("{folder}/");
         let mut again = self.0.iter().filter(|rule| rule.again);
@@ -86,7 +86,7 @@ impl Patterns {
 }
 
 impl Rule {
-    /// Whether it fits `path`, or a folder that this is in.
+    /// Returns whether it matches `path`, or a directory that contains it.
     fn fits_or_holds(&self, path: &str) -> bool {
         let mut ends = path.match_indices('/').map(|(end, _)| end);
         self.fits(path) || ends.any(|end| self.fits(&path[..end]))
@@ -104,7 +104,7 @@ impl Rule {
     }
 }
 
-/// The pattern without `.`, `..`, double slashes and those at either end.
+/// Returns the pattern without `.`, `..`, and leading, trailing or double slashes.
 fn clean(pattern: &str) -> String {
     let rooted = pattern.starts_with('/');
     let mut names: Vec<&str> = Vec::new();
@@ -112,7 +112,7 @@ fn clean(pattern: &str) -> String {
         match name {
             "" | "." => {}
             ".." if names.last().is_some_and(|last| *last != "..") => drop(names.pop()),
-            // Above the root is the root.
+            // The parent of the root is the root.
             ".." if rooted => {}
             name => names.push(name),
         }
@@ -124,7 +124,7 @@ fn clean(pattern: &str) -> String {
     }
 }
 
-/// What a cleaned pattern means; `None` where it means nothing.
+/// Compiles a cleaned pattern; returns `None` if it has no meaning.
 fn compile(pattern: &str) -> Option<Fits> {
     #[derive(PartialEq)]
     enum Kind {
@@ -140,7 +140,7 @@ fn compile(pattern: &str) -> Option<Fits> {
     while let Some(c) = chars.next() {
         match c {
             '*' if chars.next_if_eq(&'*').is_some() => {
-                // `**/` is `**`: no folder at all, too.
+                // `**/` is like `**`: it also matches no directory at all.
                 let _ = chars.next_if_eq(&'/');
                 match (chars.peek(), &kind) {
                     (None, Kind::Exactly) => kind = Kind::Prefix,
@@ -190,7 +190,7 @@ fn literal(c: char, regex: &mut String) {
     regex.push_str(&regex_lite::escape(c.encode_utf8(&mut [0; 4])));
 }
 
-/// The rest of a class, `[` having been read: `^` or not, then at least one character or range, and `]`.
+/// Parses the rest of a class after `[`: an optional `^`, then at least one character or range, and `]`.
 fn class(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, regex: &mut String) -> Option<()> {
     let one = |chars: &mut std::iter::Peekable<std::str::Chars<'_>>| match chars.next()? {
         '-' | ']' => None,
@@ -207,7 +207,7 @@ fn class(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, regex: &mut Strin
             Some(_) => one(chars)?,
             None => low,
         };
-        // By their numbers, so that no sign means anything here.
+        // By their code points, so that no character has a special meaning.
         regex.push_str(&format!(
             "\\x{{{:x}}}-\\x{{{:x}}}",
             u32::from(low),

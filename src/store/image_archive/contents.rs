@@ -1,4 +1,5 @@
-//! [`Contents`]: the digest of what is in a layer's file, as it passes: by that an image's configuration knows the layer.
+//! [`Contents`]: the digest of a layer's uncompressed contents, computed while they pass: an image's configuration identifies
+//! the layer by it.
 
 use sha2::{Digest, Sha256};
 
@@ -6,10 +7,10 @@ use crate::store::gunzip::MAGIC;
 use crate::store::names::hex;
 use crate::store::tar_end::{Gzip, Take};
 
-/// What other packers' files begin with: bzip2, xz, zstd.
+/// The start of files of other compressors: bzip2, xz, zstd.
 const OTHERS: [&[u8]; 3] = [b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"];
 
-/// A file, looked at from its beginning.
+/// A file, examined from its start.
 #[derive(Default)]
 pub(super) struct Contents {
     first: Vec<u8>,
@@ -19,7 +20,7 @@ pub(super) struct Contents {
 enum Kind {
     Plain(Sha256),
     Gzip(Box<Gzip<Sum>>),
-    /// Packed in a way that is not unpacked here.
+    /// Compressed in a form that is not decompressed here.
     Other,
 }
 
@@ -59,7 +60,7 @@ impl Contents {
         self.kind = Some(kind);
     }
 
-    /// The digest, `sha256:…`, of all that there was; `None` where it is not unpacked here.
+    /// Returns the digest, `sha256:…`, of everything that was read; `None` if it was not decompressed here.
     pub(super) fn digest(mut self) -> Option<String> {
         if self.kind.is_none() {
             self.settle();
@@ -72,7 +73,7 @@ impl Contents {
         Some(format!("sha256:{}", hex(&sum.finalize())))
     }
 
-    /// That of these bytes.
+    /// Returns the digest of these bytes.
     pub(super) fn of(bytes: &[u8]) -> Option<String> {
         let mut contents = Contents::default();
         contents.take(bytes);

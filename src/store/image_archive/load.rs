@@ -1,11 +1,11 @@
-//! Loading: an image's file of whatever kind, brought into the form that every engine takes, as it passes.
+//! Loading: an image's file of any kind, converted while it passes to the form that every engine accepts.
 //!
-//! A docker archive says itself what its images are to be called, and an engine does as it says: it would take names from whoever has
-//! them. And Docker with storage drivers of its own takes no layout without a `manifest.json`. So the lists of images in the file are
-//! kept back, and one is written at its end which names one image, as the caller of this wants it. All else passes as it is.
+//! A docker archive itself contains the names of its images, and an engine obeys: it would take the names from other images.
+//! And Docker with graph drivers accepts no layout without a `manifest.json`. So the lists of images in the file are held back.
+//! At the end, one list is written that contains one image, with the caller's name. Everything else passes unchanged.
 //!
-//! A file is whole when its end mark has come, and every part that its lists name. Before that no list is sent, and without
-//! one an engine has nothing to load.
+//! A file is complete when its end marker was read, and every part that its lists name. No list is sent before that, and
+//! without a list an engine has nothing to load.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -20,31 +20,32 @@ use crate::store::image_archive::parts::{self, BLOB_MAX, BLOBS_MAX};
 
 const BLOCK: u64 = 512;
 
-/// The lists of images, which do not pass.
+/// The lists of images, which are held back.
 const LISTS: [&str; 4] = ["manifest.json", "repositories", "index.json", "oci-layout"];
 
-/// An index may name indexes, this deep.
+/// The maximum depth of indexes that contain indexes. Tools write one or two levels. A file that is deeper, or refers to
+/// itself, must not be followed forever.
 const DEPTH: u32 = 3;
 
-/// The machine that an engine is for: of several images in a layout, that one's is taken.
+/// The platform of an engine: of several images in a layout, the one for it is loaded.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Platform {
     pub(crate) os: String,
     pub(crate) architecture: String,
 }
 
-/// What an image in a file is.
+/// The description of an image in a file.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Described {
-    /// Its layers, by the digests of what is in them.
+    /// Its layers, by the digests of their contents.
     pub(crate) layers: Vec<String>,
-    /// What its configuration says to whoever runs it.
+    /// The part of its configuration that matters at run time.
     pub(crate) config: Map<String, Value>,
-    /// Where in the file its parts are: its configuration, and its layers.
+    /// The paths of its parts in the file: its configuration, and its layers.
     paths: (String, Vec<String>),
 }
 
-/// What of a configuration says something to whoever runs the image. Of the rest engines show what they like.
+/// Returns the part of a configuration that matters at run time. Engines show the rest in different ways.
 pub(crate) fn meaning(config: Option<&Map<String, Value>>) -> Map<String, Value> {
     const FIELDS: [&str; 12] = [
         "Cmd",
@@ -65,7 +66,7 @@ pub(crate) fn meaning(config: Option<&Map<String, Value>>) -> Map<String, Value>
     config
 }
 
-/// What images call an architecture that a kernel calls so.
+/// Returns the name that images use for a kernel's name of an architecture.
 pub(crate) fn architecture(machine: &str) -> &str {
     match machine {
         "x86_64" => "amd64",
@@ -76,7 +77,7 @@ pub(crate) fn architecture(machine: &str) -> &str {
     }
 }
 
-/// A stream, unpacked where gzip packed it.
+/// Returns a stream, decompressed if it is a gzip stream.
 pub(crate) fn unpacked<'a>(source: &'a mut dyn Read) -> io::Result<Box<dyn Read + 'a>> {
     let mut first = Vec::new();
     source.take(6).read_to_end(&mut first)?;
@@ -86,7 +87,8 @@ pub(crate) fn unpacked<'a>(source: &'a mut dyn Read) -> io::Result<Box<dyn Read 
         (b"\x28\xb5\x2f\xfd", "zstd"),
     ] {
         if first.starts_with(magic) {
-            let why = format!("it is packed by {packer}, which this library does not unpack");
+            let why =
+                format!("it is compressed with {packer}, which this library does not support");
             return Err(io::Error::new(io::ErrorKind::Unsupported, why));
         }
     }
@@ -104,14 +106,14 @@ pub(crate) struct OneImage<'a, R: Read> {
     name: &'a str,
     platform: Platform,
     now: Now<'a, R>,
-    /// Headers, padding and lists that are to be sent next.
+    /// Headers, padding and lists to send next.
     out: io::Cursor<Vec<u8>>,
     found: Found,
     image: Option<Described>,
     fault: Option<Error>,
 }
 
-/// What passes now.
+/// What is passing now.
 enum Now<'a, R: Read> {
     Next,
     /// The content of a file.
@@ -119,7 +121,7 @@ enum Now<'a, R: Read> {
     Ended,
 }
 
-/// A file as it passes.
+/// A file that is passing.
 struct Passing<'a, R: Read> {
     entry: tar::Entry<'a, R>,
     path: String,
@@ -131,13 +133,13 @@ struct Passing<'a, R: Read> {
 /// What was found in the file.
 #[derive(Default)]
 struct Found {
-    /// The digests of what is in its files, as far as that can be seen.
+    /// The digests of the contents of its files, if they could be computed.
     paths: HashMap<String, Option<String>>,
-    /// Where links lead.
+    /// The targets of links.
     links: HashMap<String, String>,
-    /// Descriptions, by their names.
+    /// The small files, which describe images, by name.
     small: HashMap<String, Vec<u8>>,
-    /// How many bytes they have.
+    /// Their total size in bytes.
     bytes: u64,
 }
 
@@ -155,20 +157,20 @@ impl<'a, R: Read> OneImage<'a, R> {
         }
     }
 
-    /// Why the file is no image's, if that was found. Not so where whoever gives it has failed.
+    /// Returns why the file is not an image's file, if that was found. Not set if the caller's reader has failed.
     pub(crate) fn fault(&mut self) -> Option<Error> {
         self.fault.take()
     }
 
-    /// What the file describes, once it has come to its end.
+    /// Returns what the file describes; call it after the end was reached.
     pub(crate) fn image(self) -> Result<Described> {
         self.image.ok_or_else(|| {
-            let why = "loading an image: the engine did not take all of its file";
+            let why = "loading an image: the engine did not read its whole file";
             Error::new(ErrorKind::CutShort, why)
         })
     }
 
-    /// Goes on with the next entry.
+    /// Advances to the next entry.
     fn next(&mut self) -> io::Result<Now<'a, R>> {
         let Some(entry) = self.entries.next() else {
             return self.end();
@@ -179,7 +181,7 @@ impl<'a, R: Read> OneImage<'a, R> {
         let kind = entry.header().entry_type();
         let is_list = LISTS.contains(&path.as_str());
         if kind.is_file() && (is_list || size <= BLOB_MAX && self.found.bytes + size <= BLOBS_MAX) {
-            // Small: all of it is here before any of it passes.
+            // Small: it is read completely before any of it passes.
             let mut content = Vec::new();
             (&mut entry).take(BLOB_MAX + 1).read_to_end(&mut content)?;
             if content.len() as u64 > BLOB_MAX {
@@ -214,13 +216,13 @@ impl<'a, R: Read> OneImage<'a, R> {
                 self.found.paths.insert(path, None);
             }
             EntryType::Directory if !path.is_empty() => self.send(&entry, &path, kind, 0)?,
-            // Nothing else is in an image's file.
+            // An image's file contains nothing else.
             _ => {}
         }
         Ok(Now::Next)
     }
 
-    /// Has a header go out: with the entry's name and kind, and nothing else of it.
+    /// Sends a header: only with the entry's name and kind.
     fn send(
         &mut self,
         entry: &tar::Entry<'a, R>,
@@ -236,21 +238,21 @@ impl<'a, R: Read> OneImage<'a, R> {
         let mut builder = tar::Builder::new(Vec::new());
         match entry.link_name()? {
             Some(target) if !kind.is_file() => builder.append_link(&mut header, path, target)?,
-            // The content follows as it comes.
+            // The contents follow as they are read.
             _ => builder.append_data(&mut header, path, io::empty())?,
         }
-        // Without the end that a whole tar would have.
+        // Without the end marker of a complete tar.
         self.out.get_mut().append(builder.get_mut());
         Ok(())
     }
 
-    /// The file has come to its end: sends the list of the one image.
+    /// The end of the file was reached: sends the list with the one image.
     fn end(&mut self) -> io::Result<Now<'a, R>> {
         let image = match self.found.image(&self.platform) {
             Ok(image) => image,
             Err(e) => {
                 self.fault = Some(e);
-                return Err(io::Error::other("it is no image's file"));
+                return Err(io::Error::other("it is not an image's file"));
             }
         };
         let (config, layers) = &image.paths;
@@ -319,13 +321,14 @@ impl Found {
         }
     }
 
-    /// The digest of what is in a file, where it can be seen: also through a link, as for a layer that an image has twice.
+    /// Returns the digest of a file's contents, if it could be computed; also through a link, as for a layer that an image has
+    /// twice.
     fn digest(&self, path: &str) -> Option<&str> {
         let path = self.links.get(path).map_or(path, String::as_str);
         self.paths.get(path)?.as_deref()
     }
 
-    /// The one image in the file.
+    /// Returns the one image in the file.
     fn image(&self, platform: &Platform) -> Result<Described> {
         let (config, layers) = if self.paths.contains_key("manifest.json") {
             self.in_archive()?
@@ -364,7 +367,7 @@ impl Found {
         })
     }
 
-    /// Where the parts of the image in a docker archive are.
+    /// Returns the paths of the image's parts in a docker archive.
     fn in_archive(&self) -> Result<(String, Vec<String>)> {
         let list = self.value("manifest.json")?;
         let images = list.as_array().map_or(&[][..], Vec::as_slice);
@@ -379,7 +382,7 @@ impl Found {
         Ok((normal(config.as_bytes()), layers.collect()))
     }
 
-    /// Where the parts of the image in a layout are.
+    /// Returns the paths of the image's parts in a layout.
     fn in_layout(&self, platform: &Platform) -> Result<(String, Vec<String>)> {
         let mut manifests = Vec::new();
         self.listed("index.json", DEPTH, &mut manifests)?;
@@ -412,12 +415,12 @@ impl Found {
         ))
     }
 
-    /// The descriptors of the images that an index lists, in indexes of its own, too.
+    /// Returns the descriptors of the images that an index lists, including nested indexes.
     fn listed(&self, path: &str, depth: u32, all: &mut Vec<Value>) -> Result<()> {
         let index = self.value(path)?;
         for listed in index["manifests"].as_array().into_iter().flatten() {
             let kind = listed["mediaType"].as_str().unwrap_or_default();
-            // What says how an image was made is listed as one of no machine.
+            // An attestation of how an image was built is listed as an image of an unknown platform.
             if listed["platform"]["os"] == "unknown" {
                 continue;
             }
@@ -433,7 +436,7 @@ impl Found {
         Ok(())
     }
 
-    /// The blob of a descriptor, compared with its digest.
+    /// Returns the blob of a descriptor, after comparing it with its digest.
     fn described(&self, described: &Value) -> Result<Value> {
         let digest = digest_of(described)?;
         let path = parts::blob(digest);
@@ -443,7 +446,7 @@ impl Found {
             || content.is_some_and(|content| parts::digest(content) == digest);
         match is_it {
             true => Ok(value),
-            false => Err(wrong(&format!("{path} is not what it is called"))),
+            false => Err(wrong(&format!("{path} does not match its digest"))),
         }
     }
 
@@ -451,14 +454,14 @@ impl Found {
         let content = self.small.get(path);
         let content = match (content, self.paths.contains_key(path)) {
             (Some(content), _) => content,
-            (None, true) => return Err(wrong(&format!("its {path} is no JSON"))),
+            (None, true) => return Err(wrong(&format!("its {path} is not JSON"))),
             (None, false) => return Err(incomplete(path)),
         };
         serde_json::from_slice(content).map_err(|e| wrong(&format!("its {path}: {e}")))
     }
 }
 
-/// The path that a link leads to: a symbolic one from its own folder on.
+/// Returns the path that a link leads to: a symbolic link is relative to its own directory.
 fn leads_to(link: &str, target: &[u8], kind: EntryType) -> String {
     let target = normal(target);
     if kind == EntryType::Link {
@@ -476,7 +479,7 @@ fn leads_to(link: &str, target: &[u8], kind: EntryType) -> String {
     names.join("/")
 }
 
-/// A path in a tar as the lists have it.
+/// Returns a path in a tar in the form of the lists.
 fn normal(path: &[u8]) -> String {
     let path = String::from_utf8_lossy(path);
     let mut rest = path.as_ref();
@@ -496,12 +499,12 @@ fn digest_of(described: &Value) -> Result<&str> {
     digest.ok_or_else(|| wrong("it describes a part without its digest"))
 }
 
-/// The error of a file that makes no sense to whoever unpacks it.
+/// Returns the error of a file that cannot be decompressed or parsed.
 pub(crate) fn unreadable(e: &io::Error) -> Error {
     match e.kind() {
         io::ErrorKind::UnexpectedEof => Error::new(
             ErrorKind::CutShort,
-            format!("the image's file is not whole: {e}"),
+            format!("the image's file is incomplete: {e}"),
         ),
         io::ErrorKind::Unsupported => {
             Error::new(ErrorKind::Unsupported, format!("the image's file: {e}"))
@@ -511,11 +514,11 @@ pub(crate) fn unreadable(e: &io::Error) -> Error {
 }
 
 fn wrong(why: &str) -> Error {
-    let why = format!("this is no image's file that can be loaded: {why}");
+    let why = format!("this is not an image's file that can be loaded: {why}");
     Error::new(ErrorKind::InvalidArgument, why)
 }
 
 fn incomplete(part: &str) -> Error {
-    let why = format!("the image's file is not whole: {part} is not in it");
+    let why = format!("the image's file is incomplete: {part} is missing");
     Error::new(ErrorKind::CutShort, why)
 }

@@ -1,14 +1,15 @@
-//! Saving: the engine's own file of an image, brought into one form as it passes.
+//! Saving: the engine's own file of an image, converted to one form while it passes.
 //!
-//! Engines differ in what they write: Docker before version 25 puts layers into folders of their own, named by what no other
-//! answer tells; later ones write a layout; with containerd's store layers may be packed; Podman writes them in their order. What all
-//! of them give is each layer's bytes and the configuration's, and these the image's id stands for. So that is all that is taken:
+//! Engines write different files. Docker before version 25 puts layers into directories whose names appear in no other
+//! response; later versions write a layout; with containerd's store layers may be compressed; Podman writes the layers in
+//! order. All of them contain each layer's bytes and the configuration's, which the image's id is derived from. So only these
+//! are used:
 //!
-//! - layers unpacked, each once, in the order of their digests (the order of Docker's own since version 25), each compared with
-//!   the digest that the image's configuration has of it;
-//! - then the configuration, byte for byte; then a manifest made of the two; no times, no owners, keys in order.
+//! - layers, uncompressed, each once, in the order of their digests (Docker's own order since version 25), each compared with
+//!   its digest in the image's configuration;
+//! - then the configuration, byte for byte; then a manifest derived from the two; no times, no owners, keys in order.
 //!
-//! A layer that comes before its turn is kept in a file of the root's disk, and none in memory.
+//! A layer that comes out of order is kept in a file on the root's disk, and not in memory.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Read, Write};
@@ -29,7 +30,7 @@ use crate::store::reference::Reference;
 use crate::store::site::Site;
 use crate::wait::{Limits, Wait};
 
-/// Bytes move in pieces of this.
+/// The buffer size for copying. It is the same as for other tar streams.
 const PIECE: usize = 256 << 10;
 
 /// See [`Store::save`](crate::Store::save).
@@ -50,7 +51,7 @@ pub(crate) fn save(
     let image = image.ok_or_else(|| must_exist(&format!("the result {:?}", id.as_str())))?;
     record::mark(site, &id, wait)?;
     let doing = format!("saving the result {:?}", id.as_str());
-    // By the id: the file is of the image that was looked at.
+    // By id, so that the file is of the image that was checked.
     let mut source = site.engine.save_image(&image.id, wait)?;
     let mut saving = Saving {
         site,
@@ -65,7 +66,7 @@ pub(crate) fn save(
         out: Out { file, bytes: 0 },
     };
     let taken = saving.take(&mut source);
-    // Of two errors the engine's is the cause.
+    // If both failed, the engine's error is the cause.
     if let (Err(_), Some(why)) = (&taken, source.why()) {
         return Err(why);
     }
@@ -79,27 +80,27 @@ struct Saving<'a> {
     wait: Wait<'a>,
     doing: &'a str,
     format: ImageFormat,
-    /// The layers that have not been written yet. The first of them is the next.
+    /// The layers that have not been written yet. The first of them is next.
     wanted: BTreeSet<&'a str>,
-    /// Those that came before their turn.
+    /// Layers that came out of order.
     early: HashMap<String, Kept>,
-    /// How many bytes each layer that was written has.
+    /// The size of each layer that was written.
     sizes: HashMap<String, u64>,
     /// What may be the configuration, with its name in the engine's file.
     small: Vec<(String, Vec<u8>)>,
-    /// How many bytes more of such there may be.
+    /// How many more bytes of such files are allowed.
     left: u64,
     out: Out<'a>,
 }
 
-/// The bytes of one of the engine's files.
+/// The contents of one of the engine's files.
 enum Kept {
     Memory(Vec<u8>),
     File(Spool),
 }
 
 impl Saving<'_> {
-    /// Takes what the engine's file holds, and writes the layers.
+    /// Reads the engine's file, and writes the layers.
     fn take(&mut self, source: &mut dyn Read) -> Result<()> {
         let doing = self.doing;
         let unreadable = |e: io::Error| {
@@ -116,7 +117,7 @@ impl Saving<'_> {
             let path = path.to_string_lossy().into_owned();
             let size = entry.size();
             match self.wanted.first().copied() {
-                // Named by its digest, as it is not packed, and in its turn: it only passes.
+                // Named by its digest, because it is not compressed, and in order: it is passed through.
                 Some(next) if digest_in(&path).as_deref() == Some(next) => {
                     let next = next.to_owned();
                     let digest = self.pass(&next, size, &mut entry)?;
@@ -126,13 +127,13 @@ impl Saving<'_> {
                     self.wanted.remove(next.as_str());
                 }
                 Some(_) => self.keep(path, size, &mut entry)?,
-                // Nothing but the configuration is missing.
+                // Only the configuration is missing.
                 None if size <= BLOB_MAX => self.keep(path, size, &mut entry)?,
                 None => {}
             }
             self.write_early()?;
         }
-        // What follows the end's mark, so that the connection can be used again.
+        // Reads what follows the end marker, so that the connection can be reused.
         io::copy(source, &mut io::sink()).map_err(|e| self.broken(e.to_string()))?;
         match self.wanted.first() {
             None => Ok(()),
@@ -143,14 +144,14 @@ impl Saving<'_> {
         }
     }
 
-    /// Keeps a file, if it is a layer or may be the configuration. What it is, its digest tells, once it is read.
+    /// Keeps a file if it is a layer or may be the configuration. Its digest, known once it is read, tells which.
     fn keep(&mut self, path: String, size: u64, entry: &mut dyn Read) -> Result<()> {
         let mut first = [0; 4];
         let n = read_up_to(entry, &mut first).map_err(|e| self.broken(e.to_string()))?;
         let first = &first[..n];
         if first == b"\x28\xb5\x2f\xfd" {
             let why = format!(
-                "{}: its layer {path} is packed by zstd, which this library does not unpack",
+                "{}: its layer {path} is compressed with zstd, which this library does not support",
                 self.doing
             );
             return Err(Error::new(ErrorKind::Unsupported, why));
@@ -176,7 +177,7 @@ impl Saving<'_> {
         Ok(())
     }
 
-    /// Reads all of it, what is small to memory and the rest to a file; gives its digest, too.
+    /// Reads all of it, a small file into memory and a large one into a file; also returns its digest.
     fn read(&self, source: &mut dyn Read, size: u64) -> Result<(Kept, String)> {
         let mut hash = Sha256::new();
         let (mut memory, mut spool) = (Vec::new(), None);
@@ -216,7 +217,7 @@ impl Saving<'_> {
         Spool::new(&self.site.paths.own().join(name)).map_err(|e| e.context(self.doing))
     }
 
-    /// Writes the layers whose turn it has become.
+    /// Writes the kept layers that are next.
     fn write_early(&mut self) -> Result<()> {
         while let Some(next) = self.wanted.first().map(|next| (*next).to_owned()) {
             match self.early.remove(&next) {
@@ -235,7 +236,7 @@ impl Saving<'_> {
         Ok(())
     }
 
-    /// Writes the layer `digest`, of so many bytes; gives the digest that it has.
+    /// Writes the layer `digest`, of `size` bytes; returns its actual digest.
     fn pass(&mut self, digest: &str, size: u64, source: &mut dyn Read) -> Result<String> {
         let path = match self.format {
             ImageFormat::Docker => docker_layer(digest),
@@ -300,8 +301,8 @@ impl Saving<'_> {
         self.out.write(&[0; 2 * BLOCK])
     }
 
-    /// The image's configuration, as the engine has it: the one of these layers. Its digest is the image's id, but for containerd's
-    /// store, which goes by manifests; there it must be in one.
+    /// Returns the image's configuration as the engine stores it: the one with these layers. Its digest is the image's id,
+    /// except in containerd's store, which identifies images by manifests; there it must be named in one.
     fn config(&self, image: &Image) -> Result<Vec<u8>> {
         let is_of_layers = |bytes: &[u8]| {
             let value: Option<Value> = serde_json::from_slice(bytes).ok();
@@ -351,20 +352,23 @@ impl Saving<'_> {
 
     fn broken(&self, why: String) -> Error {
         let why = format!(
-            "{}: the engine's file of it is not whole: {why}",
+            "{}: the engine's file of it is incomplete: {why}",
             self.doing
         );
         Error::new(ErrorKind::Engine, why)
     }
 
     fn unkept(&self, e: &io::Error) -> Error {
-        Error::io(format!("{}: keeping a layer until its turn", self.doing), e)
+        Error::io(
+            format!("{}: keeping a layer that came out of order", self.doing),
+            e,
+        )
     }
 }
 
 const BLOCK: usize = 512;
 
-/// Where the bytes go.
+/// The output.
 struct Out<'a> {
     file: &'a mut dyn Write,
     bytes: u64,
@@ -388,7 +392,7 @@ impl Out<'_> {
     }
 }
 
-/// The digest in the name of a file that is named by it.
+/// Returns the digest in the name of a file that is named by it.
 fn digest_in(path: &str) -> Option<String> {
     let name = match path.strip_prefix("blobs/sha256/") {
         Some(hex) => hex,
@@ -402,7 +406,7 @@ fn docker_layer(digest: &str) -> String {
     format!("{}.tar", plain(digest))
 }
 
-/// A digest without its algorithm. Podman shows ids so.
+/// Returns a digest without its algorithm, as Podman shows ids.
 fn plain(digest: &str) -> &str {
     digest.rsplit(':').next().unwrap_or_default()
 }

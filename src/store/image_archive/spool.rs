@@ -1,4 +1,4 @@
-//! [`Spool`]: bytes that come before their turn, kept in a file without a name.
+//! [`Spool`]: bytes that arrive out of order, kept in an unnamed file.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -9,14 +9,14 @@ use crate::local as fs;
 use crate::os;
 use crate::store::access;
 
-/// A file of the root's disk that is gone with this process, however that ends.
+/// A file on the root's disk that disappears when the process ends, however it ends.
 pub(super) struct Spool {
     file: File,
     length: u64,
 }
 
 impl Spool {
-    /// Makes one; `path` is its name for an instant.
+    /// Creates a spool; the file has the name `path` only briefly.
     pub(super) fn new(path: &Path) -> Result<Self> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
@@ -24,14 +24,14 @@ impl Spool {
             os::remove_open(path)?;
             Ok(Spool { file, length: 0 })
         });
-        made.map_err(|e| Error::io(format!("making the file {}", path.display()), &e))
+        made.map_err(|e| Error::io(format!("creating the file {}", path.display()), &e))
     }
 
     pub(super) fn length(&self) -> u64 {
         self.length
     }
 
-    /// The file, from its beginning.
+    /// Returns the file, positioned at its start.
     pub(super) fn rewound(mut self) -> io::Result<File> {
         self.file.seek(SeekFrom::Start(0))?;
         Ok(self.file)

@@ -1,11 +1,11 @@
-//! [`Command`]: what to run in a step, and in what surroundings.
+//! [`Command`]: what to run in a step, and in which environment.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::store::cache::Lease;
 
-/// A command and its surroundings. Whatever is set here ends with the command: the result keeps its base's configuration.
+/// A command and its environment. Every setting ends with the command: the result keeps the configuration of its base.
 #[derive(Clone, Debug, Default)]
 pub struct Command {
     pub(crate) argv: Vec<String>,
@@ -24,18 +24,18 @@ pub struct Command {
     pub(crate) allow_failure: bool,
 }
 
-/// What stands before the arguments.
+/// What is put before the arguments.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Entrypoint {
     /// Nothing: the first argument is the program.
     #[default]
     None,
-    /// The image's own.
+    /// The image's own entrypoint.
     Image,
     Given(Vec<String>),
 }
 
-/// Files from outside the container's own.
+/// Files from outside the container.
 #[derive(Clone, Debug)]
 pub(crate) struct Mount {
     pub(crate) source: Source,
@@ -45,14 +45,14 @@ pub(crate) struct Mount {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
-    /// The store made it, and knows when it goes.
+    /// A volume that the store created and will remove.
     Leased(String),
     Volume(String),
-    /// A path on the engine's machine.
+    /// A path on the engine's host.
     Bind(String),
 }
 
-/// A file that the command may read and nothing else may keep.
+/// A file that the command may read and that must not be stored anywhere else.
 #[derive(Clone)]
 pub(crate) struct Secret {
     pub(crate) target: String,
@@ -63,7 +63,7 @@ pub(crate) struct Secret {
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Not the content: a debug line is a log line.
+        // Without the content, because debug output goes to logs.
         f.debug_struct("Secret")
             .field("target", &self.target)
             .finish_non_exhaustive()
@@ -73,7 +73,7 @@ impl std::fmt::Debug for Secret {
 /// What the command reads.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Stdin {
-    /// Its end, at once.
+    /// End of file, immediately.
     #[default]
     Nothing,
     Bytes(Vec<u8>),
@@ -81,7 +81,8 @@ pub(crate) enum Stdin {
 }
 
 impl Command {
-    /// The program and its arguments. The program is looked up in the container's `PATH`; no shell is involved.
+    /// Creates a command from a program and its arguments. The program is looked up in the container's `PATH`; no shell is
+    /// involved.
     pub fn new<A: Into<String>>(argv: impl IntoIterator<Item = A>) -> Self {
         Command {
             argv: argv.into_iter().map(Into::into).collect(),
@@ -110,47 +111,47 @@ impl Command {
         self
     }
 
-    /// The working directory, made where it is missing. By default the image's.
+    /// Sets the working directory, which is created if it is missing. The default is the image's.
     pub fn cwd(&mut self, path: impl Into<String>) -> &mut Self {
         self.cwd = Some(path.into());
         self
     }
 
-    /// Sets an environment variable over the image's own.
+    /// Sets an environment variable, replacing one of the image's.
     pub fn env(&mut self, name: impl Into<String>, value: impl Into<String>) -> &mut Self {
         self.env.push((name.into(), value.into()));
         self
     }
 
-    /// The user, as `NAME`, `UID`, or either with `:GROUP`. By default the image's.
+    /// Sets the user, as `NAME`, `UID`, or either with `:GROUP`. The default is the image's.
     pub fn user(&mut self, user: impl Into<String>) -> &mut Self {
         self.user = Some(user.into());
         self
     }
 
-    /// The host name that the command sees. By default `docker-store` in a container without a network, and what the engine makes up
-    /// in others.
+    /// Sets the host name that the command sees. The default is `docker-store` in a container without a network, and a name
+    /// chosen by the engine in others.
     pub fn hostname(&mut self, name: impl Into<String>) -> &mut Self {
         self.hostname = Some(name.into());
         self
     }
 
-    /// The network, by the engine's name for it: `host`, `bridge`, … By default `none`, which is the safe choice and the
-    /// fast one (it saves a tenth of a second): `lo` alone, and an `/etc/hosts` that cannot be written to; see
+    /// Sets the network, by the engine's name for it: `host`, `bridge`, … The default is `none`, which is safe and fast (it
+    /// saves a tenth of a second): only `lo`, and an `/etc/hosts` that cannot be written to; see
     /// [`Options::engine_network`](crate::Options::engine_network).
     pub fn network(&mut self, name: impl Into<String>) -> &mut Self {
         self.network = Some(name.into());
         self
     }
 
-    /// How many processors' time it may use, in billionths: 1.5 processors are 1,500,000,000.
+    /// Sets how much processor time the command may use, in billionths of a processor: 1.5 processors are 1,500,000,000.
     pub fn nano_cpus(&mut self, nano_cpus: i64) -> &mut Self {
         self.nano_cpus = Some(nano_cpus);
         self
     }
 
-    /// How many bytes of memory it may use, swap included. Beyond that the kernel kills it, which is told apart from
-    /// other failures: [`OutOfMemory`](crate::ErrorKind::OutOfMemory).
+    /// Sets how many bytes of memory the command may use, including swap. If it uses more, the kernel kills it; this is
+    /// reported as [`OutOfMemory`](crate::ErrorKind::OutOfMemory), distinct from other failures.
     pub fn memory(&mut self, bytes: i64) -> &mut Self {
         self.memory = Some(bytes);
         self
@@ -161,7 +162,7 @@ impl Command {
         self.leased(lease.volume(), target)
     }
 
-    /// [`lease`](Self::lease), of the volume of one.
+    /// Like [`lease`](Self::lease), for the volume of a lease.
     pub(crate) fn leased(
         &mut self,
         volume: impl Into<String>,
@@ -176,7 +177,7 @@ impl Command {
         self
     }
 
-    /// Mounts an engine volume that exists at `target`, an absolute path. Nothing of the image is copied into it.
+    /// Mounts an existing volume of the engine at `target`, an absolute path. No files of the image are copied into it.
     pub fn volume(
         &mut self,
         name: impl Into<String>,
@@ -192,7 +193,7 @@ impl Command {
         self
     }
 
-    /// Mounts `source`, an absolute path on the engine's machine, at `target`.
+    /// Mounts `source`, an absolute path on the engine's host, at `target`.
     pub fn bind(
         &mut self,
         source: impl Into<String>,
@@ -210,9 +211,10 @@ impl Command {
 
     /// Gives the command a read-only file at `target`, an absolute path, with `content`. `owner` is its user and group.
     ///
-    /// The content is never in the result, the log, the environment or what the engine shows of the container; while the
-    /// step's container exists it is a file in a volume that only the engine's root can reach. What is made in the result or in a
-    /// lease to mount it on is taken away again where this process reaches the engine's files; else an empty file stays.
+    /// The content never appears in the result, the log, the environment or the engine's description of the container. While
+    /// the step's container exists, the content is a file in a volume that only root on the engine's host can read. A file that
+    /// was created in the result or in a lease as the mount point is removed again if this process can access the engine's
+    /// files directly; otherwise an empty file is left.
     pub fn secret(
         &mut self,
         target: impl Into<String>,
@@ -229,26 +231,27 @@ impl Command {
         self
     }
 
-    /// What the command reads on its standard input. By default nothing.
+    /// Sets what the command reads on its standard input. The default is nothing.
     pub fn stdin(&mut self, bytes: impl Into<Vec<u8>>) -> &mut Self {
         self.stdin = Stdin::Bytes(bytes.into());
         self
     }
 
-    /// A file of this machine that the command reads on its standard input, opened when the command is run.
+    /// Sets a local file that the command reads on its standard input. It is opened when the command is run.
     pub fn stdin_file(&mut self, path: impl Into<PathBuf>) -> &mut Self {
         self.stdin = Stdin::File(path.into());
         self
     }
 
-    /// Ends the command after `limit`; the run is then [`TimedOut`](crate::ErrorKind::TimedOut).
+    /// Kills the command after `limit`; the run then returns [`TimedOut`](crate::ErrorKind::TimedOut).
     pub fn timeout(&mut self, limit: Duration) -> &mut Self {
         self.timeout = Some(limit);
         self
     }
 
-    /// Whether an exit status other than zero is an answer, not an error. By default it is an error, and the step can
-    /// then only be aborted. A program that cannot be started is then an answer, too: [`Exit::started`](crate::Exit::started) tells.
+    /// Sets whether an exit status other than zero is returned as an [`Exit`](crate::Exit) and not as an error. By default it
+    /// is an error, and the step can then only be aborted. If allowed, a program that cannot be started is not an error either:
+    /// see [`Exit::started`](crate::Exit::started).
     pub fn allow_failure(&mut self, allow: bool) -> &mut Self {
         self.allow_failure = allow;
         self

@@ -11,29 +11,31 @@ use crate::store::step::{Made, Open, Step, StepContext, input, of_step, spec};
 use crate::store::tar_end::Watched;
 
 impl Step {
-    /// Unpacks the tar stream `tar` below `path`, an absolute path that is made where it is missing. Owners, modes and
-    /// times are those in the stream. While `tar` itself blocks, no limit and no cancel ends the call: it is read on this thread, and
-    /// may be what no other thread can be given. [`copy_in_file`](Self::copy_in_file) waits for a silent pipe as limits allow.
+    /// Extracts the tar stream `tar` into `path`, an absolute path. Missing directories are created. Owners, modes and times
+    /// are taken from the stream. While a read from `tar` blocks, no limit and no cancel ends the call: it is read on this
+    /// thread, because it may not be possible to hand it to another. [`copy_in_file`](Self::copy_in_file) waits for a silent
+    /// pipe as limits allow.
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for a path that is not absolute; [`Io`](ErrorKind::Io) where `tar` itself
-    /// fails; [`CutShort`](ErrorKind::CutShort) where it does not come to its end; else what the engine answered.
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for a path that is not absolute; [`Io`](ErrorKind::Io) if `tar` itself
+    /// fails; [`CutShort`](ErrorKind::CutShort) if the stream is truncated; otherwise any error that the engine returns.
     ///
-    /// It may be packed by gzip, and by what else the engine takes (bzip2 and xz; zstd from Docker 23 on). Of the latter only the
-    /// packing's own end is looked for, by the engine: one that was made of half a tar is taken for whole.
+    /// The stream may be compressed with gzip, or with another format that the engine supports (bzip2 and xz; zstd from Docker
+    /// 23 on). With these other formats, only the engine checks for the end of the compressed data. If it is complete but
+    /// contains a truncated tar, the truncation is not detected.
     pub fn copy_in(&mut self, path: &str, tar: &mut dyn Read) -> Result<()> {
         self.working("copying files in", |open, step| {
             open.copy_in(step, path, tar)
         })
     }
 
-    /// [`copy_in`](Self::copy_in) from the file at `tar`. One that is silent (a pipe) is waited for as long as the step's limits
-    /// allow; a reader of the caller's own is not cut off.
+    /// Like [`copy_in`](Self::copy_in), from the file at `tar`. If it is silent (a pipe), this waits for as long as the step's
+    /// limits allow; a read from a caller's own reader cannot be interrupted.
     ///
     /// # Errors
     ///
-    /// As [`copy_in`](Self::copy_in).
+    /// As for [`copy_in`](Self::copy_in).
     pub fn copy_in_file(&mut self, path: &str, tar: &Path) -> Result<()> {
         let mut file = input::open(tar)?;
         let limits = self.limits.clone();
@@ -42,32 +44,33 @@ impl Step {
         done.map_err(|e| reading.why().unwrap_or(e))
     }
 
-    /// Copies `files` of this machine below `path`, an absolute path that is made where it is missing: what is in a folder, or a single
-    /// file under its name. They are read as they are sent, and nothing is kept. Gives the digest of what was sent, as
-    /// [`HostFiles::digest`] does.
+    /// Copies the local `files` into `path`, an absolute path: the contents of a directory, or a single file under its name.
+    /// Missing directories are created. The files are read while they are sent; no copy is kept. Returns the digest of what was
+    /// sent, as [`HostFiles::digest`] does.
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for a path that is not absolute, and for what has no name or cannot have the one
-    /// that it was given; [`Io`](ErrorKind::Io) for what cannot be read or is changed while it is read; else what the engine answered.
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for a path that is not absolute, and for a file that has no name or
+    /// cannot have the name it was given; [`Io`](ErrorKind::Io) for a file that cannot be read or is changed while it is read;
+    /// otherwise any error that the engine returns.
     pub fn copy_in_host(&mut self, path: &str, files: &HostFiles) -> Result<String> {
         let limits = self.limits.clone();
-        // Before anything is sent: what is not there costs the step nothing.
+        // Before anything is sent, so that a missing file does not fail the step.
         let mut packed = Packed::of(files, limits.wait())?;
-        self.working("copying files of this machine in", |open, step| {
+        self.working("copying local files in", |open, step| {
             let done = open.put(step, path, &mut packed);
             packed.why().map_or(done, Err)?;
             Ok(packed.digest_so_far())
         })
     }
 
-    /// Writes the file or directory at `path`, an absolute path, to `tar` as a tar stream whose first entry is its last
-    /// component. Gives the bytes written.
+    /// Writes the file or directory at `path`, an absolute path, to `tar` as a tar stream. Its first entry is named after the
+    /// last component of `path`. Returns the number of bytes written.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ErrorKind::NotFound) where there is no such path: the step goes on. [`Io`](ErrorKind::Io) where `tar`
-    /// cannot be written.
+    /// [`NotFound`](ErrorKind::NotFound) if the path does not exist; this does not fail the step. [`Io`](ErrorKind::Io) if
+    /// `tar` cannot be written.
     pub fn copy_out(&mut self, path: &str, tar: &mut dyn Write) -> Result<u64> {
         let mut missing = None;
         let copied = self.working("copying files out", |open, step| {
@@ -112,10 +115,10 @@ impl Open {
         body.why().map_or(copied, Err)
     }
 
-    /// The step's container, whether it has run something or not.
+    /// Returns the step's container, and creates one if there is none.
     fn some_container(&mut self, step: &StepContext<'_>) -> Result<String> {
-        // Podman unmounts a container that has ended at a pace of its own, also in the middle of a copy: which then reads nothing, or
-        // writes where nobody looks (seen on 5.8). One that never ran is not touched.
+        // Podman unmounts a container that has ended after some delay, possibly in the middle of a copy, which then reads
+        // nothing, or writes to a directory that is not used (seen on 5.8). A container that never ran is not affected.
         let is_touched = |made: &Made| made.ran && step.site.engine.is_podman();
         if self.container.as_ref().is_some_and(is_touched) {
             self.settle(step)?;
@@ -130,11 +133,11 @@ impl Open {
     }
 }
 
-/// Makes the directories of `path` that are missing.
+/// Creates the missing directories of `path`.
 pub(super) fn make_path(step: &StepContext<'_>, container: &str, path: &str) -> Result<()> {
     let engine = &step.site.engine;
     let names: Vec<&str> = path.split('/').filter(|name| !name.is_empty()).collect();
-    // From the deepest upwards: mostly all of it is there.
+    // From the deepest upwards, because most of the path usually exists.
     let mut there = names.len();
     while there > 0
         && !engine.path_exists(

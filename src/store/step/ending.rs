@@ -1,4 +1,4 @@
-//! How a command ended: by itself, for want of memory, or by somebody else's hand; and whether all of its output has come.
+//! How a command ended: by itself, because memory ran out, or from outside; and whether all of its output was received.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,35 +14,38 @@ use crate::wait::Wait;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Exit {
-    /// Its exit status: 0 to 255; 128 + the signal's number where a signal ended it.
+    /// Its exit status: 0 to 255, or 128 + N if it was killed by signal N.
     pub code: i64,
-    /// Whether the command was started at all. If not, `code` is what a shell would give: 127 where the program is not there, 126
-    /// where it cannot be executed.
+    /// Whether the command was started at all. If not, `code` is the status that a shell returns: 127 if the program does not
+    /// exist, 126 if it cannot be executed.
     pub started: bool,
 }
 
-/// What a command ends with that was killed.
+/// The exit status of a command that was killed.
 const KILLED: i64 = 128 + 9;
 
-/// How long a look at a container that has ended may take, when the step's own time is up.
+/// How long inspecting a container that has ended may take. It takes milliseconds. Without it, it is not known how the command
+/// ended, so it gets time; but half of what other short requests get, because the command has already been waited for.
 const AFTERWARDS: Duration = Duration::from_secs(30);
 
-/// For so long an engine may take from the end of a container's output to its exit. (moby takes none: it shows nothing of a
+/// How long an engine may take from the end of a container's output to its exit. (moby reports nothing of the end of a
 /// container until both are done. Podman does.)
 const APART: Duration = Duration::from_secs(5);
 
-/// How often more Podman is asked for a container that it does not find, and with which pause.
+/// How often Podman is queried again for a container that it does not find, and the pause in between. Podman needs milliseconds
+/// to move a container from one table to another; half a second is many times that.
 const LOOKS: u32 = 10;
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Two clocks do not go at quite the same pace: this part of a stretch of time may be between them, and this much at any rate.
+/// Two clocks do not run at the same speed: they may differ by this fraction of an interval, and at least by this much. 1/2000
+/// is 500 ppm, the most by which NTP changes the speed of a clock.
 const DRIFT: i128 = 2000;
 const LEAST_DRIFT: i128 = 5_000_000;
 
-/// Signals that end no command that has not asked for them: CHLD, CONT, URG, WINCH.
+/// Signals that by default do not end a command: CHLD, CONT, URG, WINCH.
 const HARMLESS: [u32; 4] = [17, 18, 23, 28];
 
-/// When what was asked of the engine, and when its output ended, by our clock.
+/// When the requests were sent to the engine, and when the output ended, by the local clock.
 #[derive(Clone, Copy)]
 pub(super) struct Span {
     pub(super) create_sent: SystemTime,
@@ -50,7 +53,7 @@ pub(super) struct Span {
     pub(super) output_ended: SystemTime,
 }
 
-/// Confirms how a container ended whose output has.
+/// Confirms how a container ended after its output has ended.
 pub(super) fn confirm(
     step: &StepContext<'_>,
     container: &str,
@@ -103,19 +106,25 @@ fn look(step: &StepContext<'_>, container: &str) -> Result<Container> {
     let engine = &step.site.engine;
     let mut found = engine.inspect_container(container, wait);
     for _ in 0..LOOKS {
-        // Podman moves a container that has ended from one of its tables to another, and finds it in neither for a moment.
+        // Podman moves a container that has ended from one of its tables to another, and for a short time finds it in neither.
         if !(engine.is_podman() && matches!(&found, Err(e) if e.http_status() == Some(500))) {
             break;
         }
-        step.pause(LOOK, "looking at a container that has ended")?;
+        step.pause(LOOK, "inspecting a container that has ended")?;
         found = engine.inspect_container(container, wait);
     }
     let found = found?;
-    found.ok_or_else(|| killed(format!("somebody else removed container {container}"), None))
+    found.ok_or_else(|| {
+        killed(
+            format!("container {container} was removed by another program"),
+            None,
+        )
+    })
 }
 
-/// Whether the output's end came before the command's. An engine ends the stream when the container has ended; so does whoever
-/// breaks the connection. The bytes do not tell, but the times do. `apart`: so much later the engine may say that it ended.
+/// Returns whether the output ended before the command did. An engine ends the stream when the container has ended, but a
+/// broken connection ends it, too. The bytes do not show the difference, but the times do. `apart` is how much later the engine
+/// may report the end of the container.
 fn ended_too_soon(span: &Span, found: &Container, apart: Duration) -> bool {
     let Some((ahead, ended)) = ahead(span, found).zip(nanos(&found.state.finished_at)) else {
         return false;
@@ -125,7 +134,8 @@ fn ended_too_soon(span: &Span, found: &Container, apart: Duration) -> bool {
     ended > ours(span.output_ended) + ahead + drift + apart.as_nanos() as i128
 }
 
-/// How far the engine's clock is ahead of ours, at most: what was asked of it, it did later. In nanoseconds.
+/// Returns an upper bound on how far the engine's clock is ahead of the local clock, in nanoseconds: the engine did what it was
+/// asked only after the request was sent.
 fn ahead(span: &Span, found: &Container) -> Option<i128> {
     let created = nanos(&found.created)? - ours(span.create_sent);
     let started = nanos(&found.state.started_at)? - ours(span.start_sent);
@@ -139,12 +149,12 @@ fn ours(at: SystemTime) -> i128 {
     }
 }
 
-/// A moment of the engine's.
+/// Parses a time that the engine reported.
 fn nanos(text: &str) -> Option<i128> {
     since_1970(text).map(|since| since.as_nanos() as i128)
 }
 
-/// What the run comes to.
+/// Decides what the run returns.
 pub(super) fn judge(
     step: &StepContext<'_>,
     container: &str,
@@ -180,10 +190,10 @@ pub(super) fn judge(
     Ok(exit)
 }
 
-/// What the engine remembers of the container beside its life: it is asked only of a command that failed.
+/// Returns the events that the engine has recorded for the container. It is queried only for a command that failed.
 ///
-/// A signal from outside is noted before the exit is, but maybe after the exit: until now. The kernel's word that memory ran
-/// out may reach the engine still later: it is waited for where there was a limit to run into.
+/// A signal from outside is recorded before the exit is, but possibly after the exit itself; so the query goes up to now. The
+/// kernel's report that memory ran out may reach the engine still later: it is waited for if the command had a memory limit.
 fn what_befell(
     step: &StepContext<'_>,
     container: &str,
@@ -204,11 +214,11 @@ fn what_befell(
     step.site.engine.events_of_container(container, until, wait)
 }
 
-/// How somebody other than the command ended it, if that can be told.
+/// Returns how something other than the command ended it, if that can be determined.
 fn from_outside(state: &State, befell: &[Event]) -> Option<String> {
     if state.dead || state.status == "removing" {
         return Some(String::from(
-            "its container is being removed by somebody else",
+            "its container is being removed by another program",
         ));
     }
     befell.iter().find_map(|event| match event.action.as_str() {
@@ -256,7 +266,7 @@ mod tests {
             start_sent: after(0.1),
             output_ended: after(ended),
         };
-        // The engine's clock is years ahead; it created 20 ms after it was asked.
+        // The engine's clock is years ahead; it created the container 20 ms after the request.
         let ran: Container = serde_json::from_value(serde_json::json!({
             "Created": "2026-11-25T23:00:00.02Z",
             "State": {
@@ -275,7 +285,7 @@ mod tests {
         ] {
             let found = ended_too_soon(&span(ended), &ran, Duration::ZERO);
             assert_eq!(found, too_soon, "{ended}");
-            // Podman sees the end of a container some time after that of its output.
+            // Podman reports the end of a container some time after the end of its output.
             let found = ended_too_soon(&span(ended), &ran, APART);
             assert_eq!(found, ended < 5.0, "{ended}");
         }

@@ -1,7 +1,9 @@
-//! Hiding what an engine made only to mount secrets on, where the layer that it is in is out of reach: on another machine, for a user
-//! who may not look there, or in the image store of containerd, which tells nobody where a container's files are.
+//! Hiding the mount points that an engine created for secrets, if this process cannot access the container's layer: the engine
+//! is on another machine, the user lacks permission, or the engine uses containerd's image store, which does not reveal where a
+//! container's files are.
 //!
-//! No call removes a file. But where an image is loaded whose layers the engine has, one more can come along that says what is gone.
+//! No API call removes a file. But if an image is loaded whose layers the engine has, one more layer can be added that declares
+//! files as removed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::{Component, Path, PathBuf};
@@ -12,13 +14,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::archive::owner;
 use crate::store::step::StepContext;
 
-/// The most links that are followed on the way to a target, as in the kernel.
+/// The maximum number of links to follow on the way to a target, as in the kernel.
 const LINKS_MAX: u32 = 40;
 
-/// How a layer says that something below it is gone (the OCI image specification, `layer.md`).
+/// The prefix by which a layer declares that something below it is removed (the OCI image specification, `layer.md`).
 const GONE: &str = ".wh.";
 
-/// How something in a container looks.
+/// The metadata of a file in a container.
 #[derive(Clone, Debug)]
 struct Look {
     kind: EntryType,
@@ -29,23 +31,23 @@ struct Look {
 }
 
 impl Look {
-    /// A directory as engines make them on the way to a target.
+    /// Returns whether it looks like a directory that an engine created on the way to a target.
     fn is_as_made(&self) -> bool {
         self.kind == EntryType::Directory && self.owner == (0, 0) && self.mode == 0o755
     }
 }
 
-/// Gives the look of what is at a path, if anything is.
+/// Returns the metadata of what is at a path, if anything is.
 type Looks<'a> = &'a mut dyn FnMut(&Path) -> Result<Option<Look>>;
 
-/// What a container that has ended had mounted, and what is new in it.
+/// What was mounted in a container that has ended, and which files are new in it.
 pub(super) struct Covered {
     targets: Vec<String>,
     new: BTreeSet<PathBuf>,
 }
 
 impl Covered {
-    /// Looks at `container`, where something is mounted at `targets`.
+    /// Examines `container`, in which something was mounted at `targets`.
     pub(super) fn of(step: &StepContext<'_>, container: &str, targets: &[String]) -> Result<Self> {
         let changes = step
             .site
@@ -58,8 +60,8 @@ impl Covered {
         })
     }
 
-    /// The layer that hides what the mounts needed; `None` where that is nothing. `container` has the same files, and nothing mounted:
-    /// an engine may refuse to look into one where something is mounted past a link (Docker 28.5).
+    /// Returns the layer that hides the mount points; `None` if there is nothing to hide. `container` has the same files and no
+    /// mounts: an engine may refuse to read from a container in which something is mounted behind a link (Docker 28.5).
     pub(super) fn layer_over(
         &self,
         step: &StepContext<'_>,
@@ -85,7 +87,7 @@ impl Covered {
     }
 }
 
-/// The first entry of an archive of the path is what is there. No more of it is read.
+/// Reads the metadata from the first entry of an archive of the path. No more of it is read.
 fn look(step: &StepContext<'_>, container: &str, path: &Path) -> Result<Option<Look>> {
     let Some(path) = path.to_str() else {
         return Ok(None);
@@ -112,12 +114,12 @@ fn look(step: &StepContext<'_>, container: &str, path: &Path) -> Result<Option<L
     };
     let found = read(&mut archive);
     found.map_err(|e| {
-        let doing = format!("looking at {path} in container {container}");
+        let doing = format!("reading {path} in container {container}");
         archive.why().unwrap_or_else(|| Error::io(doing, &e))
     })
 }
 
-/// Where `target` leads, past all links, if that was not there before.
+/// Returns where `target` leads, after following all links, if that path is new.
 fn resolve(target: &str, new: &BTreeSet<PathBuf>, looks: Looks<'_>) -> Result<Option<PathBuf>> {
     let names = |path: &Path| -> Vec<PathBuf> {
         let parts = path.components();
@@ -156,7 +158,8 @@ fn resolve(target: &str, new: &BTreeSet<PathBuf>, looks: Looks<'_>) -> Result<Op
     Ok(new.contains(&path).then_some(path))
 }
 
-/// What of `points`, and of the directories that were made on the way to them, holds nothing else. Only the uppermost.
+/// Returns which of `points`, and of the directories that were created on the way to them, contain nothing else. Only the
+/// topmost ones.
 fn hidden(
     points: &BTreeSet<PathBuf>,
     new: &BTreeSet<PathBuf>,
@@ -191,7 +194,8 @@ fn hidden(
         .collect())
 }
 
-/// The layer. The directories above are in it as they are: an engine would make up what is missing.
+/// Builds the layer. It contains the parent directories with their metadata, because an engine would otherwise create them with
+/// defaults.
 fn pack(hidden: &BTreeSet<PathBuf>, looks: Looks<'_>) -> Result<Vec<u8>> {
     let mut folders = BTreeMap::new();
     for path in hidden {
@@ -263,7 +267,7 @@ mod tests {
         }
     }
 
-    /// Files where nothing else is said.
+    /// A path that is not listed does not exist.
     fn container(there: &[(&str, Look)]) -> impl FnMut(&Path) -> Result<Option<Look>> + use<> {
         let there: HashMap<PathBuf, Look> = there
             .iter()

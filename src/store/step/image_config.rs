@@ -1,4 +1,4 @@
-//! [`ImageConfig`]: what a result says to whoever runs it, set over what its base says.
+//! [`ImageConfig`]: the configuration of a result, set on top of its base's.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::archive::absolute;
 use crate::store::step::spec::Config;
 
-/// What a result says to whoever runs it: its entrypoint and command, variables, labels and so on. What is not set here it has of
-/// its base. Settings are done in the order in which they were made; each is checked by
-/// [`Step::configure`](crate::Step::configure).
+/// The configuration of a result: its entrypoint and command, variables, labels and so on. What is not set here is inherited
+/// from the base. Settings are applied in the order in which they were made; [`Step::configure`](crate::Step::configure) checks
+/// each of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageConfig {
     pub(crate) changes: Vec<Change>,
 }
 
-/// How an engine finds out whether a container of an image is well.
+/// How an engine checks whether a container of an image is healthy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthCheck {
     test: Vec<String>,
@@ -35,7 +35,7 @@ pub(crate) enum Change {
     Label(String, Option<String>),
     User(String),
     Directory(String),
-    /// Whether it is to be there.
+    /// Whether the port is exposed or removed.
     Port(String, bool),
     Volume(String, bool),
     StopSignal(String),
@@ -43,7 +43,7 @@ pub(crate) enum Change {
 }
 
 impl ImageConfig {
-    /// Nothing is set: all is as in the base.
+    /// Creates a configuration in which nothing is set: everything is inherited from the base.
     pub fn new() -> Self {
         ImageConfig::default()
     }
@@ -53,89 +53,90 @@ impl ImageConfig {
         self
     }
 
-    /// The words in front of whatever is run; none takes the base's away. The command of the base stays: set that, too.
+    /// Sets the words that are put before every command; an empty list removes the base's entrypoint. The base's command is
+    /// kept: set it, too.
     pub fn entrypoint(&mut self, words: impl IntoIterator<Item = impl Into<String>>) -> &mut Self {
         self.change(Change::Entrypoint(
             words.into_iter().map(Into::into).collect(),
         ))
     }
 
-    /// What is run where nothing else is asked for; none takes the base's away.
+    /// Sets the command that runs by default; an empty list removes the base's command.
     pub fn command(&mut self, words: impl IntoIterator<Item = impl Into<String>>) -> &mut Self {
         self.change(Change::Command(words.into_iter().map(Into::into).collect()))
     }
 
-    /// An environment variable.
+    /// Sets an environment variable.
     pub fn env(&mut self, name: impl Into<String>, value: impl Into<String>) -> &mut Self {
         self.change(Change::Env(name.into(), Some(value.into())))
     }
 
-    /// Takes a variable of the base away.
+    /// Removes an environment variable of the base.
     pub fn no_env(&mut self, name: impl Into<String>) -> &mut Self {
         self.change(Change::Env(name.into(), None))
     }
 
-    /// A label.
+    /// Sets a label.
     pub fn label(&mut self, name: impl Into<String>, value: impl Into<String>) -> &mut Self {
         self.change(Change::Label(name.into(), Some(value.into())))
     }
 
-    /// Takes a label of the base away.
+    /// Removes a label of the base.
     pub fn no_label(&mut self, name: impl Into<String>) -> &mut Self {
         self.change(Change::Label(name.into(), None))
     }
 
-    /// The user: a name or a number, or either with `:` and a group. Empty: nobody in particular, which is root.
+    /// Sets the user: a name or a number, optionally followed by `:` and a group. Empty means no user is set, which is root.
     pub fn user(&mut self, user: impl Into<String>) -> &mut Self {
         self.change(Change::User(user.into()))
     }
 
-    /// The working directory, an absolute path.
+    /// Sets the working directory, an absolute path.
     pub fn directory(&mut self, path: impl Into<String>) -> &mut Self {
         self.change(Change::Directory(path.into()))
     }
 
-    /// A port that is listened at: `80`, `80/tcp` or `53/udp`.
+    /// Sets a port that the image listens on: `80`, `80/tcp` or `53/udp`.
     pub fn expose(&mut self, port: impl Into<String>) -> &mut Self {
         self.change(Change::Port(port.into(), true))
     }
 
-    /// Takes a port of the base away.
+    /// Removes an exposed port of the base.
     pub fn no_expose(&mut self, port: impl Into<String>) -> &mut Self {
         self.change(Change::Port(port.into(), false))
     }
 
-    /// A place for which an engine makes a volume in each container, an absolute path.
+    /// Declares a volume at an absolute path: an engine creates a volume there in each container.
     pub fn volume(&mut self, path: impl Into<String>) -> &mut Self {
         self.change(Change::Volume(path.into(), true))
     }
 
-    /// Takes such a place of the base away.
+    /// Removes a volume declaration of the base.
     pub fn no_volume(&mut self, path: impl Into<String>) -> &mut Self {
         self.change(Change::Volume(path.into(), false))
     }
 
-    /// The signal that asks it to end: `SIGTERM`, `TERM` or `15`. Empty: as if none were set, which is SIGTERM.
+    /// Sets the signal that asks a container to stop: `SIGTERM`, `TERM` or `15`. Empty means none is set, which is SIGTERM.
     pub fn stop_signal(&mut self, signal: impl Into<String>) -> &mut Self {
         self.change(Change::StopSignal(signal.into()))
     }
 
-    /// How an engine finds out whether it is well; `None` takes the base's check away.
+    /// Sets the health check; `None` removes the base's check.
     pub fn health_check(&mut self, check: Option<HealthCheck>) -> &mut Self {
         self.change(Change::HealthCheck(check))
     }
 
-    /// Whether nothing is set.
+    /// Returns whether nothing is set.
     pub(crate) fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }
 
-    /// Refuses what no engine takes, or takes and stumbles over when a container is made.
+    /// Refuses settings that no engine accepts, or that an engine accepts but fails on when a container is created.
     pub(crate) fn check(&self) -> Result<()> {
         self.changes.iter().try_for_each(Change::check)
     }
 
-    /// What comes of a base's configuration.
+    /// Returns the configuration that results from applying the settings to the base's.
     pub(crate) fn over(&self, base: &Config) -> Config {
         let mut config = base.clone();
         for change in &self.changes {
@@ -146,18 +147,18 @@ impl ImageConfig {
 }
 
 impl HealthCheck {
-    /// A command that ends with 0 where all is well.
+    /// A command that exits with 0 if the container is healthy.
     pub fn command(words: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let words = words.into_iter().map(Into::into);
         HealthCheck::of([String::from("CMD")].into_iter().chain(words).collect())
     }
 
-    /// A line for the shell of the image, likewise.
+    /// A line for the image's shell, which exits with 0 if the container is healthy.
     pub fn shell(line: impl Into<String>) -> Self {
         HealthCheck::of(vec![String::from("CMD-SHELL"), line.into()])
     }
 
-    /// None is made, whatever the base says.
+    /// No check is made, whatever the base declares.
     pub fn none() -> Self {
         HealthCheck::of(vec![String::from("NONE")])
     }
@@ -172,25 +173,25 @@ impl HealthCheck {
         }
     }
 
-    /// How long from one to the next; zero for the engine's own default, as for all of these.
+    /// Sets the time between two checks. Zero means the engine's default, here and in the other settings.
     pub fn interval(mut self, time: Duration) -> Self {
         self.interval = time;
         self
     }
 
-    /// How long one may take.
+    /// Sets how long a check may take.
     pub fn timeout(mut self, time: Duration) -> Self {
         self.timeout = time;
         self
     }
 
-    /// For how long after the start failures do not count.
+    /// Sets for how long after the start failures do not count.
     pub fn start_period(mut self, time: Duration) -> Self {
         self.start_period = time;
         self
     }
 
-    /// After how many failures in a row it is not well.
+    /// Sets how many failures in a row make a container unhealthy.
     pub fn retries(mut self, times: u32) -> Self {
         self.retries = times;
         self
@@ -199,7 +200,7 @@ impl HealthCheck {
     fn written(&self) -> Value {
         let mut check = Map::new();
         check.insert("Test".into(), json!(self.test));
-        // As an engine writes it: what is not set is not there.
+        // As an engine writes it: settings that are not set are left out.
         for (name, time) in self.times() {
             let nanos = i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
             if nanos > 0 {
@@ -221,7 +222,7 @@ impl HealthCheck {
     }
 }
 
-/// A time of a health check that is shorter than this no engine takes (moby `daemon/container.go`).
+/// No engine accepts a shorter time in a health check (moby `daemon/container.go`).
 const SHORTEST: Duration = Duration::from_millis(1);
 
 impl Change {
@@ -231,11 +232,11 @@ impl Change {
             Err(Error::new(ErrorKind::InvalidArgument, why))
         };
         if self.texts().any(|text| text.contains('\0')) {
-            return refuse("a zero byte ends a word".into());
+            return refuse("a text contains a NUL byte".into());
         }
         match self {
             Change::Env(name, _) if name.is_empty() || name.contains('=') => {
-                refuse(format!("{name:?} is no name of an environment variable"))
+                refuse(format!("{name:?} is not a valid environment variable name"))
             }
             Change::Label(name, _) if name.is_empty() => refuse("a label has no name".into()),
             Change::Directory(path) if !path.is_empty() => {
@@ -246,10 +247,10 @@ impl Change {
                 _ => absolute("the configuration of a result: the volume", path),
             },
             Change::Port(port, true) if full_port(port).is_none() => refuse(format!(
-                "{port:?} is no port: use a number from 1 to 65535, and /tcp, /udp or /sctp"
+                "{port:?} is not a valid port: use a number from 1 to 65535, and /tcp, /udp or /sctp"
             )),
             Change::StopSignal(signal) if !signal.is_empty() && !is_signal(signal) => {
-                refuse(format!("{signal:?} is no signal"))
+                refuse(format!("{signal:?} is not a valid signal"))
             }
             Change::HealthCheck(Some(check)) => {
                 let empty = match check.test.first().map(String::as_str) {
@@ -328,7 +329,7 @@ fn put(config: &mut Config, name: &str, value: Value) {
     config.insert(name.to_owned(), value);
 }
 
-/// Sets a variable where it stands, or adds it; or takes it away.
+/// Sets a variable in place, or adds it; or removes it.
 fn set_env(config: &mut Config, name: &str, value: Option<&str>) {
     let known = config.get("Env").and_then(Value::as_array);
     let mut lines: Vec<Value> = known.cloned().unwrap_or_default();
@@ -345,7 +346,7 @@ fn set_env(config: &mut Config, name: &str, value: Option<&str>) {
     put(config, "Env", json!(lines));
 }
 
-/// Sets a field of one of the configuration's objects, or takes it away; and the object with its last.
+/// Sets a field of one of the configuration's objects, or removes it; removing the last field removes the object.
 fn set_field(config: &mut Config, object: &str, field: &str, value: Option<Value>) {
     let known = config.get(object).and_then(Value::as_object);
     let mut fields = known.cloned().unwrap_or_default();
@@ -359,7 +360,7 @@ fn set_field(config: &mut Config, object: &str, field: &str, value: Option<Value
     }
 }
 
-/// A port with its protocol.
+/// Returns a port with its protocol.
 fn full_port(port: &str) -> Option<String> {
     let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
     let digits = number.bytes().all(|byte| byte.is_ascii_digit());
@@ -375,7 +376,8 @@ const SIGNALS: [&str; 34] = [
     "TTIN", "TTOU", "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ",
 ];
 
-/// Whether it is a signal of Linux, by its number or its name. Of those without a name engines know `RTMIN+N` and `RTMAX-N`.
+/// Returns whether it is a signal of Linux, by its number or its name. Engines know the signals without a name as `RTMIN+N` and
+/// `RTMAX-N`.
 fn is_signal(signal: &str) -> bool {
     if let Ok(number) = signal.parse::<u8>() {
         return (1..=64).contains(&number);

@@ -1,11 +1,14 @@
-//! An image's file without its layers, which makes an engine that has them take the record as it is. Three dialects:
+//! An image's file without its layers. An engine that has the layers takes the image's record from it unchanged. There are
+//! three dialects:
 //!
-//! - Docker with graph drivers wants its own form (`docker save`), in which layers are files that need not be there (moby
+//! - Docker with graph drivers requires its own form (`docker save`), in which layers are files that may be missing (moby
 //!   `image/tarexport/load.go`);
-//! - Docker with containerd's image store wants an OCI layout, with the descriptors of the packed layers as it has them;
-//! - Podman wants an OCI layout whose layers are named by the digests of what is in them.
+//! - Docker with containerd's image store requires an OCI layout with the descriptors of the compressed layers as it stores
+//!   them;
+//! - Podman requires an OCI layout whose layers are named by the digests of their contents.
 //!
-//! To the wrong one an engine may answer "Loaded image", and have an image that nothing can be made of. So what was loaded is looked at.
+//! Given the wrong dialect, an engine may report "Loaded image" and then have an image that no container can be created from.
+//! So the loaded image is checked.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -22,13 +25,13 @@ use crate::store::step::spec::Config;
 /// A layer that the engine does not have yet: its tar.
 pub(super) type NewLayer<'a> = Option<&'a [u8]>;
 
-/// The digest of what is in a layer.
+/// Returns the digest of a layer's contents.
 pub(super) fn layer_digest(tar: &[u8]) -> String {
     digest(tar)
 }
 
-/// A file as `docker save` writes it, of an image named `name`, tag included, with so many layers. `top` is the last of them, where
-/// the engine does not have that one.
+/// Builds a file as `docker save` writes it, of an image named `name`, tag included, with the given number of layers. `top` is
+/// the last of them, if the engine does not have it.
 pub(super) fn saved(
     name: &str,
     record: &[u8],
@@ -45,7 +48,7 @@ pub(super) fn saved(
     pack(&files)
 }
 
-/// An OCI layout of an image named `name`, tag included, whose layers have these descriptors. `top` lies over them.
+/// Builds an OCI layout of an image named `name`, tag included, whose layers have these descriptors. `top` is on top of them.
 pub(super) fn layout(
     name: &str,
     record: &[u8],
@@ -67,14 +70,14 @@ pub(super) fn layout(
     pack(&files)
 }
 
-/// The descriptors of layers that are named by the digests of their contents.
+/// Returns the descriptors of layers that are named by the digests of their contents.
 pub(super) fn by_digests(layers: &[String]) -> Vec<Value> {
     let layer = |digest| json!({ "mediaType": LAYER, "digest": digest, "size": 1 });
     layers.iter().map(layer).collect()
 }
 
-/// The descriptors of the packed layers of the image `id`, out of a file of it as `docker save` writes it. Read as far as they
-/// stand.
+/// Extracts the descriptors of the compressed layers of the image `id` from a file of it as `docker save` writes it. Reads only
+/// up to the descriptors.
 pub(super) fn descriptors(saved: &mut dyn Read, id: &str) -> io::Result<Vec<Value>> {
     let mut blobs = HashMap::new();
     let mut first = id.to_owned();
@@ -107,7 +110,7 @@ pub(super) fn descriptors(saved: &mut dyn Read, id: &str) -> io::Result<Vec<Valu
     Err(io::Error::other("there is no manifest of it in its file"))
 }
 
-/// The layers in the manifest `digest`, or in one that it lists.
+/// Returns the layers in the manifest `digest`, or in one that it lists.
 fn layers_of(blobs: &HashMap<String, Value>, digest: &str, depth: u32) -> Option<Vec<Value>> {
     let found = blobs.get(digest)?;
     if let Some(layers) = found["layers"].as_array() {
@@ -118,12 +121,13 @@ fn layers_of(blobs: &HashMap<String, Value>, digest: &str, depth: u32) -> Option
     listed.find_map(|listed| layers_of(blobs, listed["digest"].as_str()?, depth))
 }
 
-/// Refuses an image that is not what was loaded: with these layers and this configuration, and for some system.
+/// Refuses an image that is not what was loaded: it must have these layers and this configuration, and name an operating
+/// system.
 pub(super) fn check(name: &str, loaded: &Image, layers: &[String], config: &Config) -> Result<()> {
     let of = |config: &Config| plain(&Value::Object(config.clone()));
     let got = loaded.config.as_ref().map(of).unwrap_or_default();
     let why = match () {
-        () if loaded.os.is_empty() => String::from("it is for no system"),
+        () if loaded.os.is_empty() => String::from("it names no operating system"),
         () if loaded.root_fs.layers != layers => String::from("it has other layers"),
         () if got != of(config) => format!("its configuration is {got} and not {}", of(config)),
         () => return Ok(()),
@@ -132,14 +136,14 @@ pub(super) fn check(name: &str, loaded: &Image, layers: &[String], config: &Conf
     Err(Error::new(ErrorKind::Engine, why))
 }
 
-/// What says something of a configuration: engines write what is not set as null, as nothing in it, or not at all.
+/// Reduces a configuration to what has meaning: engines write an unset field as null, as an empty value, or not at all.
 fn plain(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
             let fields = fields
                 .iter()
                 .map(|(key, value)| (key.clone(), plain(value)));
-            // Volumes and ports are fields that say something by being there.
+            // A volume or port is declared by the presence of its key.
             let says = |(key, value): &(String, Value)| !value.is_null() || key.contains('/');
             let kept: serde_json::Map<_, _> = fields.filter(says).collect();
             if kept.is_empty() {
@@ -253,7 +257,7 @@ mod tests {
             let found = descriptors(&mut file.as_slice(), id).expect("found");
             assert_eq!(json!(found), layers, "{id}");
         }
-        // More than any image has, and of what is no part of it: refused, and not kept.
+        // More than any image has, in a part that does not belong to the image: refused, and not kept.
         let large = format!("\"{}\"", "x".repeat(BLOB_MAX as usize / 2));
         let many: Vec<_> = (0..40)
             .map(|n| (format!("blobs/sha256/{n}"), large.as_bytes()))
@@ -281,7 +285,7 @@ mod tests {
         let layers = ["sha256:a".to_owned()];
         let check = |image: Image| super::check("n", &image, &layers, &wanted);
         assert!(check(image("linux", &["sha256:a"], same.clone())).is_ok());
-        // What containerd's store shows of an image whose layers it cannot find.
+        // How containerd's store shows an image whose layers it cannot find.
         assert!(check(image("", &["sha256:a"], same.clone())).is_err());
         assert!(check(image("linux", &[], same)).is_err());
         for leak in [

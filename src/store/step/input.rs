@@ -1,5 +1,5 @@
-//! A file of this machine as input. One that may be silent (a pipe, a terminal) is waited for as a socket is, so that a deadline
-//! or a cancel ends the reading of it.
+//! A local file as input. A file that may be silent (a pipe, a terminal) is waited for like a socket, so that a deadline or a
+//! cancel ends the read.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::os::{self, Watched};
 use crate::wait::{Fault, Stop, Wait};
 
-/// A file that is read.
+/// A file that is being read.
 pub(crate) struct InputFile {
     file: File,
     path: PathBuf,
@@ -20,7 +20,7 @@ pub(crate) struct InputFile {
 }
 
 impl InputFile {
-    /// Opens it. A pipe that nobody writes to yet is not waited for: that is the reading's part.
+    /// Opens the file. If no process writes to a pipe yet, the read waits for that, and not the open.
     pub(crate) fn at(path: &Path) -> io::Result<Self> {
         let file = os::open_silent(path)?;
         let found = file.metadata()?;
@@ -32,19 +32,19 @@ impl InputFile {
         })
     }
 
-    /// Its size in bytes; 0 where that is not known.
+    /// Returns its size in bytes; 0 if unknown.
     pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
-    /// What to wait for until there is more.
+    /// Returns what to wait for until there is more to read.
     pub(crate) fn watched(&self) -> Watched<'_> {
         os::watched(&self.file)
     }
 
-    /// Reads what is there; `None` where nothing is yet, `Some(0)` at the end.
+    /// Reads what is available. Returns `None` if nothing is available yet, and `Some(0)` at the end.
     pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        // A pipe that nobody has written to yet reads as if it had ended; a poll knows.
+        // A pipe that no process has written to yet reads as if it had ended; a poll shows the difference.
         if self.waits && !os::has_arrived(&self.file)? {
             return Ok(None);
         }
@@ -57,7 +57,7 @@ impl InputFile {
         }
     }
 
-    /// The file as a [`Read`] that ends with `wait`.
+    /// Returns the file as a [`Read`] that is bounded by `wait`.
     pub(crate) fn reading<'a>(&'a mut self, wait: Wait<'a>) -> Reading<'a> {
         Reading {
             file: self,
@@ -75,7 +75,7 @@ pub(crate) struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// The error that a read ended with because the wait did.
+    /// Returns the error of a read that ended because the wait did.
     pub(crate) fn why(&self) -> Option<Error> {
         let doing = format!("reading {}", self.file.path.display());
         self.stop.map(|stop| stopped(&doing, stop))
@@ -93,7 +93,7 @@ impl Read for Reading<'_> {
                 Err(Fault::Io(e)) => return Err(e),
                 Err(Fault::Stopped(stop)) => {
                     let told = self.stop.replace(stop).is_some();
-                    // Whoever reads has the same wait, and asks it before the next try.
+                    // The reader has the same wait, and checks it before the next try.
                     return Err(match told {
                         false => io::ErrorKind::Interrupted.into(),
                         true => io::Error::other("told to end"),
@@ -104,7 +104,7 @@ impl Read for Reading<'_> {
     }
 }
 
-/// [`InputFile::at`], with an error that says which file.
+/// Like [`InputFile::at`], with an error that names the file.
 pub(super) fn open(path: &Path) -> Result<InputFile> {
     InputFile::at(path).map_err(|e| Error::io(format!("opening {}", path.display()), &e))
 }

@@ -1,4 +1,4 @@
-//! Beginning with an image's file: a docker archive or an OCI layout.
+//! Starting a step from an image's file: a docker archive or an OCI layout.
 
 use std::io::Read;
 use std::path::Path;
@@ -13,18 +13,18 @@ use crate::store::step::{Open, Step, StepContext, image_file};
 use crate::store::tar_end::Watched;
 
 impl Step {
-    /// Begins with the image in `file`: a docker archive (`docker save`) or an OCI layout as one tar stream, which gzip may have
-    /// packed. Only for a step without a base. A commit of it that did nothing else records just that image, with the
-    /// configuration that it has. Names in the file are passed over. While `file` itself blocks, no limit and no cancel ends the
-    /// call.
+    /// Starts the step from the image in `file`: a docker archive (`docker save`) or an OCI layout as one tar stream,
+    /// optionally compressed with gzip. Valid only for a step begun without a base, and before any other source, command or
+    /// copy. If nothing else is done in the step, a commit records exactly that image, with its configuration. Names in the
+    /// file are ignored. While a read from `file` blocks, no limit and no cancel ends the call.
     ///
-    /// Of a layout of several images, the one for the engine's machine is taken.
+    /// From a layout of several images, the one for the engine's platform is loaded.
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](ErrorKind::InvalidArgument) where the step has begun with something, and for what is no image's file, or one
-    /// of several images; [`CutShort`](ErrorKind::CutShort) for one that does not come to its end or lacks a part; else what the
-    /// engine answered. It is an error, too, if the engine then has another image than the file.
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) if the step already has a source, and if the file is not an image's file
+    /// or contains several images; [`CutShort`](ErrorKind::CutShort) if the file is truncated or lacks a part; otherwise any
+    /// error that the engine returns. It is also an error if the engine then has a different image from the file's.
     pub fn load(&mut self, file: &mut dyn Read, report: Report<'_>) -> Result<()> {
         self.working("loading an image", |open, step| {
             open.only_first("loading an image")?;
@@ -32,12 +32,13 @@ impl Step {
         })
     }
 
-    /// [`load`](Self::load) from the file at `path`. One that is silent (a pipe) is waited for as long as the step's limits allow; a
-    /// reader of the caller's own is not cut off. A file is read again where the engine is [`Busy`](ErrorKind::Busy).
+    /// Like [`load`](Self::load), from the file at `path`. If it is silent (a pipe), this waits for as long as the step's
+    /// limits allow; a read from a caller's own reader cannot be interrupted. A file is read again if the engine is
+    /// [`Busy`](ErrorKind::Busy).
     ///
     /// # Errors
     ///
-    /// As [`load`](Self::load); [`Io`](ErrorKind::Io) where the file cannot be read.
+    /// As for [`load`](Self::load); [`Io`](ErrorKind::Io) if the file cannot be read.
     pub fn load_file(&mut self, path: &Path, report: Report<'_>) -> Result<()> {
         self.begin_with_file("loading an image", path, report, Open::load)
     }
@@ -61,7 +62,7 @@ impl Open {
         if let Some(stopped) = counted.stopped() {
             return Err(stopped);
         }
-        // What is wrong with the file is the cause of all else.
+        // If the file itself is invalid, that is the cause of any other error.
         watched.check()?;
         let image = match fault {
             Some(fault) if !given.failed => return Err(fault),
@@ -74,7 +75,7 @@ impl Open {
     }
 }
 
-/// Has the engine load the file as the image `name`; gives what the file describes, or what is wrong with it.
+/// Has the engine load the file as the image `name`. Returns what the file describes, or what is wrong with it.
 fn send(
     step: &StepContext<'_>,
     name: &str,
@@ -107,14 +108,14 @@ fn send(
     let fault = one.fault();
     let image = loaded.and_then(|()| one.image());
     if image.is_ok() {
-        // What pads it, so that whoever writes a pipe can end.
+        // Reads the padding, so that a process that writes to a pipe can finish.
         drop(unpacked);
         let _ = std::io::copy(file, &mut std::io::sink());
     }
     (image, fault)
 }
 
-/// The file, and whether it was what gives it that failed.
+/// The file, and whether reading it has failed.
 struct Given<'a> {
     file: &'a mut dyn Read,
     failed: bool,

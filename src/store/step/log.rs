@@ -1,4 +1,4 @@
-//! The log file of a step: everything its commands write, in the order in which it arrives, as long as it may be.
+//! The log file of a step: everything that its commands write, in the order of arrival, up to the maximum size.
 
 use std::fs::File;
 use std::io::Write;
@@ -11,10 +11,10 @@ use crate::store::names::Id;
 use crate::store::options::{LogFull, LogOptions};
 use crate::store::paths::Paths;
 
-/// How many bytes are kept free for the last line, which says how much was dropped.
+/// How many bytes are reserved for the last line, which says how much was dropped.
 const LAST_LINE: u64 = 120;
 
-/// A log that is being written. Followers read the file while it grows: every piece is written at once.
+/// A log that is being written. Other processes may follow the file while it grows, so every piece is written immediately.
 #[derive(Debug)]
 pub(crate) struct LogFile {
     file: Option<File>,
@@ -26,7 +26,7 @@ pub(crate) struct LogFile {
 }
 
 impl LogFile {
-    /// The log of `id`, which keeps what it has until [`begin`](Self::begin).
+    /// Returns the log of `id`. The file is left unchanged until [`begin`](Self::begin).
     pub(crate) fn of(paths: &Paths, id: &Id, options: LogOptions) -> Self {
         LogFile {
             file: None,
@@ -38,12 +38,12 @@ impl LogFile {
         }
     }
 
-    /// Removes that of the try before: who still reads it reads it to its end.
+    /// Removes the log of the previous attempt. A process that has it open can still read it to its end.
     pub(crate) fn remove_old(&self) {
         let _ = fs::remove_file(&self.path);
     }
 
-    /// Starts it anew, as another file.
+    /// Starts the log again, as a new file.
     pub(crate) fn begin(&mut self, paths: &Paths) -> Result<()> {
         let file = paths.in_folders(|| {
             access::create_log(&self.path)
@@ -61,14 +61,14 @@ impl LogFile {
                 "a log was written before it began",
             ));
         };
-        // Asked each time, as the host may change it; and before the write, which would raise SIGXFSZ.
+        // Checked each time, because the host may change its limit; and before the write, which would otherwise raise SIGXFSZ.
         let (system, asked) = (fs::longest_file(), self.options.most.unwrap_or(u64::MAX));
         let most = match self.options.full {
             LogFull::Drop => system.min(asked).saturating_sub(LAST_LINE),
             LogFull::Fail => system.min(asked),
         };
         let room = usize::try_from(most.saturating_sub(self.written)).unwrap_or(usize::MAX);
-        // Once something is missing, nothing comes after it.
+        // Once something was dropped, nothing is written after it.
         let kept = match self.dropped {
             0 => bytes.len().min(room),
             _ => 0,
@@ -90,20 +90,20 @@ impl LogFile {
     fn is_full(&self, system: u64, asked: u64) -> Error {
         let why = match system < asked {
             true => {
-                format!("this process may write files of {system} bytes at most (RLIMIT_FSIZE)")
+                format!("this process may write files of up to {system} bytes (RLIMIT_FSIZE)")
             }
-            false => format!("it may have {asked} bytes at most, as the store was opened"),
+            false => format!("the store was opened with a limit of {asked} bytes"),
         };
         let text = format!("writing the log {}: {why}", self.path.display());
         Error::new(ErrorKind::Io, text).with_os_errno(Some(fs::TOO_LARGE))
     }
 
-    /// Whether it was started.
+    /// Returns whether it was started.
     pub(crate) fn has_begun(&self) -> bool {
         self.begun
     }
 
-    /// Nothing more is written: says how much was dropped.
+    /// Ends the log: writes how much was dropped.
     pub(crate) fn end(&mut self) {
         if let (Some(mut file), 1..) = (self.file.take(), self.dropped) {
             let line = format!(

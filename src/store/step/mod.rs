@@ -40,55 +40,54 @@ use crate::store::points::Layers;
 use crate::store::site::Site;
 use crate::wait::{Limits, Wait};
 
-/// A build in progress, from [`Store::begin`](crate::Store::begin) until [`commit`](Self::commit) or
-/// [`abort`](Self::abort). One that is dropped is aborted in the background.
+/// A build in progress, from [`Store::begin`](crate::Store::begin) until [`commit`](Self::commit) or [`abort`](Self::abort). A
+/// step that is dropped is aborted in the background.
 ///
-/// Every method blocks, and ends when the limits given to `begin` say so. A method that fails leaves a step that can
-/// only be aborted, unless it failed on its arguments. A step may be handed from thread to thread, and is used by one at
-/// a time.
+/// Every method blocks, bounded by the limits that were passed to `begin`. If a method fails, the step can only be aborted,
+/// unless the arguments were at fault. A step may be moved between threads; only one thread at a time may use it.
 pub struct Step {
     site: Arc<Site>,
     id: Id,
     limits: Limits,
-    /// `None` once committed or aborted. Boxed, so that a step is cheap to hand on.
+    /// `None` once committed or aborted. Boxed, so that a step is cheap to move.
     open: Option<Box<Open>>,
 }
 
 /// What a step holds while it is open.
 struct Open {
     began: Instant,
-    /// The result that it was begun on, and whether its layers are the step's still.
+    /// The result that the step was begun on, and whether the step still shares its layers.
     base: Option<Base>,
-    /// Nobody else builds this id meanwhile; and by this lock a purge knows that the step is alive.
+    /// While this lock is held, no other process builds this id, and a purge sees that the step is active.
     lock: FileLock,
     log: LogFile,
-    /// What the step has come to, once it has begun with something.
+    /// The step's current image, once it has one.
     image: Option<Current>,
     container: Option<Made>,
-    /// How many tags there may be beside the first: those of the step, and of a killed one before it.
+    /// How many tags may exist besides the first: of this step, and of a killed one before it.
     tags: u16,
-    /// What the result says in another way than its base.
+    /// Where the result's configuration differs from its base's.
     configured: ImageConfig,
     failed: bool,
-    /// Whether the engine was cut off in something that it may still finish.
+    /// Whether a request was interrupted that the engine may still complete.
     cut_off: bool,
     /// Whether it was begun with no files at all.
     from_nothing: bool,
-    /// Whether that may be a container, of which only the name is known.
+    /// Whether the engine may have a container of which only the name is known.
     unsure: bool,
-    /// When a command's own deadline passed, which then is the step's.
+    /// When a command's own deadline passed, which then counts as the step's.
     told: Option<Instant>,
 }
 
-/// What the step has come to: files, as one image or two. Each is named by its id, or by a tag that no other image ever gets.
+/// The step's current files, as one image or two. Each is named by its id, or by a tag that no other image ever gets.
 struct Current {
-    /// The one with the base's own record, where there is one: it can be the result.
+    /// The image with the base's own record, if there is one: it can be the result.
     whole: Option<String>,
-    /// The one that declares no volumes, where there is one: containers can be made of it. The same one mostly.
+    /// The image that declares no volumes, if there is one: containers can be created from it. Usually the same image.
     bare: Option<String>,
-    /// What the result is to have beside its files: what its base has.
+    /// What the result inherits from its base besides the files.
     base: Record,
-    /// Whether the directories of the declared volumes are there. An engine makes them with each container.
+    /// Whether the directories of the declared volumes exist. An engine creates them with each container.
     has_places: bool,
     layers: usize,
 }
@@ -98,7 +97,7 @@ struct Made {
     container: String,
     spec: Spec,
     secrets: Option<SecretVolume>,
-    /// Where its files are, as far as this process reaches them: once it has ended.
+    /// Where its files are, once it has ended, if this process can access them.
     layers: Option<Layers>,
     /// Whether its files may differ from its image's.
     changed: bool,
@@ -108,7 +107,7 @@ struct Made {
 }
 
 impl Step {
-    /// Begins with `base`, or with nothing. `lock` is that of `id`.
+    /// Begins a step on `base`, or on nothing. `lock` is the lock of `id`.
     pub(crate) fn begin(
         site: &Arc<Site>,
         base: Option<&Id>,
@@ -161,16 +160,17 @@ impl Step {
             step.working("beginning", |open, step| {
                 open.begin_with(step, &image, &format!("the base {:?}", base.as_str()))?;
                 open.base = open.image.as_ref().map(|begun| begun.base.as_base(base));
-                // From here on the step's own tag holds it. A prune that was faster took the name away, and not the layers.
+                // From here on, the step's own tag holds the image. A concurrent prune may have removed its name before that,
+                // but not its layers.
                 if !marked::mark(step.site, base, step.wait)? {
-                    ::log::info!("the base {:?} was pruned meanwhile", base.as_str());
+                    ::log::info!("the base {:?} was pruned in the meantime", base.as_str());
                 }
                 Ok(())
             })?;
         }
-        // Last, so that a bad base does not cost the log of the try before.
+        // Last, so that an invalid base does not cost the log of the previous attempt.
         step.working("beginning the log", |open, step| {
-            // In this order, for who reads along: what is there while this is noted is this step's.
+            // In this order, for processes that follow the log: a file that exists while the note says so belongs to this step.
             open.log.remove_old();
             Note::write(&open.lock, open.tags, true)?;
             open.log.begin(&step.site.paths)
@@ -178,29 +178,29 @@ impl Step {
         Ok(step)
     }
 
-    /// The id that a commit will record.
+    /// Returns the id that a commit will record.
     pub fn id(&self) -> &str {
         self.id.as_str()
     }
 
-    /// Writes `bytes` to the step's log, between what its commands write.
+    /// Writes `bytes` to the step's log, between the output of its commands.
     ///
     /// # Errors
     ///
-    /// [`Io`](ErrorKind::Io) where the log cannot be written; the step can then only be aborted.
+    /// [`Io`](ErrorKind::Io) if the log cannot be written; the step can then only be aborted.
     pub fn write_log(&mut self, bytes: &[u8]) -> Result<()> {
         self.working("writing to the log", |open, _| open.log.write(bytes))
     }
 
-    /// Sets what the result says to whoever runs it. Commands of this step still run as its base says. May be called at any time before
-    /// the commit, and again: later settings stand over earlier ones.
+    /// Sets the configuration of the result. Commands of this step still run with the base's configuration. May be called at
+    /// any time before the commit, and repeatedly: later settings override earlier ones.
     ///
-    /// The commit fails ([`Unsupported`](ErrorKind::Unsupported)) where the engine cannot be given exactly this: Podman, for one,
-    /// keeps no health check.
+    /// The commit fails with [`Unsupported`](ErrorKind::Unsupported) if the engine cannot store exactly this configuration:
+    /// Podman, for example, keeps no health check.
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for what no engine takes; nothing has changed then.
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for a setting that no engine accepts; nothing has changed then.
     pub fn configure(&mut self, config: &ImageConfig) -> Result<()> {
         self.working("configuring the result", |open, _| {
             config.check()?;
@@ -212,50 +212,53 @@ impl Step {
         })
     }
 
-    /// Records the result and ends the step. The result appears with the last call, at once and whole: whatever happens
-    /// before leaves none. A step that was begun with nothing, and in which nothing was done, records a result without any files.
+    /// Records the result and ends the step. The result appears atomically, with the last request to the engine; if the commit
+    /// fails before that, there is no result. A step that was begun with nothing, and in which nothing was done, records a
+    /// result without any files.
     ///
     /// # Errors
     ///
-    /// [`Conflict`](ErrorKind::Conflict) after a failure of this step, which is then aborted; else what went wrong. After an
-    /// error there is no result, and a further try may begin; except for [`OutcomeUnknown`](ErrorKind::OutcomeUnknown), where the
-    /// engine was cut off in the very last call and does not answer when it is asked what came of it, or may still be at it.
+    /// [`Conflict`](ErrorKind::Conflict) if the step has failed before; it is then aborted. Otherwise the error that occurred.
+    /// After an error there is no result, and the id may be begun again, except for
+    /// [`OutcomeUnknown`](ErrorKind::OutcomeUnknown): the last request was interrupted, and the engine does not respond when it
+    /// is queried for the outcome, or may still be processing the request.
     pub fn commit(mut self) -> Result<()> {
         self.finish(true)
     }
 
-    /// [`commit`](Self::commit) for as long as `limits` allows, in place of those given to `begin`.
+    /// Like [`commit`](Self::commit), but bounded by `limits` instead of those passed to `begin`.
     ///
     /// # Errors
     ///
-    /// Those of `commit`.
+    /// The errors of `commit`.
     pub fn commit_within(mut self, limits: &Limits) -> Result<()> {
         self.limit(limits);
         self.finish(true)
     }
 
-    /// Ends the step without a result, and removes its container and its tag. The log stays.
+    /// Ends the step without a result, and removes its container and its tag. The log is kept.
     ///
     /// # Errors
     ///
-    /// What the engine refused to remove; the next open of this root, or the next build of this id, removes it.
-    /// [`TimedOut`](ErrorKind::TimedOut) and [`Cancelled`](ErrorKind::Cancelled) where the step had been told to end, and the
-    /// engine takes longer than that allows: it is removed in the background, and the id can be built again after that.
+    /// An object that the engine refused to remove; the next open of this root, or the next build of this id, removes it.
+    /// [`TimedOut`](ErrorKind::TimedOut) and [`Cancelled`](ErrorKind::Cancelled) if a limit of the step was reached, and the
+    /// engine takes longer than is left: the objects are then removed in the background, and the id can be built again after
+    /// that.
     pub fn abort(mut self) -> Result<()> {
         self.finish(false)
     }
 
-    /// [`abort`](Self::abort) for as long as `limits` allows, in place of those given to `begin`.
+    /// Like [`abort`](Self::abort), but bounded by `limits` instead of those passed to `begin`.
     ///
     /// # Errors
     ///
-    /// Those of `abort`.
+    /// The errors of `abort`.
     pub fn abort_within(mut self, limits: &Limits) -> Result<()> {
         self.limit(limits);
         self.finish(false)
     }
 
-    /// From now on `limits` hold for this step, in place of those given to `begin`.
+    /// Replaces the limits that were passed to `begin` by `limits`, from now on.
     pub fn limit(&mut self, limits: &Limits) {
         self.limits = limits.clone();
         if let Some(open) = &mut self.open {
@@ -263,12 +266,12 @@ impl Step {
         }
     }
 
-    /// [`commit`](Self::commit) and [`abort`](Self::abort) for handles that outlive the step.
+    /// Does the work of [`commit`](Self::commit) and [`abort`](Self::abort), for handles that outlive the step.
     pub(crate) fn finish(&mut self, commit: bool) -> Result<()> {
         self.finish_since(Instant::now(), commit)
     }
 
-    /// The same as a part of a call that began at `began`.
+    /// Like `finish`, as a part of a call that began at `began`.
     pub(crate) fn finish_since(&mut self, began: Instant, commit: bool) -> Result<()> {
         let doing = if commit {
             "committing"
@@ -278,7 +281,7 @@ impl Step {
         self.site.check_process(doing)?;
         let committed = match commit {
             true => self.working("committing", |open, step| {
-                // Whoever sees the result finds the log whole.
+                // Before publishing: a process that sees the result then finds the log complete.
                 open.log.end();
                 open.publish_result(step)
             }),
@@ -292,7 +295,7 @@ impl Step {
         };
         open.end_without_result(commit);
         let told = self.limits.wait().since(began).told(open.told);
-        // What is removed after a commit is nobody's concern any more; to have it removed is why one aborts.
+        // After a commit, leftovers do not matter to the caller; an abort exists to remove them.
         let wait = match commit {
             true => told.clean_up(),
             false => told.whole(),
@@ -300,7 +303,7 @@ impl Step {
         let cleaned = open.end_within(&self.site, &self.id, wait);
         let cleaned = cleaned.map_err(|e| of_step(e, &self.id));
         match (commit, committed, cleaned) {
-            // There is a result, and what is left over is found again by name.
+            // The result exists, and leftovers are found again by name.
             (true, Ok(()), Err(e)) => {
                 ::log::warn!("after committing: {e}");
                 Ok(())
@@ -310,7 +313,7 @@ impl Step {
         }
     }
 
-    /// Runs `work` on the open step. A failure of anything but the arguments spoils the step.
+    /// Runs `work` on the open step. Any failure, except one of the arguments, marks the step as failed.
     fn working<T>(
         &mut self,
         doing: &str,
@@ -323,7 +326,7 @@ impl Step {
         };
         if !open.lock.keep()? {
             ::log::warn!(
-                "somebody removed the lock of {:?}, and another build of it has begun",
+                "the lock file of {:?} was removed by something other than this store, and another build of it has begun",
                 id.as_str()
             );
         }
@@ -339,11 +342,11 @@ impl Step {
             id: &self.id,
             wait: self.limits.wait().told(open.told),
         };
-        // A panic of the caller's code on the way out leaves it spoiled, too.
+        // Set in advance, so that a panic in the caller's code also leaves the step failed.
         open.failed = true;
         let done = work(open, &context);
         open.failed = matches!(&done, Err(e) if e.kind() != ErrorKind::InvalidArgument);
-        // A callback may have forked, and returned in the child, too.
+        // A callback may have forked and returned in the child, too.
         if done.is_err() {
             self.site.check_process(doing)?;
         }
@@ -356,7 +359,7 @@ impl Step {
     }
 }
 
-/// What a step's parts need besides the step itself.
+/// What the parts of a step need besides the step itself.
 struct StepContext<'a> {
     site: &'a Arc<Site>,
     id: &'a Id,
@@ -372,7 +375,7 @@ impl StepContext<'_> {
         self.wait.sleep(pause).map_err(|stop| stopped(&doing, stop))
     }
 
-    /// Asks whether there is time left, before a short call that is then not cut off.
+    /// Checks that there is time left, before a short call that must not be interrupted.
     fn go_on(&self, doing: &str) -> Result<()> {
         self.wait
             .left()
@@ -382,7 +385,7 @@ impl StepContext<'_> {
 }
 
 impl Open {
-    /// Begins with the image `reference`, and holds it by the step's tag.
+    /// Starts from the image `reference`, and holds it by the step's tag.
     fn begin_with(&mut self, step: &StepContext<'_>, reference: &str, what: &str) -> Result<()> {
         let engine = &step.site.engine;
         let image = engine.inspect_image(reference, step.wait)?;
@@ -399,7 +402,7 @@ impl Open {
         Ok(())
     }
 
-    /// What the step has come to; without a base it begins with no files at all.
+    /// Returns the step's current image. A step without a base starts with no files at all.
     fn image(&mut self, step: &StepContext<'_>) -> Result<&mut Current> {
         if self.image.is_none() {
             self.begin_with_nothing(step)?;
@@ -415,7 +418,7 @@ impl Open {
             return Ok(());
         };
         site.engine.remove_container(&made.container, wait)?;
-        // Only now: what may be there still is tried again.
+        // Only now: if removing the container failed, both are tried again.
         let secrets = self.container.take().and_then(|made| made.secrets);
         if let Some(secrets) = secrets {
             secrets.remove(site, wait);
@@ -423,10 +426,10 @@ impl Open {
         Ok(())
     }
 
-    /// Removes all tags of the step's.
+    /// Removes all tags of the step.
     fn remove_tags(&self, site: &Site, id: &Id, wait: Wait<'_>) -> Result<()> {
         let mut done = Ok(());
-        // The first even where the step knows of none: it was cut off, maybe.
+        // The first tag even if the step does not know of one: the request may have been interrupted.
         for tag in site.names.tmp_images(id, self.tags) {
             let removed = site.engine.remove_image(&tag, wait);
             done = done.and(removed.map(drop));
@@ -434,26 +437,28 @@ impl Open {
         done
     }
 
-    /// A tag that no step of this id has had yet. What an engine commits, loads or imports must not take over one in use: the image
-    /// before would be left without a name. And an engine may be late with it: it goes on with the commit of a process that was
-    /// killed while another builds the same id.
+    /// Returns a tag that no step of this id has used. A commit, load or import must not reuse a tag: the previous image would
+    /// become untagged. The engine may also finish a commit of a killed process while another process builds the same id.
     fn new_tag(&mut self, step: &StepContext<'_>) -> Result<String> {
-        self.tags = self
-            .tags
-            .checked_add(1)
-            .ok_or_else(|| Error::new(ErrorKind::Conflict, "the step has had too many images"))?;
-        // For a purge, which would not find it without a look at every image that the engine has.
+        self.tags = self.tags.checked_add(1).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Conflict,
+                "the step has used all its temporary tags; abort it and begin again",
+            )
+        })?;
+        // For a purge, which could otherwise find the tag only by listing every image of the engine.
         Note::write(&self.lock, self.tags, self.log.has_begun())?;
         Ok(step.site.names.further_tmp_image(step.id, self.tags))
     }
 
-    /// A caller that makes the result by itself, as OBuilder does, runs a container of the step's name, and leaves it where it is
-    /// cancelled. A step that ends without having made one takes that along: the name is the step's.
+    /// A caller that creates the result itself, as OBuilder does, runs a container with the step's name, and leaves it behind
+    /// when it is cancelled. A step that ends without a result, and has created no container itself, removes that container:
+    /// the name belongs to the step.
     fn end_without_result(&mut self, commit: bool) {
         self.unsure |= !commit && self.container.is_none() && self.lock.is_in_place();
     }
 
-    /// Leaves nothing of the step on the engine.
+    /// Removes everything of the step from the engine.
     fn clear(&mut self, site: &Site, id: &Id, wait: Wait<'_>) -> Result<()> {
         let mut container = self.remove_container(site, wait);
         if self.unsure && self.container.is_none() {
@@ -463,8 +468,8 @@ impl Open {
         container.and(self.remove_tags(site, id, wait))
     }
 
-    /// Leaves nothing of the step on the engine, and lets the next one begin. Where the wait ends before, the worker does it:
-    /// until then nobody begins.
+    /// Removes everything of the step from the engine, and releases the lock for the next step. If the wait ends first, the
+    /// worker does both; until then no step of this id can begin.
     fn end_within(mut self: Box<Self>, site: &Site, id: &Id, wait: Wait<'_>) -> Result<()> {
         match self.clear(site, id, wait) {
             Err(e) if wait.left().is_err() => {
@@ -475,7 +480,7 @@ impl Open {
         }
     }
 
-    /// The worker's part.
+    /// The worker's part of ending a step.
     fn later(self: Box<Self>, id: Id) -> impl FnMut(&Arc<Site>) -> Result<()> + Send + 'static {
         let mut open = Some(self);
         move |site| {
@@ -490,16 +495,16 @@ impl Open {
     }
 
     fn unlock(mut self, site: &Site, cleared: Result<()>) -> Result<()> {
-        // Before the lock: who waits for that has then read all of it.
+        // Before the lock is released: a process that waits for the lock has then read the complete log.
         self.log.end();
-        // A container that could not be removed is found by the lock's file; its secrets only by those who know of them.
+        // A container that could not be removed is found by the lock's file. Its secrets are known only here.
         let made = self.container.take();
         if let Some(secrets) = made.and_then(|made| made.secrets) {
             secrets.remove_later(site);
         }
-        // The file of the lock stays where something may have, or may come late: by it, the next open knows where to look.
+        // The lock's file is kept if something may remain, or may still be created late: it tells the next open where to look.
         if cleared.is_err() || self.cut_off {
-            // Who takes it next, a prune say, writes no log.
+            // The next holder of the lock, for example a prune, writes no log.
             let ended = Note::read(&self.lock).and_then(|note| note.end_log(&self.lock));
             if let Err(e) = ended {
                 ::log::debug!("{e}");
@@ -526,8 +531,7 @@ impl Drop for Step {
             return std::mem::forget(open);
         }
         let id = self.id.clone();
-        // Not done again where it fails: the id is free then, and whoever builds it next, purges or opens finds the rest by
-        // the lock's file.
+        // Not retried if it fails: the id is free then, and the next build, purge or open finds the rest by the lock's file.
         self.site.defer(open.later(id));
     }
 }
@@ -540,7 +544,7 @@ impl std::fmt::Debug for Step {
     }
 }
 
-/// The error of a step, which says of which. An engine's own id of its container says nothing to a person.
+/// Adds the step's id to an error. Replaces the engine's id of the container, which means nothing to a person.
 fn of_step(error: Error, id: &Id) -> Error {
     error
         .naming_container("its container")
@@ -551,7 +555,7 @@ fn ended(id: &Id, doing: &str) -> Error {
     Error::new(
         ErrorKind::Closed,
         format!(
-            "{doing}: the step {:?} was committed or aborted before",
+            "{doing}: the step {:?} has already been committed or aborted",
             id.as_str()
         ),
     )

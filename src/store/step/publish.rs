@@ -1,11 +1,12 @@
 //! From a container to an image: commit, flatten before the engine's limit, and publish under the result's name.
 //!
-//! Nothing is ever committed under the result's own name. A commit takes as long as its files; cut off from it, nobody could
-//! say whether the name would still appear. It goes to a tag of the step's own, and one short call gives the result its name.
+//! A commit never writes to the result's own name. Its duration depends on the number and size of the files; if it were
+//! interrupted, the caller could not know whether the name would still appear. It writes to a tag of the step, and one short
+//! request then gives the image the result's name.
 //!
-//! A base may declare volumes (`VOLUME`). The engine gives each container made of it volumes of their own in these places, and what is
-//! written there is in no commit. So containers are made of an image of the same files that declares none, and the
-//! result declares them again.
+//! A base may declare volumes (`VOLUME`). The engine gives each container created from it its own volumes at these paths, and
+//! what is written there is not part of a commit. So containers are created from an image of the same files that declares no
+//! volumes, and the result declares them again.
 
 use serde_json::Value;
 
@@ -18,27 +19,28 @@ use crate::store::step::image_file::{self, NewLayer};
 use crate::store::step::spec::Config;
 use crate::store::step::{Current, Open, StepContext, spec};
 
-/// Images of more layers than this are flattened. An engine takes 125 (moby `daemon/internal/layer`), and a step may be given
-/// a base that somebody else has grown.
+/// Images with more layers are flattened. An engine supports 125 (moby `daemon/internal/layer`), and a base may come from
+/// elsewhere with many layers. The difference is room for builds on a result outside the store. A step adds one layer, so
+/// flattening, which copies everything, happens about once in a hundred steps.
 const LAYERS_MAX: usize = 100;
 
-/// What is said where an engine cannot be had to hide it.
-const STAYS: &str = "what secrets were mounted on stays in the result, as empty files";
+/// Part of the warning if the engine cannot hide the mount points.
+const STAYS: &str = "the mount points of secrets stay in the result, as empty files";
 
-/// What the history of an image says of the layer that hides it.
-const HIDES: &str = "what secrets were mounted on is taken away";
+/// The history entry of the layer that hides the mount points.
+const HIDES: &str = "remove the mount points of secrets";
 
-/// Which image the container's files go to.
+/// Which image the container's files are committed to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Into {
-    /// One that can be the result.
+    /// An image that can be the result.
     Whole,
-    /// One that containers can be made of.
+    /// An image that containers can be created from.
     Bare,
 }
 
 impl Open {
-    /// Publishes what the step has come to as its result.
+    /// Publishes the step's current image as its result.
     pub(super) fn publish_result(&mut self, step: &StepContext<'_>) -> Result<()> {
         self.image(step)?;
         self.take_in(step, Into::Whole)?;
@@ -56,9 +58,10 @@ impl Open {
         Ok(())
     }
 
-    /// Finds out whether the result was published although its last call failed.
+    /// Finds out whether the result was published although the last request failed.
     ///
-    /// An engine that has answered is done with it, whatever it said. One that has not may still be at it.
+    /// An engine that has responded has finished the request, whatever the response. One that has not may still be processing
+    /// it.
     fn look_again(&self, step: &StepContext<'_>, name: &str, failure: Error) -> Result<()> {
         if failure.kind() == ErrorKind::InvalidArgument || failure.kind() == ErrorKind::NotFound {
             return Err(failure);
@@ -72,16 +75,16 @@ impl Open {
         };
         let why = match (look(), failure.http_status()) {
             (Ok(true), _) => {
-                ::log::info!("{failure}; the result is there all the same");
+                ::log::info!("{failure}; the result exists nevertheless");
                 return Ok(());
             }
-            // Nothing was sent, or a "no" that is true.
+            // Nothing was sent, or the engine has refused.
             (Ok(false), Some(_)) => return Err(failure),
             (_, None) if failure.kind() == ErrorKind::Unreachable => return Err(failure),
-            (Ok(false), None) => String::from("it is not there now, and may come yet"),
+            (Ok(false), None) => String::from("it does not exist now, but may still appear"),
             (Err(e), _) => e.message().to_owned(),
         };
-        let why = format!("whether the result is recorded cannot be known: {failure}; {why}");
+        let why = format!("it is unknown whether the result was recorded: {failure}; {why}");
         let unknown = Error::new(ErrorKind::OutcomeUnknown, why);
         Err(match failure.http_status() {
             Some(status) => unknown.with_http_status(status),
@@ -89,19 +92,20 @@ impl Open {
         })
     }
 
-    /// Takes what the container changed into the step's image, so that another container can follow.
+    /// Commits the container's changes to the step's image, so that another container can follow.
     pub(super) fn settle(&mut self, step: &StepContext<'_>) -> Result<()> {
         self.take_in(step, Into::Bare)?;
         self.remove_container(step.site, step.wait)
     }
 
-    /// The image that containers of the step are made of.
+    /// Returns the image that containers of the step are created from.
     pub(super) fn bare(&mut self, step: &StepContext<'_>) -> Result<String> {
         let current = self.image(step)?;
         if let Some(bare) = &current.bare {
             return Ok(bare.clone());
         }
-        // Only that of the base is ever there alone, and as the engine showed it when the step began.
+        // If there is no bare image, the whole one is always the base's, unchanged since the engine showed it when the step
+        // began.
         let config = current.base.bare_config();
         let image = current.base.image.clone();
         let bare = match self.rewrite(step, (&image.id, &image), &config, None)? {
@@ -122,7 +126,7 @@ impl Open {
         Ok(bare)
     }
 
-    /// The image that can be the result.
+    /// Returns the image that can be the result.
     fn whole(&mut self, step: &StepContext<'_>) -> Result<String> {
         let configured = self.configured.clone();
         let Current {
@@ -132,7 +136,8 @@ impl Open {
             return Ok(whole.clone());
         }
         let config = configured.over(&base.config);
-        // The last command was settled already, and nothing was changed since. Only the base is ever there whole alone.
+        // The last command's changes are already committed, and nothing has changed since. If there is no bare image, the whole
+        // one is always the base's.
         let bare = bare.clone().unwrap_or_else(|| base.image.id.clone());
         let image = inspected(step, &bare)?;
         let whole = match self.rewrite(step, (&bare, &image), &config, None)? {
@@ -150,7 +155,7 @@ impl Open {
         Ok(whole)
     }
 
-    /// Makes the step's image what its container has become, if there is one that changed anything.
+    /// Commits the container's changes to the step's image, if there is a container that changed anything.
     fn take_in(&mut self, step: &StepContext<'_>, into: Into) -> Result<()> {
         if !self.container.as_ref().is_some_and(|made| made.changed) {
             return Ok(());
@@ -167,7 +172,7 @@ impl Open {
             .is_some_and(|image| image.layers + 1 > LAYERS_MAX)
         {
             self.flatten(step)?;
-            // What is imported is for this machine, and by nobody.
+            // An imported image has the local platform and no author.
             loses = true;
         }
         let name = self.new_tag(step)?;
@@ -205,7 +210,7 @@ impl Open {
                 }
                 Err(why) => {
                     let why = format!(
-                        "the result cannot be given the configuration of its base, and would have some of its command's: {why}"
+                        "the result cannot be given the configuration of its base, and would keep parts of its command's: {why}"
                     );
                     return Err(Error::new(ErrorKind::Unsupported, why));
                 }
@@ -214,24 +219,25 @@ impl Open {
         Ok(())
     }
 
-    /// Takes away what the container's mounts needed; or gives what secrets needed, which is to be hidden.
+    /// Removes the mount points from the container's files, if this process can access them. Otherwise returns those of
+    /// secrets, which are to be hidden.
     fn uncover(&self, step: &StepContext<'_>) -> Result<Option<Covered>> {
         let Some(made) = &self.container else {
             return Ok(None);
         };
-        // As late as this: the engine makes them anew whenever it reaches into the container.
+        // Not earlier: the engine creates them again whenever it accesses the container's files.
         if let Some(layers) = &made.layers {
             layers.uncover(&made.spec.targets);
             return Ok(None);
         }
-        // For other mounts a further layer is too much.
+        // For other mounts, a further layer is not worth it.
         if made.secrets.is_none() {
             return Ok(None);
         }
         unless_refused(Covered::of(step, &made.container, &made.spec.targets).map(Some))
     }
 
-    /// What is to lie over the image `name`, the commit of the container.
+    /// Returns the layer to put on top of the image `name`, the commit of the container.
     fn layer_over(
         &mut self,
         step: &StepContext<'_>,
@@ -244,11 +250,11 @@ impl Open {
         unless_refused(covered.layer_over(step, &container))
     }
 
-    /// Makes an image of the layers of `image`, and of `over` where there is more, with the base's record, but for `config`. A refusal
-    /// is the inner error.
+    /// Creates an image of the layers of `image`, and of `over` if it is set, with the base's record but with `config`. A
+    /// refusal of the engine is the inner error.
     ///
     /// A commit can only add to a configuration. But an engine that loads an image whose layers it has takes the configuration
-    /// as it is, and asks for no layer's bytes.
+    /// unchanged, and needs no layer's bytes.
     fn rewrite(
         &mut self,
         step: &StepContext<'_>,
@@ -281,7 +287,8 @@ impl Open {
                 }
             };
             match engine.load_image_file(&file, &name, step.wait) {
-                // Docker's own form it takes as it is, or not at all. What the caller has thought of is looked at all the same.
+                // The engine takes Docker's own form unchanged, or not at all. A configuration from the caller is checked
+                // anyway.
                 Ok(()) if dialect == Dialect::Saved && self.configured.is_empty() => {
                     return Ok(Ok(name));
                 }
@@ -291,7 +298,7 @@ impl Open {
                     return Ok(checked.map(|()| name));
                 }
                 Err(e) if matches!(e.kind(), ErrorKind::Engine | ErrorKind::InvalidArgument) => {
-                    // Not asked before somebody refuses: an engine counts all that it has for an answer.
+                    // Queried only after a refusal, because an engine counts all its objects for this response.
                     if dialect == Dialect::Saved && engine.info(step.wait)?.is_of_containerd() {
                         step.site.packs();
                         continue;
@@ -303,7 +310,7 @@ impl Open {
         }
     }
 
-    /// Makes the step's image one of one layer: the container's files as they are seen from inside.
+    /// Flattens the step's image to a single layer: the container's files as they are seen from inside.
     fn flatten(&mut self, step: &StepContext<'_>) -> Result<()> {
         let Some(made) = &self.container else {
             return Ok(());
@@ -311,7 +318,7 @@ impl Open {
         let container = made.container.clone();
         let name = self.export(step, &container)?;
         self.remove_container(step.site, step.wait)?;
-        // An import takes its configuration as text; the commit of an untouched container, which follows, takes it as it is.
+        // An import takes its configuration as text. The commit of an unchanged container, which follows, takes it exactly.
         let made = self.make_container(step, spec::idle(&name), None)?;
         made.changed = true;
         let configured = self.configured.clone();
@@ -322,20 +329,20 @@ impl Open {
         Ok(())
     }
 
-    /// Nothing of the base's layers is in it any more.
+    /// Records that the image no longer contains layers of the base.
     fn is_one_layer(&mut self) {
         if let Some(base) = &mut self.base {
             base.shared = false;
         }
     }
 
-    /// Makes an image of one layer and no configuration of a container's files.
+    /// Creates an image of one layer, without a configuration, from a container's files.
     fn export(&mut self, step: &StepContext<'_>, container: &str) -> Result<String> {
         let engine = &step.site.engine;
         let mut files = engine.export_container(container, step.wait)?;
         let name = self.new_tag(step)?;
         let imported = engine.import_image(&mut files, &name, None, step.wait, |_| Ok(()));
-        // Of two errors the first is the cause: the export broke, and so the import.
+        // If both failed, the export is the cause: it broke off, and so the import failed.
         if let Some(why) = files.why() {
             return Err(why);
         }
@@ -344,7 +351,7 @@ impl Open {
 }
 
 impl Current {
-    /// The files have become those of the image `name`.
+    /// Records that the files are now those of the image `name`.
     fn become_one(&mut self, name: String, into: Into, configured: &ImageConfig) {
         let both = !self.base.declares_volumes() && configured.is_empty();
         self.whole = (both || into == Into::Whole).then(|| name.clone());
@@ -353,7 +360,7 @@ impl Current {
     }
 }
 
-/// Without what an engine refuses to tell, something stays; that is no failure of the step.
+/// If the engine refuses a query, a mount point stays; this does not fail the step.
 fn unless_refused<T>(told: Result<Option<T>>) -> Result<Option<T>> {
     match told {
         Err(e) if e.http_status().is_some() => {
@@ -364,15 +371,15 @@ fn unless_refused<T>(told: Result<Option<T>>) -> Result<Option<T>> {
     }
 }
 
-/// The descriptors of an image's layers as the engine has them packed. They are in no answer but the image's whole file, which is
-/// read as far as they stand: about half of the image passes.
+/// Returns the descriptors of an image's layers as the engine stores them compressed. No response contains them, except the
+/// image's whole file. It is read only up to the descriptors, which is about half of the image.
 fn packed_layers(step: &StepContext<'_>, known_as: &str, image: &Image) -> Result<Vec<Value>> {
     let mut file = step.site.engine.save_image(known_as, step.wait)?;
     let found = image_file::descriptors(&mut file, &image.id);
     let found = found.and_then(|found| match found.len() == image.root_fs.layers.len() {
         true => Ok(found),
         false => Err(std::io::Error::other(
-            "its manifest has other layers than it",
+            "its manifest lists other layers than the image has",
         )),
     });
     found.map_err(|e| {

@@ -1,6 +1,7 @@
-//! What an image has beside its files: its configuration, and for what machine and by whom it was made. A result has what its base has.
+//! What an image has besides its files: its configuration, its platform and its author. A result inherits all of it from its
+//! base.
 //!
-//! An engine can be given it word for word by loading a file that names the layers and holds none.
+//! An engine takes it over unchanged when it loads a file that names the layers and contains none.
 
 use serde_json::{Map, Value, json};
 
@@ -14,7 +15,7 @@ use crate::store::step::spec::Config;
 /// The record of a step's base.
 pub(super) struct Record {
     pub(super) config: Config,
-    /// All that the engine shows of it; its configuration is taken out.
+    /// Everything that the engine shows of the image, except its configuration.
     pub(super) image: Image,
 }
 
@@ -26,7 +27,7 @@ impl Record {
         }
     }
 
-    /// What is kept of it in the record of a result.
+    /// Returns what the record of a result keeps of its base.
     pub(super) fn as_base(&self, id: &Id) -> Base {
         Base {
             id: id.as_str().to_owned(),
@@ -36,14 +37,14 @@ impl Record {
         }
     }
 
-    /// Whether the engine would put volumes of its own in every container made of it: what is written there is in no commit, and gone
-    /// with the container.
+    /// Returns whether the engine would create volumes of its own in every container created from the image: what is written
+    /// there is not part of a commit, and is lost with the container.
     pub(super) fn declares_volumes(&self) -> bool {
         let volumes = self.config.get("Volumes").and_then(Value::as_object);
         volumes.is_some_and(|volumes| !volumes.is_empty())
     }
 
-    /// The places of the declared volumes, as absolute paths.
+    /// Returns the paths of the declared volumes, as absolute paths.
     pub(super) fn places(&self) -> Vec<String> {
         let volumes = self.config.get("Volumes").and_then(Value::as_object);
         let paths = volumes.into_iter().flat_map(|volumes| volumes.keys());
@@ -53,14 +54,14 @@ impl Record {
             .collect()
     }
 
-    /// The configuration without volumes.
+    /// Returns the configuration without volumes.
     pub(super) fn bare_config(&self) -> Config {
         let mut config = self.config.clone();
         config.remove("Volumes");
         config
     }
 
-    /// This record as an engine keeps it, but with `config`, and with the layers and history of `image`.
+    /// Returns this record as an engine stores it, but with `config`, and with the layers and history of `image`.
     pub(super) fn written(&self, config: &Config, image: &Image, history: &[Step]) -> Vec<u8> {
         let base = &self.image;
         let layers = &image.root_fs.layers;
@@ -86,8 +87,8 @@ impl Record {
     }
 }
 
-/// The history as an image's configuration has it: oldest first, with as many lines that made a layer as there are layers.
-/// The engine lists which lines made none only by their size.
+/// Returns the history in the form of an image's configuration: oldest first, with as many entries that created a layer as
+/// there are layers. The engine's list shows only by size which entries created none.
 fn history_of(layers: usize, listed: &[Step]) -> Value {
     let mut empty = listed.len().saturating_sub(layers);
     let lines = listed.iter().rev().map(|line| {

@@ -1,4 +1,5 @@
-//! Running a command: create, attach, ask for the exit, start, take the output as it comes, and find out how it ended.
+//! Running a command: create, attach, subscribe to the exit, start, receive the output as it comes, and find out how the
+//! command ended.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -27,51 +28,55 @@ pub enum Channel {
     Stderr,
 }
 
-/// A piece of what a command wrote: as it came, not cut at lines.
+/// A piece of a command's output: as it arrived, not split at line boundaries.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Output<'a> {
-    /// Where it was written to.
+    /// Which output it was written to.
     pub channel: Channel,
-    /// The bytes; never none.
+    /// The bytes; at least one.
     pub bytes: &'a [u8],
 }
 
-/// Takes pieces of output on the calling thread, in between reads.
+/// Receives pieces of output on the calling thread, between reads.
 type Sink<'a> = &'a mut dyn FnMut(Output<'_>) -> Result<()>;
 
-/// Output is read in pieces of at most this.
+/// The maximum size of a piece of output. It is the same as for tar streams, so that a command that writes fast causes few
+/// system calls.
 const PIECE: usize = 256 << 10;
 
-/// For so long the engine may say that a name is taken and show no container of that name: it is at work on one that a process
-/// which was killed has asked for. And the pause between two looks.
+/// How long the engine may report a name conflict without listing a container of that name. This happens while it is still
+/// creating a container for a process that was killed. `PAUSE` is the interval between retries. Creating a container takes
+/// milliseconds; half a minute is for an engine that is busy with many. After that, the caller gets the conflict as an error.
 const TAKEN: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(20);
 
 impl Step {
-    /// Runs `command` on what the step has come to, and writes its output to the log.
+    /// Runs `command` on the step's current files, and writes its output to the log.
     ///
-    /// Blocks until it ends. No lock of the store is held meanwhile.
+    /// Blocks until the command exits. No lock of the store is held while it runs.
     ///
     /// # Errors
     ///
     /// [`CommandFailed`](ErrorKind::CommandFailed) for an exit status other than zero, unless the command allows it;
-    /// [`OutOfMemory`](ErrorKind::OutOfMemory); [`Killed`](ErrorKind::Killed) where somebody outside ended it and the engine tells so;
-    /// [`Cancelled`](ErrorKind::Cancelled) and [`TimedOut`](ErrorKind::TimedOut), after which the container is gone;
-    /// [`InvalidArgument`](ErrorKind::InvalidArgument), after which the step goes on; else what the engine answered.
+    /// [`OutOfMemory`](ErrorKind::OutOfMemory); [`Killed`](ErrorKind::Killed) if the command was ended from outside and the
+    /// engine reports it; [`Cancelled`](ErrorKind::Cancelled) and [`TimedOut`](ErrorKind::TimedOut), after which the container
+    /// is removed; [`InvalidArgument`](ErrorKind::InvalidArgument), which does not fail the step; otherwise any error that the
+    /// engine returns.
     ///
-    /// A program that the image does not have is [`NotStarted`](ErrorKind::NotStarted) with 127, and one that cannot be executed with
-    /// 126, as a shell has it; if the command allows failures, an [`Exit`] of which [`started`](Exit::started) is false. A step that was
-    /// begun with nothing has no programs but those that were copied in. What
-    /// cannot be told from a command's own exit: a signal that was sent past the engine, the kernel's choice when the *machine* has no
-    /// memory left, and a command that ends with 0 when it is asked to stop. Output that a broken connection loses is an error, unless
-    /// it is that of the command's last few milliseconds.
+    /// If the image does not have the program, this returns [`NotStarted`](ErrorKind::NotStarted) with 127, and with 126 if the
+    /// program cannot be executed, as a shell does. If the command allows failures, it returns an [`Exit`] whose
+    /// [`started`](Exit::started) is false. A step that was begun with nothing has only the programs that were copied in.
+    ///
+    /// These cannot be told from a command's own exit: a signal that was not sent through the engine, the kernel killing the
+    /// command because the *machine* has no memory left, and a command that exits with 0 when it is asked to stop. Output lost
+    /// with a broken connection is an error, unless it was written in the command's last few milliseconds.
     pub fn run(&mut self, command: &Command) -> Result<Exit> {
         self.run_with(command, &mut |_| Ok(()))
     }
 
-    /// [`run`](Self::run), and gives `output` every piece after it is in the log. An error that it returns ends the
-    /// command and is the run's own.
+    /// Like [`run`](Self::run), and passes each piece of output to `output` after writing it to the log. If `output` returns an
+    /// error, the command is stopped and the run returns that error.
     pub fn run_with(
         &mut self,
         command: &Command,
@@ -85,7 +90,7 @@ impl Step {
 
 impl Open {
     fn run(&mut self, step: &StepContext<'_>, command: &Command, output: Sink<'_>) -> Result<Exit> {
-        // Before anything is settled: a bad command costs nothing.
+        // Before changes are committed: an invalid command costs nothing.
         spec::of(command, "", &spec::Config::new(), &[], None)?;
         let input = Reader::open(&command.stdin)?;
         volumes_exist(step, command)?;
@@ -105,7 +110,7 @@ impl Open {
             let spec = spec::of(command, &image, config, binds, alone.as_ref())?;
             let program = spec.program();
             match self.make_container(step, spec, secrets).map(drop) {
-                // Somebody removed the volume with its hosts, say.
+                // For example, the volume with its hosts file was removed by another program.
                 Err(e) if alone.is_some() && e.kind() == ErrorKind::InvalidArgument => {
                     loopback::doubt(step.site, &e);
                     alone = None;
@@ -125,14 +130,14 @@ impl Open {
             .map_err(|e| not_started(e, command, &program))
             .and_then(|()| self.execute(step, (command, &program), input, output, wait));
         if ran.is_err() {
-            // Ends what may still run; the abort that follows would do it as well, but later.
+            // Stops what may still run. The abort that follows would do this as well, but later.
             if let Err(e) = self.remove_container(step.site, wait.clean_up()) {
                 ::log::warn!("{e}; left to the end of the step");
             }
             self.told = self.told.or(wait.passed());
         }
         match ran {
-            // An answer, as a shell would give it.
+            // Returned as a result, with a shell's exit status.
             Err(e) if command.allow_failure && e.kind() == ErrorKind::NotStarted => {
                 let exit = e.exit_code().map(|code| Exit {
                     code,
@@ -147,7 +152,7 @@ impl Open {
         }
     }
 
-    /// Makes the directories that the engine would have made for declared volumes.
+    /// Creates the directories that the engine would have created for declared volumes.
     pub(super) fn make_places(&mut self, step: &StepContext<'_>) -> Result<()> {
         let (Some(made), Some(image)) = (&self.container, &self.image) else {
             return Ok(());
@@ -159,7 +164,7 @@ impl Open {
         places.try_for_each(|place| make_path(step, &made.container, &place))
     }
 
-    /// Creates the step's container. Whatever has its name already was left by a process that died.
+    /// Creates the step's container. An existing container of its name was left by a terminated process.
     pub(super) fn make_container(
         &mut self,
         step: &StepContext<'_>,
@@ -168,7 +173,8 @@ impl Open {
     ) -> Result<&mut Made> {
         let engine = &step.site.engine;
         let name = step.site.names.container(step.id);
-        // Not cut off in the middle: the engine would go on with it, and the cleaning up would come too early.
+        // This request must not be interrupted: the engine would continue with it, and could create the container after the
+        // cleanup.
         let mut create_sent = SystemTime::now();
         let mut create = || {
             step.go_on("creating a container")?;
@@ -188,7 +194,7 @@ impl Open {
             });
         }
         if made.as_ref().is_err_and(|e| e.http_status().is_none()) {
-            // Nobody knows whether there is one now.
+            // It is unknown whether the container exists now.
             let gone = engine.remove_container(&name, step.wait.clean_up());
             self.unsure = gone.is_err();
         }
@@ -228,14 +234,14 @@ impl Open {
         };
         let container = made.container.as_str();
         let refused = |e| not_started(e, command, program);
-        // Podman prepares a container when somebody attaches, and knows then what others find out at the start.
+        // Podman prepares a container on attach, and then reports errors that other engines report at the start.
         let attached = engine.attach(container, input.is_some(), wait);
         let mut attached = attached.map_err(refused)?;
         let exit = engine.wait_next_exit(container, wait)?;
         let start_sent = SystemTime::now();
         (made.changed, made.ran) = (true, true);
         engine.start_container(container, wait).map_err(refused)?;
-        // Podman says itself among the errors of a command that it did not read all of its input.
+        // Podman itself reports in the command's standard error that the command did not read all of its input.
         let complaint = (input.is_some() && engine.is_podman()).then(Complaint::default);
         let log = &mut self.log;
         let mut deliver = |channel, bytes: &[u8]| {
@@ -257,7 +263,7 @@ impl Open {
     }
 }
 
-/// Refuses a volume that the engine does not have. It would make one of that name, which nobody then removes.
+/// Refuses a volume that the engine does not have. The engine would create one of that name, which nothing would remove.
 fn volumes_exist(step: &StepContext<'_>, command: &Command) -> Result<()> {
     for mount in &command.mounts {
         let command::Source::Volume(name) = &mount.source else {
@@ -268,7 +274,7 @@ fn volumes_exist(step: &StepContext<'_>, command: &Command) -> Result<()> {
             Error::new(ErrorKind::InvalidArgument, why)
         };
         if name.is_empty() || name.contains('/') {
-            return Err(refuse("that is no name of a volume".into()));
+            return Err(refuse("not a valid volume name".into()));
         }
         if step.site.engine.inspect_volume(name, step.wait)?.is_none() {
             return Err(refuse("the engine has no such volume".into()));
@@ -277,10 +283,11 @@ fn volumes_exist(step: &StepContext<'_>, command: &Command) -> Result<()> {
     Ok(())
 }
 
-/// How much of what the engine reports among the output is kept.
+/// The maximum size of what is kept of the engine's own reports among the output. It becomes part of an error, which shows
+/// less.
 const LONGEST_REPORT: usize = 16 << 10;
 
-/// Moves output to `deliver`, and input to the command, until the output ends.
+/// Passes output to `deliver`, and input to the command, until the output ends.
 fn pump(
     attached: &mut Attached<'_>,
     mut input: Option<Reader<'_>>,
@@ -303,7 +310,7 @@ fn pump(
                     }
                     moved.received
                 }
-                // The command may end meanwhile, whatever its input does.
+                // The command may end in the meantime, whatever its input does.
                 Next::Later(silent) => attached.read_beside(&mut buffer, silent, wait)?,
                 Next::End => {
                     attached.close_input()?;
@@ -331,7 +338,7 @@ fn pump(
                 frames::Channel::Stdout => deliver(Channel::Stdout, bytes),
                 frames::Channel::Stderr => deliver(Channel::Stderr, bytes),
                 frames::Channel::Daemon => {
-                    // An error of some length, of which no more is shown.
+                    // Only the start of a long report is kept.
                     let room = LONGEST_REPORT.saturating_sub(daemon.len()).min(bytes.len());
                     daemon.push_str(&String::from_utf8_lossy(&bytes[..room]));
                     Ok(())

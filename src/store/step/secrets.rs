@@ -1,4 +1,4 @@
-//! Secrets of a command: files in a volume that exists only as long as the step's container, each bound to its target.
+//! Secrets of a command: files in a volume that exists only as long as the step's container, each bind-mounted at its target.
 
 use crate::error::Result;
 use crate::store::helper::Helper;
@@ -13,12 +13,12 @@ const AT: &str = "/secrets";
 #[derive(Debug)]
 pub(crate) struct SecretVolume {
     name: String,
-    /// (path on the engine's machine, target in the container)
+    /// (path on the engine's host, target in the container)
     pub(crate) binds: Vec<(String, String)>,
 }
 
 impl SecretVolume {
-    /// Uploads `secrets`; `None` where there are none.
+    /// Uploads `secrets`; returns `None` if there are none.
     pub(crate) fn create(site: &Site, secrets: &[Secret], wait: Wait<'_>) -> Result<Option<Self>> {
         if secrets.is_empty() {
             return Ok(None);
@@ -30,7 +30,7 @@ impl SecretVolume {
             &serde_json::json!({}),
             wait.whole(),
         );
-        // An answer that was lost is not a "no".
+        // A lost response does not mean that the volume was not created.
         let volume = made.inspect_err(|_| {
             site.remove_volume(&name, wait);
             site.session.owe();
@@ -66,12 +66,12 @@ impl SecretVolume {
         helper.put(AT, &mut tar.as_slice(), wait)
     }
 
-    /// Removes the volume and what is in it. Only once no container mounts it.
+    /// Removes the volume and its contents. Call this only when no container mounts it.
     pub(crate) fn remove(self, site: &Site, wait: Wait<'_>) {
         site.remove_volume(&self.name, wait);
     }
 
-    /// Has the worker remove it, as often as that takes. Where it never can, the session owes it.
+    /// Has the worker remove it, with retries. If that never succeeds, the session records it as owed.
     pub(crate) fn remove_later(self, site: &Site) {
         site.defer(move |site| {
             let removed = site.engine.remove_volume(&self.name, Wait::unbounded());

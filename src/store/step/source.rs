@@ -1,4 +1,4 @@
-//! What a step without a base begins with: a tar of files, an image the engine has, one from a registry, or nothing.
+//! What a step without a base starts from: a tar of files, an image that the engine has, an image from a registry, or nothing.
 
 use std::io::Read;
 use std::path::Path;
@@ -14,22 +14,24 @@ use crate::store::registry::RegistryLogin;
 use crate::store::step::{Open, Step, StepContext, input};
 use crate::store::tar_end::Watched;
 
-/// How often a file is read once more, where the engine lost what it had made of it, and with which pause.
+/// How often a file is read again if the engine lost what it had created from it, and the pause in between. They are the same
+/// as in `engine::lost_layer`, for the same reason.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How often an image is pulled once more, where its name is another image's. Registries count pulls.
+/// How often an image is pulled again if another image has taken its name. Registries count pulls.
 const PULLS: u32 = 2;
 
 impl Step {
-    /// Begins with the files in the tar stream `tar`: a base that needs no registry. Only for a step without a base. It may be packed
-    /// as for [`copy_in`](Self::copy_in). While `tar` itself blocks, no limit and no cancel ends the call.
+    /// Starts the step from the files in the tar stream `tar`; needs no registry. Valid only for a step begun without a base,
+    /// and before any other source, command or copy. The stream may be compressed as for [`copy_in`](Self::copy_in). While a
+    /// read from `tar` blocks, no limit and no cancel ends the call.
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](ErrorKind::InvalidArgument) where the step has begun with something, and for an image as `docker save`
-    /// writes it; [`CutShort`](ErrorKind::CutShort) for a stream that does not come to its end; [`Busy`](ErrorKind::Busy) where Podman
-    /// lost the files to the removal of an image of the same files: try again; else what the engine answered.
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) if the step already has a source, and for an image as `docker save`
+    /// writes it; [`CutShort`](ErrorKind::CutShort) if the stream is truncated; [`Busy`](ErrorKind::Busy) if Podman lost the
+    /// files because an image of the same files was being removed: try again; otherwise any error that the engine returns.
     pub fn import(&mut self, tar: &mut dyn Read, report: Report<'_>) -> Result<()> {
         self.working("importing a base", |open, step| {
             open.only_first("importing a base")?;
@@ -37,17 +39,19 @@ impl Step {
         })
     }
 
-    /// [`import`](Self::import) from the file at `path`. One that is silent (a pipe) is waited for as long as the step's limits
-    /// allow; a reader of the caller's own is not cut off. A file is read again where the engine is [`Busy`](ErrorKind::Busy).
+    /// Like [`import`](Self::import), from the file at `path`. If it is silent (a pipe), this waits for as long as the step's
+    /// limits allow; a read from a caller's own reader cannot be interrupted. A file is read again if the engine is
+    /// [`Busy`](ErrorKind::Busy).
     ///
     /// # Errors
     ///
-    /// As [`import`](Self::import); [`Io`](ErrorKind::Io) where the file cannot be read.
+    /// As for [`import`](Self::import); [`Io`](ErrorKind::Io) if the file cannot be read.
     pub fn import_file(&mut self, path: &Path, report: Report<'_>) -> Result<()> {
         self.begin_with_file("importing a base", path, report, Open::import)
     }
 
-    /// Begins with what the file at `path` holds. Unlike a stream, a file can be read again, where the engine lost what it had made of it.
+    /// Starts from the contents of the file at `path`. Unlike a stream, a file can be read again if the engine lost what it had
+    /// created from it.
     pub(super) fn begin_with_file(
         &mut self,
         doing: &str,
@@ -86,11 +90,12 @@ impl Step {
         done.map_err(|e| unread.unwrap_or(e))
     }
 
-    /// Begins with an image that the engine pulls from its registry. Only for a step without a base.
+    /// Starts the step from an image that the engine pulls from its registry. Valid only for a step begun without a base, and
+    /// before any other source, command or copy.
     ///
     /// # Errors
     ///
-    /// As [`import`](Self::import); what the registry answers is an [`Engine`](ErrorKind::Engine) or
+    /// As for [`import`](Self::import); a registry's error is an [`Engine`](ErrorKind::Engine) or
     /// [`NotFound`](ErrorKind::NotFound) error.
     pub fn pull(
         &mut self,
@@ -114,13 +119,13 @@ impl Step {
         })
     }
 
-    /// [`pull`](Self::pull) of the image for machines of `platform`: `os/arch` or `os/arch/variant`, such as `linux/arm64` or
-    /// `linux/arm/v7`. Commands of the step run only if the engine's machine can run that platform's programs.
+    /// Like [`pull`](Self::pull), for the image of `platform`: `os/arch` or `os/arch/variant`, such as `linux/arm64` or
+    /// `linux/arm/v7`. Commands of the step run only if the engine's host can run that platform's programs.
     ///
     /// # Errors
     ///
-    /// As `pull`; [`NotFound`](ErrorKind::NotFound) where the image has not got the platform;
-    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for what is no platform.
+    /// As for `pull`; [`NotFound`](ErrorKind::NotFound) if the image does not exist for the platform;
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) if `platform` is not a valid platform.
     pub fn pull_platform(
         &mut self,
         reference: &str,
@@ -147,11 +152,11 @@ impl Step {
                     .map_err(|e| wanted.missing(reference, e))?;
                 let found = engine.inspect_image(reference, step.wait)?;
                 let found = found.ok_or_else(|| must_exist(&format!("image {reference}")))?;
-                // An engine takes an image of one platform alone whatever was asked for.
+                // An engine accepts an image that exists for one platform only, whichever platform was requested.
                 if wanted.is_of(&found) {
                     break found.id;
                 }
-                // Or somebody else pulled it for another platform in the meantime: the name is then that one's.
+                // Or another program has pulled it for another platform in the meantime, and that image has the name.
                 if again.next().is_none() {
                     return Err(wanted.other(reference, &found));
                 }
@@ -162,11 +167,12 @@ impl Step {
         })
     }
 
-    /// Begins with an image that the engine has already. Only for a step without a base.
+    /// Starts the step from an image that the engine already has. Valid only for a step begun without a base, and before any
+    /// other source, command or copy.
     ///
     /// # Errors
     ///
-    /// As [`import`](Self::import); [`NotFound`](ErrorKind::NotFound) where the engine has no such image.
+    /// As for [`import`](Self::import); [`NotFound`](ErrorKind::NotFound) if the engine does not have the image.
     pub fn use_image(&mut self, reference: &str) -> Result<()> {
         self.working("taking an image as a base", |open, step| {
             open.only_first("taking an image as a base")?;
@@ -199,13 +205,13 @@ impl Open {
 
     pub(super) fn only_first(&self, doing: &str) -> Result<()> {
         if self.image.is_some() || self.container.is_some() {
-            let why = format!("{doing}: the step has begun with something already");
+            let why = format!("{doing}: the step already has a source");
             return Err(Error::new(ErrorKind::InvalidArgument, why));
         }
         Ok(())
     }
 
-    /// Tries, with a base from outside, how containers without a network are made: then no later step is held up by it.
+    /// With a base from outside, tries how containers without a network are created, so that no later step is delayed by it.
     fn look_at_networks(&mut self, step: &StepContext<'_>) -> Result<()> {
         match self.image(step)?.bare.clone() {
             Some(image) => loopback::learn(step.site, &image, step.wait),
@@ -213,7 +219,7 @@ impl Open {
         }
     }
 
-    /// Begins with an image without files.
+    /// Starts from an image without files.
     pub(super) fn begin_with_nothing(&mut self, step: &StepContext<'_>) -> Result<()> {
         self.from_nothing = true;
         let empty = step.site.names.empty_image();
@@ -232,7 +238,7 @@ fn named(reference: &str) -> Result<()> {
     if reference.is_empty() || reference.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err(Error::new(
             ErrorKind::InvalidArgument,
-            format!("{reference:?} names no image"),
+            format!("{reference:?} is not an image reference"),
         ));
     }
     Ok(())

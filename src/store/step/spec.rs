@@ -1,4 +1,4 @@
-//! From a [`Command`] to what the engine is asked to create, and the checks before anything is sent.
+//! From a [`Command`] to the request that creates a container, and the checks before anything is sent.
 
 use std::path::Path;
 
@@ -12,25 +12,25 @@ use crate::store::step::command::{Command, Entrypoint, Mount, Source, Stdin};
 /// The configuration of an image, as the engine wrote it.
 pub(crate) type Config = Map<String, Value>;
 
-/// What a container of the step is created from, and what of that a commit would leave in the result.
+/// What a container of the step is created from, and what a commit would leave of it in the result.
 #[derive(Debug)]
 pub(crate) struct Spec {
     pub(crate) body: Value,
-    /// What the command has that its image does not, and a commit cannot take back.
+    /// Whether the command sets something that its image does not have and a commit cannot take back.
     pub(crate) leaks: bool,
-    /// Where something is mounted: what is made only for that is no part of the result.
+    /// Where something is mounted: what is created only as a mount point is not part of the result.
     pub(crate) targets: Vec<String>,
 }
 
 impl Spec {
-    /// The first of the words that the container runs.
+    /// Returns the first of the words that the container runs.
     pub(crate) fn program(&self) -> String {
         let first = self.body["Entrypoint"][0].as_str();
         first.unwrap_or_default().to_owned()
     }
 }
 
-/// The spec of a container that is only copied into or out of. It runs nothing.
+/// Returns the spec of a container that is only copied into or out of. It runs nothing.
 pub(crate) fn idle(image: &str) -> Spec {
     Spec {
         body: json!({ "Image": image, "Entrypoint": ["-"], "HostConfig": host_config() }),
@@ -39,8 +39,8 @@ pub(crate) fn idle(image: &str) -> Spec {
     }
 }
 
-/// The spec of a container for `command`. `secrets` are the binds of the secret files: (path on the engine, target). `alone`: what it is
-/// given in place of a network of the engine's.
+/// Returns the spec of a container for `command`. `secrets` are the bind mounts of the secret files: (path on the engine's
+/// host, target). `alone` is what the container is given instead of a network of the engine's.
 pub(crate) fn of(
     command: &Command,
     image: &str,
@@ -69,7 +69,7 @@ pub(crate) fn of(
     }
     if let Some(bytes) = command.memory {
         host["Memory"] = json!(bytes);
-        // The same figure: no swap beyond it.
+        // The same number: no swap beyond the memory limit.
         host["MemorySwap"] = json!(bytes);
     }
     let mut mounts: Vec<Value> = command
@@ -97,7 +97,7 @@ pub(crate) fn of(
     let input = !matches!(command.stdin, Stdin::Nothing);
     let mut body = json!({
         "Image": image,
-        // All words here and none in Cmd: a commit merges Cmd into an image that has none.
+        // All words go here and none into Cmd: a commit merges Cmd into an image that has none.
         "Entrypoint": argv,
         "Env": env,
         "User": command.user.as_deref().unwrap_or_default(),
@@ -114,7 +114,7 @@ pub(crate) fn of(
     }
     body["HostConfig"] = host;
     if is_checked(config) {
-        // What a check writes would be in the result. A commit takes the base's check back.
+        // What a health check writes would be in the result. A commit restores the base's check.
         body["Healthcheck"] = json!({ "Test": ["NONE"] });
     }
     Ok(Spec {
@@ -124,7 +124,7 @@ pub(crate) fn of(
     })
 }
 
-/// Whether the command has no network, and leaves `/etc/hosts` to whoever makes it.
+/// Returns whether the command has no network, and leaves `/etc/hosts` to the program that creates the container.
 pub(crate) fn is_alone(command: &Command) -> bool {
     let none = command
         .network
@@ -134,13 +134,13 @@ pub(crate) fn is_alone(command: &Command) -> bool {
     none && !targets(command).any(covers)
 }
 
-/// The parts that every container of a step has. The engine's own log is off: it costs four bytes on disk for each byte of
-/// output, and the step's log has them already.
+/// Returns the settings that all containers of a step share. The engine's own log is off: it would use four bytes on disk for
+/// each byte of output, and the step's log already has the output.
 fn host_config() -> Value {
     json!({ "NetworkMode": "none", "LogConfig": { "Type": "none" } })
 }
 
-/// Whether an engine would look after the health of a container with this configuration.
+/// Returns whether an engine would run health checks in a container with this configuration.
 fn is_checked(config: &Config) -> bool {
     let test = config
         .get("Healthcheck")
@@ -149,9 +149,9 @@ fn is_checked(config: &Config) -> bool {
     words.is_some_and(|words| words.first().is_some_and(|word| word != "NONE"))
 }
 
-/// Whether a commit would keep something of the command that its base does not have. A commit's configuration is merged
-/// over the container's: it can give a variable its old value back, but cannot take a new one away, nor set a user to none. And
-/// beside it, an image keeps the container's own configuration, variables and all.
+/// Returns whether a commit would keep something of the command that its base does not have. A commit's configuration is merged
+/// over the container's: it can restore the old value of a variable, but it can neither remove a new variable nor unset a user.
+/// In addition, an image stores the container's own configuration, including its variables.
 fn leaks(command: &Command, base: &Config) -> bool {
     let has_user = base
         .get("User")
@@ -160,10 +160,10 @@ fn leaks(command: &Command, base: &Config) -> bool {
     !command.env.is_empty() || command.user.is_some() && !has_user
 }
 
-/// The base's configuration as the body of a commit, so that the merge gives the base's back.
+/// Returns the base's configuration as the body of a commit, so that the merge results in the base's configuration.
 pub(crate) fn commit_body(base: &Config) -> Value {
     let mut body = base.clone();
-    // Missing is filled from the container; an empty list is not. Both mean "none" to whoever runs the image.
+    // If missing, it is filled in from the container; an empty list is not. At run time both mean "none".
     if body.get("Entrypoint").is_none_or(Value::is_null) {
         body.insert("Entrypoint".into(), json!([]));
     }
@@ -178,7 +178,7 @@ pub(crate) fn commit_body(base: &Config) -> Value {
     Value::Object(body)
 }
 
-/// The longest name that Linux takes (`__NEW_UTS_LEN`).
+/// The longest host name that Linux accepts (`__NEW_UTS_LEN`).
 const HOST_NAME_MAX: usize = 64;
 
 fn targets(command: &Command) -> impl Iterator<Item = &str> {
@@ -186,7 +186,7 @@ fn targets(command: &Command) -> impl Iterator<Item = &str> {
     mounts.chain(command.secrets.iter().map(|secret| secret.target.as_str()))
 }
 
-/// Where something is mounted in a volume that is mounted, too: the volume, and the path in it.
+/// Returns the mount targets that lie inside another mounted volume: the volume, and the path in it.
 pub(crate) fn targets_in_volumes(command: &Command) -> Vec<(&str, &Path)> {
     let inner = targets(command).filter_map(|target| {
         let target = Path::new(target);
@@ -206,7 +206,7 @@ pub(crate) fn targets_in_volumes(command: &Command) -> Vec<(&str, &Path)> {
     inner.collect()
 }
 
-/// Each mount, with what it is called when it is refused.
+/// Returns each mount, with its name for error messages.
 fn called(command: &Command) -> impl Iterator<Item = (String, &str)> {
     let mounts = command.mounts.iter().map(|mount| {
         let what = match &mount.source {
@@ -238,7 +238,7 @@ fn check(command: &Command) -> Result<()> {
     }
     for (name, _) in &command.env {
         if name.is_empty() || name.contains('=') {
-            return refuse(format!("{name:?} is no name of an environment variable"));
+            return refuse(format!("{name:?} is not a valid environment variable name"));
         }
     }
     let given = match &command.entrypoint {
@@ -259,7 +259,7 @@ fn check(command: &Command) -> Result<()> {
     let settings = settings.filter_map(|(what, text)| Some((what, text.as_ref()?)));
     for (what, text) in words.chain(env).chain(settings) {
         if text.contains('\0') {
-            return refuse(format!("{what} {text:?} has a zero byte in it"));
+            return refuse(format!("{what} {text:?} contains a NUL byte"));
         }
     }
     if command.hostname.as_deref().unwrap_or_default().len() > HOST_NAME_MAX {
@@ -320,7 +320,7 @@ mod tests {
         let mut same = Command::new(["x"]);
         same.cwd("/w").hostname("h");
         assert!(!leaks(&same, &base));
-        // It takes its old value back; but the record of the container would keep the new one.
+        // The variable gets its old value back, but the container's configuration in the image would keep the new one.
         assert!(leaks(same.env("A", "2"), &base));
         let mut new = Command::new(["x"]);
         new.env("B", "2");

@@ -1,29 +1,29 @@
-//! How a start failed. A program that is missing or cannot be executed is an answer, as a shell gives it; what the caller got wrong is an
-//! argument; the rest is a failure of the engine.
+//! Why a container could not be started. A program that is missing or cannot be executed is reported with a shell's exit
+//! status; an invalid setting of the caller is an invalid argument; anything else is a failure of the engine.
 //!
-//! Engines tell these apart in prose alone, and the status that they send with it is made of the same prose: moby looks for
-//! "permission denied" anywhere in a runtime's message to answer 400 (`daemon/errors.go`). So a message is read from its beginning,
-//! by what each layer is known to put in front; the caller's own words are skipped as a whole, or compared with what was
-//! asked for, and never searched.
+//! Engines tell these apart only in prose, and the status that they send is derived from the same prose: moby answers 400 if a
+//! runtime's message contains "permission denied" anywhere (`daemon/errors.go`). So a message is parsed from its beginning, by
+//! the prefixes that each layer is known to add. The caller's own words are skipped as a whole, or compared with what was
+//! requested, and never searched.
 
 use crate::engine::one_line;
 use crate::error::{Error, ErrorKind};
 use crate::store::step::command::{Command, Mount, Source};
 
-/// What a message of an engine comes to.
+/// The meaning of an engine's message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
-    /// The program is not there (127) or cannot be executed (126).
+    /// The program does not exist (127) or cannot be executed (126).
     Program(i64),
-    /// The caller asked for what cannot be: this of it.
+    /// The caller requested something impossible; this names the part.
     Argument(&'static str),
     /// The engine or its runtime failed, whatever status it sent.
     Engine,
-    /// Nothing that is known here: the status has it.
+    /// The message is not known here: the status decides.
     Other,
 }
 
-/// What layers put in front of the reason. A `*` is a word of the engine's own (a line's number, a container's id).
+/// The prefixes that layers add to the reason. A `*` is a word of the engine's own (a line number, a container's id).
 const LAYERS: [&str; 20] = [
     "failed to create task for container: ",
     "failed to create shim task: ",
@@ -47,7 +47,7 @@ const LAYERS: [&str; 20] = [
     ENGINES[3],
 ];
 
-/// Those that are of the process which becomes the command.
+/// The prefixes of the process that becomes the command.
 const PROCESS: [&str; 3] = [
     "unable to start container process: ",
     "starting container process caused: ",
@@ -55,7 +55,7 @@ const PROCESS: [&str; 3] = [
 ];
 const CRUN: &str = "crun: ";
 
-/// Those that say nothing but where in the engine it happened: the status is the engine's own.
+/// The prefixes that only say where in the engine it happened: the status is the engine's own.
 const ENGINES: [&str; 4] = [
     "container create: ",
     "fill out specgen: ",
@@ -63,7 +63,7 @@ const ENGINES: [&str; 4] = [
     "creating container * workdir: ",
 ];
 
-/// What engines put behind the reason, the last first: what they take it for, or a hint.
+/// What engines append to the reason, outermost first: their interpretation, or a hint.
 const TAILS: [&str; 7] = [
     ": Are you trying to mount a directory onto a file (or vice-versa)? \
      Check if the specified host path exists and is the expected type",
@@ -75,7 +75,7 @@ const TAILS: [&str; 7] = [
     ": permission denied: unknown",
 ];
 
-/// What no engine can mend: the path itself is wrong. As runc has it, and crun.
+/// Errors that no engine can fix: the path itself is wrong. In the words of runc and of crun.
 const PATH_ERRORS: [&str; 8] = [
     ": not a directory",
     " is not directory",
@@ -87,7 +87,8 @@ const PATH_ERRORS: [&str; 8] = [
     ": file exists",
 ];
 
-/// The error of a container that could not be created, attached to or started for `command`, whose first word is `program`.
+/// Returns the error of a container that could not be created, attached to or started for `command`, whose first word is
+/// `program`.
 pub(super) fn not_started(error: Error, command: &Command, program: &str) -> Error {
     let (Some(said), Some(status)) = (error.said(), error.http_status()) else {
         return error;
@@ -104,7 +105,7 @@ pub(super) fn not_started(error: Error, command: &Command, program: &str) -> Err
         }
         Cause::Argument(what) => Error::new(
             ErrorKind::InvalidArgument,
-            format!("{what} of the command {program:?} cannot be: {text}"),
+            format!("{what} of the command {program:?} is not possible: {text}"),
         ),
         Cause::Engine => Error::new(ErrorKind::Engine, text),
         Cause::Other => return error,
@@ -115,7 +116,7 @@ pub(super) fn not_started(error: Error, command: &Command, program: &str) -> Err
 fn cause(said: &str, command: &Command, program: &str) -> Cause {
     let (layers, reason) = without_layers(said);
     let layer = layers.last().copied().unwrap_or_default();
-    // Of the container's own process: what an engine does not find in *its* path is its runtime.
+    // Only from the container's own process: a program that an engine does not find in *its* path is its runtime.
     if let Some(rest) = reason
         .strip_prefix("exec: ")
         .filter(|_| PROCESS.contains(&layer))
@@ -136,7 +137,7 @@ fn cause(said: &str, command: &Command, program: &str) -> Cause {
         true => of_the_runtime(reason, command),
         false => None,
     };
-    // Podman says the same of a user, a path or a network wherever it finds out.
+    // Podman uses the same words for a user, a path or a network, at whatever stage it notices.
     let is_engines = layers.iter().all(|layer| !is_of_a_runtime(layer));
     match found.or_else(|| is_engines.then(|| of_the_engine(reason, command)).flatten()) {
         Some(what) => Cause::Argument(what),
@@ -145,13 +146,13 @@ fn cause(said: &str, command: &Command, program: &str) -> Cause {
     }
 }
 
-/// Whether the layer is a runtime's, or what moby calls it with. The rest is Podman's own.
+/// Returns whether the layer belongs to a runtime, or is what moby calls it with. The other layers are Podman's own.
 fn is_of_a_runtime(layer: &&str) -> bool {
     let podmans = ["preparing container ", "unable to start container *"];
     !ENGINES.contains(layer) && !podmans.iter().any(|with| layer.starts_with(with))
 }
 
-/// What of the command is wrong, where the engine itself says so.
+/// Returns which part of the command is wrong, if the engine itself says so.
 fn of_the_engine(reason: &str, command: &Command) -> Option<&'static str> {
     let begins = |beginnings: &[&str]| beginnings.iter().any(|with| reason.starts_with(with));
     if begins(&["Cannot mkdir: "]) {
@@ -196,7 +197,7 @@ fn of_the_engine(reason: &str, command: &Command) -> Option<&'static str> {
     command.mounts.iter().any(is_wrong).then_some("a mount")
 }
 
-/// Whether the engine does not have the network that was asked for, or the container whose network it was to be.
+/// Returns whether the engine does not have the requested network, or the container whose network was to be used.
 fn is_of_the_network(reason: &str, network: &str) -> bool {
     let is = |said: String| reason == one_line(&said);
     if let Some(other) = network.strip_prefix("container:") {
@@ -213,8 +214,8 @@ fn is_of_the_network(reason: &str, network: &str) -> bool {
         ))
 }
 
-/// What of the command is wrong, where the runtime says so, and not about the program. The status is moby's reading of the same words,
-/// so it is not asked.
+/// Returns which part of the command, other than the program, is wrong, if the runtime says so. moby derives its status from
+/// the same words, so the status is ignored.
 fn of_the_runtime(reason: &str, command: &Command) -> Option<&'static str> {
     if reason.starts_with("sethostname: ") {
         return Some("the host name");
@@ -239,11 +240,11 @@ fn of_the_runtime(reason: &str, command: &Command) -> Option<&'static str> {
         .then_some("a mount")
 }
 
-/// Whether the runtime could not mount at `target`, because of what it is. What cannot be mounted for another reason (a volume's
-/// directory is gone, the kernel refuses its options) is a failure.
+/// Returns whether the runtime could not mount at `target` because of what it is. A mount that fails for another reason (a
+/// volume's directory is missing, the kernel refuses its options) is a failure of the engine.
 fn is_of_a_mount(reason: &str, target: &str) -> bool {
     let is_wrong = PATH_ERRORS.iter().any(|wrong| reason.ends_with(wrong));
-    // Nothing is ever made there: to ask for it is wrong, whatever the runtime says.
+    // No mount point can be created there, so the request is wrong, whatever the runtime says.
     let is_kernels = ["/proc", "/sys"].iter().any(|top| {
         let rest = target.strip_prefix(top);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -258,7 +259,8 @@ fn is_of_a_mount(reason: &str, target: &str) -> bool {
     if let Some((at, rest)) = at {
         return same(at, target) && rest.starts_with(':');
     }
-    // crun quotes nothing: its words are compared as a whole. It may fail at any part of the way, and leaves the first slash out.
+    // crun quotes nothing, so its words are compared as a whole. It may fail at any part of the path, and omits the first
+    // slash.
     let target = one_line(target);
     parts(&target).any(|part| {
         let part = part.trim_start_matches('/');
@@ -275,7 +277,7 @@ fn is_of_a_mount(reason: &str, target: &str) -> bool {
     })
 }
 
-/// The layers that a message begins with, and what follows them.
+/// Returns the layers that a message starts with, and the rest of it.
 fn without_layers(said: &str) -> (Vec<&'static str>, &str) {
     let mut rest = said;
     let mut found = Vec::new();
@@ -306,7 +308,7 @@ fn without_tails(mut reason: &str) -> &str {
     reason
 }
 
-/// What is inside of `"…"` and what follows it, where the word is quoted as Go does.
+/// Returns the text inside `"…"` and what follows it, if the word is quoted as in Go.
 fn quoted(text: &str) -> Option<(&str, &str)> {
     let mut escaped = false;
     let inside = text.strip_prefix('"')?;
@@ -318,13 +320,13 @@ fn quoted(text: &str) -> Option<(&str, &str)> {
     Some((&inside[..end], &inside[end + 1..]))
 }
 
-/// Whether a quoted word is the one that was asked for.
+/// Returns whether a quoted word is the one that was requested.
 fn same(inside: &str, asked: &str) -> bool {
     let asked = one_line(asked);
     inside == asked || format!("\"{inside}\"") == format!("{asked:?}")
 }
 
-/// As a shell has it: what is not there is 127, and what is there and cannot be executed 126.
+/// As a shell does: 127 for a program that does not exist, and 126 for one that exists and cannot be executed.
 fn not_executed(why: &str, program: &str) -> Cause {
     let stat = one_line(&format!("stat {program}: ."));
     let why = why.strip_prefix(stat.trim_end_matches('.')).unwrap_or(why);
@@ -341,7 +343,7 @@ fn not_executed(why: &str, program: &str) -> Cause {
     })
 }
 
-/// The same as crun has it. It quotes nothing, so the words must be those that were asked for.
+/// The same for crun's messages. crun quotes nothing, so the words must be exactly those that were requested.
 fn not_executed_by_crun(reason: &str, program: &str) -> Option<Cause> {
     let rest = |with: &str| {
         let with = one_line(&format!("{with} `{program}`"));
@@ -357,7 +359,7 @@ fn not_executed_by_crun(reason: &str, program: &str) -> Option<Cause> {
     refused.then_some(Cause::Program(126))
 }
 
-/// Whether a message ends with what is wrong with a path that the caller gave, or with a part of it.
+/// Returns whether a message ends with what is wrong with a path from the caller, or with a part of it.
 fn is_of_a_path(reason: &str, command: &Command) -> bool {
     let mut named = PATH_ERRORS
         .iter()
@@ -373,14 +375,14 @@ fn ends_with_a_path(named: &str, command: &Command) -> bool {
     })
 }
 
-/// Where the command mounts anything.
+/// Returns the targets of all mounts of the command.
 fn targets(command: &Command) -> impl Iterator<Item = &str> {
     let mounts = command.mounts.iter().map(|mount| mount.target.as_str());
     let secrets = command.secrets.iter().map(|secret| secret.target.as_str());
     mounts.chain(secrets)
 }
 
-/// A path, and each on the way to it.
+/// Returns a path and all its prefixes.
 fn parts(path: &str) -> impl Iterator<Item = &str> {
     let ends = path.match_indices('/').map(|(at, _)| at).skip(1);
     let parts = ends

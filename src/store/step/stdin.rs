@@ -1,11 +1,11 @@
-//! What a command is to read: bytes, or a file that may be silent.
+//! The standard input of a command: bytes, or a file that may be silent.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::os::Watched;
 use crate::store::step::command::Stdin;
 use crate::store::step::input::InputFile;
 
-/// What the command is to read, and how much of it has been sent.
+/// The input of a command, and how much of it has been sent.
 pub(super) struct Reader<'a> {
     source: Source<'a>,
     buffer: Vec<u8>,
@@ -18,16 +18,16 @@ enum Source<'a> {
     File(InputFile),
 }
 
-/// What is to be sent next.
+/// What to send next.
 pub(super) enum Next<'a> {
     Bytes(&'a [u8]),
-    /// Nothing yet: this is to be waited for.
+    /// Nothing yet: wait for this.
     Later(Watched<'a>),
     End,
 }
 
 impl<'a> Reader<'a> {
-    /// Opens what a command is to read; `None` where that is nothing.
+    /// Opens a command's input; returns `None` if there is none.
     pub(super) fn open(stdin: &'a Stdin) -> Result<Option<Self>> {
         let source = match stdin {
             Stdin::Nothing => return Ok(None),

@@ -1,4 +1,4 @@
-"""A build store in Docker: results are images, caches are volumes that are lent as private copies, and logs are plain files."""
+"""A build store in Docker: results are images, caches are volumes leased as writable copies, and logs are plain files."""
 
 from . import errors
 from ._abi import (

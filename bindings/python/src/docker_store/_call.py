@@ -1,9 +1,9 @@
-"""One call of the library: what it is given and answers, its errors, its callbacks, and how Ctrl-C ends it.
+"""One call of the library: its arguments and results, its errors, its callbacks, and how Ctrl-C stops it.
 
-Python runs signal handlers in its main thread, between two steps of Python. A call that the main thread makes would hold them up,
-so another thread makes it, and the main thread waits for that one in a way that a handler may interrupt. What a handler raises
-(KeyboardInterrupt) ends the call by its cancel; once it has cleaned up, the same is raised on. Callbacks run in the thread
-that made the call all the same: what they use (a database, say) may be for that thread alone.
+Python runs signal handlers in its main thread, between bytecode instructions. A call in the main thread would delay them. So
+another thread makes the call, and the main thread waits for it in a way that a handler may interrupt. An exception of a
+handler (KeyboardInterrupt) stops the call by its cancel, and is re-raised once the call has cleaned up. Callbacks nevertheless
+run in the calling thread, because what they use (a database, for example) may belong to that thread.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ from .errors import OF_STATUS, Closed, InvalidArgument
 
 T = TypeVar("T")
 
-#: A path of this machine.
+#: A local path.
 Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
 
 class Readable(Protocol):
-    """What bytes can be read from: a file opened with "rb", say."""
+    """An object that bytes can be read from, such as a file opened with "rb"."""
 
     def read(self, size: int, /) -> bytes: ...
 
 
 class Writable(Protocol):
-    """What bytes can be written to."""
+    """An object that bytes can be written to."""
 
     def write(self, data: bytes, /) -> object: ...
 
 
-# ---------------------------------------------------------------- what goes in
+# ---------------------------------------------------------------- arguments
 
 
 def _whole(data: bytes, name: str) -> bytes:
     if b"\0" in data:
-        raise InvalidArgument(f"the argument {name} has a zero byte in it", Status.INVALID_ARGUMENT)
+        raise InvalidArgument(f"the argument {name} contains a NUL", Status.INVALID_ARGUMENT)
     return data
 
 
 def text(value: str, name: str) -> bytes:
-    """Text for the library. What is no text is answered as the library would answer it."""
+    """Text for the library. Invalid text raises what the library would return."""
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a str, not {type(value).__name__}")
     return _whole(value.encode("utf-8", "surrogateescape"), name)
@@ -73,29 +73,29 @@ def path(value: Path, name: str) -> bytes:
 
 def words(values: Sequence[str], name: str) -> Array[c_char_p]:
     if isinstance(values, (str, bytes)):
-        raise TypeError(f"{name} must be a sequence of words, not one text")
+        raise TypeError(f"{name} must be a sequence of words, not a str")
     return (c_char_p * len(values))(*(text(value, name) for value in values))
 
 
 def milliseconds(timeout: float | None) -> int:
-    """Seconds as the library has them; None is no limit."""
+    """Converts seconds to the library's milliseconds; None means no limit."""
     if timeout is None or timeout == math.inf:
         return 0
     if not timeout > 0:
-        raise InvalidArgument(f"a timeout of {timeout} seconds makes no sense", Status.INVALID_ARGUMENT)
+        raise InvalidArgument(f"a timeout of {timeout} seconds is not valid", Status.INVALID_ARGUMENT)
     return min(math.ceil(timeout * 1000), 2**63)
 
 
-# ---------------------------------------------------------------- what comes out
+# ---------------------------------------------------------------- results
 
 
 def told(data: bytes | None) -> str:
-    """Text of the library's."""
+    """Converts text of the library."""
     return (data or b"").decode("utf-8", "surrogateescape")
 
 
 def taken(place: c_void_p) -> str | None:
-    """Text that was given to be freed."""
+    """Converts a string that must be freed, and frees it."""
     if not place.value:
         return None
     try:
@@ -105,7 +105,7 @@ def taken(place: c_void_p) -> str | None:
 
 
 def call(function: Any, *arguments: Any) -> None:
-    """Calls what takes a `dstore_error **` last, and raises what it fails with."""
+    """Calls a function that takes a `dstore_error **` last, and raises its error."""
     error = c_void_p()
     status = function(*arguments, byref(error))
     if status == Status.OK:
@@ -127,24 +127,24 @@ def call(function: Any, *arguments: Any) -> None:
 
 
 def blocking(switch: Switch, work: Callable[[Turn], T]) -> T:
-    """Runs `work`, which calls the library once, with `switch` to end it."""
+    """Runs `work`, which calls the library once; `switch` stops it."""
     return Turn(switch).run(work)
 
 
 class Turn:
-    """One such call."""
+    """One call that blocks."""
 
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
         self._process = os.getpid()
-        #: What a callback raised.
+        #: The exception that a callback raised.
         self._raised: BaseException | None = None
         self._apart = threading.get_ident() == threading.main_thread().ident
         self._done = self._stopping = False
         self._answer: Any = None
         self._failure: BaseException | None = None
         self._request: Callable[[], None] | None = None
-        # Held until there is something for the one who waits.
+        # Held until the waiting thread has something to do.
         self._wake, self._heard = _thread.allocate_lock(), _thread.allocate_lock()
         self._wake.acquire()
         self._heard.acquire()
@@ -163,7 +163,7 @@ class Turn:
                 raise failure
             return answer  # type: ignore[no-any-return]
         finally:
-            # A traceback has this frame, and this frame them.
+            # Avoids a reference cycle: a traceback refers to this frame, and this frame to the exceptions.
             del answer, failure, raised
 
     def _serve(self, work: Callable[[Turn], T]) -> None:
@@ -181,7 +181,7 @@ class Turn:
             try:
                 _thread.start_new_thread(self._serve, (work,))
             except RuntimeError:
-                # The system has no thread left. Then a handler must wait.
+                # The system cannot start a thread. A handler must then wait.
                 begun = self._apart = False
                 self._serve(work)
             while not self._done:
@@ -198,12 +198,12 @@ class Turn:
             return
         request()
         if os.getpid() != self._process:
-            # The callback forked. The thread that made the call is the parent's.
-            raise Closed("going on with a call in a process that was forked by its callback", Status.CLOSED)
+            # The callback forked. The thread that made the call exists only in the parent.
+            raise Closed("continuing a call in a process that its callback forked", Status.CLOSED)
         _open(self._heard)
 
     def _see_it_out(self) -> None:
-        """Ends the call, and waits until it has ended. What comes meanwhile is one more Ctrl-C, which asks for the same."""
+        """Stops the call, and waits until it has returned. An exception in the meantime is another Ctrl-C, and is ignored."""
         if os.getpid() != self._process:
             return
         self._stopping = True
@@ -216,7 +216,7 @@ class Turn:
                 continue
 
     def _hear(self, f: Callable[..., Any], *arguments: Any) -> Any:
-        """Runs a callback, in the thread that made the call: what it answers, or None if the call is to end."""
+        """Runs a callback in the thread that made the call. Returns its result, or None if the call must stop."""
         answer: list[Any] = []
 
         def run() -> None:
@@ -235,7 +235,7 @@ class Turn:
             run()
         return answer if answer and not self._stopping else None
 
-    # ------------------------------------------------------------ callbacks, as C has them
+    # ------------------------------------------------------------ callbacks for C
 
     def write(self, to: Writable) -> Any:
         def heard(_: Any, data: int, length: int) -> int:
@@ -258,11 +258,11 @@ class Turn:
     def _read(source: Readable, capacity: int) -> bytes:
         data = source.read(capacity)
         if data is None:
-            raise BlockingIOError("read() of a source that does not block: it has nothing yet")
+            raise BlockingIOError("read() of a non-blocking source returned None: no data available")
         if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError(f"read() must give bytes, not {type(data).__name__}")
+            raise TypeError(f"read() must return bytes, not {type(data).__name__}")
         if len(data) > capacity:
-            raise ValueError(f"read({capacity}) gave {len(data)} bytes")
+            raise ValueError(f"read({capacity}) returned {len(data)} bytes")
         return bytes(data)
 
     def output(self, f: Callable[[Channel, bytes], object] | None) -> Any:
@@ -314,7 +314,7 @@ class Turn:
 
 
 def _open(lock: _thread.LockType) -> None:
-    with suppress(RuntimeError):  # it is open already
+    with suppress(RuntimeError):  # it is already open
         lock.release()
 
 

@@ -1,4 +1,4 @@
-"""Switches that end calls."""
+"""Cancellation tokens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ._library import library
 
 
 class Switch:
-    """What ends the one call, or the calls of the one step, that it was given to."""
+    """A token for one call, or for the calls of one step."""
 
     def __init__(self, cancel: Cancel | None = None) -> None:
         self._handle = Handle("cancel", library.dstore_cancel_new())
@@ -28,15 +28,15 @@ class Switch:
 
 
 class Cancel:
-    """A switch that ends the calls and steps it was given to, from any thread, and at once. Once on, it stays on."""
+    """A cancellation token. Triggering it stops every call and step that it was passed to. It cannot be reset."""
 
     def __init__(self) -> None:
         self._own = Switch()
-        # By weak references: a call that is over is nobody's. No lock, as a signal handler may come in between.
+        # Weak references, so that completed calls are forgotten. No lock, because a signal handler may interrupt.
         self._led: dict[int, weakref.ref[Switch]] = {}
 
     def trigger(self) -> None:
-        """Turns it on: calls that wait wake, clean up, and raise `Cancelled`."""
+        """Triggers it: calls that are waiting wake up, clean up and raise `Cancelled`."""
         self._own.trigger()
         for led in list(self._led.values()):
             switch = led()
@@ -49,6 +49,6 @@ class Cancel:
     def _lead(self, switch: Switch) -> None:
         key, led = id(switch), self._led
         led[key] = weakref.ref(switch, lambda gone: led.pop(key, None) if led.get(key) is gone else None)
-        # After that: whoever triggers in between finds it there, or is seen here.
+        # Check after registering: a concurrent trigger either finds the registration, or is seen here.
         if self.is_triggered():
             switch.trigger()

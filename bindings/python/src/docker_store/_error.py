@@ -1,20 +1,20 @@
-"""What all exceptions of the package are."""
+"""The base class of all exceptions of the package."""
 
 from __future__ import annotations
 
 
 class Error(Exception):
-    """A call failed. Its class is one of `docker_store.errors`; this one where the status is one of a newer library."""
+    """A call failed. The class is one of `docker_store.errors`, or this one if the status is unknown to this package."""
 
     #: A `docker_store.Status`, as a number.
     status: int
-    #: One line for a person: what was being done, to what, and what the engine or the system answered.
+    #: One human-readable line: the operation, its object, and what the engine or the system reported.
     message: str
-    #: What the engine answered with; None where it did not.
+    #: The HTTP status of the engine's response; None if it did not respond.
     http_status: int | None
-    #: The operating system's number; None where there was none.
+    #: The operating system's error number; None if there was none.
     errno: int | None
-    #: With what the command ended, for `CommandFailed` and `OutOfMemory`.
+    #: The exit status of the command, for `CommandFailed`, `OutOfMemory` and `NotStarted`.
     exit_code: int | None
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What Python holds of the library's: freed when nobody has it any more, and by the process that made it alone."""
+"""Handles for the library's objects: freed when the last reference goes, and only by the process that created them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .errors import Closed
 
 
 class Handle(c_void_p):
-    """A place for an object of the library's, which a call fills. Empty until then, and if the call fails.
+    """A handle for an object of the library, set by a call. It is empty before, and if the call fails.
 
-    A call that is given it keeps it: so nobody frees what another thread is in.
+    A call that uses it keeps a reference, so no thread frees an object that another thread is using.
     """
 
     def __init__(self, kind: str, made: int | None = None) -> None:
@@ -24,7 +24,7 @@ class Handle(c_void_p):
 
     @property
     def pointer(self) -> Handle:
-        """For a call."""
+        """Returns the pointer for a call."""
         if os.getpid() != self._process:
             raise Closed(
                 f"using the {self._kind}: this process was forked from the one that made it; open a store of its own",
@@ -33,7 +33,7 @@ class Handle(c_void_p):
         return self
 
     def __del__(self) -> None:
-        # What a forked child has is its parent's, which frees it. At the end of the process nothing need be done.
+        # A forked child's objects belong to its parent, which frees them. At the end of the process nothing need be done.
         if self.value and not sys.is_finalizing() and os.getpid() == self._process:
             getattr(library, f"dstore_{self._kind}_free")(self)
 

@@ -1,4 +1,4 @@
-"""Finds the shared library, and tells ctypes what its functions are."""
+"""Finds the shared library, and declares its functions for ctypes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _place() -> str:
 def _load() -> Any:
     place = _place()
     try:
-        # Not PyDLL: a call lets go of the interpreter's lock.
+        # Not PyDLL: a call releases the interpreter's lock.
         library = ctypes.CDLL(place)
     except OSError as e:
         raise ImportError(f"docker_store: loading {place}: {e}. Install the library, or set DOCKER_STORE_LIBRARY") from e
@@ -38,7 +38,7 @@ def _load() -> Any:
         function.argtypes = argtypes
     major, minor = library.dstore_version_number() // 1_000_000, library.dstore_version_number() // 1000 % 1000
     if (major, minor) != _abi.VERSION:
-        raise ImportError(f"docker_store: {place} is of version {major}.{minor}, and this package for {_abi.VERSION}")
+        raise ImportError(f"docker_store: {place} has version {major}.{minor}, but this package needs {_abi.VERSION}")
     return library
 
 
@@ -46,5 +46,5 @@ library: Any = _load()
 
 
 def version() -> str:
-    """The version of the library that runs."""
+    """Returns the version of the library in use."""
     return str(library.dstore_version().decode())

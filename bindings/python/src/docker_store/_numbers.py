@@ -1,4 +1,4 @@
-"""Numbers that stand for names."""
+"""Enumerators."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Numbers(IntEnum):
-    """One that a later library has, and this package does not know, is a member without a name that means anything."""
+    """An enumerator of a later library that this package does not know becomes a member with a placeholder name."""
 
     @classmethod
     def _missing_(cls, value: object) -> Numbers | None:

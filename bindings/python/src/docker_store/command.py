@@ -1,4 +1,4 @@
-"""What a step runs, and what its result says to whoever runs it."""
+"""The commands that a step runs, and the image settings of its result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .lease import Lease
 
 @dataclass(frozen=True)
 class Volume:
-    """A volume of the engine's, which must exist."""
+    """A volume of the engine, which must exist."""
 
     name: str
     read_only: bool = False
@@ -23,7 +23,7 @@ class Volume:
 
 @dataclass(frozen=True)
 class Bind:
-    """A directory or file of the engine's machine."""
+    """A directory or file on the engine's host."""
 
     source: str
     read_only: bool = False
@@ -31,7 +31,7 @@ class Bind:
 
 @dataclass(frozen=True)
 class Secret:
-    """A file that is in no result, no log, no environment, and not in what the engine shows of the container."""
+    """A file that never appears in the result, the log, the environment or what the engine shows of the container."""
 
     content: bytes
     uid: int = 0
@@ -44,29 +44,29 @@ class Secret:
 
 @dataclass(frozen=True)
 class Command:
-    """A program, looked up in the container's PATH, and its arguments. No shell is involved. What is set ends with it."""
+    """A program, looked up in the container's PATH, and its arguments. No shell is involved. Its settings apply only to it."""
 
     argv: Sequence[str]
-    #: By default the image's, as are `user` and `env`, over which this is set.
+    #: By default the image's, as for `user` and `env`; `env` overrides the image's variables.
     cwd: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
     hostname: str | None = None
-    #: The engine's name of one; by default none at all.
+    #: The engine's name of a network; the default is no network.
     network: str | None = None
-    #: Words before the arguments; True for the image's own.
+    #: Words that are put before the arguments; True for the image's own entrypoint.
     entrypoint: Sequence[str] | bool = False
-    #: Processors' time, 1.5 say, and bytes of memory, swap included.
+    #: Limits of processor time (1.5 processors, for example), and of memory in bytes, including swap.
     cpus: float | None = None
     memory: int | None = None
-    #: What is mounted where.
+    #: What is mounted, by mount point.
     mounts: Mapping[str, Lease | Volume | Bind] = field(default_factory=dict)
     secrets: Mapping[str, Secret | bytes] = field(default_factory=dict)
-    #: Bytes, or the path of a file, which may be a pipe.
+    #: The standard input: bytes, or the path of a file, which may be a pipe.
     stdin: bytes | os.PathLike[str] | None = None
-    #: In seconds: `TimedOut`.
+    #: In seconds; if it expires, the run raises `TimedOut`.
     timeout: float | None = None
-    #: Whether an exit status other than 0 is an answer, not `CommandFailed`.
+    #: If True, a non-zero exit status is returned and does not raise `CommandFailed`.
     allow_failure: bool = False
 
     def _made(self) -> Handle:
@@ -115,9 +115,9 @@ class Command:
 
 @dataclass(frozen=True)
 class HealthCheck:
-    """How an engine finds out whether a container is well. A time, in seconds, or `retries` of 0 is the engine's default."""
+    """How an engine checks a container's health. A time (in seconds) or `retries` of 0 selects the engine's default."""
 
-    #: Words, or a line for the image's shell. No words take the base's check away; None says that none is made.
+    #: Words, or a line for the image's shell. No words remove the base's check; None disables health checks.
     command: Sequence[str] | str | None
     interval: float = 0
     timeout: float = 0
@@ -127,12 +127,12 @@ class HealthCheck:
 
 @dataclass(frozen=True)
 class ImageConfig:
-    """What a result says to whoever runs it, set over what its base says; what is not set stays."""
+    """Image settings of a result. They override those of its base; what is not set is kept."""
 
-    #: No words take the base's away.
+    #: No words remove the base's.
     entrypoint: Sequence[str] | None = None
     command: Sequence[str] | None = None
-    #: None for a value takes the base's away; so does False below.
+    #: A value of None removes the base's; so does False below.
     env: Mapping[str, str | None] = field(default_factory=dict)
     labels: Mapping[str, str | None] = field(default_factory=dict)
     user: str | None = None
@@ -177,5 +177,5 @@ class ImageConfig:
 
 
 def as_path(source: object) -> Path | None:
-    """`source`, if it is a path."""
+    """Returns `source` if it is a path."""
     return source if isinstance(source, (str, bytes, os.PathLike)) else None

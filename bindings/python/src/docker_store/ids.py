@@ -9,9 +9,10 @@ from ._library import library
 
 
 def make_id(name: str, *parts: str | bytes) -> str:
-    """The id of a result of all that goes into it: its name and, say, the id of its base, its commands, digests of its files.
+    """Derives the id of a result from everything that goes into it: its name and, for example, its base's id and its commands.
 
-    The same name and parts give the same id, from every language; others give another one. Where a part ends counts.
+    The same name and parts give the same id, from every language; different ones give a different id. Boundaries between
+    parts count.
     """
     data = [part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part for part in parts]
     made = c_void_p()

@@ -1,4 +1,4 @@
-"""Caches, as they are lent."""
+"""Leases of caches."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ._library import library
 
 
 class Lease:
-    """A copy of a cache, lent until it is released or discarded. `Store.cache` lends one.
+    """A writable copy of a cache, valid until it is released or discarded; see `Store.cache`.
 
-    As a context manager it is released at the end, and discarded if the block raises.
+    As a context manager it is released at the end of the block, and discarded if the block raises.
     """
 
     def __init__(self, handle: Handle) -> None:
-        # None once it had its end.
+        # None after a release or a discard.
         self._handle: Handle | None = handle
 
     @property
@@ -35,11 +35,11 @@ class Lease:
 
     @property
     def generation(self) -> int:
-        """The generation that it was cloned from; 0 is a cache that nobody has released yet."""
+        """The generation that it was cloned from. 0 means that the cache has never been released."""
         return int(library.dstore_lease_generation(self._at))
 
     def release(self, *, timeout: float | None = None, cancel: Cancel | None = None) -> Released:
-        """Gives it back: if anything was changed and the cache is still what was cloned, it becomes the next generation."""
+        """Releases it. If files changed and the cache is still at the cloned generation, it becomes the next one."""
         switch, released, time = Switch(cancel), c_int32(), milliseconds(timeout)
         at = self._at
         blocking(
@@ -50,7 +50,7 @@ class Lease:
         return Released(released.value)
 
     def discard(self) -> None:
-        """Gives it back without keeping anything of it."""
+        """Discards it: nothing of it is kept."""
         call(library.dstore_lease_discard, self._at)
         self._handle = None
 

@@ -1,4 +1,4 @@
-"""What a store tells of what it has."""
+"""What a store reports about its contents."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ from ._call import call, milliseconds, told
 from ._handle import Handle
 from ._library import library
 
-#: Times are seconds since 1970.
+#: Times are in seconds since 1970.
 
 
 @dataclass(frozen=True)
 class Result:
     id: str
     created: int
-    #: Counting layers that it shares with others.
+    #: Including layers that it shares with other images.
     size: int
 
 
 @dataclass(frozen=True)
 class Cache:
     name: str
-    #: What a lease of it would be cloned from; 0 where none was released yet.
+    #: The generation that a lease would be cloned from; 0 if the cache has never been released.
     generation: int
     strategy: Strategy
-    #: Of how many volumes the newest generation is made.
+    #: The number of volumes that the newest generation consists of.
     layers: int
-    #: On disk; None where nobody has counted.
+    #: Disk usage; None if it is unknown.
     bytes: int | None
     created: int
     last_use: int
-    #: How many leases are out, in all processes.
+    #: The number of outstanding leases, in all processes.
     leases: int
-    #: The most bytes that it may hold; None where it has no limit.
+    #: The size limit in bytes; None if it has no limit.
     limit: int | None
 
 
 @dataclass(frozen=True)
 class Space:
-    """How much is free, in percent."""
+    """The free space, in percent."""
 
     percent: float
     root: float
-    #: None where the engine's disk is not in sight.
+    #: None if the engine's disk is not accessible.
     engine: float | None
 
 
@@ -73,7 +73,7 @@ class Health:
     strategy: Strategy
     strategy_reason: str
     network: str
-    #: By how many milliseconds the engine's clock is ahead; None where that is not known.
+    #: By how many milliseconds the engine's clock is ahead; None if it is unknown.
     clock_ahead_ms: int | None
     free_root: float
     free_engine: float | None
@@ -85,7 +85,7 @@ class ResultUsage:
     id: str
     image: str
     base: str | None
-    #: What no other result holds, and all.
+    #: The size without its base, and the whole size.
     own_bytes: int
     bytes: int
     created: int
@@ -113,12 +113,12 @@ class LogUsage:
 
 @dataclass(frozen=True)
 class Usage:
-    """What takes the space of a store, as it was at one moment."""
+    """The disk usage of a store at one moment."""
 
     results_bytes: int
     caches_bytes: int
     logs_bytes: int
-    #: Of how many results nobody knows what they share, and the bytes of how many caches nobody has counted.
+    #: The number of results for which it is unknown what they share, and of caches whose size is unknown.
     results_unknown: int
     caches_unknown: int
     how: str
@@ -137,7 +137,7 @@ class Pin:
 
 @dataclass(frozen=True)
 class Gone:
-    """How a result has gone, and when; None where that is not known."""
+    """How a result was removed, and when; None if it is unknown."""
 
     went: Went
     when: int | None
@@ -145,30 +145,30 @@ class Gone:
 
 @dataclass(frozen=True)
 class Pruned:
-    """What a prune did with one thing."""
+    """What a prune did with one item."""
 
     item: Item
     name: str
     bytes: int
     last_use: int
     fate: Fate
-    #: Why it stayed; "" for what went.
+    #: Why it was kept; "" if it was removed.
     why: str
 
 
 @dataclass(frozen=True)
 class PruneReport:
     rows: list[Pruned]
-    #: By how many bytes the engine's disk has more free; None where it is not in sight.
+    #: By how many bytes the free space on the engine's disk has grown; None if it is not accessible.
     freed: int | None
     kept: int
-    #: Whether all that was asked for is reached.
+    #: Whether all limits are met or, in a dry run, would be.
     reached: bool
 
 
 @dataclass(frozen=True)
 class Policy:
-    """What a prune is to bring a store to. One that asks for nothing removes nothing. Times are in seconds."""
+    """The limits to which a prune reduces a store. A policy without limits removes nothing. Times are in seconds."""
 
     most_bytes: int | None = None
     least_free_bytes: int | None = None
@@ -203,7 +203,7 @@ class Policy:
         return made
 
 
-# ---------------------------------------------------------------- made of what the library has
+# ---------------------------------------------------------------- created from the library's objects
 
 
 def _known(number: int) -> int | None:
@@ -346,5 +346,5 @@ def read_pruned(handle: Handle) -> PruneReport:
     )
 
 
-#: Hears each row of a prune as it comes.
+#: Receives each row of a prune as it happens.
 EachPruned = Callable[[Pruned], object]

@@ -1,4 +1,4 @@
-"""The library's own log: what went wrong without making a call fail."""
+"""The library's own log: problems that did not make a call fail."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from ._call import blocking, call
 from ._cancel import Switch
 from ._library import library
 
-# No cancel ends the library's wait for a line, so it is asked for short ones.
+# A cancel cannot stop the library's wait for a line, so each wait is short.
 _SLICE_MS = 50
 
 
 def log_collect(level: LogLevel = LogLevel.WARNING) -> None:
-    """Has lines of up to `level` kept from now on, for all stores of the process; `LogLevel.OFF` ends that."""
+    """Starts collecting lines up to `level`, for all stores of the process; `LogLevel.OFF` stops collecting."""
     call(library.dstore_log_collect, level)
 
 
 def log_fetch(timeout: float = 0) -> list[tuple[LogLevel, str]]:
-    """The lines that were kept and not fetched yet. If there are none, waits so many seconds for the first."""
+    """Returns the collected lines. If there are none, waits up to `timeout` seconds for the first."""
     lines: list[tuple[LogLevel, str]] = []
     end = time.monotonic() + timeout
     _fetch(lines, 0)

@@ -12,23 +12,23 @@ from ._library import library
 
 @dataclass(frozen=True)
 class Options:
-    """How to open a store, and how to reach the engine. Every setting has a default that suits most."""
+    """How to open a store, and how to reach the engine. Every option has a default."""
 
     #: "unix:///var/run/docker.sock", "tcp://host:2376", "ssh://user@host"; by default as the docker command finds it.
     engine: str | None = None
-    #: The word in front of every name on the engine.
+    #: The word that every name on the engine starts with.
     name: str | None = None
     #: How caches are cloned.
     strategy: Strategy = Strategy.AUTOMATIC
-    #: Whether the engine's volumes may be used as files where they can be reached.
+    #: Whether the files of the engine's volumes are accessed directly, if this process can.
     direct: bool = True
-    #: Whether the engine itself is to set up the network of steps that have none.
+    #: Whether the engine itself sets up the network of steps that have no network.
     engine_network: bool = False
-    #: Whether what is released is synced to disk before it counts.
+    #: Whether a released lease is synced to disk before it becomes the next generation.
     sync: bool = False
     #: A group whose members may use the root as its owner may.
     group: int | None = None
-    #: The most bytes that the log of a step may have, and whether what is more is dropped; else it fails the step.
+    #: The maximum size of a step's log in bytes, and whether further output is dropped; otherwise the step fails.
     log_limit: int | None = None
     log_drop: bool = False
     #: How long opening may take to reach the engine, in seconds.

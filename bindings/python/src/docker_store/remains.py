@@ -1,4 +1,4 @@
-"""Giving roots up."""
+"""Destroying roots."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .options import Options
 
 @dataclass(frozen=True)
 class Remains:
-    """One thing that there is, or was, of a root."""
+    """One object of a root that exists, or that was removed."""
 
     kind: Remnant
     name: str
@@ -24,7 +24,7 @@ class Remains:
     root: str | None
     engine: str | None
     removed: bool
-    #: Why it is there still that was to go; None where it is not.
+    #: Why it could not be removed; None if there was no such failure.
     kept: str | None
 
 
@@ -62,10 +62,10 @@ def destroy(
     timeout: float | None = None,
     cancel: Cancel | None = None,
 ) -> list[Remains]:
-    """Gives a root up: removes everything of it from every engine that it was used with, and from the disk.
+    """Destroys a root: removes everything of it from every engine that it was used with, and from the disk.
 
-    What could not be removed is in the answer with its reason; the root then stays, too, and the next call goes on. With
-    `abandon`, an engine that cannot be asked is no reason to keep anything.
+    The list gives the reason for each object that could not be removed. The root is then kept as well, and the next call
+    continues. With `abandon`, the root is destroyed even if an engine cannot be reached.
     """
     made, place = (options or Options())._made(), path(root, "root")
     return _remains(library.dstore_destroy, place, made.pointer, dry_run, abandon, timeout=timeout, cancel=cancel)
@@ -78,7 +78,7 @@ def find_remains(
     timeout: float | None = None,
     cancel: Cancel | None = None,
 ) -> list[Remains]:
-    """What roots, or the one of this identity, have on an engine. Nothing is removed."""
+    """Lists the objects that roots, or the root of this identity, have on an engine. Removes nothing."""
     made = (options or Options())._made()
     which = None if identity is None else text(identity, "identity")
     return _remains(library.dstore_find_remains, made.pointer, which, timeout=timeout, cancel=cancel)
@@ -91,6 +91,6 @@ def destroy_remains(
     timeout: float | None = None,
     cancel: Cancel | None = None,
 ) -> list[Remains]:
-    """Removes from an engine what is left there of a root whose directory is gone: look with `find_remains` first."""
+    """Removes from an engine what is left of a root whose directory no longer exists. Call `find_remains` first."""
     made, which = (options or Options())._made(), text(identity, "identity")
     return _remains(library.dstore_destroy_remains, made.pointer, which, timeout=timeout, cancel=cancel)

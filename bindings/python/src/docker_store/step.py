@@ -17,19 +17,19 @@ from ._library import library
 from .command import Command, ImageConfig, as_path
 from .errors import Busy, InvalidArgument
 
-#: Hears what is done ("Downloading"), to which layer, and how many bytes of how many (0 where nobody knows) are done.
+#: Receives the engine's description ("Downloading"), the layer, the bytes done and the total (0 if unknown).
 Progress = Callable[[str, str, int, int], object]
 
 
 class Step:
-    """A build in progress, until it is committed or aborted. `Store.begin` gives one. Used by one thread at a time.
+    """A build in progress, until it is committed or aborted; see `Store.begin`. Only one call at a time may use a step.
 
-    As a context manager it is committed at the end, and aborted if the block raises. A step in which a call failed or was
-    interrupted can only be aborted.
+    As a context manager it is committed at the end of the block, and aborted if the block raises. If a call fails or is
+    interrupted, the step can only be aborted.
     """
 
     def __init__(self, handle: Handle, switch: Switch) -> None:
-        # None once it had its end.
+        # None after a commit or an abort.
         self._handle: Handle | None = handle
         self._switch = switch
         self._id = told(library.dstore_step_id(handle))
@@ -52,14 +52,14 @@ class Step:
     def _within(self, work: Callable[[Turn], None]) -> None:
         blocking(self._switch, work)
 
-    # ------------------------------------------------------------ what to begin with
+    # ------------------------------------------------------------ sources
 
     def import_tar(self, tar: Path | Readable, progress: Progress | None = None) -> None:
-        """Begins with the files in a tar archive, a path or something to read from. Only for a step without a base, and first."""
+        """Starts from the files in a tar archive, a path or an object with `read`. Only for a step without a base, and first."""
         self._take(library.dstore_step_import, library.dstore_step_import_file, tar, progress)
 
     def load(self, archive: Path | Readable, progress: Progress | None = None) -> None:
-        """Begins with the image in a docker archive or an OCI layout. Only for a step without a base, and first."""
+        """Starts the step from the image in a Docker archive or an OCI layout. Only for a step without a base, and first."""
         self._take(library.dstore_step_load, library.dstore_step_load_file, archive, progress)
 
     def _take(self, by_reading: Any, by_path: Any, source: Path | Readable, progress: Progress | None) -> None:
@@ -80,26 +80,26 @@ class Step:
         server: str | None = None,
         progress: Progress | None = None,
     ) -> None:
-        """Begins with an image that the engine pulls from its registry. Only for a step without a base, and first."""
+        """Starts the step from an image that the engine pulls from its registry. Only for a step without a base, and first."""
         at, name = self._at, text(reference, "reference")
         login = optional(user, "user"), optional(password, "password"), optional(server, "server")
         self._within(lambda turn: call(library.dstore_step_pull, at, name, *login, turn.progress(progress), None))
 
     def use_image(self, reference: str) -> None:
-        """Begins with an image that the engine has already. Only for a step without a base, and first."""
+        """Starts the step from an image that the engine already has. Only for a step without a base, and first."""
         self._call(library.dstore_step_use_image, text(reference, "reference"))
 
-    # ------------------------------------------------------------ what to do
+    # ------------------------------------------------------------ work
 
     def run(self, command: Command | Sequence[str], output: Callable[[Channel, bytes], object] | None = None) -> int:
-        """Runs a command until it ends, and gives its exit status. `output` hears each piece that it writes, as it comes."""
+        """Runs a command and returns its exit status. `output` receives its output as it arrives."""
         made = (command if isinstance(command, Command) else Command(command))._made()
         at, code = self._at, c_int64()
         self._within(lambda turn: call(library.dstore_step_run, at, made.pointer, turn.output(output), None, byref(code)))
         return code.value
 
     def copy_in(self, to: str, tar: Path | Readable) -> None:
-        """Unpacks a tar archive, a path or something to read from, below `to`, an absolute path in the step."""
+        """Extracts a tar archive, a path or an object with `read`, into `to`, an absolute path in the step."""
         at, place, file = self._at, text(to, "to"), as_path(tar)
         if file is not None:
             self._call(library.dstore_step_copy_in_file, place, path(file, "tar"))
@@ -108,7 +108,7 @@ class Step:
             self._within(lambda turn: call(library.dstore_step_copy_in, at, place, turn.read(stream), None))
 
     def copy_out(self, what: str, tar: Path | Writable) -> int:
-        """Writes what is at `what`, an absolute path in the step, as a tar archive. Gives how many bytes that were."""
+        """Writes the file or directory at `what`, an absolute path in the step, as a tar archive. Returns the number of bytes."""
         at, place, file, size = self._at, text(what, "what"), as_path(tar), c_uint64()
         if file is not None:
             self._call(library.dstore_step_copy_out_file, place, path(file, "tar"), byref(size))
@@ -118,29 +118,29 @@ class Step:
         return size.value
 
     def write_log(self, data: bytes | str) -> None:
-        """Writes to the step's log, between what its commands write."""
+        """Writes to the step's log, between the output of its commands."""
         data = data.encode() if isinstance(data, str) else data
         call(library.dstore_step_write_log, self._at, data, len(data))
 
     def configure(self, config: ImageConfig) -> None:
-        """Sets what the result says to whoever runs it."""
+        """Sets the image settings of the step's result."""
         call(library.dstore_step_configure, self._at, config._made().pointer)
 
     def limit(self, *, timeout: float | None = None, cancel: Cancel | None = None) -> None:
-        """What may end the step from now on, in place of what it was begun with. The time counts from now."""
+        """Replaces the limits that the step was begun with. The timeout counts from now."""
         switch = Switch(cancel)
         call(library.dstore_step_limit, self._at, milliseconds(timeout), switch.pointer)
         self._switch = switch
 
-    # ------------------------------------------------------------ its end
+    # ------------------------------------------------------------ the end
 
     def commit(self, *, timeout: float | None = None, cancel: Cancel | None = None) -> None:
-        """Records the result, and ends the step. With limits, they hold in place of the step's."""
+        """Records the result and ends the step. If limits are given, they replace the step's."""
         self._end(library.dstore_step_commit, library.dstore_step_commit_within, timeout, cancel)
 
     def abort(self, *, timeout: float | None = None, cancel: Cancel | None = None) -> None:
-        """Ends the step without a result, and removes what it has on the engine. The log stays."""
-        # Interrupted or not, there is time for that.
+        """Ends the step without a result, and removes what it has on the engine. The log is kept."""
+        # Do this even if the block was interrupted.
         at, switch, time = self._at, Switch(cancel), milliseconds(timeout)
         self._handle = None
         blocking(switch, lambda _: call(library.dstore_step_abort_within, at, time, switch.pointer))
@@ -169,6 +169,6 @@ class Step:
         if kind is None:
             self.commit()
             return
-        # What went wrong first is the one to tell; what is left is removed in the background.
+        # Report the first error only; what is left is removed in the background.
         with suppress(Error):
             self.abort()

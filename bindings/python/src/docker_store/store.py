@@ -53,24 +53,24 @@ from .step import Progress, Step
 
 
 class Store:
-    """An open store: results, caches, logs. Its calls may be made by any number of threads at once, and any number of processes
-    may have the same root open. As a context manager it is closed at the end.
+    """An open store: results, caches, logs. Thread-safe. Any number of processes may have the same root open. As a context
+    manager it is closed at the end of the block.
 
-    `timeout` is in seconds; a call that it or `cancel` ends leaves nothing half done.
+    `timeout` is in seconds. A call that is stopped by it or by `cancel` leaves nothing half done.
     """
 
     def __init__(
         self, root: Path, options: Options | None = None, *, timeout: float | None = None, cancel: Cancel | None = None
     ) -> None:
-        """Opens the store at `root`, a directory, which is made if its parent exists."""
+        """Opens the store at the directory `root`, which is created if its parent exists."""
         place, made = path(root, "root"), (options or Options())._made()
-        # None once it was closed: then nothing is to be held, not even a session.
+        # None after a close: then nothing is held, not even a session.
         self._handle: Handle | None = Handle("store")
         handle = self._handle
         self._ask(library.dstore_store_open_within, place, made.pointer, timeout=timeout, cancel=cancel, out=[handle])
 
     def _ask(self, function: Any, *arguments: Any, timeout: float | None, cancel: Cancel | None, out: list[Any]) -> None:
-        """A call whose arguments end with the limits and the places of its answers."""
+        """Makes a call whose arguments end with the limits and the output parameters."""
         switch, time = Switch(cancel), milliseconds(timeout)
         places = [byref(place) for place in out]
         blocking(switch, lambda _: call(function, *arguments, time, switch.pointer, *places))
@@ -82,7 +82,7 @@ class Store:
         return self._handle.pointer
 
     def close(self, *, timeout: float | None = None, cancel: Cancel | None = None) -> None:
-        """Closes it, and waits for removals under way. Later calls raise `Closed`; a second close does nothing."""
+        """Closes the store and waits for pending removals. Later calls raise `Closed`; closing again is a no-op."""
         if self._handle is None:
             return
         at, self._handle = self._at, None
@@ -94,16 +94,16 @@ class Store:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    # ------------------------------------------------------------ what it is
+    # ------------------------------------------------------------ getters
 
     @property
     def root(self) -> str:
-        """The root directory, without symbolic links."""
+        """The root directory, with symbolic links resolved."""
         return os.fsdecode(library.dstore_store_root(self._at))
 
     @property
     def prefix(self) -> str:
-        """What every name of this store on the engine begins with."""
+        """The prefix of every name that this store uses on the engine."""
         return told(library.dstore_store_prefix(self._at))
 
     @property
@@ -113,7 +113,7 @@ class Store:
 
     @property
     def empty_dir(self) -> str:
-        """A directory that is empty and that nobody may enter."""
+        """An empty directory without access permissions."""
         return os.fsdecode(library.dstore_store_empty_dir(self._at))
 
     @property
@@ -123,11 +123,11 @@ class Store:
 
     @property
     def api_version(self) -> str:
-        """The version of the Engine API that is spoken."""
+        """The version of the Engine API in use."""
         return told(library.dstore_store_api_version(self._at))
 
     def log_file(self, id: str) -> str:
-        """The path of the log of the build of `id`, whether it exists yet or not."""
+        """Returns the path of the log of the build of `id`, whether the file exists yet or not."""
         place = c_void_p()
         call(library.dstore_store_log_file, self._at, text(id, "id"), byref(place))
         return taken(place) or ""
@@ -143,10 +143,10 @@ class Store:
         timeout: float | None = None,
         cancel: Cancel | None = None,
     ) -> Step | None:
-        """Begins to build `id` on the result `base`, or on nothing. None: it has been built, and there is nothing to do.
+        """Begins to build `id` on the result `base`, or on nothing. Returns None if `id` has already been built.
 
-        Waits while anybody else builds the same id; `follow` hears what that one writes to its log, and which attempt it
-        is, from 1. The limits hold for all of the step.
+        Waits while another thread or process builds the same id. `follow` receives what that build writes to its log, and
+        the number of the attempt, from 1. The limits apply to the whole step.
         """
         handle, switch, time = Handle("step"), Switch(cancel), milliseconds(timeout)
         at, below, name = self._at, optional(base, "base"), text(id, "id")
@@ -167,7 +167,7 @@ class Store:
         timeout: float | None = None,
         cancel: Cancel | None = None,
     ) -> Outcome:
-        """`begin`; then, unless it is a hit, `work`; and then a commit, or an abort if `work` raises."""
+        """Calls `begin` and, if the result does not exist yet, `work`. Commits the step, or aborts it if `work` raises."""
         step = self.begin(id, base, timeout=timeout, cancel=cancel)
         if step is None:
             return Outcome.HIT
@@ -176,7 +176,7 @@ class Store:
         return Outcome.BUILT
 
     def building(self, id: str) -> bool:
-        """Whether somebody, in this process or another, builds `id` now."""
+        """Returns whether `id` is being built, by this process or another."""
         answer = c_bool()
         call(library.dstore_store_building, self._at, text(id, "id"), byref(answer))
         return answer.value
@@ -184,25 +184,25 @@ class Store:
     # ------------------------------------------------------------ results
 
     def result(self, id: str, *, timeout: float | None = None, cancel: Cancel | None = None) -> bool:
-        """Whether `id` has been built."""
+        """Returns whether `id` has been built. A broken connection raises, and is never False."""
         answer, name = c_bool(), text(id, "id")
         self._ask(library.dstore_store_result_within, self._at, name, timeout=timeout, cancel=cancel, out=[answer])
         return answer.value
 
     def delete(self, id: str, *, timeout: float | None = None, cancel: Cancel | None = None) -> bool:
-        """Removes the result `id` and its log; whether there was one."""
+        """Removes the result `id` and its log. Returns False if it does not exist."""
         answer, name = c_bool(), text(id, "id")
         self._ask(library.dstore_store_delete_within, self._at, name, timeout=timeout, cancel=cancel, out=[answer])
         return answer.value
 
     def results(self, *, timeout: float | None = None, cancel: Cancel | None = None) -> list[Result]:
-        """All results, by id."""
+        """Lists all results, sorted by id."""
         found = Handle("results")
         self._ask(library.dstore_store_results_within, self._at, timeout=timeout, cancel=cancel, out=[found])
         return read_results(found)
 
     def went(self, id: str) -> Gone:
-        """How the result `id` has gone, if it was there once and is not any more."""
+        """Returns how the result `id` was removed, if it once existed and no longer does."""
         went, when = c_int32(), c_int64()
         call(library.dstore_store_went, self._at, text(id, "id"), byref(went), byref(when))
         return Gone(Went(went.value), when.value or None)
@@ -223,7 +223,7 @@ class Store:
         timeout: float | None = None,
         cancel: Cancel | None = None,
     ) -> int:
-        """Writes what is at `what` of the result `id` as a tar archive, to a path or a stream. Gives how many bytes that were."""
+        """Writes the file or directory at `what` in `id` as a tar archive to a path or stream. Returns the number of bytes."""
         first = self._at, text(id, "id"), text(what, "what")
         return self._out(library.dstore_store_copy_out, library.dstore_store_copy_out_file, first, tar, timeout, cancel)
 
@@ -237,7 +237,7 @@ class Store:
         timeout: float | None = None,
         cancel: Cancel | None = None,
     ) -> int:
-        """Writes the result `id` as a file that every engine loads. `name` is what who loads it will call the image."""
+        """Writes the result `id` as an image file that every engine can load. `name` is the image's name when it is loaded."""
         first = self._at, text(id, "id"), format, optional(name, "name")
         return self._out(library.dstore_store_save, library.dstore_store_save_file, first, archive, timeout, cancel)
 
@@ -271,7 +271,7 @@ class Store:
         timeout: float | None = None,
         cancel: Cancel | None = None,
     ) -> bool:
-        """Records the image in a file or stream as the result `id`; False if that is there already."""
+        """Records the image in a file or stream as the result `id`. Returns False if that result already exists."""
         switch, time, built, file = Switch(cancel), milliseconds(timeout), c_bool(), as_path(archive)
         at, name = self._at, text(id, "id")
 
@@ -287,7 +287,7 @@ class Store:
         return built.value
 
     def tag(self, id: str, name: str, *, timeout: float | None = None, cancel: Cancel | None = None) -> str | None:
-        """Gives the result `id` a further name on the engine. Gives the id of the image that had it, if one had."""
+        """Adds a tag to the result `id` on the engine. Returns the id of the image that had the tag, if any."""
         moved, arguments = c_void_p(), (text(id, "id"), text(name, "name"))
         self._ask(library.dstore_store_tag, self._at, *arguments, timeout=timeout, cancel=cancel, out=[moved])
         return taken(moved)
@@ -304,7 +304,7 @@ class Store:
         timeout: float | None = None,
         cancel: Cancel | None = None,
     ) -> str | None:
-        """Pushes the result `id` to a registry under `name`. Gives the digest, where the engine tells it."""
+        """Pushes the result `id` to a registry under `name`. Returns the digest, if the engine reports it."""
         switch, time, digest, at = Switch(cancel), milliseconds(timeout), c_void_p(), self._at
         login = optional(user, "user"), optional(password, "password"), optional(server, "server")
         names = text(id, "id"), text(name, "name")
@@ -336,31 +336,31 @@ class Store:
         timeout: float | None = None,
         cancel: Cancel | None = None,
     ) -> Lease:
-        """Lends a writable copy of the newest generation of a cache, which is made where it does not exist."""
+        """Leases a writable copy of the newest generation of a cache, which is created if it does not exist."""
         handle, which = Handle("lease"), some_bytes(name, "name")
         arguments = self._at, which, uid, gid, mode
         self._ask(library.dstore_store_cache, *arguments, timeout=timeout, cancel=cancel, out=[handle])
         return Lease(handle)
 
     def caches(self, *, timeout: float | None = None, cancel: Cancel | None = None) -> list[Cache]:
-        """All caches, by name."""
+        """Lists all caches, sorted by name."""
         found = Handle("caches")
         self._ask(library.dstore_store_caches_within, self._at, timeout=timeout, cancel=cancel, out=[found])
         return read_caches(found.pointer)
 
     def delete_cache(self, name: str | bytes, *, timeout: float | None = None, cancel: Cancel | None = None) -> bool:
-        """Removes a cache; whether there was one."""
+        """Deletes a cache. Returns False if it does not exist."""
         answer, which = c_bool(), some_bytes(name, "name")
         function = library.dstore_store_delete_cache_within
         self._ask(function, self._at, which, timeout=timeout, cancel=cancel, out=[answer])
         return answer.value
 
     def limit_cache(self, name: str | bytes, most: int | None) -> None:
-        """The most bytes that a cache may hold, for all processes; None is no limit."""
+        """Sets the size limit of a cache in bytes, for all processes; None removes it."""
         call(library.dstore_store_limit_cache, self._at, some_bytes(name, "name"), most or 0)
 
     def strategy(self, *, timeout: float | None = None, cancel: Cancel | None = None) -> tuple[Strategy, str]:
-        """How caches are cloned, and why so."""
+        """Returns how caches are cloned, and a human-readable explanation."""
         strategy, reason = c_int32(), c_void_p()
         function = library.dstore_store_strategy_within
         self._ask(function, self._at, timeout=timeout, cancel=cancel, out=[strategy, reason])
@@ -369,30 +369,30 @@ class Store:
     # ------------------------------------------------------------ upkeep
 
     def ping(self, *, timeout: float | None = None, cancel: Cancel | None = None) -> None:
-        """Asks whether the engine answers."""
+        """Checks whether the engine answers."""
         self._ask(library.dstore_store_ping, self._at, timeout=timeout, cancel=cancel, out=[])
 
     def health(self, *, timeout: float | None = None, cancel: Cancel | None = None) -> Health:
-        """How the engine is, and what is not as well as it could be."""
+        """Returns the state of the engine, and a list of problems."""
         found = Handle("health")
         self._ask(library.dstore_store_health, self._at, timeout=timeout, cancel=cancel, out=[found])
         return read_health(found)
 
     def df(self, *, timeout: float | None = None, cancel: Cancel | None = None) -> Space:
-        """How much space is free."""
+        """Returns the free space."""
         percent, root, engine = c_double(), c_double(), c_double()
         out = [percent, root, engine]
         self._ask(library.dstore_store_df_within, self._at, timeout=timeout, cancel=cancel, out=out)
         return Space(percent.value, root.value, None if engine.value < 0 else engine.value)
 
     def count(self, counter: Counter) -> int:
-        """What a counter of this handle stands at."""
+        """Returns the value of a counter of this handle."""
         value = c_uint64()
         call(library.dstore_store_count, self._at, counter, byref(value))
         return value.value
 
     def usage(self, *, timeout: float | None = None, cancel: Cancel | None = None) -> Usage:
-        """What takes the space of the store."""
+        """Returns the disk usage of the store."""
         found = Handle("usage")
         self._ask(library.dstore_store_usage, self._at, timeout=timeout, cancel=cancel, out=[found])
         return read_usage(found)
@@ -405,7 +405,7 @@ class Store:
         timeout: float | None = None,
         cancel: Cancel | None = None,
     ) -> PruneReport:
-        """Removes results, caches and logs until the bounds hold. `each` hears every row as it comes."""
+        """Removes results, caches and logs until the limits of the policy are met. `each` receives every row as it happens."""
         switch, time, found = Switch(cancel), milliseconds(timeout), Handle("pruned")
         at, made, wanted = self._at, policy._made(), each
         hear = None if wanted is None else lambda *row: wanted(Pruned(*row))
@@ -425,41 +425,41 @@ class Store:
         return read_pruned(found)
 
     def pin(self, id: str, *, timeout: float | None = None, cancel: Cancel | None = None) -> bool:
-        """No prune of any process removes the result `id` from now on. False where it was pinned before."""
+        """Pins the result `id`: from now on no prune of any process removes it. Returns False if it was already pinned."""
         answer, name = c_bool(), text(id, "id")
         self._ask(library.dstore_store_pin, self._at, name, timeout=timeout, cancel=cancel, out=[answer])
         return answer.value
 
     def unpin(self, id: str) -> bool:
-        """Takes the pin away; whether there was one."""
+        """Removes the pin. Returns False if there was none."""
         answer = c_bool()
         call(library.dstore_store_unpin, self._at, text(id, "id"), byref(answer))
         return answer.value
 
     def pin_cache(self, name: str | bytes, *, timeout: float | None = None, cancel: Cancel | None = None) -> bool:
-        """`pin` of a cache."""
+        """Like `pin`, for a cache."""
         answer, which = c_bool(), some_bytes(name, "name")
         self._ask(library.dstore_store_pin_cache, self._at, which, timeout=timeout, cancel=cancel, out=[answer])
         return answer.value
 
     def unpin_cache(self, name: str | bytes) -> bool:
-        """`unpin` of a cache."""
+        """Like `unpin`, for a cache."""
         answer = c_bool()
         call(library.dstore_store_unpin_cache, self._at, some_bytes(name, "name"), byref(answer))
         return answer.value
 
     def pins(self) -> list[Pin]:
-        """What is pinned: results by id, then caches by name."""
+        """Lists all pins: results sorted by id, then caches sorted by name."""
         found = Handle("pins")
         call(library.dstore_store_pins, self._at, byref(found))
         return read_pins(found)
 
     def purge(self, *, timeout: float | None = None, cancel: Cancel | None = None) -> Purged:
-        """Removes what dead processes left, as opening does."""
+        """Removes what terminated processes have left behind, as opening does."""
         counts = [c_uint64(), c_uint64(), c_uint64()]
         self._ask(library.dstore_store_purge_within, self._at, timeout=timeout, cancel=cancel, out=counts)
         return Purged(*(count.value for count in counts))
 
     def complete_deletes(self, *, timeout: float | None = None, cancel: Cancel | None = None) -> None:
-        """Waits until everything that was given up has left the engine."""
+        """Waits until everything queued for removal is gone from the engine."""
         self._ask(library.dstore_store_complete_deletes, self._at, timeout=timeout, cancel=cancel, out=[])

@@ -1,7 +1,8 @@
-//! Volumes that are reached through the engine's archive calls alone: filled, read and copied as tar streams, by containers that are
-//! never started.
+//! Volumes that are accessed only through the engine's archive calls: filled, read and copied as tar streams, with containers
+//! that are never started.
 //!
-//! An engine's "200" says that it has read a stream, and not where its files are. So what was copied is read back and compared.
+//! An engine's "200" says that it has read a stream, not where it has put the files. So what was copied is read back and
+//! compared.
 
 use crate::engine::volumes::Volume;
 use crate::error::{Error, ErrorKind, Result};
@@ -14,18 +15,18 @@ use crate::store::helper::Helper;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// How volumes are copied, where they can be.
+/// Returns how volumes are copied, if they can be.
 pub(crate) fn ways(facts: &Facts) -> Result<Archives> {
     let ways = facts.archives;
     ways.ok_or_else(|| Error::new(ErrorKind::Unsupported, NO_ARCHIVES))
 }
 
-/// Unpacks a stream, whose names are relative, in the volume of a helper.
+/// Extracts a stream, whose names are relative, into the volume of a helper.
 pub(crate) fn fill(helper: &Helper<'_>, stream: &[u8], wait: Wait<'_>) -> Result<()> {
     helper.put(PLACE, &mut &stream[..], wait)
 }
 
-/// Gives the volume's root its owner and look. After it was filled: that changes its time.
+/// Sets the owner and attributes of the volume's root. Call this after filling it, which changes the root's time.
 pub(crate) fn set_root(helper: &Helper<'_>, by: RootBy, root: Root, wait: Wait<'_>) -> Result<()> {
     let (place, name) = match by {
         RootBy::Itself => (PLACE, ROOT),
@@ -35,32 +36,32 @@ pub(crate) fn set_root(helper: &Helper<'_>, by: RootBy, root: Root, wait: Wait<'
     helper.put(place, &mut stream.as_slice(), wait)
 }
 
-/// What the volume's root is.
+/// Returns the owner and attributes of the volume's root.
 pub(crate) fn root(helper: &Helper<'_>, owners: Owners, wait: Wait<'_>) -> Result<Root> {
     let mut stream = helper.get(PLACE, wait)?;
     let root = Tree::new(&mut stream, owners, None).root();
     root.map_err(|e| {
-        let doing = "looking at the root of a volume";
+        let doing = "reading the root of a volume";
         stream.why().unwrap_or_else(|| Error::io(doing, &e))
     })
 }
 
-/// Reads all of the volume.
+/// Reads the whole volume.
 pub(crate) fn read(helper: &Helper<'_>, owners: Owners, wait: Wait<'_>) -> Result<Seen> {
     let mut stream = helper.get(PLACE, wait)?;
     let mut tree = Tree::new(&mut stream, owners, None);
     let seen = tree.finish();
     if tree.is_too_hollow() {
-        // Nobody could lease what would come of it.
-        return Err(too_hollow("looking at the files of a lease"));
+        // The next generation could not be leased.
+        return Err(too_hollow("reading the files of a lease"));
     }
     seen.map_err(|e| {
-        let doing = "looking at the files of a lease";
+        let doing = "reading the files of a lease";
         stream.why().unwrap_or_else(|| Error::io(doing, &e))
     })
 }
 
-/// Makes `to` an empty tree with this root, and gives its digest.
+/// Makes `to` an empty tree with this root, and returns its digest.
 pub(crate) fn empty(
     site: &Site,
     archives: Archives,
@@ -74,13 +75,13 @@ pub(crate) fn empty(
     helper.remove();
     let stream = archive([folder(ROOT, root.owner, root.look)]);
     let sent = Tree::new(stream.as_slice(), Owners::default(), None).finish();
-    let sent = sent.map_err(|e| Error::io("looking at a new lease", &e))?;
+    let sent = sent.map_err(|e| Error::io("reading a new lease", &e))?;
     same(&to.name, &sent, &arrived)?;
     Ok(arrived.digest)
 }
 
-/// Copies one volume into another through two containers, and gives the digest of it. Two, because a download and an upload on one
-/// deadlock the engine. It gives the root to `owner`, if there is one.
+/// Copies one volume into another through two containers, and returns its digest. Two, because a download and an upload on the
+/// same container deadlock the engine. Gives the root to `owner`, if that is set.
 pub(crate) fn copy(
     site: &Site,
     archives: Archives,
@@ -94,7 +95,7 @@ pub(crate) fn copy(
     let mut stream = source.get(PLACE, wait)?;
     let mut tree = Tree::new(&mut stream, archives.owners, owner);
     let put = target.put(PLACE, &mut tree, wait);
-    // The engine may stop reading at the archive's end mark; what is behind it must be seen, too.
+    // The engine may stop reading at the archive's end marker; the data behind it must be checked, too.
     let done = put.and_then(|()| {
         tree.finish()
             .map_err(|e| Error::io(format!("copying volume {from}"), &e))
@@ -102,7 +103,7 @@ pub(crate) fn copy(
     if tree.is_too_hollow() {
         return Err(too_hollow(&format!("copying volume {from}")));
     }
-    // The download's own error explains the upload's.
+    // An error of the download explains the error of the upload.
     let sent = done.map_err(|e| stream.why().unwrap_or(e))?;
     drop(stream);
     source.remove();
@@ -114,7 +115,7 @@ pub(crate) fn copy(
     Ok(arrived.digest)
 }
 
-/// Refuses a volume in which is not what was sent there.
+/// Refuses a volume that does not contain what was sent to it.
 fn same(volume: &str, sent: &Seen, arrived: &Seen) -> Result<()> {
     if sent.digest == arrived.digest {
         return Ok(());
@@ -129,19 +130,19 @@ fn same(volume: &str, sent: &Seen, arrived: &Seen) -> Result<()> {
     Err(Error::new(
         ErrorKind::Engine,
         format!(
-            "copying files to volume {volume}: the engine took them all, and what it gives back is not what it took: {why}"
+            "copying files to volume {volume}: the engine accepted all of them, but what it returns is different: {why}"
         ),
     ))
 }
 
-/// The error for a tree of holes, which an archive would write out: neither copied nor made a generation.
+/// Returns the error for a tree with large holes, which an archive would write out: it is neither copied nor made a generation.
 fn too_hollow(doing: &str) -> Error {
     let most = MOST_ZEROS >> 30;
     Error::new(
         ErrorKind::Unsupported,
         format!(
             "{doing}: there are more than {most} GiB of zeros in it, as in sparse files, and the engine's archive calls, through \
-             which it is reached, would write them all out; keep such files out of the cache, or delete it"
+             which it is accessed, would write them all out; keep such files out of the cache, or delete it"
         ),
     )
 }
@@ -163,7 +164,7 @@ mod tests {
             let mut tree = Tree::new(stream.as_slice(), Owners::default(), None);
             tree.finish().expect("whole")
         };
-        // What Podman made of a stream that began with the name of the folder: nothing.
+        // Podman extracts nothing from a stream that starts with the name of the directory.
         let sent = seen(&["c/", "c/kept/"], (1, 2));
         let missing = same("v", &sent, &seen(&["/"], (1, 2))).expect_err("refused");
         assert!(missing.message().contains("1 of 2 entries"), "{missing}");

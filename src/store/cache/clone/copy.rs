@@ -73,13 +73,13 @@ impl Cloning for Copy<'_> {
             ] => self.clone_volume(site, whole, &lease, source.owner, wait),
             layers if self.0.reach => self.clone_layers(site, layers, &lease, source.owner, wait),
             layers => {
-                // An overlay is mounted only where a container has it, so its files come through the archive API.
+                // An overlay is mounted only inside a container, so its files are read through the archive API.
                 let archives = archive::ways(self.0)?;
                 let view = View::of(site, self.0, source, wait)?;
                 let owner = Some(source.owner);
                 let cloned = archive::copy(site, archives, view.volume(), &lease, owner, wait);
                 view.remove(site, wait);
-                // Layers that were taken away while the copy ran show as files that are not there.
+                // A layer that was removed while the copy ran shows up only as missing files.
                 for layer in layers {
                     volumes::find_part(site, layer, wait)?;
                 }
@@ -116,7 +116,7 @@ impl Cloning for Copy<'_> {
                     Some(look.root),
                 )
             }
-            // Cloned by a process that could see more than this one: taken for changed.
+            // It was cloned by a process with more access than this one: treated as changed.
             _ => (None, None, None),
         };
         if now.as_ref() == Some(looks) {
@@ -149,14 +149,14 @@ impl Copy<'_> {
             volumes::find_part(site, from, wait)?;
             let archives = archive::ways(self.0)?;
             let cloned = archive::copy(site, archives, &from.volume, to, Some(owner), wait)?;
-            // The engine makes up a volume that a container asks for and that is gone, but not its labels.
+            // The engine creates a missing volume when a container is created with it, but without the labels.
             volumes::find_part(site, from, wait)?;
             return Ok(Looks::Tar(cloned));
         }
         let source = volumes::find_part(site, from, wait)?;
         let place = Path::new(&to.mountpoint);
         let copied = copy_direct::copy_tree(Path::new(&source.mountpoint), place, owner, wait);
-        // Somebody who removed the source meanwhile has left us with less than all of it, and maybe without an error.
+        // If the source was removed in the meantime, the copy is incomplete, possibly without an error.
         volumes::find_part(site, from, wait)?;
         site.counters.bytes_copied.add(copied?);
         Ok(Looks::Tree(walk::look(place, wait)?.digest))
@@ -164,7 +164,8 @@ impl Copy<'_> {
 }
 
 impl Copy<'_> {
-    /// Copies what an overlay of `layers` would show. It is mounted only where a container has it, but its files are in reach.
+    /// Copies what an overlay of `layers` would show. An overlay is mounted only inside a container, but its layers can be
+    /// accessed directly.
     fn clone_layers(
         &self,
         site: &Site,
@@ -180,7 +181,7 @@ impl Copy<'_> {
         }
         let place = Path::new(&to.mountpoint);
         let copied = merge::copy(&places, place, owner, &self.0.marks(), wait);
-        // As with a whole one.
+        // As for a whole volume.
         for part in layers {
             volumes::find_part(site, part, wait)?;
         }
@@ -189,9 +190,9 @@ impl Copy<'_> {
     }
 }
 
-/// A name for a whole volume of a generation.
+/// Returns a name for a whole volume of a generation.
 pub(crate) fn whole_name(site: &Site, cache: &str, generation: u64) -> String {
-    // Not `tmp`, although it begins as a lease: an OBuilder store deletes every `…-cache-tmp-…` when it opens.
+    // Not `tmp`, although it starts as a lease: an OBuilder store deletes every `…-cache-tmp-…` when it opens.
     site.names.volume(
         "cache",
         &format!("{cache}-g{generation}-{}", site.session.unique()),

@@ -1,4 +1,4 @@
-//! A layer: a plain volume with `upper/` and `work/`, which an overlay mount fills with what is changed.
+//! A layer: a plain volume with `upper/` and `work/`, to which an overlay mount writes the changes.
 
 use std::path::Path;
 
@@ -25,12 +25,12 @@ pub(crate) fn work(mountpoint: &str) -> String {
     format!("{mountpoint}/work")
 }
 
-/// An empty directory to mount the first layer of a cache over.
+/// Returns an empty directory for mounting the first layer of a cache over it.
 pub(crate) fn lower(mountpoint: &str) -> String {
     format!("{mountpoint}/lower")
 }
 
-/// Where the tree of a part is.
+/// Returns the path of a part's tree.
 pub(crate) fn place(kind: Kind, mountpoint: &str) -> String {
     match kind {
         Kind::Whole => mountpoint.to_owned(),
@@ -38,7 +38,8 @@ pub(crate) fn place(kind: Kind, mountpoint: &str) -> String {
     }
 }
 
-/// Makes the directories of a new layer. The root of the mount will look like `upper`, so the owner costs nothing.
+/// Creates the directories of a new layer. The root of the mount gets the attributes of `upper`, so setting the owner costs
+/// nothing.
 pub(crate) fn prepare(
     site: &Site,
     facts: &Facts,
@@ -55,7 +56,7 @@ pub(crate) fn prepare(
         let is_first = source.parts.is_empty();
         attributes = upper_files::make(place, (owner, root), is_first, top, &facts.marks())?;
     } else {
-        // The engine's archives know whole seconds.
+        // The engine's archives contain whole seconds.
         root.mtime.1 = 0;
         let plain = RootLook {
             mode: 0o755,
@@ -79,16 +80,16 @@ pub(crate) fn prepare(
     })
 }
 
-/// What became of a layer since it was prepared.
+/// What happened to a layer since it was prepared.
 pub(crate) enum Changed {
-    /// It was written to; its root looks like this now.
+    /// It was written to; these are its root's attributes now.
     Yes(RootLook),
     No,
-    /// Somebody removed it.
+    /// It was removed by something other than this store.
     Gone,
 }
 
-/// Looks whether anything was written to the layer in `volume`.
+/// Checks whether anything was written to the layer in `volume`.
 pub(crate) fn changed(
     site: &Site,
     facts: &Facts,
@@ -113,7 +114,7 @@ pub(crate) fn changed(
         attributes: seen.attributes,
         mountpoint: mountpoint.clone(),
     };
-    // Whoever wrote and took it back has left the directory with a new time.
+    // A program that wrote something and removed it again has changed the directory's time.
     if seen.is_empty && now == *looks {
         return Ok(Changed::No);
     }
@@ -124,7 +125,7 @@ pub(crate) fn changed(
     Ok(Changed::Yes(seen.root))
 }
 
-/// Takes away what only a mount needed: a killed container may have left a half-copied file there.
+/// Removes what was needed only by a mount: a killed container may have left a half-copied file there.
 fn tidy(mountpoint: &Path) {
     for name in ["work", "lower"] {
         if let Err(e) = fs::remove_dir_all(mountpoint.join(name)) {
@@ -133,7 +134,7 @@ fn tidy(mountpoint: &Path) {
     }
 }
 
-/// The same through the engine: `upper` as a tar stream, of which only the beginning is read.
+/// The same through the engine: reads the beginning of `upper` as a tar stream.
 fn changed_by_archive(
     site: &Site,
     facts: &Facts,
@@ -154,7 +155,7 @@ fn changed_by_archive(
     let (found, empty) = beginning.map_err(|e| {
         stream
             .why()
-            .unwrap_or_else(|| Error::io(format_args!("looking at the layer {volume}"), &e))
+            .unwrap_or_else(|| Error::io(format_args!("examining the layer {volume}"), &e))
     })?;
     drop(stream);
     helper.remove();

@@ -1,4 +1,4 @@
-//! How the bytes of a cache are cloned: one [trait](strategy), two strategies, and the volumes that they use.
+//! How the data of a cache is cloned: one [trait](strategy), two strategies, and the volumes that they use.
 
 pub(crate) mod archive;
 pub(crate) mod copy;
@@ -15,7 +15,7 @@ use crate::store::cache::facts::Facts;
 use crate::store::cache::state::record::{Looks, Record};
 use crate::store::options::Strategy;
 
-/// How leases are cloned from now on.
+/// Returns the way in which new leases are cloned.
 pub(crate) fn cloning(facts: &Facts) -> Box<dyn Cloning + '_> {
     match facts.strategy {
         Strategy::Overlay => Box::new(Overlay(facts)),
@@ -23,7 +23,7 @@ pub(crate) fn cloning(facts: &Facts) -> Box<dyn Cloning + '_> {
     }
 }
 
-/// How this lease was cloned, maybe by another process.
+/// Returns the way in which this lease was cloned, possibly by another process.
 pub(crate) fn cloning_of<'a>(facts: &'a Facts, record: &Record) -> Box<dyn Cloning + 'a> {
     match record.looks {
         Some(Looks::Upper { .. }) => Box::new(Overlay(facts)),

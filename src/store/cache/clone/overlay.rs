@@ -1,5 +1,5 @@
-//! The overlay strategy: a generation is a list of layers, and a lease is one fresh layer over them, which the engine mounts
-//! when a container starts. No byte is copied, neither on clone nor on release.
+//! The overlay strategy: a generation is a list of layers, and a lease is one new layer over them, which the engine mounts when
+//! a container starts. Neither a clone nor a release copies data.
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,7 @@ impl Cloning for Overlay<'_> {
     }
 
     fn volumes(&self, site: &Site, _cache: &str, _generation: u64) -> Vec<String> {
-        // Short names, without the cache's: a chain of them must fit a page.
+        // Short names, without the cache's name: the mount options of a chain must fit into a page.
         let unique = site.session.unique();
         vec![
             site.names.volume("cache-tmp", &unique),
@@ -48,13 +48,14 @@ impl Cloning for Overlay<'_> {
     }
 
     fn detach(&self, site: &Site, names: &[String], wait: Wait<'_>) -> Result<()> {
-        // Once it is gone nothing can mount the layer: the engine refuses while any container has it.
+        // When this volume is removed, the layer can no longer be mounted: the engine refuses the removal while any container
+        // has the volume.
         match site.engine.remove_volume(&names[0], wait) {
             Err(e) if e.kind() == ErrorKind::Conflict => {
                 let users = volumes::users(site, &[&names[0]], wait)?;
                 Err(volumes::busy("releasing a lease", &users))
             }
-            // Gone already: released before, and that failed later on. Or another engine was asked.
+            // It no longer exists: an earlier release removed it and then failed, or another engine has answered.
             Ok(false) => site.check_engine("releasing a lease", wait),
             other => other.map(drop),
         }
@@ -64,7 +65,7 @@ impl Cloning for Overlay<'_> {
         let Looks::Upper { mountpoint, .. } = looks else {
             return Err(Error::new(
                 ErrorKind::Corrupt,
-                "releasing a lease: its record is not one of a layer",
+                "releasing a lease: its record does not describe an overlay layer",
             ));
         };
         let root = match layer::changed(site, self.0, &names[1], looks, wait)? {
@@ -92,12 +93,12 @@ impl Cloning for Overlay<'_> {
     }
 }
 
-/// Why a cache that is made of layers cannot be read.
+/// Why a cache that consists of layers cannot be read.
 const UNMOUNTABLE: &str = "its layers cannot be mounted on this engine any more";
 
 impl Overlay<'_> {
-    /// Makes a fresh layer over `source`. One that may become a layer `grows`: then there must be room for it in a mount, or
-    /// nothing could read the cache any more.
+    /// Creates a new layer over `source`. `grows` says that it may become a layer of the cache: then its mount options must
+    /// have room for it, or the cache could no longer be read.
     pub(crate) fn stack(
         &self,
         site: &Site,
@@ -110,14 +111,14 @@ impl Overlay<'_> {
             return Err(Failed::Lost(String::from(UNMOUNTABLE)));
         };
         let mut lowers = Vec::new();
-        // The topmost comes first in a mount.
+        // In the mount options, the topmost layer comes first.
         for part in source.parts.iter().rev() {
             lowers.push(self.place(site, part, wait)?);
         }
         let volume = volumes::create(site, "layer", &names[1], source.cache, &json!({}), wait)?;
         let top = lowers.first().cloned();
         if lowers.is_empty() {
-            // A mount needs one.
+            // A mount needs at least one.
             lowers.push(layer::lower(&volume.mountpoint));
         }
         let (upper, work) = (
@@ -126,7 +127,7 @@ impl Overlay<'_> {
         );
         let options = mount_options(&lowers, (&upper, &work), overlays);
         let room = if grows { escape(&upper).len() + 1 } else { 0 };
-        // Where each is an option of its own they do not share a page; but no chain needs to be longer for that.
+        // If each layer is a separate option, the options are not limited to one page; but longer chains are not needed.
         let longer = if overlays.each {
             lowers.len() * "lowerdir+=".len()
         } else {
@@ -156,8 +157,8 @@ impl Overlay<'_> {
         self.0.reach.then(|| Birth::of(Path::new(&place))).flatten()
     }
 
-    /// Takes back what Podman does when a volume is mounted for the first time: it gives the root to the user of the container. (A
-    /// volume of files can be told not to, a mount cannot.)
+    /// Undoes what Podman does when a volume is mounted for the first time: it changes the owner of the root directory to the
+    /// container's user. (For a plain volume this can be turned off, for a mount it cannot.)
     fn settle(
         &self,
         site: &Site,
@@ -166,7 +167,7 @@ impl Overlay<'_> {
         wait: Wait<'_>,
     ) -> Made<()> {
         let helper = volumes::helper(site, lease, wait)?;
-        // Nothing is unpacked, but it is mounted for that.
+        // Nothing is extracted, but this makes the engine mount it.
         archive::fill(&helper, &tar::archive([]), wait)?;
         if !self.0.reach {
             let root = Root {
@@ -183,9 +184,10 @@ impl Overlay<'_> {
         Ok(())
     }
 
-    /// The directory of a part that goes into a mount.
+    /// Returns the directory of a part for the mount options.
     fn place(&self, site: &Site, part: &Part, wait: Wait<'_>) -> Made<String> {
-        // A path alone says nothing: the engine may have made up an empty volume for one that is gone, or be another engine.
+        // The path alone is not enough: the engine may have created an empty volume in place of a missing one, or may be
+        // another engine.
         if part.birth.is_some() && self.birth(part.kind, &part.mountpoint) == part.birth {
             return Ok(layer::place(part.kind, &part.mountpoint));
         }
@@ -198,14 +200,14 @@ impl Overlay<'_> {
     }
 }
 
-/// What a volume of a stack of layers is mounted with.
+/// Returns the mount options of a volume that is a stack of layers.
 pub(crate) fn mount_options(
     lowers: &[String],
     (upper, work): (&str, &str),
     overlays: &Overlays,
 ) -> String {
     let lowers: Vec<String> = match overlays.each {
-        // The kernel takes such a one as it is.
+        // The kernel does not interpret special characters in this option.
         true => lowers
             .iter()
             .map(|lower| format!("lowerdir+={lower}"))
@@ -228,7 +230,7 @@ pub(crate) fn mount_options(
     options
 }
 
-/// How long the options of a mount over these parts are, about.
+/// Returns the approximate length of the options of a mount over these parts.
 pub(crate) fn options_length(parts: &[Part]) -> usize {
     let places = parts
         .iter()
@@ -238,11 +240,11 @@ pub(crate) fn options_length(parts: &[Part]) -> usize {
         .map(|part| part.mountpoint.len())
         .max()
         .unwrap_or_default();
-    // Upper and work of a layer that is yet to be, and the words in between.
+    // The upper and work directories of a layer that does not exist yet, and the words in between.
     places.sum::<usize>() + 2 * longest + 128
 }
 
-/// The kernel splits at `:` and `,`, and takes a backslash in front as "not here".
+/// The kernel splits at `:` and `,`, and a preceding backslash escapes them.
 fn escape(path: &str) -> String {
     let mut escaped = String::with_capacity(path.len());
     for c in path.chars() {

@@ -1,4 +1,4 @@
-//! The seam between what a cache is (heads, leases, records) and how its bytes are cloned: one trait, two strategies.
+//! The interface between the logic of caches (heads, leases, records) and the cloning of their data: one trait, two strategies.
 
 use crate::error::Error;
 use crate::store::cache::files::look::RootLook;
@@ -8,11 +8,11 @@ use crate::store::options::Strategy;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// What a lease is cloned from, and for whom.
+/// What a lease is cloned from, and for which user.
 pub(crate) struct Source<'a> {
-    /// The cache's name, escaped, for labels.
+    /// The cache's escaped name, for labels.
     pub(crate) cache: &'a str,
-    /// Pinned by the lease's record, so nothing of this store removes them.
+    /// Pinned by the lease's record, so that this store does not remove them.
     pub(crate) parts: &'a [Part],
     pub(crate) root: RootLook,
     pub(crate) owner: (u32, u32),
@@ -25,32 +25,32 @@ pub(crate) struct Sealed {
     pub(crate) root: Option<RootLook>,
 }
 
-/// What a detached lease turned out to be.
+/// The outcome of checking a detached lease for changes.
 #[derive(Debug)]
 pub(crate) enum Seal {
     Changed(Sealed),
     Unchanged,
-    /// Somebody outside the store took it away.
+    /// It was removed by something other than this store.
     Gone,
 }
 
 /// Why there is no clone.
 #[derive(Debug)]
 pub(crate) enum Failed {
-    /// The generation cannot be had any more, for this reason.
+    /// The generation no longer exists, for this reason.
     Lost(String),
-    /// The layers are too many for one mount, and must be compacted first.
+    /// There are too many layers for one mount; they must be compacted first.
     TooDeep,
     Error(Error),
 }
 
-/// What it takes to clone, or why there is no clone.
+/// A value needed for cloning, or why there is no clone.
 pub(crate) type Made<T> = Result<T, Failed>;
 
 impl Failed {
     pub(crate) fn missing(volume: &str) -> Self {
         Failed::Lost(format!(
-            "somebody outside the store removed its volume {volume}"
+            "something other than this store removed its volume {volume}"
         ))
     }
 }
@@ -65,11 +65,11 @@ impl From<Error> for Failed {
 pub(crate) trait Cloning {
     fn strategy(&self) -> Strategy;
 
-    /// New names for the volumes of a lease; the first is the one to mount. Nothing is made yet: the record that names them
-    /// goes first.
+    /// Returns new names for the volumes of a lease; the first is the one to mount. Nothing is created yet: the record that
+    /// names them is written first.
     fn volumes(&self, site: &Site, cache: &str, generation: u64) -> Vec<String>;
 
-    /// Makes these volumes a clone of `source`.
+    /// Creates these volumes as a clone of `source`.
     fn make(
         &self,
         site: &Site,
@@ -78,10 +78,11 @@ pub(crate) trait Cloning {
         wait: Wait<'_>,
     ) -> Made<Looks>;
 
-    /// Makes sure that no container has the lease any more; [`Busy`](crate::ErrorKind::Busy) where one has. May be asked again.
+    /// Makes sure that no container has the lease any more; returns [`Busy`](crate::ErrorKind::Busy) if one has. May be called
+    /// again.
     fn detach(&self, site: &Site, volumes: &[String], wait: Wait<'_>) -> Result<(), Error>;
 
-    /// What a detached lease adds to the generation it was cloned from.
+    /// Returns what a detached lease adds to the generation that it was cloned from.
     fn seal(
         &self,
         site: &Site,
@@ -90,6 +91,6 @@ pub(crate) trait Cloning {
         wait: Wait<'_>,
     ) -> Result<Seal, Error>;
 
-    /// The parts of the generation in which `sealed` follows `before`.
+    /// Returns the parts of the generation in which `sealed` follows `before`.
     fn follow(&self, before: &[Part], sealed: Part) -> Vec<Part>;
 }

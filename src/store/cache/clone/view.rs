@@ -1,4 +1,4 @@
-//! A generation of layers, mounted for as long as it takes to copy it.
+//! A generation of layers, mounted while it is copied.
 
 use crate::store::cache::clone::overlay::Overlay;
 use crate::store::cache::clone::strategy::{Cloning, Made, Source};
@@ -6,13 +6,13 @@ use crate::store::cache::facts::Facts;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// A generation of layers as one tree, for as long as it takes to copy it.
+/// A generation of layers as one tree, while it is copied.
 pub(crate) struct View {
     volumes: Vec<String>,
 }
 
 impl View {
-    /// Makes volumes that show `source` merged.
+    /// Creates volumes that show `source` merged.
     pub(crate) fn of(
         site: &Site,
         facts: &Facts,

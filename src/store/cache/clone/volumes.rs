@@ -1,4 +1,4 @@
-//! The engine's volumes as caches use them: labelled, looked for, kept from being used by containers.
+//! The engine's volumes as caches use them: creating them with labels, finding them, and checking which containers use them.
 
 use std::collections::HashMap;
 use std::io;
@@ -19,7 +19,7 @@ use crate::store::session;
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// Makes a volume for the cache `cache`, escaped; `options` are the engine's own.
+/// Creates a volume for the cache with the escaped name `cache`; `options` are the engine's.
 pub(crate) fn create(
     site: &Site,
     kind: &str,
@@ -31,8 +31,8 @@ pub(crate) fn create(
     let mut labels = site.labels(kind);
     labels[LABEL_CACHE] = json!(cache);
     go_on(&format_args!("creating volume {name}"), wait)?;
-    // Podman gives the root of a new volume to the user of the first container that mounts it, unless it was told whose it is: root's,
-    // until the store sets it.
+    // Podman gives the root of a new volume to the user of the first container that mounts it, unless an owner is set: so it is
+    // root, until the store sets it.
     let owned = json!({ "o": "uid=0,gid=0" });
     let plain = options.as_object().is_none_or(serde_json::Map::is_empty);
     let options = if site.engine.is_podman() && plain {
@@ -45,37 +45,38 @@ pub(crate) fn create(
             .create_volume(name, &labels, options, wait.whole())
     };
     match create() {
-        // An answer that was lost is not a "no". Asked again, the engine gives the one that it has made.
+        // A lost response does not mean that the volume was not created. If the request is repeated, the engine returns the
+        // existing volume.
         Err(e) if e.kind() == ErrorKind::CutShort => create(),
         made => made,
     }
     .inspect_err(|e| {
-        // Whoever cleans up now may come before it is made.
+        // A cleanup now could come before the volume is created.
         if e.may_go_on() {
             site.session.owe();
         }
     })
 }
 
-/// A container that is never started, with one volume at [`PLACE`].
+/// Returns a container that is never started, with one volume at [`PLACE`].
 pub(crate) fn helper<'a>(site: &'a Site, volume: &str, wait: Wait<'a>) -> Result<Helper<'a>> {
-    go_on(&format_args!("reaching into volume {volume}"), wait)?;
+    go_on(&format_args!("accessing volume {volume}"), wait)?;
     Helper::create(site, &[(volume, PLACE)], wait)
 }
 
-/// A call that makes something is not begun when the time is up, but not cut off in the middle either: the engine would go
-/// on with it, and whoever cleans up would come too early. It takes milliseconds.
+/// Checks the time before a call that creates something. Such a call is not started when the time is up, but it must not be
+/// interrupted either: the engine would continue with it, and could create the object after the cleanup. It takes milliseconds.
 fn go_on(doing: &dyn std::fmt::Display, wait: Wait<'_>) -> Result<()> {
     wait.left().map(drop).map_err(|stop| stopped(doing, stop))
 }
 
-/// Whether this root made the volume.
+/// Returns whether this root created the volume.
 pub(crate) fn is_ours(site: &Site, volume: &Volume) -> bool {
     site.owner.owns(volume.labels.as_ref())
 }
 
-/// A volume that this root made. `None` too for one of the same name that an engine made up, as they do when a container
-/// asks for one that is gone.
+/// Returns a volume that this root created. Also returns `None` for one of that name that an engine created implicitly, because
+/// a container was created with a volume that no longer existed.
 pub(crate) fn find(site: &Site, name: &str, wait: Wait<'_>) -> Result<Option<Volume>> {
     Ok(site
         .engine
@@ -83,7 +84,7 @@ pub(crate) fn find(site: &Site, name: &str, wait: Wait<'_>) -> Result<Option<Vol
         .filter(|found| is_ours(site, found)))
 }
 
-/// The volume of a part.
+/// Returns the volume of a part.
 pub(crate) fn find_part(site: &Site, part: &Part, wait: Wait<'_>) -> Made<Volume> {
     let found = site.engine.inspect_volume(&part.volume, wait)?;
     found
@@ -91,7 +92,7 @@ pub(crate) fn find_part(site: &Site, part: &Part, wait: Wait<'_>) -> Made<Volume
         .ok_or_else(|| Failed::missing(&part.volume))
 }
 
-/// The names of containers that mount any of `volumes`, running or not, except this store's own helpers.
+/// Returns the names of containers that mount any of `volumes`, running or not, except this store's own helpers.
 pub(crate) fn users(site: &Site, volumes: &[&str], wait: Wait<'_>) -> Result<Vec<String>> {
     if volumes.is_empty() {
         return Ok(Vec::new());
@@ -99,7 +100,7 @@ pub(crate) fn users(site: &Site, volumes: &[&str], wait: Wait<'_>) -> Result<Vec
     let containers = site
         .engine
         .list_containers(&json!({ "volume": volumes }), wait)?;
-    // By its kind: the image of the helpers carries the root's label, and whatever is made of it.
+    // By its kind: the root's label is not enough, because every container created from the helpers' image inherits it.
     let is_helper = |container: &ListedContainer| {
         let labels = container.labels.as_ref();
         let kind = labels.and_then(|labels| labels.get(LABEL_KIND));
@@ -117,7 +118,7 @@ pub(crate) fn users(site: &Site, volumes: &[&str], wait: Wait<'_>) -> Result<Vec
         .collect())
 }
 
-/// The error for something that containers still use.
+/// Returns the error for an object that containers still use.
 pub(crate) fn busy(doing: &str, users: &[String]) -> Error {
     Error::new(
         ErrorKind::Busy,
@@ -128,14 +129,14 @@ pub(crate) fn busy(doing: &str, users: &[String]) -> Error {
     )
 }
 
-/// Removes a volume of this root's, or finds it gone. One that does not carry the root's identity is left alone, whoever names it;
-/// except one that an engine made up for a container of ours, whose name says so.
+/// Removes a volume of this root; a missing one is not an error. A volume that does not carry the root's identity is left
+/// alone, whatever names it, except one that an engine created implicitly for a container of this root, which its name shows.
 pub(crate) fn remove(site: &Site, name: &str, wait: Wait<'_>) -> Result<bool> {
     let Some(found) = site.engine.inspect_volume(name, wait)? else {
         return Ok(false);
     };
     if !is_ours(site, &found) && !is_made_up(site, &found) {
-        log::warn!("volume {name} is not of this root: left alone");
+        log::warn!("volume {name} does not belong to this root: left alone");
         return Ok(false);
     }
     match site.engine.remove_volume(name, wait) {
@@ -150,9 +151,9 @@ pub(crate) fn remove(site: &Site, name: &str, wait: Wait<'_>) -> Result<bool> {
     }
 }
 
-/// Makes the directory that a volume is mounted on. An engine that was killed in the middle of removing a mounted volume has removed
-/// that, wants to unmount it when it is asked again, and fails for ever (seen on Docker 20.10). Elsewhere this changes nothing:
-/// the volume's files are not in it.
+/// Creates the directory that a volume is mounted on. An engine that was killed while it removed a mounted volume has removed
+/// the directory; when it is asked again, it tries to unmount the volume and fails forever (seen on Docker 20.10). In other
+/// cases this changes nothing: the volume's files are not in it.
 fn make_place_again(site: &Site, volume: &Volume, wait: Wait<'_>) -> Result<()> {
     let Some((folder, place)) = volume.mountpoint.rsplit_once('/') else {
         return Ok(());
@@ -170,15 +171,15 @@ fn make_place_again(site: &Site, volume: &Volume, wait: Wait<'_>) -> Result<()> 
     helper.put(PLACE, &mut tar.as_slice(), wait)
 }
 
-/// Whether an engine made this volume up. Asked for a container with a volume that is gone, it does, without labels; the name has
-/// the session that it was asked by.
+/// Returns whether an engine created this volume implicitly. It does so without labels if a container is created with a volume
+/// that no longer exists; the name contains the session that the request came from.
 pub(crate) fn is_made_up(site: &Site, volume: &Volume) -> bool {
     volume.labels.iter().all(HashMap::is_empty)
         && session_in_name(site.names.prefix(), &volume.name)
             .is_some_and(|session| session.starts_with(&site.owner.root[..session::SHORT]))
 }
 
-/// The session in the name of a volume that is called as only this library calls them.
+/// Returns the session in a volume's name, if it has a form that only this library uses.
 pub(crate) fn session_in_name<'a>(prefix: &str, name: &'a str) -> Option<&'a str> {
     let mut words = name
         .strip_prefix(prefix)?

@@ -1,5 +1,5 @@
-//! Copying the contents of one file: shared with the source where the file system can (reflinks), copied by the kernel
-//! elsewhere, and by hand where it refuses. Holes stay holes.
+//! Copying the contents of one file: shared with the source if the file system supports that (reflinks), otherwise copied by
+//! the kernel, or by this process if the kernel refuses. Holes stay holes.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -11,14 +11,15 @@ use rustix::io::Errno;
 use crate::store::cache::files::walk::{self, Fault};
 use crate::wait::Wait;
 
-/// How much is copied between two looks at the deadline.
+/// How much is copied between two checks of the deadline. A slow disk writes this much in a fraction of a second, so a call
+/// still ends in time. A smaller size would only cause more system calls.
 const PIECE: usize = 16 << 20;
 
 /// Copies files of one file system to another.
 pub(crate) struct Contents<'a> {
     /// Whether sharing contents has not failed yet.
     reflink: bool,
-    /// How much there was.
+    /// How much was copied.
     pub(crate) bytes: u64,
     wait: Wait<'a>,
 }
@@ -32,7 +33,7 @@ impl<'a> Contents<'a> {
         }
     }
 
-    /// Fills the empty file `to` with what is in `from`, which `stat` is of.
+    /// Fills the empty file `to` with the contents of `from`, whose metadata is `stat`.
     pub(crate) fn copy(&mut self, from: &OwnedFd, to: &OwnedFd, stat: &Stat) -> Result<(), Fault> {
         let size = u64::try_from(stat.st_size).unwrap_or_default();
         self.bytes += size;
@@ -43,7 +44,7 @@ impl<'a> Contents<'a> {
         if self.reflink {
             match ioctl_ficlone(to, from) {
                 Ok(()) => return Ok(()),
-                // Not here: other file systems, or two of them.
+                // Not supported: a different file system, or two of them.
                 Err(_) => self.reflink = false,
             }
         }
@@ -61,7 +62,7 @@ impl<'a> Contents<'a> {
         while at < size {
             let data = match seek(from, SeekFrom::Data(at)) {
                 Ok(data) => data,
-                // Nothing but a hole to the end.
+                // Only a hole up to the end.
                 Err(Errno::NXIO) => break,
                 Err(e) => return Err(e.into()),
             };

@@ -1,4 +1,4 @@
-//! Copying a tree where its files are in reach of this process. Names of one file stay names of one file.
+//! Copying a tree whose files this process can access directly. Hard links stay hard links.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
@@ -21,8 +21,8 @@ use crate::store::cache::files::walk::{self, FOLDER, Fault, Visit};
 use crate::store::cache::files::xattr;
 use crate::wait::Wait;
 
-/// Copies what is in the directory `from` into the directory `to`, which is empty, and makes its root look the same, but
-/// for the `owner`. Gives how many bytes of contents there were.
+/// Copies the contents of the directory `from` into the empty directory `to`, and gives its root the same attributes, except
+/// the `owner`. Returns how many bytes of contents were copied.
 pub(crate) fn copy_tree(
     from: &Path,
     to: &Path,
@@ -64,14 +64,14 @@ pub(crate) struct Copier<'a> {
     root: OwnedFd,
     /// The directory that is being filled.
     folder: OwnedFd,
-    /// It and those above it.
+    /// This directory and its parents.
     parents: Vec<Stat>,
     /// Its path below the root, with a slash at the end.
     path: Vec<u8>,
-    /// Where the copy of a file with more than one name is, by the file's device and number.
+    /// The path of the copy of a file with several names, by the file's device and inode number.
     links: HashMap<(u64, u64), CString>,
     contents: Contents<'a>,
-    /// Which extended attributes of files are not theirs, and stay behind.
+    /// Which extended attributes of files are not copied.
     leaves: fn(&[u8]) -> bool,
     wait: Wait<'a>,
 }
@@ -90,13 +90,13 @@ impl<'a> Copier<'a> {
         })
     }
 
-    /// Leaves these extended attributes of files behind.
+    /// Sets which extended attributes of files are not copied.
     pub(crate) fn leaving(mut self, leaves: fn(&[u8]) -> bool) -> Self {
         self.leaves = leaves;
         self
     }
 
-    /// How many bytes of contents were copied.
+    /// Returns how many bytes of contents were copied.
     pub(crate) fn bytes(&self) -> u64 {
         self.contents.bytes
     }
@@ -105,9 +105,9 @@ impl<'a> Copier<'a> {
         &self.folder
     }
 
-    /// Makes a directory, and goes into it.
+    /// Creates a directory, and enters it.
     pub(crate) fn enter(&mut self, name: &CStr) -> Result<(), Fault> {
-        // Open to us alone until everything is in it.
+        // Accessible only to this process's user until everything is in it.
         mkdirat(&self.folder, name, Mode::RWXU)?;
         self.folder = openat(&self.folder, name, FOLDER, Mode::empty())?;
         self.parents.push(fstat(&self.folder)?);
@@ -116,7 +116,7 @@ impl<'a> Copier<'a> {
         Ok(())
     }
 
-    /// Leaves the directory that is done, and goes up.
+    /// Finishes the current directory, and goes up.
     pub(crate) fn leave(&mut self) -> Result<(), Fault> {
         self.parents.pop();
         if let Some(parent) = self.parents.last() {
@@ -128,7 +128,7 @@ impl<'a> Copier<'a> {
         Ok(())
     }
 
-    /// Copies what is no directory.
+    /// Copies anything but a directory.
     pub(crate) fn copy(
         &mut self,
         source: BorrowedFd<'_>,
@@ -152,32 +152,32 @@ impl<'a> Copier<'a> {
         }
     }
 
-    /// Whether a file that has more than one name was copied already.
+    /// Returns whether a file with several names was already copied.
     pub(crate) fn has_copy(&self, stat: &Stat) -> bool {
         self.links.contains_key(&key(stat))
     }
 
-    /// Makes a further name of a file that was copied under another one.
+    /// Creates another name of a file that was copied under a different one.
     fn linked(&mut self, name: &CStr, stat: &Stat) -> Result<bool, Fault> {
         if let Some(first) = self.links.get(&key(stat)) {
             match link_below(&self.root, first, self.folder.as_fd(), name) {
-                // One more name than a file can have: the next ones are of the copy that is made now.
+                // The file has the maximum number of links: the next names link to the copy that is made now.
                 Err(Errno::MLINK) => {}
                 linked => return Ok(linked.map(|()| true)?),
             }
         }
         let mut path = self.path.clone();
         path.extend(name.to_bytes());
-        // A name from a directory holds no zero byte.
+        // A name from a directory contains no NUL byte.
         let path = CString::new(path).map_err(io::Error::from)?;
         self.links.insert(key(stat), path);
         Ok(false)
     }
 
-    /// Gives the names of copied files that the tree has by other means, as links to the originals, to the copies.
+    /// Finds names of copied files that the tree has by other means, as links to the originals, and links them to the copies.
     pub(crate) fn gather(&self) -> Result<(), Fault> {
         let mut touched = false;
-        // The walk shows a directory again when it leaves it, with the times that it had before.
+        // The walk shows a directory again when it leaves it, with its earlier times.
         walk::walk(
             self.root.try_clone()?,
             self.wait,
@@ -207,7 +207,7 @@ impl<'a> Copier<'a> {
         let create = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
         let to = openat(&self.folder, name, create | flags, Mode::RUSR | Mode::WUSR)?;
         self.contents.copy(&from, &to, stat)?;
-        // The owner before the mode and the attributes: changing it takes setuid bits and capabilities away.
+        // The owner before the mode and the attributes: changing it clears setuid bits and capabilities.
         fchown(
             &to,
             Some(Uid::from_raw(stat.st_uid)),
@@ -219,7 +219,7 @@ impl<'a> Copier<'a> {
         Ok(())
     }
 
-    /// Owner, mode, attributes and times of what cannot be opened: links, fifos, devices, sockets.
+    /// Sets the owner, mode, attributes and times of files that cannot be opened: links, fifos, devices, sockets.
     fn dress(&self, source: BorrowedFd<'_>, name: &CStr, stat: &Stat) -> Result<(), Fault> {
         let link = AtFlags::SYMLINK_NOFOLLOW;
         chownat(
@@ -230,7 +230,7 @@ impl<'a> Copier<'a> {
             link,
         )?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
-            // Follows links, but this is none: it was just made, and nobody else can write here.
+            // This follows links, but the file is not a link: it was just created, and no other user can write here.
             chmodat(
                 &self.folder,
                 name,
@@ -249,7 +249,7 @@ fn key(stat: &Stat) -> (u64, u64) {
     (stat.st_dev, stat.st_ino)
 }
 
-/// Makes `folder/name` a further name of what is at `path` below `root`, however long that is.
+/// Creates `folder/name` as another name of the file at `path` below `root`, however long the path is.
 fn link_below(
     root: &OwnedFd,
     path: &CStr,
@@ -271,7 +271,7 @@ fn link_below(
     Err(Errno::NOENT)
 }
 
-/// Gives the directory at `place` an owner and a look.
+/// Sets the owner and the attributes of the directory at `place`.
 pub(crate) fn set_root(place: &Path, owner: (u32, u32), look: RootLook) -> Result<(), Error> {
     let set = walk::open_root(place)
         .map_err(Fault::from)
@@ -279,7 +279,7 @@ pub(crate) fn set_root(place: &Path, owner: (u32, u32), look: RootLook) -> Resul
     set.map_err(|fault| fault.into_error("setting the owner of", place))
 }
 
-/// Gives a directory an owner, a mode and a time.
+/// Sets the owner, mode and time of a directory.
 pub(crate) fn set_look(folder: &OwnedFd, owner: (u32, u32), look: RootLook) -> Result<(), Fault> {
     fchown(
         folder,
@@ -301,7 +301,7 @@ pub(crate) fn set_look(folder: &OwnedFd, owner: (u32, u32), look: RootLook) -> R
     Ok(())
 }
 
-/// Gives the directory `to` the mode, attributes and times of `from`, and an owner.
+/// Gives the directory `to` the mode, attributes and times of `from`, and sets its owner.
 pub(crate) fn dress_folder(
     from: BorrowedFd<'_>,
     to: BorrowedFd<'_>,
@@ -320,7 +320,7 @@ pub(crate) fn dress_folder(
     Ok(())
 }
 
-/// The access and modification times of a file.
+/// Returns the access and modification times of a file.
 pub(crate) fn times(stat: &Stat) -> Timestamps {
     let time = |seconds, nanos| Timespec {
         tv_sec: seconds,

@@ -1,5 +1,5 @@
-//! The same names where no engine's volumes are: on Windows and macOS an engine of Linux is in a machine of its own, and its files are
-//! out of reach. A trial finds that out first, so nothing of the rest is ever called.
+//! The same names for systems without an engine's volumes: on Windows and macOS, a Linux engine runs in a virtual machine, and
+//! its files cannot be accessed directly. The probe finds that out first, so nothing else here is ever called.
 
 use std::io;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind};
 
 fn unreached(path: &Path) -> Error {
     let why = format!(
-        "{}: the files of engines are not in reach on this system",
+        "{}: the files of engines cannot be accessed directly on this system",
         path.display()
     );
     Error::new(ErrorKind::Unsupported, why)
@@ -19,7 +19,7 @@ pub(crate) mod trial {
     use crate::store::cache::files::look::{Marks, RootLook};
 
     pub(crate) fn folder(_place: &Path) -> io::Result<((u32, u32), RootLook)> {
-        let why = "the files of engines are not in reach on this system";
+        let why = "the files of engines cannot be accessed directly on this system";
         Err(io::Error::new(io::ErrorKind::Unsupported, why))
     }
 

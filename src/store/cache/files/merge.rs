@@ -1,9 +1,10 @@
-//! Merging layers into one, as files: what is the same file stays the same file (a hard link), so no contents are copied and
-//! the cost is that of the names.
+//! Merging layers into one, as files. A file stays the same file (a hard link), so no contents are copied, and the cost is
+//! proportional to the number of names.
 //!
-//! The result is what the kernel would have written, had all the changes been made in one mount over the layers below: it shows
-//! whiteouts to whoever lists a directory that it does not merge with one below. So there is a whiteout only where the layers
-//! below have something of that name to hide, a directory is opaque only there, and in what is opaque or new there is neither.
+//! The result is what the kernel would have written if all changes had been made in one mount over the layers below. This
+//! matters because the kernel lists whiteouts in a directory that it does not merge with one below. So a whiteout is written
+//! only if the layers below have a file of that name to hide, and a directory is made opaque only in that case. An opaque or
+//! new directory contains neither.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
@@ -23,7 +24,7 @@ use crate::store::cache::files::walk::{self, FOLDER, Fault};
 use crate::store::cache::files::xattr;
 use crate::wait::Wait;
 
-/// Merges the trees `sources`, topmost first, into the empty directory `to`. They lie over `below`, topmost first, too.
+/// Merges the trees `sources`, topmost first, into the empty directory `to`. They are on top of `below`, also topmost first.
 pub(crate) fn merge(
     sources: &[PathBuf],
     below: &[PathBuf],
@@ -36,8 +37,8 @@ pub(crate) fn merge(
     merged.map_err(|fault| fault.into_error("merging layers into", to))
 }
 
-/// Copies what an overlay of the trees `layers`, topmost first, shows into the empty directory `to`, whose owner is to be `owner`.
-/// Gives how many bytes of contents there were.
+/// Copies what an overlay of the trees `layers`, topmost first, shows into the empty directory `to`, whose owner becomes
+/// `owner`. Returns how many bytes of contents were copied.
 pub(crate) fn copy(
     layers: &[PathBuf],
     to: &Path,
@@ -54,15 +55,15 @@ pub(crate) fn copy(
     all().map_err(|fault| fault.into_error("copying layers into", to))
 }
 
-/// The merge under way. Each layer has one open directory: the one that corresponds to the current level, or, where it has
-/// no such, the deepest that does.
+/// A merge in progress. Each layer has one open directory: the one that corresponds to the current level, or, if the layer does
+/// not have it, the deepest ancestor that it has.
 struct Merge<'a> {
     layers: Vec<OwnedFd>,
     copier: Copier<'a>,
     levels: Vec<Level>,
-    /// A file with more names than one was copied, and some of them may have been linked before.
+    /// A file with several names was copied, and some of its names may have been linked before.
     torn: bool,
-    /// Where files are not to be linked, as somebody will write to them: whose the whole is to be.
+    /// If files are copied instead of linked, because they will be written to: the owner of the whole tree.
     copies_for: Option<(u32, u32)>,
     marks: &'a Marks,
     wait: Wait<'a>,
@@ -71,9 +72,9 @@ struct Merge<'a> {
 struct Level {
     /// The sources that have this directory, topmost first.
     active: Vec<(usize, Stat)>,
-    /// The layers below whose like of it shows through, topmost first.
+    /// The layers below whose directory of this name shows through, topmost first.
     under: Vec<(usize, Stat)>,
-    /// There is something below, and nothing of it shows through.
+    /// There is something below, and none of it shows through.
     opaque: bool,
     /// The names in it, with the sources (of `active`) that have each.
     names: std::collections::btree_map::IntoIter<CString, Vec<usize>>,
@@ -110,7 +111,7 @@ impl<'a> Merge<'a> {
         })
     }
 
-    /// Merges the first so many layers. Gives how many bytes of contents were copied.
+    /// Merges the first `sources` layers. Returns how many bytes of contents were copied.
     fn run(mut self, sources: usize) -> Result<u64, Fault> {
         let under = (sources..self.layers.len()).collect();
         self.enter((0..sources).collect(), under, false)?;
@@ -127,7 +128,7 @@ impl<'a> Merge<'a> {
         Ok(self.copier.bytes())
     }
 
-    /// Begins the level of which these layers have their directories open, and so has the result.
+    /// Enters the level whose directories these layers and the result have open.
     fn enter(&mut self, active: Vec<usize>, under: Vec<usize>, opaque: bool) -> Result<(), Fault> {
         let mut names: BTreeMap<CString, Vec<usize>> = BTreeMap::new();
         for source in &active {
@@ -167,7 +168,7 @@ impl<'a> Merge<'a> {
                     folders.push(*source);
                     hidden = self.is_opaque(*source, name)?;
                 }
-                // It ends what shows through of the directory above it.
+                // It hides what shows through from the layers below.
                 (Found::Whiteout | Found::Other(_), false) => hidden = true,
             }
             if hidden {
@@ -198,7 +199,7 @@ impl<'a> Merge<'a> {
         self.enter(folders, through, opaque)
     }
 
-    /// What a layer has under a name, as the kernel takes it.
+    /// Returns what a layer has under a name, as the kernel interprets it.
     fn look(&self, layer: usize, name: &CStr) -> Result<Found, Fault> {
         let folder = &self.layers[layer];
         let stat = match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -223,7 +224,7 @@ impl<'a> Merge<'a> {
         Ok(xattr::get(folder.as_fd(), &self.marks.opaque)?.as_deref() == Some(b"y"))
     }
 
-    /// Whether the layers `under` show something of that name.
+    /// Returns whether the layers `under` show a file of that name.
     fn is_there(&self, name: &CStr, under: &[usize]) -> Result<bool, Fault> {
         for layer in under {
             match self.look(*layer, name)? {
@@ -248,7 +249,7 @@ impl<'a> Merge<'a> {
         if self.copies_for.is_none() && !self.copier.has_copy(stat) {
             match linkat(from, name, self.copier.folder(), name, AtFlags::empty()) {
                 Ok(()) => return Ok(()),
-                // Too many names already, or another quota project, or another file system.
+                // Too many links, another quota project, or another file system.
                 Err(Errno::MLINK | Errno::XDEV | Errno::PERM) => self.torn |= stat.st_nlink > 1,
                 Err(e) => return Err(e.into()),
             }
@@ -261,7 +262,7 @@ impl<'a> Merge<'a> {
             return Ok(());
         };
         let folder = self.copier.folder().as_fd();
-        // The topmost decides how the directory looks.
+        // The topmost layer decides the directory's attributes.
         if let Some((top, stat)) = level.active.first() {
             let is_root = self.levels.is_empty();
             let owner = self.copies_for.filter(|_| is_root);
@@ -276,7 +277,7 @@ impl<'a> Merge<'a> {
         if let Some(parent) = self.levels.last() {
             for (layer, _) in level.active.iter().chain(&level.under) {
                 let mut above = parent.active.iter().chain(&parent.under);
-                // Who has a directory has the one above it.
+                // A layer that has a directory also has its parent.
                 let Some((_, stat)) = above.find(|(other, _)| other == layer) else {
                     continue;
                 };

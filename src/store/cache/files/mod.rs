@@ -1,6 +1,6 @@
 //! Trees of files: walking, copying and merging them. Nothing here knows of caches or engines.
 //!
-//! What works on trees where they are is for Linux, which an engine's volumes are on.
+//! The code that works on trees in place is for Linux only, because an engine's volumes are on Linux.
 
 pub(crate) mod look;
 pub(crate) mod owners;

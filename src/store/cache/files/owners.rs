@@ -1,12 +1,12 @@
-//! Owners as an engine's archive calls give them. An engine that runs its containers in a user namespace takes a container's
-//! numbers and gives those of its machine: what is read from one volume could not be written to another.
+//! Owners as the engine's archive calls report them. An engine that runs its containers in a user namespace accepts the
+//! container's numbers and reports the host's: what is read from one volume could not be written to another.
 
 use serde::{Deserialize, Serialize};
 
-/// Whom a container sees as the owner of what belongs to nobody that it knows.
+/// The owner that a container sees for files of an unmapped user.
 const NOBODY: u32 = 65_534;
 
-/// How much higher the numbers are that an engine gives than those that it takes.
+/// How much higher the reported numbers are than the accepted ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Owners {
     pub(crate) users: u32,
@@ -14,7 +14,8 @@ pub(crate) struct Owners {
 }
 
 impl Owners {
-    /// As the pairs `(taken, given)` show it; `None` where that is no shift, or lower numbers.
+    /// Determined from the pairs `(accepted, reported)`; `None` if they do not differ by a constant, or the reported numbers
+    /// are lower.
     pub(crate) fn of(pairs: impl IntoIterator<Item = ((u32, u32), (u32, u32))>) -> Option<Self> {
         let shift = |(taken, given): ((u32, u32), (u32, u32))| {
             Some(Owners {
@@ -27,12 +28,12 @@ impl Owners {
         shifts.all(|other| other == Some(first)).then_some(first)
     }
 
-    /// What containers call the user `number` of the machine.
+    /// Returns the container's number for the host's user `number`.
     pub(crate) fn user(self, number: u64) -> u32 {
         below(number, self.users)
     }
 
-    /// What containers call the group `number` of the machine.
+    /// Returns the container's number for the host's group `number`.
     pub(crate) fn group(self, number: u64) -> u32 {
         below(number, self.groups)
     }

@@ -1,10 +1,11 @@
-//! Extended headers of a tar stream (POSIX `pax`): records of a key and a value, for what a header has no room for.
+//! Extended headers of a tar stream (POSIX `pax`): records of a key and a value, for what does not fit into a header.
 
 use tar::{EntryType, Header};
 
 use crate::store::cache::files::tar::BLOCK;
 
-/// The key and the value of the first record, and what follows it. A value is any bytes, line breaks too: its length counts.
+/// Returns the key and the value of the first record, and the rest. A value is any bytes, including line breaks: its length
+/// determines its end.
 pub(super) fn record(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let digits = text.iter().position(|b| *b == b' ')?;
     let length: usize = std::str::from_utf8(&text[..digits]).ok()?.parse().ok()?;
@@ -27,7 +28,7 @@ pub(super) fn add(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     records.push(b'\n');
 }
 
-/// The extended header of these records: what goes before the header of the entry that it is about.
+/// Returns the extended header of these records: it precedes the header of the entry that it is about.
 pub(super) fn header(records: &[u8]) -> Vec<u8> {
     let mut header = Header::new_ustar();
     header.as_mut_bytes()[..3].copy_from_slice(b"pax");

@@ -1,4 +1,4 @@
-//! The tar streams that the store makes itself: directories alone.
+//! The tar streams that the store creates itself: they contain only directories.
 
 use crate::store::cache::files::look::RootLook;
 
@@ -7,22 +7,22 @@ pub(crate) const BLOCK: usize = 512;
 /// How many zero bytes end an archive.
 pub(crate) const END: usize = 2 * BLOCK;
 
-/// How many zeros a stream may hold in whole pieces. An archive knows no holes: what is one in a file of the source would be
-/// written out, and a sparse file may be larger than any disk.
+/// The maximum number of zero bytes that a stream may contain in whole blocks. An archive has no holes: a hole in a file of the
+/// source would be written out, and a sparse file may be larger than any disk.
 pub(crate) const MOST_ZEROS: u64 = 4 << 30;
 
-/// Where the helper containers have the volume, and its name in the folder above.
+/// The mount point of the volume in the helper containers, and its name in the parent directory.
 pub(crate) const PLACE: &str = "/c";
 pub(crate) const NAME: &str = "c/";
 
-/// What a volume's root is called in a stream that is unpacked in it.
+/// The name of a volume's root in a stream that is extracted into it.
 pub(crate) const ROOT: &str = "./";
 
 /// A tar header for a directory.
 pub(crate) fn folder(path: &str, owner: (u32, u32), look: RootLook) -> [u8; BLOCK] {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::Directory);
-    // Ours are a few letters long; a header takes a hundred.
+    // These names are a few letters long; a header has room for a hundred.
     let name = path.as_bytes();
     header.as_gnu_mut().expect("a GNU header was made").name[..name.len()].copy_from_slice(name);
     header.set_uid(owner.0.into());
@@ -34,7 +34,7 @@ pub(crate) fn folder(path: &str, owner: (u32, u32), look: RootLook) -> [u8; BLOC
     *header.as_bytes()
 }
 
-/// An archive of these headers.
+/// Returns an archive of these headers.
 pub(crate) fn archive(headers: impl IntoIterator<Item = [u8; BLOCK]>) -> Vec<u8> {
     let mut stream: Vec<u8> = headers.into_iter().flatten().collect();
     stream.resize(stream.len() + END, 0);

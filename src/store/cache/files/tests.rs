@@ -1,5 +1,5 @@
-//! Merged layers in real mounts, beside a plain directory that saw the same changes: what is listed must be the same, whichever
-//! layers are merged. Needs root, for mounting; does nothing elsewhere.
+//! Merged layers in real mounts, compared with a plain directory that saw the same changes: the listings must be the same,
+//! whichever layers are merged. Needs root, for mounting; does nothing for other users.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -25,7 +25,7 @@ mod changes;
 #[path = "../../../../tests/caches/snapshot.rs"]
 mod snapshot;
 
-/// A folder of its own, which goes with everything in it.
+/// A directory that is removed with everything in it.
 struct Place(PathBuf);
 
 impl Place {
@@ -53,13 +53,13 @@ impl Drop for Place {
     }
 }
 
-/// A mount, for as long as this lives.
+/// A mount that exists as long as this value.
 struct Mount(PathBuf);
 
 impl Mount {
-    /// `layers`, the lowest first, with `upper` over them; read only where there is none.
+    /// Mounts `layers`, lowest first, with `upper` on top; read-only if there is none.
     fn new(at: &Path, layers: &[PathBuf], empty: &Path, upper: Option<(&Path, &Path)>) -> Self {
-        // At least two, where nothing is to be written.
+        // At least two, if the mount is read-only.
         let mut lowers: Vec<String> = layers
             .iter()
             .rev()
@@ -93,7 +93,7 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        // A process that another test is just starting has it open for a moment, perhaps.
+        // A process that another test is just starting may have it open briefly.
         for _ in 0..500 {
             let done = Command::new("umount")
                 .arg(&self.0)
@@ -142,7 +142,7 @@ fn facts() -> Facts {
     }
 }
 
-/// Merges `layers[from..to]`, the lowest first, into `into`.
+/// Merges `layers[from..to]`, lowest first, into `into`.
 fn merge_range(layers: &[PathBuf], from: usize, to: usize, into: &Path) {
     let topmost = |layers: &[PathBuf]| layers.iter().rev().cloned().collect::<Vec<_>>();
     merge(
@@ -155,7 +155,7 @@ fn merge_range(layers: &[PathBuf], from: usize, to: usize, into: &Path) {
     .expect("merged");
 }
 
-/// Makes `to` look as `from`: the root of a mount looks as its topmost layer.
+/// Gives `to` the attributes of `from`: the root of a mount has those of its topmost layer.
 fn dress(from: &Path, to: &Path) {
     let (from, to) = (
         walk::open_root(from).expect("open"),
@@ -175,7 +175,7 @@ fn is_opaque(path: &Path) -> bool {
     lgetxattr(path, "trusted.overlay.opaque", &mut [0; 1]).is_ok()
 }
 
-/// Fails where a layer says more than the kernel would have: `below` is what the layers below it show.
+/// Fails if a layer hides more than the kernel's would: `below` is what the layers below it show.
 fn assert_tight(layer: &Path, below: Option<&Path>, what: &str) {
     for entry in fs::read_dir(layer).expect("a directory") {
         let path = entry.expect("an entry").path();
@@ -196,7 +196,7 @@ fn assert_tight(layer: &Path, below: Option<&Path>, what: &str) {
     }
 }
 
-/// One run: some generations of random changes, now and then a merge, and at the end each merge that there could be.
+/// One run: some generations of random changes, occasionally a merge, and at the end every possible merge.
 fn run(seed: u64) -> usize {
     let place = Place::new(&std::env::temp_dir());
     let mut numbers = Numbers(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
@@ -232,7 +232,7 @@ fn run(seed: u64) -> usize {
             snapshot::assert_same(&snapshot::of(&plain), &snapshot::of(&at), &what());
         }
         layers.push(upper);
-        // Later generations are written over merged layers, too, which are merged again.
+        // Later generations are also written over merged layers, which are then merged again.
         if numbers.below(3) == 0 && layers.len() > 1 {
             let from = usize::try_from(numbers.below(layers.len() as u64 - 1)).expect("small");
             let into = place.folder(&format!("m{generation}"));
@@ -245,7 +245,7 @@ fn run(seed: u64) -> usize {
     every_merge(&place, &layers, &plain, &what)
 }
 
-/// Makes each merge that there could be of `layers`, and compares what is mounted then with a plain directory that saw the same.
+/// Makes every possible merge of `layers`, and compares each mount with a plain directory that saw the same changes.
 fn every_merge(place: &Place, layers: &[PathBuf], plain: &Path, what: &str) -> usize {
     let (at, empty) = (place.0.join("at"), place.0.join("empty"));
     let expected = snapshot::of(plain);
@@ -260,7 +260,7 @@ fn every_merge(place: &Place, layers: &[PathBuf], plain: &Path, what: &str) -> u
             let what = format!("{} layers, merged {from}..{to}, {what}", layers.len());
             assert_tight(&into, Some(&below.0), &what);
             if (from, to) == (0, layers.len()) {
-                // With nothing below it is a plain tree, and copied as one.
+                // With nothing below it, it is a plain tree, and copied as one.
                 snapshot::assert_same(&expected, &snapshot::of(&into), &what);
                 let copy = place.folder("copy");
                 let stat = fs::metadata(&into).expect("there");
@@ -277,10 +277,10 @@ fn every_merge(place: &Place, layers: &[PathBuf], plain: &Path, what: &str) -> u
     merges
 }
 
-/// A layer that is merged by itself: marks that hide nothing go.
+/// Marks a layer that is merged by itself: marks that hide nothing are removed.
 const TIDIED: &str = "# tidied";
 
-/// Layers of these scripts, one for each, beside a plain directory in which they ran as well: every merge of them is tried.
+/// Runs these scripts in one layer each, and in a plain directory: every merge of the layers is tried.
 fn scripted(scripts: &[&str]) {
     let place = Place::new(&std::env::temp_dir());
     let (plain, at, empty) = (
@@ -321,14 +321,14 @@ fn what_an_opaque_directory_below_hides_is_nothing_to_hide_again() {
     if !may_mount() {
         return;
     }
-    // `p` is made anew in the second: of what the first has below it there is nothing any more.
+    // `p` is created again in the second: nothing of what the first has below it remains.
     scripted(&[
         "mkdir -p p/d; touch -d @1 p/d/gone p/d p",
         "rm -r p; mkdir -p p/d; touch -d @2 p/d/x p/d p",
         "touch -d @3 p/d/gone p/d/kept p/d p",
         "rm p/d/gone; touch -d @4 p/d p",
     ]);
-    // `p/d` is only where the third made it, and a mark in it would be listed.
+    // `p/d` exists only where the third created it, and a mark in it would be listed.
     let mut again = [
         "mkdir -p p/d/e; touch -d @1 p/d/e/gone p/d/gone p/d/e p/d p",
         "rm -r p; mkdir p; touch -d @2 p",
@@ -336,7 +336,7 @@ fn what_an_opaque_directory_below_hides_is_nothing_to_hide_again() {
         "rm -r p/d/gone p/d/e/gone; touch -d @4 p/d/e p/d p",
     ];
     scripted(&again);
-    // The same where not all of `p` is hidden: by a mark, and by a file.
+    // The same if not all of `p` is hidden: by a mark, and by a file.
     again[1] = "rm -r p/d; touch -d @2 p";
     scripted(&again);
     again[1] = "rm -r p/d; touch -d @2 p/d p";
@@ -351,7 +351,7 @@ fn whichever_layers_are_merged_the_mount_lists_what_a_plain_directory_lists() {
     }
     let long = std::env::var_os("DOCKER_STORE_TEST_LONG").is_some();
     let seeds = if long { 1000 } else { 32 };
-    // Most of the time is spent waiting for mounts to end.
+    // Most of the time is spent waiting for unmounts.
     let merges: usize = std::thread::scope(|scope| {
         let threads = (0..4)
             .map(|first| scope.spawn(move || (first..seeds).step_by(4).map(run).sum::<usize>()));
@@ -362,7 +362,7 @@ fn whichever_layers_are_merged_the_mount_lists_what_a_plain_directory_lists() {
     println!("{merges} merges");
 }
 
-/// The numbers of the files below a path: how many files there are, whatever names they have.
+/// Returns the inode numbers of the files below a path: how many files there are, whatever names they have.
 fn files(path: &Path) -> std::collections::BTreeSet<u64> {
     let entries = fs::read_dir(path).expect("a directory");
     let paths = entries.map(|entry| entry.expect("an entry").path());
@@ -375,7 +375,7 @@ fn files(path: &Path) -> std::collections::BTreeSet<u64> {
 
 #[test]
 fn names_of_one_file_stay_names_of_one_file_where_links_are_refused() {
-    // Another file system, where there is one; and more names than one file of ext4 can have twice.
+    // Another file system, if there is one; and more names than a file of ext4 can have, twice over.
     for (above, names) in [("/dev/shm", 5), ("/tmp", 5), ("/tmp", 33_000)] {
         let (Ok(_), temp) = (fs::metadata(above), std::env::temp_dir()) else {
             continue;

@@ -1,9 +1,10 @@
-//! The tar stream of one tree, made into the one form that all engines take: names below the tree's own root, owners as containers
-//! have them. Docker names what is in it after the last part of the path that was asked for (`c/`, `c/kept`), Podman after what is
-//! mounted there (`/`, `/kept`). Either unpacks relative names at the place itself. What begins with `c/` and is unpacked at `/`
-//! Podman takes, too, and puts it below the mount, where nobody sees it again.
+//! The tar stream of one tree, converted to the one form that all engines accept: names relative to the tree's root, owners as
+//! containers have them. Docker names entries after the last component of the requested path (`c/`, `c/kept`), Podman after
+//! what is mounted there (`/`, `/kept`). Both extract relative names into the directory itself. Podman also accepts names that
+//! start with `c/` and are extracted at `/`, but puts them below the mount, where they are not visible.
 //!
-//! What passes is watched: a digest over what is said of each entry tells whether two streams show the same tree.
+//! The stream is checked while it passes: a digest of the metadata and contents of each entry shows whether two streams
+//! describe the same tree.
 
 use std::io::{self, BufReader, Read};
 
@@ -16,65 +17,66 @@ use crate::store::cache::files::pax;
 use crate::store::cache::files::tar::{BLOCK, END, MOST_ZEROS};
 use crate::store::names::hex;
 
-/// The longest extended header that is taken: names and attributes of one file.
+/// The maximum length of an extended header that is accepted: the names and attributes of one file. On Linux, a path has up to
+/// 4 KiB and an attribute up to 64 KiB. An archive with a longer header was not created by an engine.
 const EXTENDED_MAX: u64 = 4 << 20;
 
-/// The longest name, and the longest target of a link, that a header has room for.
+/// The maximum length of a name, and of the target of a link, in a header.
 const NAME_MAX: usize = 100;
 
-/// Where a header has the names of a user and a group, and where the first part of a long name.
+/// Where a header has the names of a user and a group, and the first part of a long name.
 const NAMES: std::ops::Range<usize> = 265..329;
 const PREFIX: std::ops::Range<usize> = 345..500;
 
 /// The last second that fits into 63 bits of nanoseconds.
 const LATEST: i64 = i64::MAX / 1_000_000_000;
 
-/// The unit that holes are made of.
+/// The block size in which holes are counted.
 const PIECE: usize = 4096;
 
-/// What the first entry says of the root.
+/// The attributes of the root, from the first entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Root {
     pub(crate) owner: (u32, u32),
     pub(crate) look: RootLook,
 }
 
-/// What a whole stream had in it.
+/// What a whole stream contained.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) digest: String,
-    /// With the root.
+    /// Including the root.
     pub(crate) entries: u64,
     pub(crate) bytes: u64,
     pub(crate) root: Root,
 }
 
-/// A stream of one tree as it must be to be written.
+/// A stream of one tree in the form in which it is written.
 pub(crate) struct Tree<R> {
     stream: BufReader<R>,
     owners: Owners,
-    /// Whose the root is to be.
+    /// The new owner of the root.
     owner: Option<(u32, u32)>,
     /// The root, and its name in the stream.
     root: Option<(Root, Vec<Vec<u8>>)>,
-    /// Headers that are to be handed out, up to `given` already.
+    /// Headers that are ready to be returned; `given` bytes already were.
     ready: Vec<u8>,
     given: usize,
-    /// How many bytes of contents come before the next header.
+    /// How many bytes of contents precede the next header.
     body: u64,
-    /// Whether all entries have come: the rest is what ends an archive.
+    /// Whether all entries have been read: the rest is the end of the archive.
     ended: bool,
     digest: Sha256,
     entries: u64,
     bytes: u64,
     /// How many zero bytes the stream has ended with so far.
     zeros: usize,
-    /// How many there were in whole pieces, and how many there may be.
+    /// How many zero bytes there were in whole blocks, and how many are allowed.
     hollow: u64,
     most: u64,
 }
 
-/// What stands before a header because the header has no room for it.
+/// What precedes a header because it does not fit into it.
 #[derive(Default)]
 struct Extended {
     path: Option<Vec<u8>>,
@@ -82,12 +84,12 @@ struct Extended {
     user: Option<u64>,
     group: Option<u64>,
     size: Option<u64>,
-    /// All else: times, attributes.
+    /// Everything else: times, attributes.
     others: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl<R: Read> Tree<R> {
-    /// Gives the root to `owner`, or keeps its own where that is `None`.
+    /// Gives the root to `owner`; with `None`, it keeps its own.
     pub(crate) fn new(stream: R, owners: Owners, owner: Option<(u32, u32)>) -> Self {
         Tree {
             stream: BufReader::with_capacity(64 << 10, stream),
@@ -107,7 +109,7 @@ impl<R: Read> Tree<R> {
         }
     }
 
-    /// What the root is: for that, the stream is read as far as its first entry.
+    /// Returns the attributes of the root, for which the stream is read up to its first entry.
     pub(crate) fn root(&mut self) -> io::Result<Root> {
         if self.root.is_none() {
             self.next_header()?;
@@ -118,14 +120,14 @@ impl<R: Read> Tree<R> {
         }
     }
 
-    /// Whether there is nothing below the root. Only before anything was read.
+    /// Returns whether there is nothing below the root. Call it before anything was read.
     pub(crate) fn is_empty(&mut self) -> io::Result<bool> {
         self.root()?;
         self.next_header()?;
         Ok(self.ended)
     }
 
-    /// Whether reading ended because there are more zeros than may be.
+    /// Returns whether reading ended because there are more zeros than allowed.
     pub(crate) fn is_too_hollow(&self) -> bool {
         self.hollow > self.most
     }
@@ -133,7 +135,8 @@ impl<R: Read> Tree<R> {
     /// Reads to the end.
     pub(crate) fn finish(&mut self) -> io::Result<Seen> {
         io::copy(self, &mut io::sink())?;
-        // What the engine could not finish it ends like what it could; only a whole archive ends in two empty blocks.
+        // An engine ends a stream that it could not finish like a complete one; but only a complete archive ends in two empty
+        // blocks.
         let root = self.root.as_ref().filter(|_| self.zeros >= END);
         let (root, _) = root.ok_or_else(|| bad(NO_END))?;
         let digest = std::mem::take(&mut self.digest).finalize();
@@ -145,7 +148,7 @@ impl<R: Read> Tree<R> {
         })
     }
 
-    /// Reads the next header, and makes it ready.
+    /// Reads the next header, and prepares it for output.
     fn next_header(&mut self) -> io::Result<()> {
         self.ready.clear();
         self.given = 0;
@@ -189,7 +192,7 @@ impl<R: Read> Tree<R> {
         Ok(name)
     }
 
-    /// Makes an entry ready as it is to be written.
+    /// Prepares an entry in the form in which it is written.
     fn entry(&mut self, mut header: Header, mut extended: Extended) -> io::Result<()> {
         let kind = header.entry_type();
         let path = match extended.path.take() {
@@ -205,7 +208,7 @@ impl<R: Read> Tree<R> {
         let mut name = self.relative(&path.0)?;
         if self.root.is_none() {
             if !kind.is_dir() {
-                return Err(bad("its first entry is no directory"));
+                return Err(bad("its first entry is not a directory"));
             }
             (user, group) = self.owner.unwrap_or((user, group));
             let look = RootLook {
@@ -228,7 +231,7 @@ impl<R: Read> Tree<R> {
             link = Some((short.into_owned(), false));
         }
         if kind.is_hard_link() {
-            // A hard link names an entry, a symbolic one any text.
+            // The target of a hard link is an entry's name; that of a symbolic link is any text.
             let (target, long) = link.unwrap_or_default();
             link = Some((self.relative(&target)?, long));
         }
@@ -238,7 +241,7 @@ impl<R: Read> Tree<R> {
         self.body = padded(size);
         self.entries += 1;
 
-        // As the engine has it: only what says something of the file.
+        // In the engine's form, reduced to what describes the file.
         let target = link.as_ref().map_or(&[][..], |(target, _)| target);
         let device = match kind.is_character_special() || kind.is_block_special() {
             true => (header.device_major()?, header.device_minor()?),
@@ -283,7 +286,7 @@ impl<R: Read> Tree<R> {
             }
             set_field(&mut old[157..157 + NAME_MAX], target);
         }
-        // The machine's names for its own numbers.
+        // The host's names for its own numbers.
         old[NAMES].fill(0);
         if header.as_ustar().is_some() {
             header.as_mut_bytes()[PREFIX].fill(0);
@@ -296,7 +299,7 @@ impl<R: Read> Tree<R> {
         Ok(())
     }
 
-    /// The name below the root.
+    /// Returns the name relative to the root.
     fn relative(&self, name: &[u8]) -> io::Result<Vec<u8>> {
         let Some((_, root)) = &self.root else {
             return Ok(Vec::new());
@@ -315,7 +318,7 @@ impl<R: Read> Tree<R> {
         }
     }
 
-    /// Counts what is handed out.
+    /// Counts what is returned.
     fn pass(&mut self, got: &[u8]) -> io::Result<()> {
         self.bytes += got.len() as u64;
         let tail = got.iter().rev().take_while(|b| **b == 0).take(END).count();
@@ -333,7 +336,7 @@ impl<R: Read> Tree<R> {
     }
 }
 
-/// What an engine calls an extended attribute of a file.
+/// The prefix that an engine gives to a file's extended attributes.
 const ATTRIBUTE: &[u8] = b"SCHILY.xattr.";
 
 impl Extended {
@@ -341,7 +344,7 @@ impl Extended {
         let mut rest = text;
         while !rest.is_empty() {
             let (key, value, after) =
-                pax::record(rest).ok_or_else(|| bad("an extended header of it is broken"))?;
+                pax::record(rest).ok_or_else(|| bad("an extended header of it is invalid"))?;
             rest = after;
             let number = || std::str::from_utf8(value).ok().and_then(|v| v.parse().ok());
             match key {
@@ -357,15 +360,15 @@ impl Extended {
         Ok(())
     }
 
-    /// The second that an entry was changed in: engines differ in what they keep of it beyond. For Docker, times before 1970 and
-    /// those that it has no room for are 1970's first (moby, `pkg/system/chtimes.go`).
+    /// Returns the second in which an entry was changed; engines differ in the fractions that they keep. Docker turns times
+    /// before 1970, and times that it cannot represent, into the start of 1970 (moby, `pkg/system/chtimes.go`).
     fn mtime(&self, header: &Header) -> io::Result<i64> {
         let text = self.others.iter().find(|(key, _)| key == b"mtime");
         let time = match text {
             Some((_, text)) => std::str::from_utf8(text)
                 .ok()
                 .and_then(|text| text.split('.').next()?.parse().ok())
-                .ok_or_else(|| bad("a time in it is no number"))?,
+                .ok_or_else(|| bad("a time in it is not a number"))?,
             None => i64::try_from(header.mtime()?).unwrap_or(i64::MAX),
         };
         Ok(if (0..=LATEST).contains(&time) {
@@ -407,14 +410,14 @@ impl<R: Read> Read for Tree<R> {
     }
 }
 
-/// The parts of a name: a slash in front or behind says nothing, and neither does a dot.
+/// Returns the parts of a name: leading and trailing slashes have no meaning, and neither has a dot.
 fn parts(name: &[u8]) -> Vec<Vec<u8>> {
     let parts = name.split(|b| *b == b'/');
     let parts = parts.filter(|part| !part.is_empty() && *part != b".");
     parts.map(<[u8]>::to_vec).collect()
 }
 
-/// Puts as much of `value` as there is room for.
+/// Writes as much of `value` as fits.
 fn set_field(field: &mut [u8], value: &[u8]) {
     let n = value.len().min(field.len());
     field.fill(0);
@@ -436,7 +439,7 @@ const NO_END: &str = "it has no end";
 
 fn bad(why: &str) -> io::Error {
     io::Error::other(format!(
-        "the engine's tar stream of a volume cannot be used: {why}"
+        "the engine's tar stream of a volume is unusable: {why}"
     ))
 }
 

@@ -1,4 +1,4 @@
-//! What is tried to find out whether this process and the engine see the same files.
+//! Trials that find out whether this process and the engine see the same files.
 
 use std::fs::File;
 use std::io;
@@ -14,13 +14,13 @@ use crate::local::openat;
 use crate::store::cache::files::look::{Marks, RootLook};
 use crate::store::cache::files::{walk, xattr};
 
-/// The owner and the look of the directory at `place`.
+/// Returns the owner and the attributes of the directory at `place`.
 pub(crate) fn folder(place: &Path) -> io::Result<((u32, u32), RootLook)> {
     let stat = fstat(walk::open_root(place)?)?;
     Ok(((stat.st_uid, stat.st_gid), walk::root_look(&stat)))
 }
 
-/// Makes something of each kind that direct ways of copying make: a file `f` with `content` and a directory `d`, which belong to
+/// Creates a file of each kind that direct copying creates: a file `f` with `content` and a directory `d`, which belong to
 /// `owner`, and a whiteout `w`.
 pub(crate) fn add(
     place: &Path,
@@ -59,7 +59,7 @@ pub(crate) fn add(
     Ok(futimens(&file, &times)?)
 }
 
-/// Whether a listing of the directory at `place`, which has entries, tells what they are.
+/// Returns whether a listing of the non-empty directory at `place` contains the types of its entries.
 pub(crate) fn tells_types(place: &Path) -> bool {
     let tells = || -> io::Result<bool> {
         let mut directory = Dir::new(walk::open_root(place)?)?;
@@ -78,7 +78,7 @@ pub(crate) fn tells_types(place: &Path) -> bool {
     tells().unwrap_or(false)
 }
 
-/// Whether an overlay has noted that the directory at `place` hides what is below.
+/// Returns whether an overlay has marked the directory at `place` as hiding what is below.
 pub(crate) fn is_opaque(place: &Path, marks: &Marks) -> bool {
     walk::open_root(place).is_ok_and(|folder| {
         let value = xattr::get(folder.as_fd(), &marks.opaque);

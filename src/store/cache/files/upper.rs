@@ -1,4 +1,4 @@
-//! The directories of a layer, as files: made for a mount that is to fill them, and looked at when it has.
+//! The directories of a layer, as files: created for a mount that fills them, and examined afterwards.
 
 use std::ffi::CString;
 use std::io;
@@ -16,8 +16,8 @@ use crate::store::cache::files::walk::{self, FOLDER, Fault};
 use crate::store::cache::files::xattr;
 use crate::store::names::hex;
 
-/// Makes the directories of a new layer in `mountpoint`: with an empty one to mount the first layer over, if it is that. What of
-/// attributes the root of `top` has, that of the layer has, too; a digest of these is given.
+/// Creates the directories of a new layer in `mountpoint`; for a first layer, also an empty directory to mount it over. The
+/// layer's root gets the extended attributes of the root of `top`; returns a digest of them.
 pub(crate) fn make(
     mountpoint: &Path,
     (owner, look): ((u32, u32), RootLook),
@@ -34,17 +34,17 @@ pub(crate) fn make(
         mkdirat(&volume, c"upper", Mode::RWXU)?;
         let upper = openat(&volume, c"upper", FOLDER, Mode::empty())?;
         if let Some(top) = top {
-            // ACLs and the like of the root, as the last release left them.
+            // For example ACLs of the root, as the last release left them.
             let top = walk::open_root(Path::new(top))?;
             xattr::copy(top.as_fd(), upper.as_fd(), |name| !(marks.is_own)(name))?;
         }
         set_look(&upper, owner, look)?;
         attributes(&upper, marks)
     };
-    made().map_err(|fault| fault.into_error("making a layer in", mountpoint))
+    made().map_err(|fault| fault.into_error("creating a layer in", mountpoint))
 }
 
-/// A digest over a directory's attributes, but for the overlay's own; nothing where there are none.
+/// Returns a digest of a directory's extended attributes, except the overlay's own; an empty text if there are none.
 fn attributes(folder: &OwnedFd, marks: &Marks) -> Result<String, Fault> {
     let mut names: Vec<CString> = xattr::list(folder.as_fd())?;
     names.retain(|name| !(marks.is_own)(name.to_bytes()));
@@ -63,9 +63,9 @@ fn attributes(folder: &OwnedFd, marks: &Marks) -> Result<String, Fault> {
     Ok(hex(&digest.finalize()))
 }
 
-/// What the directory at `place` is now that a mount has filled; `None` where somebody removed it.
+/// Returns the state of the directory at `place` after a mount has filled it; `None` if it no longer exists.
 pub(crate) fn seen(place: &Path, marks: &Marks) -> Result<Option<Upper>, Error> {
-    let doing = "looking at the layer";
+    let doing = "examining the layer";
     let upper = match walk::open_root(place) {
         Ok(upper) => upper,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -1,5 +1,5 @@
-//! Walking a directory tree by descriptors, never by path: no symlink in it can lead out of it, names may be any bytes, and
-//! neither depth nor length of a path has a limit but memory.
+//! Walking a directory tree by descriptors, never by path: no symlink in it can lead out of it, names may be any bytes, and the
+//! depth and the length of a path are limited only by memory.
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -24,7 +24,7 @@ pub(crate) const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
 
-/// Why a visit failed; the walk adds what was being done, to what.
+/// Why a visit failed; the walk adds what was being done, and to which file.
 #[derive(Debug)]
 pub(crate) enum Fault {
     Io(io::Error),
@@ -60,7 +60,7 @@ impl Fault {
 
 /// One step of a walk.
 pub(crate) enum Visit<'a> {
-    /// Something in `folder`. A directory is entered next.
+    /// An entry of `folder`. If it is a directory, it is entered next.
     Entry {
         folder: BorrowedFd<'a>,
         name: &'a CStr,
@@ -79,7 +79,7 @@ struct Level {
     names: vec::IntoIter<CString>,
 }
 
-/// Visits everything below `root`, each directory's entries in the order of their names.
+/// Visits everything below `root`, each directory's entries sorted by name.
 pub(crate) fn walk(
     root: OwnedFd,
     wait: Wait<'_>,
@@ -101,7 +101,7 @@ pub(crate) fn walk(
                     stat: &stat,
                 })?;
                 if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-                    // Only the current directory is open: a tree may be deeper than descriptors go round.
+                    // Only the current directory is open: a tree may be deeper than the number of descriptors.
                     folder = openat(&folder, &name, FOLDER, Mode::empty())?;
                     levels.push(Level {
                         stat,
@@ -124,7 +124,7 @@ pub(crate) fn walk(
     Ok(())
 }
 
-/// The directory above `folder`, which must be the one that `expected` describes.
+/// Returns the parent of `folder`, which must be the directory that `expected` describes.
 pub(crate) fn up(folder: &OwnedFd, expected: &Stat) -> Result<OwnedFd, Fault> {
     let parent = openat(folder, c"..", FOLDER, Mode::empty())?;
     let found = fstat(&parent)?;
@@ -134,7 +134,7 @@ pub(crate) fn up(folder: &OwnedFd, expected: &Stat) -> Result<OwnedFd, Fault> {
     Ok(parent)
 }
 
-/// The names in a directory, sorted.
+/// Returns the names in a directory, sorted.
 pub(crate) fn names(folder: &OwnedFd) -> Result<Vec<CString>, Fault> {
     let mut names = Vec::new();
     for entry in aside(|| Dir::read_from(folder))? {
@@ -153,7 +153,7 @@ pub(crate) fn open_root(path: &Path) -> io::Result<OwnedFd> {
     Ok(openat(CWD, path, FOLDER, Mode::empty())?)
 }
 
-/// Looks at every file of the tree at `path`, without reading any.
+/// Examines the metadata of every file of the tree at `path`, without reading contents.
 pub(crate) fn look(path: &Path, wait: Wait<'_>) -> Result<Look, Error> {
     look_as_before(path, &[], wait)
 }
@@ -181,7 +181,7 @@ pub(crate) fn look_as_before(
         );
         digest.update(name.map_or(&b""[..], CStr::to_bytes));
         digest.update([0]);
-        // The change time says what the others do not: new contents of the same length, put back to the old time.
+        // The change time shows what the others do not: new contents of the same length, with the old time restored.
         let numbers = [
             i128::from(stat.st_mode),
             i128::from(stat.st_uid),
@@ -214,7 +214,7 @@ pub(crate) fn look_as_before(
             Ok(())
         })
     })
-    .map_err(|fault| fault.into_error("looking at the files of", path))?;
+    .map_err(|fault| fault.into_error("examining the files of", path))?;
     Ok(Look {
         digest: hex(&digest.finalize()),
         size,
@@ -238,24 +238,24 @@ pub(crate) fn size(path: &Path, wait: Wait<'_>) -> Result<Size, Error> {
     Ok(size)
 }
 
-/// Writes everything on the file system of `path` to its disk.
+/// Syncs everything on the file system of `path` to its disk.
 pub(crate) fn sync(path: &Path) -> Result<(), Error> {
     let synced = open_root(path).and_then(|root| Ok(syncfs(root)?));
     synced.map_err(|e| Error::io(format!("syncing {}", path.display()), &e))
 }
 
-/// What the file system of `path` is known by.
+/// Returns the number that identifies the file system of `path`.
 pub(crate) fn disk(path: &Path) -> io::Result<u64> {
     use std::os::unix::fs::MetadataExt;
     Ok(crate::local::metadata(path)?.dev())
 }
 
-/// What the root directory at `path` looks like, if that can be seen.
+/// Returns the attributes of the root directory at `path`, if they are accessible.
 pub(crate) fn root_look_at(path: &Path) -> Option<RootLook> {
     Some(root_look(&fstat(open_root(path).ok()?).ok()?))
 }
 
-/// What `stat` says of a root directory, as far as clones keep it.
+/// Returns the `stat` data of a root directory that clones keep.
 pub(crate) fn root_look(stat: &Stat) -> RootLook {
     RootLook {
         mode: stat.st_mode & 0o7777,
@@ -266,7 +266,7 @@ pub(crate) fn root_look(stat: &Stat) -> RootLook {
     }
 }
 
-/// What a file takes on disk. `stat` counts in units of 512 bytes, whatever the file system's own are.
+/// Returns the size of a file on disk. `stat` counts in units of 512 bytes, whatever the file system's block size is.
 pub(crate) fn blocks(stat: &Stat) -> u64 {
     u64::try_from(stat.st_blocks).unwrap_or_default() * 512
 }

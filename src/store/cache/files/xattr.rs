@@ -12,11 +12,11 @@ use rustix::io::Errno;
 
 use crate::store::cache::files::walk::Fault;
 
-/// The kernel's own limit on a value, and on the list of names (linux/limits.h).
+/// The kernel's limit on a value, and on the list of names (linux/limits.h).
 const MOST: usize = 64 << 10;
 
-/// What `read` puts into a buffer: a small one, since most files have no attributes or short ones, and one as large as can
-/// be where that is too small.
+/// Returns what `read` writes into a buffer. First a small buffer, because most files have no attributes or short ones, and a
+/// buffer of the maximum size if that is too small.
 fn read_all(
     mut read: impl FnMut(&mut [u8]) -> rustix::io::Result<usize>,
 ) -> rustix::io::Result<Vec<u8>> {
@@ -33,7 +33,7 @@ fn read_all(
     }
 }
 
-/// The names of an open file's attributes.
+/// Returns the names of an open file's attributes.
 pub(crate) fn list(file: BorrowedFd<'_>) -> Result<Vec<CString>, Fault> {
     match read_all(|buffer| flistxattr(file, buffer)) {
         // A file system without attributes.
@@ -42,7 +42,7 @@ pub(crate) fn list(file: BorrowedFd<'_>) -> Result<Vec<CString>, Fault> {
     }
 }
 
-/// The value of an open file's attribute; `None` where it has none of that name.
+/// Returns the value of an open file's attribute; `None` if it does not exist.
 pub(crate) fn get(file: BorrowedFd<'_>, name: &CStr) -> Result<Option<Vec<u8>>, Fault> {
     match read_all(|buffer| fgetxattr(file, name, buffer)) {
         Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
@@ -50,13 +50,13 @@ pub(crate) fn get(file: BorrowedFd<'_>, name: &CStr) -> Result<Option<Vec<u8>>, 
     }
 }
 
-/// Whether `folder/name`, which need not be opened, has an attribute of that name.
+/// Returns whether `folder/name`, which is not opened, has an attribute of that name.
 pub(crate) fn has_unopened(folder: BorrowedFd<'_>, name: &CStr, attribute: &CStr) -> bool {
     let path = path(folder, name);
     path.is_ok_and(|path| lgetxattr(path, attribute, &mut [0; 0]).is_ok())
 }
 
-/// Gives `to` those attributes of `from` that `keep` names.
+/// Copies the attributes of `from` that `keep` selects to `to`.
 pub(crate) fn copy(
     from: BorrowedFd<'_>,
     to: BorrowedFd<'_>,
@@ -80,13 +80,13 @@ pub(crate) fn copy_unopened(
     name: &CStr,
     keep: impl Fn(&[u8]) -> bool,
 ) -> Result<(), Fault> {
-    // There is no call relative to a directory for these, but /proc makes a path of a descriptor.
+    // There is no system call relative to a directory for these, but /proc has a path for a descriptor.
     let Ok(source) = path(from, name) else {
         return Ok(());
     };
     let names = match read_all(|buffer| llistxattr(&source, buffer)) {
         Ok(list) => split(&list),
-        // Neither has any, or /proc is not there.
+        // Neither has any, or /proc is not mounted.
         Err(Errno::OPNOTSUPP | Errno::PERM | Errno::NOENT | Errno::NAMETOOLONG) => return Ok(()),
         Err(e) => return Err(e.into()),
     };
@@ -106,7 +106,7 @@ pub(crate) fn copy_unopened(
     Ok(())
 }
 
-/// A security module may refuse its own labels, and gives new files theirs anyway.
+/// Ignores that a security module refuses one of its own labels: it gives new files a label anyway.
 fn settle(set: rustix::io::Result<()>, name: &CStr) -> Result<(), Fault> {
     match set {
         Err(Errno::PERM | Errno::OPNOTSUPP | Errno::INVAL)

@@ -1,5 +1,5 @@
-//! The folder of one cache, and its lock: a mutex orders the threads of this process, `flock` orders processes. Neither is held
-//! while a caller's code runs or while bytes are copied for a lease.
+//! The directory of one cache, and its lock: a mutex orders the threads of this process, `flock` orders processes. Neither is
+//! held while a caller's code runs or while data is copied for a lease.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -21,18 +21,18 @@ use crate::store::session::{self, Life};
 use crate::store::site::Site;
 use crate::wait::Wait;
 
-/// How long a thread waits for the mutex between looks at its cancel.
+/// How often a thread that waits for the mutex checks its cancel. The cancel is noticed late by up to this much.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// One cache on disk. One value for each cache and open store: it holds the mutex.
+/// One cache on disk. There is one value for each cache and open store, because it contains the mutex.
 pub(crate) struct Folder {
-    /// The name, escaped: what labels and volume names carry.
+    /// The escaped name, as in labels and volume names.
     pub(crate) escaped: String,
     path: PathBuf,
     mutex: Mutex<()>,
 }
 
-/// The lock of a cache, held. Only through it is anything of the cache's state decided.
+/// The held lock of a cache. Every decision about the cache's state is made through it.
 pub(crate) struct Guard<'a> {
     folder: &'a Folder,
     _process: FileLock,
@@ -40,7 +40,7 @@ pub(crate) struct Guard<'a> {
 }
 
 impl Folder {
-    /// The folder of the cache whose escaped name is `escaped`. Nothing is made yet.
+    /// Returns the directory of the cache whose escaped name is `escaped`. Creates nothing.
     pub(crate) fn new(site: &Site, escaped: &str) -> Self {
         Folder {
             escaped: escaped.to_owned(),
@@ -57,7 +57,7 @@ impl Folder {
         self.path.join("head")
     }
 
-    /// What was the head of a cache that was deleted when there was no room to say so.
+    /// Returns the new name of the head of a cache that was deleted when the disk was too full to write another head.
     fn grave(&self) -> PathBuf {
         self.path.join("dead")
     }
@@ -74,12 +74,12 @@ impl Folder {
         self.path.join("shared")
     }
 
-    /// Held by the holders of locked and shared leases for as long as they have them.
+    /// Returns the lock that holders of locked and shared leases hold as long as they have them.
     pub(crate) fn turn_file(&self) -> PathBuf {
         self.path.join("turn")
     }
 
-    /// Held by whoever compacts the cache.
+    /// Returns the lock that is held during a compaction.
     pub(crate) fn compaction_file(&self) -> PathBuf {
         self.path.join("compaction")
     }
@@ -104,8 +104,8 @@ impl Folder {
         })
     }
 
-    /// Does `what` with files in the folder, which is made if need be: a purge may take that of a deleted cache away at any
-    /// time that its lock is free.
+    /// Does `what` with files in the directory, which is created if it is missing: a purge may remove the directory of a
+    /// deleted cache whenever its lock is free.
     pub(crate) fn in_folder<T>(&self, mut what: impl FnMut() -> Result<T>) -> Result<T> {
         loop {
             match what() {
@@ -117,13 +117,13 @@ impl Folder {
 
     fn make(&self) -> Result<()> {
         let doing =
-            |e: &io::Error| Error::io(format!("making the folder {}", self.path.display()), e);
+            |e: &io::Error| Error::io(format!("creating the directory {}", self.path.display()), e);
         let mut made = access::create_dir(&self.path);
         if made
             .as_ref()
             .is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
         {
-            // Somebody removed the folder of all caches.
+            // The directory of all caches was removed by another program.
             made = self
                 .path
                 .parent()
@@ -141,7 +141,7 @@ impl Folder {
         }
     }
 
-    /// The head as it is now. Without the lock it is good for a guess only.
+    /// Returns the current head. Without the lock it may be outdated at any time.
     pub(crate) fn read_head(&self) -> Result<Option<Head>> {
         if let Some(head) = Head::read(&self.head())? {
             return Ok(Some(head));
@@ -151,12 +151,12 @@ impl Folder {
         Ok(dead)
     }
 
-    /// The ids of all lease records, dead or alive.
+    /// Returns the ids of all lease records, of active and stale sessions.
     pub(crate) fn record_ids(&self) -> Result<Vec<String>> {
         Record::list(&self.leases())
     }
 
-    /// How many leases are out, in all processes.
+    /// Returns how many outstanding leases there are, in all processes.
     pub(crate) fn leases_out(&self, site: &Site) -> Result<usize> {
         let mut leases = 0;
         for id in self.record_ids()? {
@@ -166,7 +166,7 @@ impl Folder {
         Ok(leases)
     }
 
-    /// The newest generation that any lease was cloned from, as far as the records can be read.
+    /// Returns the newest generation that any lease was cloned from, as far as the records can be read.
     pub(crate) fn newest_base(&self) -> Result<u64> {
         let records = self
             .record_ids()?
@@ -175,13 +175,13 @@ impl Folder {
         Ok(records.map(|record| record.base).max().unwrap_or_default())
     }
 
-    /// The time of this file says when the cache was used last: the head need not be written for that. (The lock's file is touched by
-    /// whoever takes the lock, for whatever.)
+    /// Returns the file whose time is the cache's last use: the head need not be written for that. (The lock's file cannot
+    /// serve, because it is touched whenever the lock is taken.)
     fn used_file(&self) -> PathBuf {
         self.path.join("used")
     }
 
-    /// Notes that the cache was used now.
+    /// Records that the cache is being used now.
     pub(crate) fn touch(&self) {
         let path = self.used_file();
         let touched = match os::touch(&path) {
@@ -193,14 +193,14 @@ impl Folder {
         }
     }
 
-    /// When the cache was used last, if that was noted.
+    /// Returns when the cache was last used, if that was recorded.
     pub(crate) fn noted_use(&self) -> Option<SystemTime> {
         fs::metadata(self.used_file())
             .and_then(|found| found.modified())
             .ok()
     }
 
-    /// When the cache was used last. Of one that only 0.1.0 has used, its lock tells.
+    /// Returns when the cache was last used. If only version 0.1.0 has used it, the time of its lock is returned.
     pub(crate) fn last_use(&self) -> Option<SystemTime> {
         let by_lock = || {
             let found = fs::metadata(self.lock_file());
@@ -215,7 +215,7 @@ impl Guard<'_> {
         self.folder.read_head()
     }
 
-    /// From here on, this is the cache.
+    /// Replaces the head: from here on, this is the cache.
     pub(crate) fn write_head(&self, head: &Head) -> Result<()> {
         head.write(&self.folder.head())?;
         match fs::remove_file(self.folder.grave()) {
@@ -227,7 +227,7 @@ impl Guard<'_> {
         Ok(())
     }
 
-    /// Deletes the cache on a disk that has no room for another head: the one that is there gets a name that says it.
+    /// Deletes the cache on a disk that has no room for another head: renames the existing one.
     pub(crate) fn bury_head(&self) -> Result<()> {
         let (head, grave) = (self.folder.head(), self.folder.grave());
         let buried = fs::rename(&head, grave).and_then(|()| sync_folder(&self.folder.path));
@@ -242,17 +242,17 @@ impl Guard<'_> {
         Record::read(&self.folder.leases(), id)
     }
 
-    /// Removes a record. `false`: there was none.
+    /// Removes a record. Returns `false` if it did not exist.
     pub(crate) fn remove_record(&self, id: &str) -> Result<bool> {
         Record::remove(&self.folder.leases(), id)
     }
 
-    /// The shared lease that is out, if anybody has it still.
+    /// Returns the outstanding shared lease, if it still has a holder.
     pub(crate) fn group(&self, site: &Site) -> Result<Option<Group>> {
         let Some(mut group) = Group::read(&self.folder.group_file())? else {
             return Ok(None);
         };
-        // From behind, up to the first who lives: whoever came last mostly does.
+        // Starting with the last holder, because the latest is usually still active.
         while let Some(id) = group.holders.last() {
             if self.holds(site, id)? {
                 return Ok(Some(group));
@@ -262,7 +262,8 @@ impl Guard<'_> {
         Ok(None)
     }
 
-    /// A hold on the shared lease that one of its holders has released, and that nobody alive has: the last of them was killed.
+    /// Returns a hold on the shared lease that one of its holders has released and that has no active holder: the last one was
+    /// killed.
     pub(crate) fn kept(&self, site: &Site) -> Result<Option<Record>> {
         let Some(group) = Group::read(&self.folder.group_file())?.filter(|group| group.keep) else {
             return Ok(None);
@@ -272,7 +273,7 @@ impl Guard<'_> {
         }
         for id in &group.holders {
             if self.folder.leases().join(id).exists() {
-                // As it was made: the maker's own record was written before that.
+                // As it was created: the creator's own record was written before that.
                 let id = id.clone();
                 return Ok(Some(Record { id, ..group.lease }));
             }
@@ -280,7 +281,7 @@ impl Guard<'_> {
         Ok(None)
     }
 
-    /// Whether somebody alive has the record `id`.
+    /// Returns whether the session of the record `id` is active.
     fn holds(&self, site: &Site, id: &str) -> Result<bool> {
         Ok(self.folder.leases().join(id).exists() && life(site, id)? != Life::Dead)
     }
@@ -289,7 +290,7 @@ impl Guard<'_> {
         group.write(&self.folder.group_file())
     }
 
-    /// Takes the holder `id` out of the shared lease `group`, and gives what that is if others have it still.
+    /// Removes the holder `id` from the shared lease `group`. Returns the group if it still has other holders.
     pub(crate) fn leave_group(&self, site: &Site, group: &str, id: &str) -> Result<Option<Group>> {
         let Some(mut found) = Group::read(&self.folder.group_file())? else {
             return Ok(None);
@@ -307,7 +308,7 @@ impl Guard<'_> {
         Ok(None)
     }
 
-    /// Forgets the shared lease `group`: nobody has it.
+    /// Forgets the shared lease `group`, which has no holder.
     pub(crate) fn end_group(&self, group: &str) -> Result<()> {
         match Group::read(&self.folder.group_file())? {
             Some(found) if found.id() == group => Group::remove(&self.folder.group_file()),
@@ -315,7 +316,7 @@ impl Guard<'_> {
         }
     }
 
-    /// The records of all leases whose session is not dead.
+    /// Returns the records of all leases whose session is not stale.
     fn live_records(&self, site: &Site) -> Result<Vec<Record>> {
         let mut lives: HashMap<String, bool> = HashMap::new();
         let mut live = Vec::new();
@@ -323,7 +324,7 @@ impl Guard<'_> {
             if id.ends_with(".new") {
                 continue;
             }
-            // One whose session nobody knows may live, too.
+            // An unknown session may be active, too.
             let session = Record::session_of(&id);
             let lives = match lives.get(session) {
                 Some(known) => *known,
@@ -340,14 +341,14 @@ impl Guard<'_> {
         Ok(live)
     }
 
-    /// Of `candidates`, those that neither the head nor a lease of a live session needs.
+    /// Returns those of `candidates` that neither the head nor a lease of an active session needs.
     pub(crate) fn unneeded(
         &self,
         site: &Site,
         candidates: impl IntoIterator<Item = String>,
     ) -> Result<Vec<String>> {
         let mut left = self.not_in_head(candidates)?;
-        // Most releases leave nothing over, and read no record to see that.
+        // Most releases leave nothing over, and need not read any record to find that out.
         if !left.is_empty() {
             let records = self.live_records(site)?;
             let needed: HashSet<&str> = records.iter().flat_map(Record::names).collect();
@@ -356,8 +357,8 @@ impl Guard<'_> {
         Ok(left)
     }
 
-    /// What nobody needs once the lease of `record`, which is no more, has gone, of its volumes and of `others`. Those that were
-    /// made for it nobody else names.
+    /// After the lease of `record` has ended, returns those of its volumes and of `others` that are not needed. Volumes that
+    /// were created for the lease are named nowhere else.
     pub(crate) fn left_of(
         &self,
         site: &Site,
@@ -380,14 +381,14 @@ impl Guard<'_> {
             .collect())
     }
 
-    /// Removes the records of dead sessions, and gives what they named.
+    /// Removes the records of stale sessions, and returns what they named.
     pub(crate) fn bury_records(&self, site: &Site) -> Result<Vec<String>> {
         let mut named = Vec::new();
         for id in self.folder.record_ids()? {
             if life(site, &id)? != Life::Dead {
                 continue;
             }
-            // A torn one names nothing; its volumes carry the dead session's label.
+            // A corrupt record names nothing; its volumes carry the stale session's label.
             if let Ok(Some(record)) = self.record(&id) {
                 named.extend(record.names().map(str::to_owned));
             }
@@ -396,20 +397,21 @@ impl Guard<'_> {
         Ok(named)
     }
 
-    /// Removes locks that killed processes were about to make.
+    /// Removes lock files that killed processes were creating.
     pub(crate) fn sweep(&self) -> Result<()> {
         lock::sweep_unfinished(&self.folder.path)
     }
 
-    /// Takes away the folder of a deleted cache that nobody uses any more. `false`: somebody does.
+    /// Removes the directory of a deleted cache that is no longer used. Returns `false` if it is still used.
     pub(crate) fn remove_folder(self, unique: &str) -> Result<bool> {
         let path = &self.folder.path;
-        let doing = |e: &io::Error| Error::io(format!("removing the folder {}", path.display()), e);
-        // Whoever waits for a turn without a lease yet has this one. Held until the folder is away.
+        let doing =
+            |e: &io::Error| Error::io(format!("removing the directory {}", path.display()), e);
+        // A caller that waits for the mode lock without a lease yet holds this lock. It is held until the directory is removed.
         let Some(_turn) = FileLock::try_take(&self.folder.turn_file())? else {
             return Ok(false);
         };
-        // Those who wait for a lock in it find the path gone, and begin anew.
+        // Processes that wait for a lock in it find that the path is missing, and start again.
         let away = path.with_file_name(format!("gone-{unique}"));
         fs::rename(path, &away).map_err(|e| doing(&e))?;
         fs::remove_dir_all(&away).map_err(|e| doing(&e))?;
@@ -417,12 +419,12 @@ impl Guard<'_> {
     }
 }
 
-/// Whether the session of the record `id` lives.
+/// Returns whether the session of the record `id` is active.
 pub(crate) fn life(site: &Site, id: &str) -> Result<Life> {
     session::life(&site.paths.sessions(), Record::session_of(id))
 }
 
-/// The escaped names of all caches that have a folder.
+/// Returns the escaped names of all caches that have a directory.
 pub(crate) fn all(caches: &Path) -> Result<Vec<String>> {
     let doing = |e: &io::Error| Error::io(format!("listing the caches in {}", caches.display()), e);
     let mut names = Vec::new();
@@ -436,16 +438,16 @@ pub(crate) fn all(caches: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Whether a folder's name or a label can be a cache's escaped name.
+/// Returns whether a directory's name or a label can be a cache's escaped name.
 pub(crate) fn is_escaped(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     (name.starts_with("c-") || name.starts_with("h-")) && name.bytes().all(plain)
 }
 
-/// The error for a lease that is no more.
+/// Returns the error for a lease that no longer exists.
 pub(crate) fn closed(doing: &str, cache: &str) -> Error {
     Error::new(
         ErrorKind::Closed,
-        format!("{doing} a lease of the cache {cache}: it was released or discarded before"),
+        format!("{doing} a lease of the cache {cache}: it has already been released or discarded"),
     )
 }

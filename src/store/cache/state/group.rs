@@ -1,5 +1,5 @@
-//! The one shared lease that a cache may have out: who holds it, and what it is. One small file, so that joining and leaving cost the
-//! same however many hold it, or have leases of the same cache for themselves.
+//! The one shared lease that a cache may have: its holders, and its record. It is one small file, so that joining and leaving
+//! cost the same however many holders it has, and however many private leases of the cache there are.
 
 use std::io;
 use std::path::Path;
@@ -11,17 +11,17 @@ use crate::local as fs;
 use crate::store::cache::state::record::Record;
 use crate::store::replace::{beside_locked, replace};
 
-/// What the file says. Only ever read and written under the cache's lock.
+/// The contents of the file. Only read and written under the cache's lock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Group {
-    /// The record of the one that made the lease, as it was made; it is a clone once `looks` is there. Each holder has a copy under
-    /// an id of its own, which keeps the volumes from being removed.
+    /// The record of the holder that created the lease, as it was created; the clone is complete once `looks` is set. Each
+    /// holder has a copy under an id of its own, which keeps the volumes from being removed.
     pub(crate) lease: Record,
-    /// The ids of the records of those who hold it, as far as they have not said that they left.
+    /// The ids of the records of the holders, as far as they have not left explicitly.
     pub(crate) holders: Vec<String>,
-    /// One of those who held it has released it: it is to be published, even if the last one discards.
+    /// One of the holders has released it: it has to be published, even if the last one discards it.
     pub(crate) keep: bool,
-    /// The last holder is publishing it: nobody may join any more.
+    /// The last holder is publishing it: it can no longer be joined.
     pub(crate) closing: bool,
 }
 
@@ -35,7 +35,7 @@ impl Group {
         }
     }
 
-    /// What names it.
+    /// Returns its id.
     pub(crate) fn id(&self) -> &str {
         &self.lease.id
     }
@@ -43,7 +43,7 @@ impl Group {
     pub(crate) fn read(path: &Path) -> Result<Option<Self>> {
         let doing = || format!("reading the shared lease {}", path.display());
         match fs::read(path) {
-            // Torn by a power failure, which also ended every session that could hold it.
+            // Corrupted by a power failure, which also ended every session that could hold it.
             Ok(text) => Ok(serde_json::from_slice(&text)
                 .inspect_err(|e| log::debug!("{}: {e}", doing()))
                 .ok()),
@@ -52,7 +52,7 @@ impl Group {
         }
     }
 
-    /// Replaces the file as a whole. Not synced: a power failure ends every session.
+    /// Replaces the whole file. Not synced, because a power failure ends every session.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
         let doing =
             |e: &io::Error| Error::io(format!("writing the shared lease {}", path.display()), e);

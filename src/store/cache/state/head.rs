@@ -1,5 +1,5 @@
-//! The head of a cache: which generation it is at and which volumes that is made of. One small file, replaced as a whole, so
-//! that at every instant a reader or a crash finds one generation.
+//! The head of a cache: its current generation, and the volumes that it consists of. It is one small file that is replaced
+//! atomically, so that at any time a reader, or a process after a crash, finds one generation.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -20,31 +20,31 @@ use crate::store::{clock, names};
 /// The version of the file's format.
 const FORMAT: u32 = 1;
 
-/// No generation and no time is larger.
+/// The maximum of a generation and of a time.
 const LARGEST: u64 = 1 << 53;
 
 /// The state of one cache.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Head {
     format: u32,
-    /// The name as it was given, in hex: it is any bytes, and the folder's name may be its digest.
+    /// The name as the caller passed it, in hex, because it is any bytes, and the directory's name may be its digest.
     name: String,
     pub(crate) generation: u64,
     /// A deleted cache keeps its head, so that leases cloned before lose.
     #[serde(default)]
     pub(crate) deleted: bool,
-    /// Lowest first; none is an empty cache.
+    /// Lowest first; an empty list is an empty cache.
     pub(crate) parts: Vec<Part>,
     pub(crate) root: Option<RootLook>,
-    /// There while the files of the newest parts are perhaps not on disk. Absent too where nobody can say: in what 0.1.0 wrote,
-    /// and where this process cannot reach the engine's volumes.
+    /// Set while the files of the newest parts may not be on disk. Also absent if that is unknown: in a head of version 0.1.0,
+    /// and if this process cannot access the engine's volumes directly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) unsure: Option<Unsure>,
-    /// Volumes without this store's labels (an OBuilder store made them) that the cache once was and that are still to be
+    /// Volumes without this store's labels (created by an OBuilder store) that the cache once used and that are still to be
     /// removed.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) retired: BTreeSet<String>,
-    /// The volume of an OBuilder store that the cache began with, as a copy.
+    /// The volume of an OBuilder store that the cache started from, as a copy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) adopted_from: Option<String>,
     /// Seconds since 1970.
@@ -54,16 +54,16 @@ pub(crate) struct Head {
 /// How the newest parts were written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Written<'a> {
-    /// To the disk.
+    /// Synced to disk.
     Synced,
-    /// In this boot of the machine, to where it may still be on its way to the disk.
+    /// Written in this boot of the machine, and possibly not on disk yet.
     InBoot(&'a str),
-    /// On the engine's machine, where this process sees nothing.
+    /// Written on the engine's host, which this process cannot access.
     OutOfReach,
 }
 
 impl Head {
-    /// The head of a cache that nobody has released yet.
+    /// Creates the head of a cache that has never been released.
     pub(crate) fn new(name: &[u8]) -> Self {
         Head {
             format: FORMAT,
@@ -79,7 +79,7 @@ impl Head {
         }
     }
 
-    /// The cache's name; `None` where the file does not hold one.
+    /// Returns the cache's name; `None` if the file does not contain one.
     pub(crate) fn name(&self) -> Option<Vec<u8>> {
         unhex(self.name.as_bytes())
     }
@@ -88,7 +88,7 @@ impl Head {
         clock::time(self.created)
     }
 
-    /// Makes the cache an empty one, newer than every lease that is out.
+    /// Makes the cache empty, and newer than every outstanding lease.
     pub(crate) fn empty(&mut self) {
         self.generation += 1;
         self.parts.clear();
@@ -96,7 +96,7 @@ impl Head {
         self.unsure = None;
     }
 
-    /// What the cache is now, to go back to.
+    /// Returns the current state of the cache, for going back to it.
     pub(crate) fn state(&self) -> Durable {
         Durable {
             generation: self.generation,
@@ -105,19 +105,19 @@ impl Head {
         }
     }
 
-    /// All parts that must not be removed: those of the newest generation, and those to go back to.
+    /// Returns all parts that must not be removed: those of the newest generation, and those to go back to.
     pub(crate) fn all_parts(&self) -> impl Iterator<Item = &Part> {
         let durable = self.unsure.iter().flat_map(|unsure| &unsure.durable.parts);
         let known = |part: &&Part| !self.parts.iter().any(|p| p.volume == part.volume);
         self.parts.iter().chain(durable.filter(known))
     }
 
-    /// The volumes of [`all_parts`](Self::all_parts).
+    /// Returns the volumes of [`all_parts`](Self::all_parts).
     pub(crate) fn volumes(&self) -> impl Iterator<Item = &str> {
         self.all_parts().map(|part| part.volume.as_str())
     }
 
-    /// Notes what became of the parts: all is on disk, or nobody can tell, or what was there `before` is what to go back to.
+    /// Records how the parts were written: all are on disk, or that is unknown, or `before` is the state to go back to.
     pub(crate) fn note(&mut self, written: Written<'_>, before: Durable) {
         self.unsure = match written {
             Written::Synced | Written::OutOfReach => None,
@@ -128,7 +128,8 @@ impl Head {
         };
     }
 
-    /// Notes that `synced`, which the cache was some time ago and all volumes of which are there still, is on disk. `false`: that is not news, or of no use any more.
+    /// Records that `synced`, an earlier state of the cache all volumes of which still exist, is on disk. Returns `false` if
+    /// that is known, or no longer of use.
     pub(crate) fn mark(&mut self, synced: &Durable) -> bool {
         let Some(unsure) = &mut self.unsure else {
             return false;
@@ -151,9 +152,11 @@ impl Head {
         true
     }
 
-    /// Goes back to what was certainly on disk when the power failed, if this is another boot. Gives the generation that is.
+    /// If this is another boot, goes back to what was certainly on disk when the power failed. Returns the generation that this
+    /// was.
     ///
-    /// The number of the generation goes on: no lease that is out, of whomever, may take what comes now for what it was cloned from.
+    /// The generation number still increases: no outstanding lease, of any process, may take the result for the generation that
+    /// it was cloned from.
     pub(crate) fn go_back(&mut self, boot: &str) -> Option<u64> {
         let unsure = self.unsure.take_if(|unsure| unsure.boot != boot)?;
         let durable = unsure.durable;
@@ -165,8 +168,8 @@ impl Head {
         Some(durable.generation)
     }
 
-    /// Makes it that of a deleted cache, and gives the parts that were its own. What OBuilder made goes with it, or the cache would
-    /// come back.
+    /// Makes it the head of a deleted cache, and returns the parts that were its own. A volume that OBuilder created is removed
+    /// as well, or the cache would reappear.
     pub(crate) fn bury(&mut self) -> Vec<Part> {
         let parts: Vec<Part> = self.all_parts().cloned().collect();
         let (adopted, own): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(|p| p.adopted);
@@ -177,7 +180,7 @@ impl Head {
         own
     }
 
-    /// Reads the head at `path`; `None` where there is none.
+    /// Reads the head at `path`; returns `None` if it does not exist.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>> {
         let doing = || format!("reading the head {}", path.display());
         let text = match fs::read(path) {
@@ -186,23 +189,23 @@ impl Head {
             Err(e) => return Err(Error::io(doing(), &e)),
         };
         let corrupt = |why: String| {
-            let healed = "deleting the cache heals it";
+            let healed = "delete the cache to recover";
             Error::new(ErrorKind::Corrupt, format!("{}: {why}; {healed}", doing()))
         };
         let head: Head = serde_json::from_slice(&text).map_err(|e| corrupt(e.to_string()))?;
         match head.format {
-            // They are counted with: beyond this they are no numbers that this library wrote.
+            // They are used in arithmetic: a larger number was not written by this library.
             FORMAT if head.numbers().any(|number| number > LARGEST) => {
                 Err(corrupt(String::from("a number in it is too large")))
             }
             FORMAT => Ok(Some(head)),
             other => Err(corrupt(format!(
-                "it has format {other}, and this library knows {FORMAT}"
+                "unsupported format {other}; this version of the library supports {FORMAT}"
             ))),
         }
     }
 
-    /// All that is added to anything.
+    /// Returns all numbers that are used in arithmetic.
     fn numbers(&self) -> impl Iterator<Item = u64> {
         let durable = self.unsure.as_ref().map(|unsure| &unsure.durable);
         let parts = self.parts.iter();
@@ -214,7 +217,7 @@ impl Head {
             .chain(sizes.flat_map(|size| [size.entries, size.bytes]))
     }
 
-    /// Puts the head at `path`. The cache's lock is held.
+    /// Replaces the head at `path`. The caller holds the cache's lock.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
         let doing = |e: &io::Error| Error::io(format!("writing the head {}", path.display()), e);
         let text = serde_json::to_vec(self).map_err(|e| doing(&e.into()))?;
@@ -222,7 +225,7 @@ impl Head {
     }
 }
 
-/// Makes the names in a folder survive a power failure.
+/// Makes the names in a directory survive a power failure.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     os::sync_folder(folder)
 }
@@ -275,7 +278,7 @@ mod tests {
         fs::remove_dir_all(&folder).expect("removed");
     }
 
-    /// Numbers that this library writes, and any.
+    /// Numbers that this library writes, and arbitrary ones.
     fn number() -> impl Strategy<Value = u64> {
         prop_oneof![4 => 0..9u64, 1 => Just(LARGEST), 1 => any::<u64>()]
     }
@@ -372,7 +375,7 @@ mod tests {
         parts.into_iter().map(|part| part.volume.as_str()).collect()
     }
 
-    /// A release, as far as a head sees it.
+    /// A release, as far as it affects a head.
     fn release(head: &mut Head, name: &str, written: Written<'_>) {
         let before = head.state();
         head.generation += 1;
@@ -389,7 +392,7 @@ mod tests {
         let synced = head.state();
         release(&mut head, "c", one);
         assert!(head.mark(&synced) && !head.mark(&synced), "news but once");
-        // A merge, after which `c` is nowhere: what was a layer is one to go back to.
+        // A merge, after which `c` is part of neither: the layer is only in the state to go back to.
         let before = head.state();
         head.parts.splice(1..3, [part("bc", 3)]);
         head.note(one, before);
@@ -421,7 +424,7 @@ mod tests {
         let newest = head.state();
         release(&mut head, "d", one);
         assert!(head.mark(&newest) && !head.mark(&early));
-        // What goes to the disk at once takes what is below along; where nobody can tell nothing is claimed.
+        // A sync also writes what is below; if that is unknown, nothing is claimed.
         release(&mut head, "e", Written::Synced);
         assert_eq!(head.unsure, None);
         release(&mut head, "f", one);
@@ -439,13 +442,13 @@ mod tests {
             "mountpoint":"/v/_data"}],"root":{"mode":493,"mtime":[5,0]},"created":7}"#;
         std::fs::write(&path, old).expect("written");
         let mut head = Head::read(&path).expect("a head").expect("there");
-        // Nobody knows when it was written: it is left what it is.
+        // It is unknown when it was written, so it is left as it is.
         assert_eq!((head.clone().go_back("two"), head.parts.len()), (None, 1));
         release(&mut head, "w", Written::InBoot("one"));
         head.write(&path).expect("written");
         let text: serde_json::Value =
             serde_json::from_slice(&fs::read(&path).expect("read")).expect("JSON");
-        // All that 0.1.0 asks for, as it asks for it; what it does not know it passes over.
+        // Everything that version 0.1.0 requires, in its form; it ignores unknown fields.
         for (field, is) in [
             ("format", serde_json::json!(1)),
             ("generation", serde_json::json!(4)),

@@ -1,4 +1,4 @@
-//! What is on disk of one cache: its folder and lock, its head, a record of each lease.
+//! The files of one cache: its directory and lock, its head, a record of each lease.
 
 pub(crate) mod folder;
 pub(crate) mod group;

@@ -1,5 +1,5 @@
-//! Lease records: one small file for each lease that is out, so that every process knows which volumes are in use. A record
-//! counts for as long as its session lives; what is in it may not be removed until then.
+//! Lease records: one small file for each outstanding lease, so that every process knows which volumes are in use. A record is
+//! valid as long as its session is active; until then, the volumes in it must not be removed.
 
 use std::io;
 use std::path::Path;
@@ -13,55 +13,56 @@ use crate::store::cache::files::look::RootLook;
 use crate::store::cache::state::head::Head;
 use crate::store::replace::replace;
 
-/// How the id of a record ends that is not of a lease: a compaction has one, too, so that nobody removes what it merges.
+/// The end of the id of a record that is not of a lease: a compaction has one, too, so that the volumes it merges are not
+/// removed.
 pub(crate) const COMPACTION: &str = ".compaction";
 
-/// What a record says.
+/// The contents of a record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
-    /// The session's id, a dash and a number: also the file's name, so that even a torn file tells whose it is.
+    /// The session's id, a dash and a number. It is also the file's name, so that even a corrupt file shows its session.
     pub(crate) id: String,
     /// The generation that was cloned.
     pub(crate) base: u64,
-    /// The volumes it was cloned from. Empty once they are of no more use to it.
+    /// The volumes that it was cloned from. Empty once it does not need them any more.
     pub(crate) parts: Vec<String>,
-    /// The volumes made for it; the first is the one to mount.
+    /// The volumes created for it; the first is the one to mount.
     pub(crate) volumes: Vec<String>,
-    /// The shared lease that this is a hold on: the id of the record of who made it.
+    /// The shared lease that this is a hold on: the id of the record of its creator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) group: Option<String>,
-    /// How the clone looked, to tell later whether it was changed. `None` while it is being made.
+    /// The fingerprint of the clone, for detecting changes later. `None` while the clone is being created.
     #[serde(default)]
     pub(crate) looks: Option<Looks>,
 }
 
-/// How a clone looked when it was made.
+/// The fingerprint of a clone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Looks {
-    /// A digest over what `stat` says of every file.
+    /// A digest of the `stat` data of every file.
     Tree(String),
-    /// A digest over the tar stream of it.
+    /// A digest of its tar stream.
     Tar(String),
-    /// An empty directory that looks like this.
+    /// An empty directory with these attributes.
     Upper {
         owner: (u32, u32),
         root: RootLook,
-        /// A digest over its extended attributes.
+        /// A digest of its extended attributes.
         #[serde(default)]
         attributes: String,
-        /// The layer's place on the engine's machine.
+        /// The layer's path on the engine's host.
         mountpoint: String,
     },
 }
 
 impl Record {
-    /// The session that a record's id names.
+    /// Returns the session in a record's id.
     pub(crate) fn session_of(id: &str) -> &str {
         id.split_once('-').map_or(id, |(session, _)| session)
     }
 
-    /// A record that does nothing but keep what the cache is now from being removed.
+    /// Creates a record that only keeps the current volumes of the cache from being removed.
     pub(crate) fn pin(id: String, head: &Head) -> Self {
         Record {
             id,
@@ -73,19 +74,19 @@ impl Record {
         }
     }
 
-    /// All volumes that this record keeps from being removed.
+    /// Returns all volumes that this record keeps from being removed.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().chain(&self.volumes).map(String::as_str)
     }
 
-    /// Puts the record into `folder`. Only ever under the cache's lock.
+    /// Writes the record into `folder`. The caller holds the cache's lock.
     pub(crate) fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join(&self.id);
         let doing =
             |e: &io::Error| Error::io(format!("writing the lease record {}", path.display()), e);
         let text = serde_json::to_vec(self).map_err(|e| doing(&e.into()))?;
-        // Renamed over, or a kill in the middle would tear a record that others of its group need. Not synced: a power
-        // failure ends every session.
+        // Replaced atomically, because a kill in the middle would corrupt a record that others of its group need. Not synced,
+        // because a power failure ends every session.
         let beside = folder.join(format!("{}.new", self.id));
         let write = || replace(&path, &beside, &text);
         let written = match write() {
@@ -97,7 +98,7 @@ impl Record {
         written.map_err(|e| doing(&e))
     }
 
-    /// The record `id` in `folder`; `None` where there is none.
+    /// Reads the record `id` in `folder`; returns `None` if it does not exist.
     pub(crate) fn read(folder: &Path, id: &str) -> Result<Option<Self>> {
         let path = folder.join(id);
         let doing = || format!("reading the lease record {}", path.display());
@@ -110,7 +111,7 @@ impl Record {
         }
     }
 
-    /// Removes the record `id`. `false`: there was none.
+    /// Removes the record `id`. Returns `false` if it did not exist.
     pub(crate) fn remove(folder: &Path, id: &str) -> Result<bool> {
         let path = folder.join(id);
         match fs::remove_file(&path) {
@@ -123,7 +124,7 @@ impl Record {
         }
     }
 
-    /// The ids of all records in `folder`.
+    /// Returns the ids of all records in `folder`.
     pub(crate) fn list(folder: &Path) -> Result<Vec<String>> {
         let doing = |e: &io::Error| {
             Error::io(
@@ -138,7 +139,7 @@ impl Record {
         };
         let mut ids = Vec::new();
         for entry in entries {
-            // A name that is no text is none of ours.
+            // A name that is not valid text is not one of ours.
             if let Ok(name) = entry.map_err(|e| doing(&e))?.file_name().into_string() {
                 ids.push(name);
             }
@@ -211,7 +212,7 @@ mod tests {
 
             prop_assert_eq!(back.as_ref(), Some(&record));
             prop_assert_eq!(listed, vec![record.id.clone()]);
-            // Even a torn file tells whose it is.
+            // Even a corrupt file shows its session.
             let whose = format!("{}-", Record::session_of(&record.id));
             prop_assert!(record.id.starts_with(&whose));
             prop_assert_eq!(cut.expect_err("torn").kind(), ErrorKind::Corrupt);

@@ -1,12 +1,12 @@
-//! What engines were seen to say of a failed start, and what it comes to.
+//! Messages of failed starts that were observed, and their meaning.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// What engines were seen to say: where no engine is named, Docker 20.10.24 (runc 1.1); the others from reports of their users.
+/// Observed messages. If no engine is named, Docker 20.10.24 (runc 1.1); the others are from reports of their users.
 const SEEN: &[(&str, &str, Cause)] = &[
-    // program, message, what it comes to
+    // program, message, meaning
     (
         "/no/such/program",
         r#"failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "/no/such/program": stat /no/such/program: no such file or directory: unknown"#,
@@ -37,7 +37,7 @@ const SEEN: &[(&str, &str, Cause)] = &[
         r#"failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "/xxx": stat /xxx: file name too long: unknown"#,
         Cause::Program(127),
     ),
-    // Words of the caller's that look like words of the engine's.
+    // Words of the caller that look like words of the engine.
     (
         "permission denied",
         r#"failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "permission denied": executable file not found in $PATH: unknown"#,
@@ -95,7 +95,7 @@ const SEEN: &[(&str, &str, Cause)] = &[
         "crun: open executable: Permission denied: OCI permission denied",
         Cause::Program(126),
     ),
-    // What the caller got wrong.
+    // Invalid settings of the caller.
     (
         "true",
         "unable to find user nosuch: no matching entries in passwd file",
@@ -146,7 +146,7 @@ const SEEN: &[(&str, &str, Cause)] = &[
         "network nosuch not found",
         Cause::Argument("the network"),
     ),
-    // The engine's own failures, whatever status it made of their words.
+    // The engine's own failures, whatever status it derived from their words.
     (
         "true",
         r#"failed to create shim task: OCI runtime create failed: unable to retrieve OCI runtime error (open /run/containerd/io.containerd.runtime.v2.task/moby/1/log.json: no such file or directory): exec: "runc": executable file not found in $PATH: unknown"#,
@@ -278,7 +278,7 @@ fn what_each_engine_and_runtime_said_when_it_was_tried_is_told_as_what_it_is() {
         if found != wanted {
             wrong.push(format!("{engine}: {found:?}, not {wanted:?}: {said}"));
         }
-        // What is not of this command is not found in it.
+        // A message about another command does not match.
         let other = Command::new(["other"]);
         let found = cause(said, &other, "other");
         if matches!(

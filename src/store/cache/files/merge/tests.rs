@@ -1,4 +1,4 @@
-//! Any layers, also such as no kernel would write, beside a model of what a mount of them shows.
+//! Arbitrary layers, including ones that no kernel would write, compared with a model of what a mount of them shows.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,14 +25,14 @@ struct Folder {
     entries: BTreeMap<String, Node>,
 }
 
-/// What a mount shows: a file, or what is in a folder.
+/// What a mount shows: a file, or the contents of a directory.
 #[derive(Debug, PartialEq, Eq)]
 enum Seen {
     File(u8),
     Folder(BTreeMap<String, Seen>),
 }
 
-/// What a mount of these shows, the topmost first.
+/// Returns what a mount of these layers shows, topmost first.
 fn mounted(layers: &[&Folder]) -> BTreeMap<String, Seen> {
     let names = layers.iter().flat_map(|layer| layer.entries.keys());
     let seen = names.filter_map(|name| Some((name.clone(), found(layers, name)?)));
@@ -56,7 +56,7 @@ fn found(layers: &[&Folder], name: &str) -> Option<Seen> {
     (!folders.is_empty()).then(|| Seen::Folder(mounted(&folders)))
 }
 
-/// That a merged layer hides nothing but what `below` shows: so the kernel would have written it.
+/// Checks that a merged layer hides only what `below` shows, as the kernel would have written it.
 fn hides_no_more_than_it_must(merged: &Folder, below: &[&Folder]) {
     for (name, node) in &merged.entries {
         let shown = found(below, name);
@@ -98,7 +98,7 @@ fn folder() -> impl Strategy<Value = Folder> {
         (any::<bool>(), entries)
             .prop_map(|(opaque, entries)| Node::Folder(Folder { opaque, entries }))
     });
-    // What the root of a layer says of those below it nobody asks.
+    // What the root of a layer says of those below it is not used.
     prop::collection::btree_map("[a-d]", node, 0..4).prop_map(|entries| Folder {
         opaque: false,
         entries,
@@ -142,7 +142,7 @@ fn read(at: &Path, marks: &Marks) -> Folder {
     }
 }
 
-/// Whoever writes to them changes nothing else.
+/// Checks that writing to them changes nothing else.
 fn are_files_of_their_own(at: &Path) {
     for entry in fs::read_dir(at).expect("a folder") {
         let entry = entry.expect("an entry");
@@ -183,7 +183,7 @@ proptest! {
         let merged = read(&merged, &marks);
         let copied = place.join("copied");
         fs::create_dir(&copied).expect("a folder");
-        // Only root may give it away.
+        // Only root can change the owner.
         let look = copied.metadata().expect("a look");
         let owner = (look.uid(), if look.uid() == 0 { 7 } else { look.gid() });
         super::copy(&paths, &copied, owner, &marks, Wait::unbounded()).expect("copied");

@@ -13,7 +13,7 @@ const LOOK: RootLook = RootLook {
     mtime: (1_000_000_007, 0),
 };
 
-/// What is in an entry: name, link, owner, mode, time, content.
+/// The contents of an entry: name, link, owner, mode, time, content.
 type Entry = (String, String, (u64, u64), u32, u64, Vec<u8>);
 
 fn entries(stream: impl Read) -> Vec<Entry> {
@@ -42,16 +42,16 @@ fn entries(stream: impl Read) -> Vec<Entry> {
         .collect()
 }
 
-/// A tree as an engine names it: `root` is what it calls the root, and `below` what stands before each name in it.
+/// How an engine names a tree: `root` is its name for the root, and `below` precedes each name in it.
 struct Dialect {
     root: &'static str,
     below: &'static str,
-    /// Numbers and names that are too long as GNU's tar has them.
+    /// Long numbers and names in the form of GNU tar.
     gnu: bool,
 }
 
 const DIALECTS: [Dialect; 5] = [
-    // Docker; Docker where the path ends in a dot; Podman; Podman in a folder; somebody's own.
+    // Docker; Docker if the path ends in a dot; Podman; Podman in a directory; an invented form.
     dialect("c/", "c/", false),
     dialect("./", "./", false),
     dialect("/", "/", false),
@@ -206,7 +206,7 @@ fn owners_become_those_of_containers_and_all_else_stays() {
         let (want, got) = (want.expect("whole"), got.expect("whole"));
         assert_eq!((want.digest, want.root), (got.digest, root));
     }
-    // Root on the machine is nobody that a container knows.
+    // The host's root is a user that the container does not know.
     let stream = DIALECTS[0].stream(&[(0, 0)]);
     let mut tree = Tree::new(stream.as_slice(), SHIFT, None);
     assert_eq!(tree.root().expect("a root").owner, (65_534, 65_534));
@@ -246,7 +246,7 @@ fn what_is_otherwise_in_one_entry_is_another_tree() {
                 assert_ne!(change(at, *with), whole, "{n} at {at}");
             }
         }
-        // What a machine calls its users is no part of a tree.
+        // The host's user names are not part of a tree.
         assert_eq!(change(at, &|h| h.set_username("x").expect("short")), whole);
     }
     // Contents: the last byte of the second file.
@@ -260,7 +260,7 @@ fn what_is_otherwise_in_one_entry_is_another_tree() {
 
 #[test]
 fn a_time_that_an_engine_cannot_keep_is_the_one_that_it_keeps_instead() {
-    // Of a directory below the root, whose time the header says (5), or a record before it.
+    // A directory below the root, whose time is in the header (5), or in a record before it.
     let digest = |record: Option<&str>| {
         let mut stream = folder("c/", (0, 0), LOOK).to_vec();
         if let Some(time) = record {
@@ -368,7 +368,7 @@ fn a_stream_that_is_mostly_holes_is_not_read_to_its_end() {
     assert_eq!(whole(128 << 10), (false, true));
 }
 
-/// An extended header that says it has so many bytes, and a directory after it.
+/// An extended header that declares a given number of bytes, and a directory after it.
 fn extended(size: u64, text: &[u8], kind: u8) -> Vec<u8> {
     let mut header = Header::new_ustar();
     header.set_entry_type(EntryType::new(kind));
