@@ -43,7 +43,7 @@ let pruned () =
   check "the same in both" (List.length dry.rows = List.length report.rows && not report.reached);
   (match get (went store "a") with
   | Some (Pruned, at) -> check "a time" (at > 1.6e9)
-  | _ -> fail "nobody knows how it went");
+  | _ -> fail "it is unknown how it was removed");
   check "there still" (get (went store "b") = None);
   check "unpinned" (get (unpin store "b") && get (unpin_cache store "words"));
   (match prune store ~most_bytes:0 ~spare:0. ~each:(fun _ -> raise Exit) with
@@ -62,7 +62,7 @@ let limited () =
     get (Lease.release lease)
   in
   check "it fits" (fill "a" 50_000 = Won);
-  (* Where nobody sees the files, nobody can say. *)
+  (* If the files are not accessible, the size is unknown. *)
   let second = fill "b" 500_000 in
   check "it does not" (second = Too_large || second = Won);
   let stats = get (stats store) in
