@@ -368,8 +368,8 @@ type mode =
           changes wins. *)
   | Locked  (** One holder at a time, across all processes. *)
   | Shared
-      (** Concurrent holders, in any process, share one lease. The last release publishes it. Shared and locked leases
-          of a cache wait for each other. *)
+      (** Concurrent holders, in any process, share one lease. When the last holder releases or discards it, it is
+          published if any holder released it. Shared and locked leases of a cache wait for each other. *)
 
 val lease :
   ?owner:int * int -> ?mode:mode -> ?timeout:float -> ?cancel:Cancel.t -> t -> string -> (Lease.t, Error.t) result
