@@ -1,4 +1,4 @@
-# The front door: no Rust needed to know. `make help` says what there is.
+# Builds, tests and installs everything, without any knowledge of Rust. `make help` lists the targets.
 
 CARGO ?= cargo
 CARGOFLAGS ?= --locked
@@ -7,7 +7,7 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 
-# The version stands in Cargo.toml alone. While it is 0.x, each minor version may break the ABI, and is in the SONAME.
+# The version is defined only in Cargo.toml. While it is 0.x, each minor version may break the ABI, so the SONAME contains it.
 VERSION := $(shell sed -n '/^\[package\]/,/^\[/s/^version *= *"\(.*\)"/\1/p' Cargo.toml)
 words := $(subst ., ,$(VERSION))
 ABI := $(word 1,$(words))$(if $(filter 0,$(word 1,$(words))),.$(word 2,$(words)))
@@ -17,9 +17,9 @@ STATIC := $(TARGET)/release/libdocker_store.a
 SHARED := $(TARGET)/release/libdocker_store.so
 DSTORE := $(TARGET)/release/dstore
 MADE := $(TARGET)/dstore
-# What is installed: the same once more, with versions of symbols where the system has them.
+# The shared library that is installed: the same, with symbol versions if the system supports them.
 VERSIONED := $(TARGET)/release/versioned/libdocker_store.so
-# What Rust's standard library needs of the system, for who links the static library. The unwinder is the one that `cc -static` has, too.
+# System libraries that a program linked against the static library needs. The unwinder is the one that `cc -static` also has.
 STATIC_LIBS := -lgcc_eh -lutil -lrt -lpthread -lm -ldl -lc
 
 BUSYBOX := target/base/busybox.tar
@@ -36,18 +36,18 @@ build: library
 	@echo '        include/docker_store.h'
 	@echo 'Next:   make demo     see it work (starts a Docker engine if none runs)'
 	@echo '        make install  PREFIX=$(PREFIX)'
-	@echo '        make cli      dstore, a command that shows what is in a store'
-	@echo '        make help     all there is'
+	@echo '        make cli      dstore, a command that shows the contents of a store'
+	@echo '        make help     all targets'
 
 library: toolchain
 	$(CARGO) build --release $(CARGOFLAGS)
 	@$(MAKE) --no-print-directory -s $(VERSIONED)
 
-# rustc writes a version script of its own for a shared library, beside which linkers take none that names versions. So it is linked
-# once more, from the static one. Programs that were linked without versions run with it all the same.
+# rustc passes its own version script for a shared library, and linkers do not accept a second one with named versions. So the
+# shared library is linked again, from the static one. Programs that were linked without versions also run with it.
 ifeq ($(shell uname -s),Linux)
 $(VERSIONED): $(STATIC) abi/symbols.txt Makefile
-	@# Several may be at it at once, as tests that install are.
+	@# Several processes may do this concurrently: for example, tests that install.
 	mkdir -p $(@D) && work=$$(mktemp -d $(@D)/new-XXXXXX) && trap 'rm -rf "$$work"' EXIT && \
 	{ echo 'DOCKER_STORE_$(ABI) { global:'; sed 's/$$/;/' abi/symbols.txt; echo 'local: *; };'; } >"$$work/map" && \
 	sed 's/.*/-Wl,-u,&/' abi/symbols.txt >"$$work/wanted" && \
@@ -60,7 +60,8 @@ $(VERSIONED): $(SHARED)
 	cp $(SHARED) $@
 endif
 
-# With what shells and man(1) read. It has dependencies that the library has not, so only who asks for it builds them.
+# Also generates completions and man pages. dstore has dependencies that the library does not have, so it is built only on
+# request.
 cli: toolchain
 	$(CARGO) build --release $(CARGOFLAGS) --package dstore
 	rm -rf '$(MADE)'
@@ -68,14 +69,14 @@ cli: toolchain
 
 help:
 	@echo 'make             build the library, shared and static (docker-store $(VERSION))'
-	@echo 'make cli         build dstore, a command that shows what is in a store (docs/dstore.md)'
-	@echo 'make demo        a C program builds with it; once more, and all is found as done'
+	@echo 'make cli         build dstore, a command that shows the contents of a store (docs/dstore.md)'
+	@echo 'make demo        a C program builds a chain of steps; a second run finds every step built'
 	@echo 'make demo-real   a C program compiles a real C project in containers, with a compiler cache'
-	@echo 'make examples    compile examples/c, to start from, into $(TARGET)/c'
+	@echo 'make examples    compile examples/c into $(TARGET)/c'
 	@echo 'make test        all tests; an engine is started if none answers'
-	@echo 'make test-ocaml  those of the OCaml bindings alone (installs OCaml where it can)'
+	@echo 'make test-ocaml  only the tests of the OCaml bindings (installs OCaml if it can)'
 	@echo 'make python      the Python package as a wheel, with the library in it (bindings/python)'
-	@echo 'make test-python  its tests, and examples/go where Go is (installs what it needs of PyPI under $(TARGET))'
+	@echo 'make test-python  its tests, and examples/go if Go is installed (installs packages from PyPI under $(TARGET))'
 	@echo 'make test-engines  the tests on Docker 20.10 to 28.5 and Podman 4.3 to 5.8, as a table (root, Debian; an hour)'
 	@echo 'make test-windows  the library for Windows, under Wine (Debian, rustup)'
 	@echo 'make demo-static   make demo, as a static program (musl)'
@@ -83,16 +84,16 @@ help:
 	@echo 'make miri        the tests of the C boundary under miri (needs nightly Rust with miri)'
 	@echo 'make test-real   the test that compiles a real C project (some minutes)'
 	@echo 'make lint        formatting, lints, and what dependencies may be (deny.toml)'
-	@echo 'make msrv        check that the oldest Rust we promise builds it (root, Debian)'
-	@echo 'make regenerate  write anew what is made from something else: make header, make abi'
-	@echo 'make header      include/docker_store.h, docs/c-api.md and what Python has of it'
-	@echo 'make abi         abi/: the symbols and the numbers'
-	@echo 'make bench       docker-store beside other clients: docs/benchmarks.md and plots (half an hour)'
-	@echo 'make bench-quick a two-minute version of it; make bench-caches: its tables of caches (ten minutes)'
-	@echo 'make install     into PREFIX=$(PREFIX), under DESTDIR if set; make uninstall takes it away'
-	@echo 'make clean       remove what was built (not what is in the engine)'
+	@echo 'make msrv        check that the oldest supported Rust builds it (root, Debian)'
+	@echo 'make regenerate  rewrite all generated files: make header, make abi'
+	@echo 'make header      generate include/docker_store.h, docs/c-api.md and the Python declarations'
+	@echo 'make abi         generate abi/: the symbols and the numbers'
+	@echo 'make bench       compare with other clients: docs/benchmarks.md and plots (half an hour)'
+	@echo 'make bench-quick the same in two minutes; make bench-caches: only the tables of caches (ten minutes)'
+	@echo 'make install     install into PREFIX=$(PREFIX), under DESTDIR if set; make uninstall removes it'
+	@echo 'make clean       remove the build products (not what is on the engine)'
 	@echo
-	@echo 'An engine that runs is used (DOCKER_HOST, docker context, /var/run/docker.sock); see scripts/engine.'
+	@echo 'A running engine is used (DOCKER_HOST, docker context, /var/run/docker.sock); see scripts/engine.'
 
 toolchain:
 	@command -v $(CARGO) >/dev/null || { echo 'make: $(CARGO) is not on PATH. Install Rust (with rustup, or the packages cargo and rustc); under sudo, keep your PATH: sudo env PATH="$$PATH" make' >&2; exit 1; }
@@ -107,7 +108,7 @@ demo-real: $(TARGET)/c/demo_real $(USERLAND) $(ZLIB)
 
 examples: $(patsubst examples/c/%.c,$(TARGET)/c/%,$(wildcard examples/c/*.c))
 
-# Linked each time: only cargo knows whether the library has changed.
+# Linked each time, because only cargo knows whether the library has changed.
 $(TARGET)/c/%: examples/c/%.c include/docker_store.h library
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -pthread -Iinclude -o $@ $< $(STATIC) $(STATIC_LIBS)
@@ -123,43 +124,45 @@ $(ZLIB):
 
 # ---------------------------------------------------------------- tests
 
-# Which ones, as cargo takes it: make test TESTS='--test steps'.
+# Which tests, as cargo takes them: make test TESTS='--test steps'.
 TESTS ?= --workspace
 
-# The tests of the C ABI link both libraries, as C programs do. Most tests wait for the engine: hence more threads than processors.
+# The tests of the C ABI link both libraries, as C programs do. Most tests wait for the engine, so there are more threads than
+# processors.
 test: library $(BUSYBOX)
 	scripts/need valgrind strace cmake pkg-config g++ git sqlite3 skopeo docker-registry
 	$(CARGO) build $(CARGOFLAGS) --workspace
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} DOCKER_STORE_TEST_BASE='$(abspath $(BUSYBOX))' \
 	$(ENGINE) sh -c '$(CARGO) test $(CARGOFLAGS) $(TESTS) --no-fail-fast && scripts/ocaml $(TARGET)/release'
 
-# Installs OCaml from Debian's packages where it can.
+# Installs OCaml from Debian's packages if it can.
 test-ocaml: library $(BUSYBOX)
 	DOCKER_STORE_TEST_BASE='$(abspath $(BUSYBOX))' $(ENGINE) scripts/ocaml $(TARGET)/release
 
-# Not a part of `make test`, which takes long enough: .ci/run runs it.
+# Not a part of `make test`, which already takes long; .ci/run runs it.
 test-python: library $(BUSYBOX)
 	DOCKER_STORE_TEST_BASE='$(abspath $(BUSYBOX))' $(ENGINE) sh -c 'scripts/python test $(TARGET)/release && scripts/go $(TARGET)/release'
 
-# ENGINES="…" and SUITES="…" choose; see scripts/test-engines.
+# ENGINES="…" and SUITES="…" select engines and suites; see scripts/test-engines.
 test-engines: toolchain
 	CARGO='$(CARGO)' CARGOFLAGS='$(CARGOFLAGS)' scripts/test-engines
 
-# Under Wine, against a real engine; scripts/test-windows says what it needs. Not a part of `make test`.
+# Under Wine, against a real engine; scripts/test-windows describes the requirements. Not a part of `make test`.
 test-windows: toolchain $(BUSYBOX)
 	DOCKER_STORE_TEST_BASE='$(abspath $(BUSYBOX))' CARGO='$(CARGO)' CARGOFLAGS='$(CARGOFLAGS)' $(ENGINE) scripts/test-windows
 
-# A demo that needs nothing of the machine that it runs on.
+# A demo that depends on no shared libraries.
 demo-static: toolchain $(BUSYBOX)
 	CARGO='$(CARGO)' CARGOFLAGS='$(CARGOFLAGS)' scripts/demo-static $(ENGINE)
 
 test-quick: toolchain
 	$(CARGO) test $(CARGOFLAGS) --workspace --lib --bins
 
-# Of the C boundary only: what talks to an engine or touches files, miri cannot run. Locks of a dependency keep pointers in numbers.
+# Only the C boundary: miri cannot run code that talks to an engine or accesses files. Locks of a dependency store pointers as
+# integers.
 MIRI ?= $(CARGO) +nightly miri
 miri: toolchain
-	@$(MIRI) --version >/dev/null 2>&1 || { echo 'make: there is no miri, which is a part of nightly Rust: rustup toolchain install nightly --component miri' >&2; exit 1; }
+	@$(MIRI) --version >/dev/null 2>&1 || { echo 'make: miri not found; it is a part of nightly Rust: rustup toolchain install nightly --component miri' >&2; exit 1; }
 	MIRIFLAGS=-Zmiri-permissive-provenance $(MIRI) test $(CARGOFLAGS) --lib capi::
 
 test-real: library $(BUSYBOX) $(USERLAND) $(ZLIB)
@@ -172,33 +175,33 @@ lint: toolchain
 	$(CARGO) clippy $(CARGOFLAGS) --workspace --all-targets -- -D warnings
 	$(CARGO) clippy $(CARGOFLAGS) --no-default-features --lib -- -D warnings
 	CARGO='$(CARGO)' CARGOFLAGS='$(CARGOFLAGS)' scripts/cross-check
-	@if command -v cargo-deny >/dev/null; then echo cargo deny; $(CARGO) deny --workspace check bans licenses sources; else echo 'cargo-deny is not there: the dependencies were not checked'; fi
-	@if command -v shellcheck >/dev/null; then echo shellcheck; shellcheck scripts/* .ci/run; else echo 'shellcheck is not there: the scripts were not checked'; fi
+	@if command -v cargo-deny >/dev/null; then echo cargo deny; $(CARGO) deny --workspace check bans licenses sources; else echo 'cargo-deny not found: the dependencies were not checked'; fi
+	@if command -v shellcheck >/dev/null; then echo shellcheck; shellcheck scripts/* .ci/run; else echo 'shellcheck not found: the scripts were not checked'; fi
 
 msrv: toolchain
 	scripts/msrv target/msrv
 
-# In this order: the reference is made of the header.
+# In this order, because the reference is generated from the header.
 header: toolchain
 	UPDATE_HEADER=1 $(CARGO) test $(CARGOFLAGS) --test header
 	UPDATE_HEADER=1 $(CARGO) test $(CARGOFLAGS) --test reference the_reference
-	@if command -v python3 >/dev/null; then python3 bindings/python/generate.py; else echo 'there is no python3: bindings/python was not written anew'; fi
+	@if command -v python3 >/dev/null; then python3 bindings/python/generate.py; else echo 'python3 not found: bindings/python was not regenerated'; fi
 
-# What is exported, and the numbers: of the release library.
+# The exported symbols and the numbers of the release library.
 abi: library
 	UPDATE_ABI=1 $(CARGO) test $(CARGOFLAGS) --test symbols the_library_exports
 	UPDATE_ABI=1 $(CARGO) test $(CARGOFLAGS) --test capi_c numbers_and_sizes
 
-# All that is made from something else.
+# All generated files.
 regenerate: header abi
 
-# The wheel: of what the header declares, `make header` writes what the package has.
+# The wheel. `make header` generates the package's declarations.
 python: library
 	scripts/python wheel $(TARGET)/release
 
 # ---------------------------------------------------------------- benchmarks
 
-# One at a time, on a machine with nothing else to do; scripts/bench says what can be left out.
+# Run one benchmark at a time, on an idle machine. scripts/bench describes the options.
 BENCH := CARGO='$(CARGO)' CARGOFLAGS='$(CARGOFLAGS)' scripts/bench
 
 bench: toolchain
@@ -217,14 +220,14 @@ CMAKE := $(LIBDIR)/cmake/docker_store
 INSTALLED := $(INCLUDEDIR)/docker_store.h $(PC) $(CMAKE)/docker_store-config.cmake $(CMAKE)/docker_store-config-version.cmake \
     $(addprefix $(LIBDIR)/,libdocker_store.a libdocker_store.so libdocker_store.so.$(ABI) libdocker_store.so.$(VERSION))
 
-# $(call fill,TEMPLATE,PLACE): a template of packaging/ with this installation's paths.
+# $(call fill,TEMPLATE,PLACE): fills in this installation's paths in a template of packaging/.
 fill = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
     -e 's|@VERSION@|$(VERSION)|' -e 's|@ABI@|$(ABI)|' -e 's|@STATIC_LIBS@|$(STATIC_LIBS)|' \
     packaging/$(1).in >'$(DESTDIR)$(2)' && chmod 644 '$(DESTDIR)$(2)'
 
-# Does not build: under sudo there may be no cargo.
+# Does not build, because there may be no cargo under sudo.
 install: install-library
-	@if test -f $(DSTORE); then $(MAKE) --no-print-directory install-cli; else echo 'dstore is not built, and not installed: make cli builds it'; fi
+	@if test -f $(DSTORE); then $(MAKE) --no-print-directory install-cli; else echo 'dstore is not built, so it was not installed: make cli builds it'; fi
 
 install-library:
 	@test -f $(SHARED) || { echo 'make: not built yet: run make first' >&2; exit 1; }
@@ -245,7 +248,7 @@ MAN := $(SHAREDIR)/man/man1
 BASH := $(SHAREDIR)/bash-completion/completions
 ZSH := $(SHAREDIR)/zsh/site-functions
 FISH := $(SHAREDIR)/fish/vendor_completions.d
-# Each command has a page; a test of dstore's compares.
+# Each command has a page; a test of dstore compares the list.
 PAGES := $(addprefix dstore,$(addsuffix .1,$(addprefix -,caches completions destroy doctor export load log ls pin prune purge push rm save show tag unpin usage why)) .1)
 INSTALLED_CLI := $(BINDIR)/dstore $(addprefix $(MAN)/,$(PAGES)) $(BASH)/dstore $(ZSH)/_dstore $(FISH)/dstore.fish
 

@@ -1,4 +1,4 @@
-//! `docs/c-api.md` is made of the header, and so says what the header says. `make header` writes it anew.
+//! `docs/c-api.md` is generated from the header, and this test checks that it is up to date. `make header` rewrites it.
 
 mod abi;
 
@@ -9,8 +9,8 @@ use std::{env, fs};
 use abi::declared::{Declared, Kind, Macros, declared, macros, owned};
 use abi::{Function, assert_made, functions, header, root, slug};
 
-/// What stands where, in the order in which one reads it. A name that ends with `*` stands for all that begin so and are not
-/// named by themselves.
+/// The sections and their names, in reading order. A name that ends with `*` stands for all names that start so and are not
+/// listed themselves.
 const ORDER: &str = "
 ## The store
 dstore_store dstore_store_open dstore_store_open_within dstore_store_close dstore_store_close_within dstore_store_free
@@ -27,54 +27,54 @@ dstore_step dstore_store_begin dstore_store_begin_following dstore_follow_callba
 dstore_step_was_started dstore_output_callback dstore_channel
 dstore_step_write_log dstore_step_limit dstore_step_commit dstore_step_commit_within dstore_step_abort
 dstore_step_abort_within dstore_step_free dstore_store_building dstore_store_build dstore_work_callback dstore_outcome
-## What a step begins with
+## Sources of a step
 dstore_step_import dstore_step_import_file dstore_step_pull dstore_step_pull_platform dstore_step_use_image dstore_step_load
 dstore_step_load_file dstore_progress_callback
 ## Files into and out of a step
 dstore_step_copy_in dstore_step_copy_in_file dstore_step_copy_out dstore_step_copy_out_file dstore_read_callback
 dstore_write_callback dstore_step_copy_in_host dstore_host_files dstore_host_files_*
-## What a result says
+## Image settings of a result
 dstore_image_config dstore_step_configure dstore_image_config_*
 ## Publishing a result
 dstore_store_tag dstore_store_push dstore_store_save dstore_store_save_file dstore_image_format dstore_store_load
 dstore_store_load_file
 ## Commands
 dstore_command dstore_command_*
-## Leases of caches
+## Leases
 dstore_lease dstore_store_cache dstore_cache_mode dstore_lease_volume dstore_lease_generation dstore_lease_release
 dstore_released dstore_lease_*
-## Caches as such
+## Caches
 dstore_store_strategy dstore_store_strategy_within dstore_strategy dstore_store_delete_cache
 dstore_store_delete_cache_within dstore_store_limit_cache dstore_store_caches dstore_store_caches_within dstore_caches dstore_caches_*
-## Bounds
+## Usage, prunes and pins
 dstore_store_usage dstore_usage dstore_usage_* dstore_policy dstore_policy_* dstore_store_prune dstore_prune_callback
 dstore_pruned dstore_pruned_* dstore_item dstore_fate dstore_store_pin dstore_store_unpin dstore_store_pin_cache
 dstore_store_unpin_cache dstore_store_pins dstore_pins dstore_pins_* dstore_store_went dstore_store_why_gone
 dstore_went
 ## The engine's health
 dstore_store_ping dstore_store_health dstore_health dstore_health_*
-## Upkeep
+## Maintenance
 dstore_store_complete_deletes dstore_store_purge dstore_store_purge_within dstore_store_df dstore_store_df_within
 dstore_store_count dstore_counter
-## Giving a root up
+## Destroying a root
 dstore_destroy dstore_find_remains dstore_destroy_remains dstore_remains dstore_remnant dstore_remains_*
 ## Cancelling
 dstore_cancel dstore_cancel_*
 ## Errors and text
 dstore_status dstore_status_name dstore_error dstore_error_* dstore_string_free
-## The library's log, and its version
+## The library's log and version
 dstore_log_* dstore_log_callback dstore_log_level dstore_version dstore_version_number DSTORE_*
 ";
 
 const TOP: &str = "# C API reference
 
-<!-- Made of include/docker_store.h by tests/reference.rs. Change the comments in src/capi, then `make header`. -->
+<!-- Generated from include/docker_store.h by tests/reference.rs. Change the comments in src/capi, then run `make header`. -->
 
-Every type and call of `docker_store.h`. What holds for all of them (errors, who frees what, threads, callbacks, waiting)
-is in the [conventions](conventions.md); the [tutorial](tutorial.md) shows them at work.
+Every type and function of `docker_store.h`. The rules for all of them (errors, ownership, threads, callbacks, blocking) are in
+the [conventions](conventions.md); the [tutorial](tutorial.md) shows them in use.
 
-Where a call takes a `dstore_error **`, it comes last, and may be NULL. Other pointers may not, short of those that a call
-names.
+If a function takes a `dstore_error **`, it is the last parameter, and may be NULL. Other pointers must not be NULL, except
+those that a function lists after \"May be NULL\".
 ";
 
 /// One entry of the page.
@@ -249,8 +249,8 @@ impl Page<'_> {
         let free = self.link(&owned.free, true);
         let makers = self.all(|f| owned.makers.contains(&f.name));
         match makers.as_str() {
-            "" => format!("\nMade by every call that fails; freed by {free}.\n"),
-            makers => format!("\nMade by {makers}; freed by {free}.\n"),
+            "" => format!("\nCreated by every call that fails; freed by {free}.\n"),
+            makers => format!("\nCreated by {makers}; freed by {free}.\n"),
         }
     }
 

@@ -1,6 +1,6 @@
-"""Puts the shared library into the wheel, whose name then says where it runs. `make python` runs it by way of pip.
+"""Puts the shared library into the wheel, and sets the wheel's platform tag. `make python` runs it with pip.
 
-DOCKER_STORE_LIBRARY    the library to put in (default: target/release/libdocker_store.so at the top)
+DOCKER_STORE_LIBRARY    the library to include (default: target/release/libdocker_store.so in the top directory)
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from setuptools.command.build_py import build_py
 TOP = Path(__file__).resolve().parents[2]
 LIBRARY = Path(os.environ.get("DOCKER_STORE_LIBRARY", TOP / "target/release/libdocker_store.so"))
 
-# What every Linux with such a C library has (PEP 600).
+# Libraries that every Linux with such a C library has (PEP 600).
 ALWAYS_THERE = re.compile(r"lib(c|m|dl|rt|util|pthread|gcc_s)\.so\.\d+|ld-linux.*|libc\.musl-.*")
 
 
@@ -45,14 +45,14 @@ def platform() -> str:
     if any("musl" in name for name in needed):
         return f"musllinux_1_2_{machine}"
     asked = [tuple(map(int, found)) for found in re.findall(r"GLIBC_(\d+)\.(\d+)", said)]
-    # There were no older ones for 64 bits, and pip knows none.
+    # No older versions exist for 64 bits, and pip does not know any.
     major, minor = max(*asked, (2, 17))
     return f"manylinux_{major}_{minor}_{machine}"
 
 
 class Wheel(bdist_wheel):
     def get_tag(self) -> tuple[str, str, str]:
-        # Nothing of it is compiled for one Python.
+        # Nothing in it is compiled for one version of Python.
         return "py3", "none", platform()
 
 

@@ -1,5 +1,5 @@
 /*
- * demo.c - a chain of build steps that share a cache. Run it twice: the second time, all of it is found as done.
+ * demo.c - a chain of build steps that share a cache. Run it twice: the second run finds every step built.
  *
  * Usage: demo ROOT BASE.tar
  */
@@ -10,12 +10,12 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A step runs a script on top of what the step before it left. */
+/* A step runs a script on top of the previous step's result. */
 struct recipe {
     const char *name, *script;
 };
 
-/* A compiler that is slow, and keeps what it made in /cache under the digest of what it was made of. */
+/* A slow compiler, which stores each object file in /cache under the digest of its source. */
 #define COMPILE                                                                                    \
     "mkdir -p /out; for file in /src/*.c; do "                                                     \
     "  key=$(sha256sum <$file | cut -c1-16); object=/out/$(basename $file .c).o; "                 \
@@ -48,7 +48,7 @@ static void die(const char *doing, dstore_error *error)
             die(doing, error);                                                                     \
     } while (0)
 
-/* ---------------------------------------------------------------- what is shown */
+/* ---------------------------------------------------------------- output */
 
 static double now(void)
 {
@@ -57,7 +57,7 @@ static double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* On a terminal, the last line of a step's output stands beside its name while it runs. */
+/* On a terminal, shows the last line of a step's output next to its name while it runs. */
 static void show(const char *name, const char *text, size_t length)
 {
     if (isatty(STDOUT_FILENO)) {
@@ -75,7 +75,7 @@ static int32_t show_output(void *user_data, int32_t channel, const char *bytes, 
     while (start > 0 && bytes[start - 1] != '\n')
         start--;
     show(user_data, bytes + start, length - start < 60 ? length - start : 60);
-    return 0; /* anything else would end the step */
+    return 0; /* any other value would stop the command */
 }
 
 static int32_t show_import(void *user_data, const char *status, const char *item, uint64_t current, uint64_t total)
@@ -95,7 +95,7 @@ static void show_row(const char *name, double began, bool hit)
 
 /* ---------------------------------------------------------------- building */
 
-/* A step's id is made of all that goes into it: change anything, and it is another step, and so are all that follow. */
+/* Derives a step's id from everything that goes into it: if anything changes, this step and all later steps are new. */
 static char *make_id(const char *base, const struct recipe *recipe)
 {
     const char *parts[] = {base, recipe->script};
@@ -104,7 +104,7 @@ static char *make_id(const char *base, const struct recipe *recipe)
     return id;
 }
 
-/* The first step has nothing under it, and begins with the files of a tar. Returns whether it was a hit. */
+/* Builds the first step, which has no base and starts from the files of a tar. Returns whether it was a hit. */
 static bool import(const dstore_store *store, const char *tar)
 {
     dstore_step *step;
@@ -124,7 +124,7 @@ static bool build(const dstore_store *store, const char *base, const char *id, c
     if (!step)
         return true;
 
-    /* A private copy of the newest version of the cache, for as long as this step needs it. */
+    /* A separate copy of the newest version of the cache, for this step. */
     dstore_lease *lease;
     TRY("cache", dstore_store_cache(store, "objects", 0, 0, DSTORE_CACHE_PRIVATE, 0, NULL, &lease, &error));
 
@@ -137,7 +137,7 @@ static bool build(const dstore_store *store, const char *base, const char *id, c
     dstore_command_free(command);
     dstore_step_free(step);
 
-    /* What the step put into it becomes the next version. */
+    /* The copy, with the step's changes, becomes the next version. */
     TRY("cache", dstore_lease_release(lease, NULL, &error));
     dstore_lease_free(lease);
     return false;
@@ -171,13 +171,13 @@ int main(int argc, char **argv)
 
     char *log;
     TRY("log", dstore_store_log_file(store, id, &log, &error));
-    printf("\nThe last step's log is %s; the others are beside it.\n", log);
+    printf("\nThe last step's log is %s; the other logs are in the same directory.\n", log);
     dstore_string_free(log);
     dstore_string_free(id);
     if (hits == RECIPES + 1)
-        printf("Nothing was left to do: every step had been built before.\n");
+        printf("Nothing to do: every step had already been built.\n");
     else
-        printf("Run this again: every step will be found as done.\n");
+        printf("Run this again: it will find every step built.\n");
     printf("%d steps: %d hits, %d built\n", RECIPES + 1, hits, RECIPES + 1 - hits);
     TRY("close", dstore_store_close(store, &error));
     dstore_store_free(store);

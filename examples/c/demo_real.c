@@ -1,12 +1,12 @@
 /*
- * demo_real.c - compiles a real C project, zlib, in containers: once as it is, and once with one file changed. The steps that the
- * change does not concern are found as done, and the compiler finds the other files in its own cache, which the store keeps. What
- * was built is copied out and runs on this machine.
+ * demo_real.c - compiles a real C project, zlib, in containers: once unchanged, and once with one file changed. The second
+ * build finds the steps that the change does not affect, and the compiler finds the other files in its own cache, which the
+ * store keeps. The compiled program is copied out and runs on the local machine.
  *
  * Usage: demo_real ROOT USERLAND.tar ZLIB_DIR OUT_DIR [CHANGE]
  *
  * USERLAND.tar is a file system with gcc, make and ccache, and a user `build`. CHANGE is a text that the second build adds to a
- * source file: by default the time, so that it is always something new.
+ * source file. The default is the time, so that it is always new.
  */
 #include <docker_store.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@
 
 enum { BUILDER = 1000 }; /* the user `build` of the userland */
 
-/* A chain of steps, and how far it has come. */
+/* A chain of steps, and its progress. */
 struct chain {
     const dstore_store *store;
     char *id; /* of the last step; NULL at first */
@@ -42,7 +42,7 @@ static void die(const char *doing, const char *why)
 
 /* ---------------------------------------------------------------- steps */
 
-/* Begins the next step. Its id is made of the step before it, its name and its content. NULL: it has been built. */
+/* Begins the next step. Its id is derived from the previous step, its name and its content. Returns NULL if it is built. */
 static dstore_step *next(struct chain *chain, const char *name, const char *content, size_t length)
 {
     const char *parts[] = {chain->id ? chain->id : "", content};
@@ -73,7 +73,7 @@ static dstore_command *script(const char *text)
     const char *argv[] = {"/bin/sh", "-e", "-c", text};
     dstore_command *command;
     TRY("command", dstore_command_new(argv, 4, &command, &error));
-    /* A setter that fails is told by the run. */
+    /* dstore_step_run() reports setter errors. */
     dstore_command_user(command, "build", NULL);
     dstore_command_env(command, "HOME", "/home/build", NULL);
     dstore_command_cwd(command, "/src", NULL);
@@ -105,7 +105,7 @@ static void finish(const char *command, FILE *stream)
         die(command, "failed");
 }
 
-/* A step that copies in what `command` writes: a tar stream, and the same bytes each time for the same files. */
+/* Builds a step that copies in the output of `command`: a tar stream, with the same bytes each time for the same files. */
 static void copy_step(struct chain *chain, const char *name, const char *command)
 {
     char *content = NULL;
@@ -114,7 +114,7 @@ static void copy_step(struct chain *chain, const char *name, const char *command
     do {
         content = realloc(content, length + 65536);
         if (!content)
-            die(name, "there is no memory for its files");
+            die(name, "not enough memory for its files");
         length += n = fread(content + length, 1, 65536, stream);
     } while (n > 0);
     finish(command, stream);
@@ -145,7 +145,7 @@ static const char compile[] =
     "ccache --zero-stats >/dev/null; make -j2 CC='ccache gcc' libz.a;"
     "ccache gcc -O2 -I. -c -o check.o check.c; gcc -static -o check check.o libz.a; ccache --print-stats";
 
-/* A program that shows that the library works. It goes into the step by the command's standard input. */
+/* A program that checks that the library works. It is passed to the step as the command's standard input. */
 static const char check[] =
     "#include <stdio.h>\n#include <string.h>\n#include \"zlib.h\"\n"
     "int main(void)\n{\n"
@@ -158,10 +158,10 @@ static const char check[] =
     "    printf(\"zlib %s: %zu bytes, packed into %lu and back\\n\", zlibVersion(), sizeof text, length);\n"
     "    return 0;\n}\n";
 
-/* Keeps the end of the output, where ccache counts. */
+/* Keeps the end of the output, where ccache prints its counters. */
 static int32_t keep_end(void *user_data, int32_t channel, const char *bytes, size_t length)
 {
-    char *end = user_data; /* of 8192, the last a zero */
+    char *end = user_data; /* 8192 bytes, NUL-terminated */
     size_t there = strlen(end);
     (void)channel;
     for (; length > 4095; length--)
@@ -221,7 +221,7 @@ static void build(const dstore_store *store, int number, char **argv, const char
     printf("Build %d%s:\n", number, change ? ", one file changed" : "");
 
     if (stat(argv[2], &userland) != 0)
-        die(argv[2], "is not there");
+        die(argv[2], "does not exist");
     int length = snprintf(command, sizeof command, "%lld %lld", (long long)userland.st_size, (long long)userland.st_mtime);
     dstore_step *step = next(&chain, "userland", command, (size_t)length);
     if (step) {
@@ -243,7 +243,7 @@ static void build(const dstore_store *store, int number, char **argv, const char
     }
     compile_step(&chain);
 
-    /* Both files of the result go through a pipe to tar. */
+    /* Passes both files of the result through a pipe to tar. */
     const char *files[] = {"/src/libz.a", "/src/check"};
     snprintf(command, sizeof command, "mkdir -p '%s' && tar -C '%s' --no-same-owner -xf -", argv[4], argv[4]);
     for (size_t i = 0; i < 2; i++) {
@@ -255,7 +255,7 @@ static void build(const dstore_store *store, int number, char **argv, const char
     char said[200] = "";
     FILE *program = start(command, "r");
     if (!fgets(said, sizeof said, program))
-        die(command, "says nothing");
+        die(command, "prints nothing");
     finish(command, program);
     printf("  on this machine: %s", said);
     dstore_string_free(chain.id);

@@ -1,11 +1,11 @@
 /*
- * follow.c - shows the log of a build while it is being written, by any process that has the same root open, and stops when
- * the build has ended. One that has ended before is shown whole; one that has not begun is waited for.
+ * follow.c - shows the log of a build while any process that has the same root open writes it, and stops when the build has
+ * ended. The log of a build that has already ended is shown completely. A build that has not begun is waited for.
  *
  * Compile: cc follow.c $(pkg-config --cflags --libs docker_store) -o follow
  * Usage:   follow ROOT ID
  *
- * Exits with 0 if there is a result, 1 if the build ended without one.
+ * Exits with 0 if the result exists, and with 1 if the build ended without a result.
  */
 #include <docker_store.h>
 #include <errno.h>
@@ -35,12 +35,12 @@ static void wait_a_moment(void)
     nanosleep(&pause, NULL);
 }
 
-/* Opens the log once it is there. NULL: it never will be, for the result is. */
+/* Opens the log once it exists. Returns NULL if it never will, because the result already exists. */
 static FILE *open_log(const dstore_store *store, const char *id, const char *path)
 {
     for (;;) {
         bool present;
-        TRY(id, dstore_store_result(store, id, &present, &error)); /* first: a log may come with it */
+        TRY(id, dstore_store_result(store, id, &present, &error)); /* first: a log may appear with the result */
         FILE *log = fopen(path, "r");
         if (log || present)
             return log;
@@ -50,14 +50,14 @@ static FILE *open_log(const dstore_store *store, const char *id, const char *pat
     }
 }
 
-/* Shows what has come since the last time. Another try of the same build makes another file, which is shown from its start. */
+/* Shows what was written since the last call. Another attempt creates a new file, which is shown from its start. */
 static void show(FILE **log, const char *path)
 {
     for (;;) {
         char bytes[4096];
         size_t length;
         struct stat file;
-        clearerr(*log); /* the end of a moment ago is none now */
+        clearerr(*log); /* more may have been written since the end was reached */
         bool replaced = fstat(fileno(*log), &file) == 0 && file.st_nlink == 0;
         while ((length = fread(bytes, 1, sizeof bytes, *log)) > 0)
             fwrite(bytes, 1, length, stdout);
@@ -65,7 +65,7 @@ static void show(FILE **log, const char *path)
         FILE *next = replaced ? fopen(path, "r") : NULL;
         if (!next)
             return;
-        fprintf(stderr, "(once more, from the start:)\n");
+        fprintf(stderr, "(another attempt, from the start:)\n");
         fclose(*log);
         *log = next;
     }
@@ -87,7 +87,7 @@ int main(int argc, char **argv)
     if (log) {
         bool building = true;
         while (building) {
-            /* First the state, then the log: what was written before the end is there to be read after it. */
+            /* First the state, then the log: once the build has ended, everything it wrote can be read. */
             TRY(id, dstore_store_building(store, id, &building, &error));
             show(&log, path);
             if (building)

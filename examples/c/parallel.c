@@ -1,13 +1,13 @@
 /*
- * parallel.c - a small parallel builder. A job is a script that runs on top of another job's result. Those that need not
- * wait for each other run at once, on a few threads, and share a cache. Ctrl-C ends them all at once, and so does a job that
- * fails; what was built until then stays, and the next run finds it.
+ * parallel.c - a small parallel builder. A job is a script that runs on top of another job's result. Independent jobs run
+ * concurrently on a few threads and share a cache. Ctrl-C, or a job that fails, stops all of them. Results built before that
+ * are kept and found by the next run.
  *
  * Compile: cc -pthread parallel.c $(pkg-config --cflags --libs docker_store) -o parallel
  * Usage:   parallel ROOT BASE.tar [THREADS [NAME BASE SCRIPT]...]
  *
- * BASE is the name of a job that stands before, or "base": the files of BASE.tar. With no jobs, it builds those below.
- * Exits with 0 if all are built, 1 if one failed, 130 if it was stopped.
+ * BASE is the name of an earlier job, or "base": the files of BASE.tar. Without jobs, it builds the jobs below.
+ * Exits with 0 if all jobs are built, 1 if one failed, 130 if it was stopped.
  */
 #include <docker_store.h>
 #include <pthread.h>
@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What is slow to get is kept in the cache. A file appears there whole: others may look for it at the same time. */
+/* Keeps in the cache what is slow to get. A file appears there atomically, because other jobs may look for it concurrently. */
 #define FETCH "[ -e /cache/data ] || { echo fetching; sleep 1; t=$(mktemp -p /cache); echo data >$t; mv $t /cache/data; }; "
 
 static const char *const builtin[] = {
@@ -34,14 +34,14 @@ static const char *const words[STATES] = {"", "", "built", "was there", "cancell
 
 struct job {
     const char *name, *script;
-    const struct job *base; /* NULL: this one is the base of all, and imports the tar */
+    const struct job *base; /* NULL: this job is the base of all others, and imports the tar */
     char *id;
     enum state state;
 };
 
 struct builder {
     dstore_store *store;
-    dstore_cancel *cancel; /* one for all: what ends a job ends every job */
+    dstore_cancel *cancel; /* shared: what stops one job stops every job */
     const char *tar;
     struct job *jobs;
     int count;
@@ -52,7 +52,7 @@ struct builder {
 
 /* ---------------------------------------------------------------- jobs */
 
-/* The id is made of all that goes into a job: change a script, and that job and all on top of it are others. */
+/* Derives the id from everything that goes into a job: if a script changes, that job and all jobs on top of it are new. */
 static dstore_status make_ids(struct builder *builder, dstore_error **error)
 {
     for (int i = 0; i < builder->count; i++) {
@@ -72,7 +72,7 @@ static void free_jobs(struct builder *builder)
     free(builder->jobs);
 }
 
-/* Three texts make a job. A base stands before what is built on it, so there are no circles. */
+/* Three texts define a job. A base comes before the jobs that are built on it, so there are no cycles. */
 static bool read_jobs(struct builder *builder, const char *const *texts, int length)
 {
     struct job *jobs = builder->jobs = calloc((size_t)length / 3 + 1, sizeof *jobs);
@@ -87,14 +87,14 @@ static bool read_jobs(struct builder *builder, const char *const *texts, int len
             if (strcmp(jobs[i].name, texts[1]) == 0)
                 job->base = &jobs[i];
         if (!job->base) {
-            fprintf(stderr, "%s: there is no job %s before it\n", texts[0], texts[1]);
+            fprintf(stderr, "%s: no earlier job is named %s\n", texts[0], texts[1]);
             return false;
         }
     }
     return true;
 }
 
-/* Says how a job ended; the first that fails ends the others. Frees the error. */
+/* Prints how a job ended; the first job that fails stops the others. Frees the error. */
 static void settle(struct builder *builder, struct job *job, enum state state, dstore_error *error)
 {
     job->state = state;
@@ -119,20 +119,20 @@ static dstore_status run(struct builder *builder, struct job *job, dstore_step *
 {
     const char *argv[] = {"/bin/sh", "-e", "-c", job->script};
     dstore_command *command;
-    /* The jobs that run at the same time hold the same cache, so that one finds what another has just put there. */
+    /* Concurrent jobs share one lease, so that a job finds what another one has just put there. */
     dstore_status status = dstore_store_cache(builder->store, "data", 0, 0, DSTORE_CACHE_SHARED, 0, builder->cancel, lease,
                                               error);
     if (status == DSTORE_OK)
         status = dstore_command_new(argv, 4, &command, error);
     if (status == DSTORE_OK) {
-        dstore_command_lease(command, *lease, "/cache", NULL); /* should it fail, the run says so */
+        dstore_command_lease(command, *lease, "/cache", NULL); /* the run reports an error */
         status = dstore_step_run(step, command, NULL, NULL, NULL, error);
         dstore_command_free(command);
     }
     return status;
 }
 
-/* Builds one job, unless it is there or somebody else builds it just now. */
+/* Builds one job, unless its result exists. Waits if another process is building it. */
 static enum state build(struct builder *builder, struct job *job, dstore_error **error)
 {
     dstore_step *step;
@@ -146,13 +146,13 @@ static enum state build(struct builder *builder, struct job *job, dstore_error *
     if (status == DSTORE_OK)
         status = dstore_step_commit(step, error);
     if (status == DSTORE_OK && lease)
-        dstore_lease_release(lease, NULL, NULL); /* a cache that cannot be given back stays as it was */
-    dstore_step_free(step); /* what was not committed is aborted, and what was not released is discarded */
+        dstore_lease_release(lease, NULL, NULL); /* if the release fails, the cache is unchanged */
+    dstore_step_free(step); /* an uncommitted step is aborted, and an unreleased lease is discarded */
     dstore_lease_free(lease);
     return status == DSTORE_OK ? BUILT : status == DSTORE_CANCELLED ? CANCELLED : FAILED;
 }
 
-/* The next job to build, which may mean to wait until its base is there. NULL: that was all. The lock is held. */
+/* Returns the next job to build, after waiting for its base if necessary, or NULL if none is left. The lock is held. */
 static struct job *next(struct builder *builder)
 {
     for (;; pthread_cond_wait(&builder->changed, &builder->lock)) {
@@ -188,20 +188,20 @@ static void *work(void *user_data)
     return NULL;
 }
 
-/* Takes the signals of the process: no handler may call the library, but a thread may. SIGUSR1 is our own, for the end. */
+/* Receives the signals of the process. A thread may make any call, unlike a handler. SIGUSR1 ends this thread. */
 static void *watch(void *user_data)
 {
     struct builder *builder = user_data;
     int signal;
     while (sigwait(&builder->signals, &signal) == 0 && signal != SIGUSR1) {
         if (dstore_cancel_is_triggered(builder->cancel))
-            _exit(130); /* asked twice; whoever opens the store next removes what is left */
+            _exit(130); /* a second signal; the next open of the store removes what is left */
         dstore_cancel_trigger(builder->cancel);
     }
     return NULL;
 }
 
-/* Builds all on some threads, this one among them. Returns the exit status. */
+/* Builds all jobs on several threads, including this one. Returns the exit status. */
 static int build_all(struct builder *builder, int threads)
 {
     pthread_t others[MOST_THREADS];
@@ -234,7 +234,7 @@ int main(int argc, char **argv)
         free_jobs(&builder);
         return 2;
     }
-    /* Before there is any other thread: each begins with what is blocked here. */
+    /* Before starting any other thread: threads inherit the signal mask. */
     pthread_t watcher;
     sigemptyset(&builder.signals);
     sigaddset(&builder.signals, SIGINT);
@@ -248,7 +248,7 @@ int main(int argc, char **argv)
     dstore_error *error;
     if (make_ids(&builder, &error) == DSTORE_OK && dstore_store_open(argv[1], NULL, &builder.store, &error) == DSTORE_OK) {
         status = build_all(&builder, threads);
-        dstore_store_close(builder.store, &error); /* waits until nothing is left of what was cancelled */
+        dstore_store_close(builder.store, &error); /* waits until what was cancelled is removed */
     }
     if (error) {
         fprintf(stderr, "%s: %s\n", argv[1], dstore_error_message(error));

@@ -1,6 +1,6 @@
-// Builds "hello" on top of "base", once: it is there ever after. Usage: go run . ROOT BASE.tar
+// Builds "hello" on top of "base", unless it already exists. Usage: go run . ROOT BASE.tar
 //
-// With the library installed (pkg-config finds it). A failure of the library's is an error of Go's, which says what went wrong.
+// The library must be installed, so that pkg-config finds it. Errors of the library become Go errors with the same message.
 package main
 
 /*
@@ -17,7 +17,7 @@ import (
 	"unsafe"
 )
 
-// check takes what a call answered, and frees its error.
+// check converts the status and error of a call to a Go error, and frees the library's error.
 func check(status C.dstore_status, failure *C.dstore_error) error {
 	defer C.dstore_error_free(failure)
 	if status == C.DSTORE_OK {
@@ -26,7 +26,7 @@ func check(status C.dstore_status, failure *C.dstore_error) error {
 	return errors.New(C.GoString(C.dstore_error_message(failure)))
 }
 
-// build begins id on base, unless it has been built, has work done, and records the result. It says whether there was work to do.
+// build builds id on base by calling work, unless it has already been built. It returns whether it was built now.
 func build(store *C.dstore_store, base *C.char, id string, work func(*C.dstore_step) error) (bool, error) {
 	var step *C.dstore_step
 	var failure *C.dstore_error
@@ -36,7 +36,7 @@ func build(store *C.dstore_store, base *C.char, id string, work func(*C.dstore_s
 	if err != nil || step == nil {
 		return false, err
 	}
-	defer C.dstore_step_free(step) // one that was not committed is aborted
+	defer C.dstore_step_free(step) // a step that was not committed is aborted
 	if err := work(step); err != nil {
 		return true, err
 	}
@@ -47,7 +47,7 @@ func build(store *C.dstore_store, base *C.char, id string, work func(*C.dstore_s
 func run(step *C.dstore_step, words ...string) error {
 	var command *C.dstore_command
 	var failure *C.dstore_error
-	// In C's memory, since Go's may not have pointers in it that C is to follow.
+	// In C memory, because C must not follow pointers stored in Go memory.
 	argv := (**C.char)(C.calloc(C.size_t(len(words)), C.size_t(unsafe.Sizeof(uintptr(0)))))
 	defer C.free(unsafe.Pointer(argv))
 	for n, word := range words {

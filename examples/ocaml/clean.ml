@@ -1,4 +1,4 @@
-(* Takes away all that a store holds, and says so.
+(* Deletes everything in a store, and prints it.
 
    clean ROOT *)
 
@@ -6,7 +6,7 @@ open Docker_store
 
 let ( let* ) = Result.bind
 
-(* Goes on with the next one as long as all goes well. *)
+(* Continues with the next one as long as there is no error. *)
 let rec each f = function
   | [] -> Ok ()
   | one :: others ->

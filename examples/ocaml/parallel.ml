@@ -1,5 +1,5 @@
-(* A small parallel builder with Lwt: a diamond of steps, two of which run at once; each result is built once, whoever
-   asks for it first. The lines of all logs are shown as they come. Ctrl-C ends it, and leaves nothing half-made.
+(* A small parallel builder with Lwt: a diamond of steps, two of which run concurrently. Each result is built once. The
+   lines of all logs are shown as they are written. Ctrl-C stops it, and leaves nothing half done.
 
    parallel ROOT BASE.tar *)
 
@@ -11,7 +11,7 @@ let ( >>=? ) = Lwt_result.bind
 
 type step = { id : string; on : string; script : string; after : string list }
 
-(* Each needs what it is built on, and what stands in [after]. *)
+(* Each step needs its base, and the steps in [after]. *)
 let steps =
   [
     { id = "tools"; on = "base"; script = "echo tools >>/made"; after = [] };
@@ -28,7 +28,7 @@ let run store { id; on; script; _ } =
   with_step store ~base:on ~id @@ fun step ->
   Step.run step (Command.make [ "/bin/sh"; "-c"; script ]) ~output:(show id) >>=? fun _exit_code -> Lwt_result.return ()
 
-(* One promise for each id. (The library, too, lets a second builder of an id wait for the first.) *)
+(* One promise for each id. (In the library, too, a second build of an id waits for the first.) *)
 let promises = Hashtbl.create 10
 
 let rec build store id =
@@ -45,7 +45,7 @@ let rec build store id =
     Hashtbl.replace promises id promise;
     promise
 
-(* [work], unless [interrupted] comes first: then all that was begun is ended, and waited for. *)
+(* Runs [work]. If [interrupted] resolves first, cancels everything that was begun, and waits for it. *)
 let unless interrupted work =
   let end_all e =
     let begun = List.of_seq (Hashtbl.to_seq_values promises) in

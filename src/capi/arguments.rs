@@ -227,8 +227,8 @@ impl<'call> Argument<'call, (*const *const c_char, usize)> for Vec<&'call str> {
 ///
 /// # Safety
 ///
-/// The first pointer is NULL or has so many pointers, each as for bytes, or as for a C string where the second is NULL, which
-/// else has so many numbers.
+/// The first pointer is NULL or points to that many pointers. If the second pointer is NULL, each of them is as for a C string.
+/// Otherwise each is as for bytes, and the second pointer points to that many numbers.
 impl<'call> Argument<'call, (*const *const c_char, *const usize, usize)> for Vec<&'call [u8]> {
     unsafe fn take(
         (parts, lengths, count): (*const *const c_char, *const usize, usize),

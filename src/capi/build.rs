@@ -41,7 +41,7 @@ pub type dstore_work_callback =
 ///
 /// A step without a base starts from what its first call supplies: dstore_step_import(),
 /// dstore_step_pull(), dstore_step_load() or dstore_step_use_image(). Without such a call it starts
-/// with no files: only programs that were copied in can be run, and if nothing was copied in, a
+/// with no files, and only programs that were copied in can be run. If nothing was copied in, a
 /// commit records a result without any files.
 ///
 /// Blocks. May be NULL: base, cancel.
@@ -162,7 +162,8 @@ impl<'call> Argument<'call, (dstore_work_callback, *mut c_void)> for Work<'call>
 }
 
 /// Calls dstore_store_begin() and, if the result does not exist yet, `work`. Commits the step if
-/// `work` returns 0; aborts it otherwise. `*outcome` is set to a dstore_outcome.
+/// `work` returns 0; aborts it otherwise. `*outcome` is set to a dstore_outcome. See
+/// dstore_step_commit() and dstore_step_abort().
 ///
 /// Blocks. May be NULL: base, cancel, user_data, outcome.
 #[must_use]

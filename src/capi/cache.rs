@@ -148,7 +148,7 @@ pub unsafe extern "C" fn dstore_store_delete_cache_within(
 /// Sets the size limit of the cache `name` (any non-empty byte string) in bytes; 0 removes it. The
 /// limit applies to all processes from now on, and may be set before the cache exists. A release
 /// that would make the cache exceed the limit gives DSTORE_RELEASE_TOO_LARGE and is counted; the
-/// lease is discarded and the cache is unchanged. The size is that of the cache's layers: a file
+/// lease is discarded and the cache is unchanged. The size is that of the cache's layers. A file
 /// that is rewritten in several layers counts in each of them until they are merged in the
 /// background. Has an effect only if this process can access the engine's volumes directly;
 /// otherwise a release logs that it did not check the size.

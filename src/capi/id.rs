@@ -8,12 +8,12 @@ use crate::capi::fallible::fallible;
 use crate::capi::status::dstore_status;
 use crate::capi::text::c_string;
 
-/// Derives the id of a result from everything that goes into it: from its `name` and from `count`
-/// parts, such as the id of its base, its commands and the digests of the files that it uses. The
-/// same name and parts give the same id in every version, from C, OCaml, Python and Rust. Different
-/// ones give a different id, as far as SHA-256 can tell. Boundaries between parts count: "ab", "c"
-/// and "a", "bc" give different ids. `lengths` holds the number of bytes of each part; pass NULL if
-/// all parts are NUL-terminated.
+/// Derives the id of a result from everything that goes into it: its `name` and `count` parts. The
+/// parts are, for example, the id of its base, its commands and the digests of the files that it
+/// uses. The same name and parts give the same id in every version, from C, OCaml, Python and Rust.
+/// Different ones give a different id, as far as SHA-256 can tell. Boundaries between parts count:
+/// "ab", "c" and "a", "bc" give different ids. `lengths` holds the number of bytes of each part;
+/// pass NULL if all parts are NUL-terminated.
 ///
 /// An id consists of the readable characters of the name (a-z, 0-9 and -, up to 40), a - and 64 hex
 /// digits. Every store accepts it. Free it with dstore_string_free().

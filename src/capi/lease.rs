@@ -46,8 +46,8 @@ pub enum dstore_cache_mode {
     /// previous holder released. A private lease may still win in the meantime.
     DSTORE_CACHE_LOCKED = 1,
     /// Concurrent holders, in any process, share one lease, and their containers mount it at the
-    /// same time. The last release publishes it. Shared and locked leases of a cache wait for each
-    /// other.
+    /// same time. When the last holder releases or discards it, it is published if any holder
+    /// released it. Shared and locked leases of a cache wait for each other.
     DSTORE_CACHE_SHARED = 2,
 }
 
@@ -64,7 +64,8 @@ pub enum dstore_released {
     DSTORE_RELEASE_LOST = 2,
     /// Nothing in the lease had changed. The cache is unchanged.
     DSTORE_RELEASE_UNCHANGED = 3,
-    /// Other holders still use this shared lease; the last of them publishes it.
+    /// Other holders still use this shared lease. It is published when the last of them releases or
+    /// discards it.
     DSTORE_RELEASE_SHARED = 4,
     /// The cache would exceed its limit. The lease was discarded, and the cache is unchanged.
     DSTORE_RELEASE_TOO_LARGE = 5,

@@ -223,7 +223,7 @@ mod tests {
     /// One test: there is one log.
     #[test]
     fn lines_are_collected_when_asked_for_and_kept_until_they_are_fetched() {
-        // SAFETY: no place for an error.
+        // SAFETY: no output parameter for an error.
         let collect = |level| unsafe { dstore_log_collect(level, ptr::null_mut()) };
         log::error!("log-test before");
         assert_eq!(fetch(0), (dstore_status::DSTORE_OK, vec![]));

@@ -143,10 +143,10 @@ pub unsafe extern "C" fn dstore_options_direct(
 /// false.
 ///
 /// Docker runs a program of its own for that in each container, which takes a third of the time of
-/// a small step. By default the container's runtime does it, if a probe showed that this works: it
-/// creates a network namespace with only `lo`, which is up, and an `/etc/hosts` that names
-/// `localhost` and the container. Commands cannot write to that file. If the engine sets up the
-/// network, they can, and what they write is lost with the container.
+/// a small step. By default the container's runtime does it, if a probe showed that this works. It
+/// creates a network namespace that has only `lo`, which is up. It also creates an `/etc/hosts`
+/// that names `localhost` and the container; commands cannot write to that file. If the engine sets
+/// up the network, they can, and what they write is lost with the container.
 ///
 /// Does not block.
 #[unsafe(no_mangle)]
@@ -164,9 +164,9 @@ pub unsafe extern "C" fn dstore_options_engine_network(
 /// Sets whether the files of a released lease are synced to disk before it becomes the cache's next
 /// generation. The default is false. Either way, nothing is lost if a process is killed, and after
 /// a power failure a cache is one whole generation. With sync, that is the last released
-/// generation. Without it, it is the newest generation that was certainly on disk: releases of the
-/// last five seconds, or longer if the disk was still busy with them, are dropped, with a warning
-/// in the log.
+/// generation. Without it, that is the newest generation that was certainly on disk. Releases of
+/// the last five seconds, or longer if the disk was still busy with them, are dropped, with a
+/// warning in the log.
 ///
 /// Has an effect only if this process can access the engine's volumes directly. See
 /// docs/conventions.md.

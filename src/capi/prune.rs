@@ -125,7 +125,7 @@ pub unsafe extern "C" fn dstore_pruned_name(
 }
 
 /// Returns how many bytes the removal of the item in the row at `index` frees, as counted by a
-/// dstore_usage: for a result, what no other result holds. Returns 0 beyond the end.
+/// dstore_usage. For a result, this is what no other result holds. Returns 0 beyond the end.
 ///
 /// Does not block. May be NULL: pruned.
 #[unsafe(no_mangle)]

@@ -29,11 +29,11 @@ use crate::capi::status::dstore_status::{self, *};
 use crate::capi::upkeep::dstore_counter::*;
 use crate::error::{Error, ErrorKind};
 
-/// Runs a call that is given a place for its error, and gives its status and the error's message.
+/// Runs a call with an output parameter for its error, and returns its status and the error's message.
 fn told(call: impl FnOnce(*mut *mut dstore_error) -> dstore_status) -> (dstore_status, String) {
     let mut error = ptr::dangling_mut();
     let status = call(&raw mut error);
-    // SAFETY: the call has set `error` to NULL or to an error of ours, which is freed once.
+    // SAFETY: the call has set `error` to NULL or to an error object, which is freed once.
     unsafe {
         assert_eq!(dstore_error_status(error), status);
         let message = dstore_error_message(error);
@@ -78,7 +78,7 @@ fn an_error_says_all_that_is_known() {
         assert_eq!(dstore_error_os_errno(error), 5);
         assert_eq!(dstore_error_exit_code(error), 3);
         dstore_error_free(error);
-        // Without a place for it, the status stands alone.
+        // Without an output parameter for the error, only the status is returned.
         assert_eq!(answer(ptr::null_mut(), || Err(failure())), DSTORE_ENGINE);
     }
 }
@@ -122,7 +122,7 @@ fn a_shared_handle_is_spoiled_by_a_panic_too_but_not_by_the_hosts() {
         panic!("the host's own");
     }));
     assert!(fault.is_err() && poison.enter("store").is_ok());
-    // SAFETY: no place for an error.
+    // SAFETY: no output parameter for an error.
     let status = unsafe {
         answer(ptr::null_mut(), || {
             let _entered = poison.enter("store")?;
@@ -139,7 +139,7 @@ fn a_shared_handle_is_spoiled_by_a_panic_too_but_not_by_the_hosts() {
 #[test]
 fn a_handle_in_use_is_busy_and_may_even_be_freed() {
     let options = dstore_options_new();
-    // SAFETY: the handle is alive until it is freed; the call that is under way then holds it.
+    // SAFETY: the handle is valid until it is freed; the call in progress then retains it.
     unsafe {
         let outer = set(options, ptr::null_mut(), |_| {
             let (status, why) = told(|error| dstore_options_sync(options, true, error));
@@ -164,12 +164,13 @@ fn a_second_thread_is_told_that_a_handle_is_in_use() {
     assert!(value.enter().is_ok());
 }
 
-/// Each place for what C will own is NULL after a failure, also if another argument, before it or after it, was what failed.
+/// Each output parameter for an object that C will own is NULL after a failure, even if another argument, before or after it,
+/// failed.
 #[test]
 fn places_for_objects_are_cleared_whatever_else_is_wrong() {
     let mut reason = ptr::dangling_mut::<c_char>();
     let mut command = ptr::dangling_mut::<dstore_command>();
-    // SAFETY: the places are ours, and all else is NULL.
+    // SAFETY: the output parameters are ours, and everything else is NULL.
     unsafe {
         let (status, why) = told(|error| {
             crate::capi::cache::dstore_store_strategy(
@@ -241,7 +242,7 @@ fn a_setter_that_failed_is_told_by_the_use() {
     }
 }
 
-/// What C hands in arrives as if Rust had set it: arrays, bytes that are no text, and nothing where nothing is allowed.
+/// What C passes in arrives as if Rust had set it: arrays, bytes that are not text, and NULL where it is allowed.
 #[test]
 fn a_command_is_what_its_setters_say() {
     let mut ours = crate::Command::new(["echo", "a b"]);
@@ -309,7 +310,7 @@ unsafe extern "C" fn read_three(
     capacity: usize,
     length: *mut usize,
 ) -> i32 {
-    // SAFETY: the test gives a counter, and the caller a buffer of `capacity`.
+    // SAFETY: the test passes a counter, and the caller a buffer of `capacity`.
     unsafe {
         let calls = &mut *user_data.cast::<i32>();
         *calls += 1;
@@ -364,7 +365,7 @@ unsafe extern "C" fn write_once(
     bytes: *const c_char,
     length: usize,
 ) -> i32 {
-    // SAFETY: the test gives a vector, and the caller `length` bytes.
+    // SAFETY: the test passes a vector, and the caller `length` bytes.
     unsafe {
         let written = &mut *user_data.cast::<Vec<u8>>();
         written.extend_from_slice(std::slice::from_raw_parts(bytes.cast(), length));
@@ -391,7 +392,7 @@ fn a_write_callback_is_a_stream_that_may_say_no() {
     assert_eq!(written, b"abcd");
 }
 
-/// The numbers that a C program was compiled with: see `tests/capi_c.rs` for the other side.
+/// The numbers that a C program is compiled with; `tests/capi_c.rs` checks the other side.
 #[test]
 fn numbers_are_those_of_the_abi() {
     macro_rules! numbers {

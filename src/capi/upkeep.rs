@@ -152,9 +152,9 @@ pub unsafe extern "C" fn dstore_store_count(
     })
 }
 
-/// Removes what terminated processes have left behind, as opening does, and counts it: containers
-/// of steps and copies, tags of steps, and leases and other volumes that no cache needs. What a
-/// running process holds is kept.
+/// Removes what terminated processes have left behind, as opening does, and counts it. It removes
+/// containers of steps and copies, tags of steps, leases, and other volumes that no cache needs.
+/// What a running process holds is kept.
 ///
 /// Blocks. May be NULL: containers, images, volumes.
 #[unsafe(no_mangle)]

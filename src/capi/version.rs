@@ -7,7 +7,7 @@ use crate::capi::boundary::infallible;
 const TEXT: &CStr =
     match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
         Ok(text) => text,
-        Err(_) => panic!("a version has no zero byte"),
+        Err(_) => panic!("a version contains no NUL"),
     };
 
 const NUMBER: u32 = number(

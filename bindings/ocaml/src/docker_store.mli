@@ -117,10 +117,13 @@ val open_store :
     @param timeout How many seconds the whole call may take. *)
 
 val close : ?timeout:float -> ?cancel:Cancel.t -> t -> (unit, Error.t) result
-(** Closes the store: waits for pending removals, for up to ten seconds, and for up to two seconds for caches (merges,
-    and released files that must reach the disk). Later calls that query the engine, on the store, its steps and its
-    leases, return [Closed]. What open steps and leases hold is removed when they end; {!complete_deletes} waits for
-    that and may still be called. Closing a store again is a no-op. *)
+(** Closes the store and waits for pending removals, for up to ten seconds. Also waits, for up to two seconds, for cache
+    layers that are being merged and for released files to reach the disk.
+
+    Calls already running on the store, its steps and its leases continue. Later calls return [Closed], except getters,
+    {!log_file}, {!stats}, {!complete_deletes}, {!Step.limit} and {!Lease.discard}. {!Step.abort} cleans up and still
+    returns [Closed]. What open steps and leases hold on the engine is removed when they end or are garbage-collected;
+    {!complete_deletes} waits for that. Closing a store again is a no-op. *)
 
 val with_store :
   ?engine:string ->
@@ -365,8 +368,8 @@ type mode =
           changes wins. *)
   | Locked  (** One holder at a time, across all processes. *)
   | Shared
-      (** Concurrent holders, in any process, share one lease. The last release publishes it. Shared and locked leases
-          of a cache wait for each other. *)
+      (** Concurrent holders, in any process, share one lease. When the last holder releases or discards it, it is
+          published if any holder released it. Shared and locked leases of a cache wait for each other. *)
 
 val lease :
   ?owner:int * int -> ?mode:mode -> ?timeout:float -> ?cancel:Cancel.t -> t -> string -> (Lease.t, Error.t) result

@@ -17,7 +17,8 @@ type released =
       (** The lease was discarded: another release came first, the cache was deleted, or something other than this store
           removed the lease's volume. *)
   | Unchanged  (** Nothing in the lease had changed. The cache is unchanged. *)
-  | Shared  (** Other holders still use this shared lease; the last of them publishes it. *)
+  | Shared
+      (** Other holders still use this shared lease. It is published when the last of them releases or discards it. *)
   | Too_large  (** The cache would exceed its limit. The lease was discarded, and the cache is unchanged. *)
 
 val release : ?timeout:float -> ?cancel:Cancel.t -> t -> (released, Error.t) result

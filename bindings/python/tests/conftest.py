@@ -1,4 +1,4 @@
-"""What the tests share: a root of a test's own, which must leave nothing on the engine, as docker itself tells it."""
+"""Shared by the tests: each test has its own root, which must leave nothing on the engine, checked with docker itself."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def docker(*arguments: str) -> list[str]:
 
 
 def on_engine(prefix: str) -> list[str]:
-    """All that the engine has under a prefix."""
+    """Lists the objects on the engine with a prefix."""
     images = docker("image", "ls", "--format", "{{.Repository}}", "--filter", f"reference={prefix}-*")
     containers = docker("ps", "-a", "--filter", f"name={prefix}-", "--format", "{{.Names}}")
     return images + containers + docker("volume", "ls", "-q", "--filter", f"name={prefix}-")
@@ -43,7 +43,7 @@ def root(tmp_path: Path) -> Iterator[Path]:
     with Store(place) as store:
         prefix = store.prefix
     yield place
-    # What a traceback holds of a step, or of a lease, is open until it goes.
+    # A step or a lease that a traceback references stays open until the traceback is freed.
     gc.collect()
     if place.exists():
         remains = docker_store.destroy(place, timeout=60)
@@ -69,7 +69,7 @@ def begun(store: Store, id: str, base: str | None = "base") -> Step:
 
 @contextmanager
 def soon(do: Callable[[], object], after: float = 0.5) -> Iterator[list[float]]:
-    """Does something in a while, in another thread, and says when that was."""
+    """Does something after a delay, in another thread, and reports when that was."""
     when: list[float] = []
 
     def run() -> None:

@@ -1,4 +1,4 @@
-"""Builds, results, caches and the rest of a store's life, with the engine's own word for what came of it."""
+"""Builds, results, caches and other operations of a store, checked against the engine."""
 
 from __future__ import annotations
 
@@ -265,7 +265,7 @@ def test_a_root_is_given_up(root: Path) -> None:
 
 
 def test_ids_are_those_of_every_language() -> None:
-    # As examples in C, OCaml and Rust have it: a name and 64 digits.
+    # As in the examples in C, OCaml and Rust: a name and 64 digits.
     one, other = docker_store.make_id("app", "ab", "c"), docker_store.make_id("app", "a", b"bc")
     assert one != other
     assert one == docker_store.make_id("app", b"ab", b"c")

@@ -24,7 +24,7 @@ SLEEP = ["sleep", "60"]
 
 
 class MineError(Exception):
-    """What only a test raises."""
+    """An exception that only a test raises."""
 
 
 # ---------------------------------------------------------------- callbacks
@@ -55,7 +55,7 @@ def test_what_a_callback_raises_is_raised_by_the_call(store: Store) -> None:
 
 def test_callbacks_run_where_the_call_was_made(store: Store) -> None:
     def record(id: str) -> list[str]:
-        # What SQLite made in one thread is for that thread alone.
+        # An SQLite connection may be used only in the thread that created it.
         database = sqlite3.connect(":memory:")
         database.execute("CREATE TABLE said (piece)")
         with begun(store, id) as step:
@@ -131,7 +131,7 @@ def test_a_timeout_ends_a_step(store: Store) -> None:
 
 
 def interrupted(call: Callable[[], object], after: float = 0.5) -> float:
-    """How long a call goes on after a Ctrl-C, in seconds."""
+    """How long a call continues after a Ctrl-C, in seconds."""
     with soon(ctrl_c, after) as when:
         with pytest.raises(KeyboardInterrupt):
             call()
@@ -139,11 +139,11 @@ def interrupted(call: Callable[[], object], after: float = 0.5) -> float:
 
 
 def at_once(call: Callable[[], object]) -> bool:
-    """Another program may have the machine for a moment: so it may take some tries."""
+    """Other programs may delay this one, so several attempts are allowed."""
     times: list[float] = []
     while len(times) < 5 and min(times, default=1.0) > 0.2:
         times.append(interrupted(call))
-        # Whatever else goes on.
+        # Whatever else is running.
         assert times[-1] < 3
     print(f"left after {min(times) * 1000:.0f} ms", file=sys.stderr)
     return min(times) <= 0.2
@@ -200,7 +200,7 @@ def test_a_second_ctrl_c_changes_nothing(store: Store) -> None:
         try:
             build()
         finally:
-            # The last of them may come here.
+            # The last of them may arrive here.
             time.sleep(0.5)
 
     with pytest.raises(KeyboardInterrupt), soon(thrice):
@@ -221,7 +221,7 @@ def test_a_signal_whose_handler_raises_nothing_ends_nothing(store: Store) -> Non
         with soon(lambda: os.kill(os.getpid(), signal.SIGUSR1), 0.3), begun(store, "goes-on") as step:
             began = time.monotonic()
             step.run(["sleep", "1"])
-            # It was heard meanwhile, not after.
+            # It was handled during the call, not after it.
             assert came
             assert time.monotonic() - began >= 1
     finally:
@@ -243,7 +243,7 @@ def test_a_cancel_may_be_triggered_by_a_signal_handler(store: Store) -> None:
 
 
 def in_a_child(work: Callable[[], object]) -> None:
-    """Runs `work` in a forked child, which must end well."""
+    """Runs `work` in a forked child, which must succeed."""
     child = os.fork()
     if child == 0:
         code = 1
@@ -290,7 +290,7 @@ def test_a_forked_child_is_refused_and_frees_nothing(store: Store, root: Path) -
             assert own.begin("base") is None
 
     in_a_child(child)
-    # All of it is as it was.
+    # Everything is unchanged.
     with held[0] as step:
         step.run(["true"])
     assert store.result("step")

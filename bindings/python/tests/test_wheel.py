@@ -1,4 +1,4 @@
-"""The wheel says where it runs, and the README's programs work."""
+"""The wheel has the right platform tag, and the README's programs work."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_the_wheel_has_the_library_and_names_the_systems_that_it_runs_on() -> No
     said = subprocess.run(
         [sys.executable, "-m", "auditwheel", "show", WHEEL], check=True, capture_output=True, text=True, timeout=60
     ).stdout
-    # By a tool that does not know how setup.py found it out.
+    # Checked with a tool that is independent of setup.py.
     judged = re.findall(r'"((?:many|musl)linux_\w+)"', said)
     assert judged
     assert platform == judged[0]
@@ -39,7 +39,7 @@ def snippets() -> list[str]:
 def test_the_programs_of_the_readme_work(tmp_path: Path, base_tar: str) -> None:
     assert len(snippets()) >= 3
     program = "\n".join(snippets())
-    # They build in the folder that they run in, on a base that lies there.
+    # They build in the current directory, on a base in that directory.
     (tmp_path / "base.tar").symlink_to(base_tar)
     end = "\nfrom docker_store import Store as _Store, destroy as _destroy\nprint(_Store('store').prefix)\n_destroy('store')\n"
     run = subprocess.run(

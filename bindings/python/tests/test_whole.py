@@ -1,4 +1,4 @@
-"""The package has all of the header, and says what it leaves out."""
+"""The package uses every function of the header, except those listed here."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from conftest import TOP
 import docker_store
 from docker_store import _abi, errors
 
-# What nothing of the package calls, and why.
+# Functions that the package does not call, and why.
 LEFT_OUT = {
     "dstore_error_status": "the call has answered the same",
-    "dstore_store_begin": "begin_following does the same where nobody follows",
+    "dstore_store_begin": "begin_following without a callback does the same",
     "dstore_store_build": "begin and commit, so that the work's exceptions are Python's own",
     "dstore_command_arg": "the words come all at once",
 }
-# Of calls with two forms, the one that can be ended is used.
+# Of functions with two forms, the form with limits is used.
 WITHIN = "_within takes limits, and does the same without any"
 
 

@@ -6,7 +6,7 @@ open Fixture
 let append lease word =
   sh ~mounts:[ Command.lease lease "/cache" ] (Printf.sprintf "cat /cache/words; echo %s >>/cache/words" word)
 
-(* A step that adds a word to the cache, and gives what the cache said before. *)
+(* Runs a step that adds a word to the cache. Returns the previous contents of the cache. *)
 let add store id word =
   let seen = Buffer.create 10 in
   let outcome =

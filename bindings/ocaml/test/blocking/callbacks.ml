@@ -7,7 +7,7 @@ exception Mine of string
 
 let raised_here = Str.regexp "Raised at [^\n]*callbacks.ml"
 
-(* [f ()] must raise [Mine word], and its backtrace must lead to where that was raised, in this file. *)
+(* [f ()] must raise [Mine word], with a backtrace that contains the place in this file where it was raised. *)
 let raises word f =
   match f () with
   | (_ : string) -> fail "%s: no exception came out" word
@@ -88,7 +88,7 @@ let signals () =
   let before = Sys.signal Sys.sigusr1 (Sys.Signal_handle (fun _ -> boom "from a signal")) in
   Fun.protect ~finally:(fun () -> Sys.set_signal Sys.sigusr1 before) @@ fun () ->
   let hit n =
-    (* The handler runs some time after this: within the callback, or once the call has returned. *)
+    (* The handler runs after this: in the callback, or when the call has returned. *)
     let output _ _ =
       Unix.kill (Unix.getpid ()) Sys.sigusr1;
       if n mod 2 = 0 then
@@ -121,7 +121,7 @@ let own_log () =
   get (Log.collect None);
   get (Log.fetch (fun _ _ -> ()));
   ignore (get (with_lease store "c" (fun _ -> Ok ())));
-  get (Log.fetch (fun _ line -> fail "a line although nobody collects: %s" line))
+  get (Log.fetch (fun _ line -> fail "a line although none are collected: %s" line))
 
 let tests =
   [

@@ -3,7 +3,7 @@ open Support
 open Harness
 open Fixture
 
-(* Calls [f] in this thread, and [meanwhile] in another after a moment. *)
+(* Calls [f] in this thread, and [meanwhile] in another thread after a delay. *)
 let with_other ?(after = 0.7) meanwhile f =
   let other =
     Thread.create
@@ -30,7 +30,7 @@ let command () =
   equal "for all that it is given to" "cancelled" (status (with_step store ~base:"base" ~id:"app" ~cancel sleep));
   check "nothing is left" (only_base store)
 
-(* Ends a command by a signal, and says how long it went on after that. *)
+(* Stops a command by a signal. Returns how long the command continued after that. *)
 let interrupted store cancel =
   let sent = ref 0. in
   let send () =
@@ -51,7 +51,7 @@ let by_signal () =
   Cancel.on_signal cancel Sys.sigusr1;
   let took = interrupted store cancel in
   check (Printf.sprintf "at once, not after %.1f s" took) (took < 3.);
-  (* Another takes its place, and the former is nobody's now. *)
+  (* Another cancel takes its place, and the former is no longer used. *)
   let other = Cancel.create () in
   Cancel.on_signal other Sys.sigusr1;
   Gc.full_major ();
@@ -128,7 +128,8 @@ let others_run () =
   Thread.join ticker;
   check (Printf.sprintf "%d ticks in a second" !ticks) (!ticks > 30)
 
-(* With the limits that it is given; its answer without what it gives. All but [caches], which looks at files of this machine. *)
+(* Makes the call with the given limits, and returns its result without the value. All except [caches], which reads
+local files. *)
 type call = ?timeout:float -> ?cancel:Cancel.t -> unit -> (unit, Error.t) result
 
 let unit answer = Result.map ignore answer
@@ -145,7 +146,7 @@ let silent_engine () =
     Fun.protect ~finally:(fun () -> close_in channel) (fun () -> f (input channel))
   in
   let calls =
-    (* Each call needs a step or a lease that no other one is using. *)
+    (* Each call needs a step or a lease that no other call is using. *)
     let on_step ?(begun = begun) id f : string * call =
       let step = begun id in
       ( "Step." ^ id,
@@ -220,7 +221,7 @@ let silent_engine () =
         end)
       ()
   in
-  (* In turns: both are handed on in one record. *)
+  (* One after the other, because both are passed in one record. *)
   let told n = if n mod 2 = 0 then "timed out" else "cancelled" in
   let limited n (call : call) = if n mod 2 = 0 then call ~timeout:0.3 () else call ~cancel () in
   let threads = List.mapi (fun n call -> start (told n) (limited n) call) calls in
@@ -231,7 +232,7 @@ let silent_engine () =
   equal "calls that did not end" "" (String.concat "; " !wrong);
   get (complete_deletes ~timeout:60. store);
   get (close store);
-  (* What closing had no time for is anybody's, once that store has let go of it. *)
+  (* Another store may remove what closing had no time for, once that store has released it. *)
   eventually "removed what is left" (fun () ->
       Gc.full_major ();
       ignore (get (purge direct));

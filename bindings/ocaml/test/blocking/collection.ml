@@ -9,7 +9,7 @@ let is_left store kind =
 
 let held : (Step.t * Lease.t) list ref = ref []
 
-(* Never inlined: the stack must not hold on to what it makes. *)
+(* Never inlined: the stack must not keep a reference to what it creates. *)
 let[@inline never] hold store n =
   let step = Option.get (get (begin_step store ~base:"base" ~id:(Printf.sprintf "leak-%d" n))) in
   ignore (get (Step.run step (sh "echo changed >/changed")));
@@ -29,7 +29,7 @@ let leaked () =
   List.iter (fun kind -> check (kind ^ " is not left") (not (is_left store kind))) kinds;
   check "a second try is free" (get (build store "leak-1" "true") = Built)
 
-(* A thread that collects all the time, while all kinds of calls are made. *)
+(* A thread that runs the GC all the time, while all kinds of calls are made. *)
 let pressure () =
   with_base @@ fun store ->
   let stop = ref false and collections = ref 0 in
@@ -119,6 +119,6 @@ let tests =
   [
     test "steps and leases that are left to the GC disappear from the engine" leaked;
     test "calls and callbacks are right while the GC moves everything all the time" pressure;
-    test "a store that nobody holds stays open for as long as a step of it is held" parents;
+    test "a store without references stays open while a step of it is referenced" parents;
     test "calls leave no memory behind, failed or not" memory;
   ]

@@ -52,7 +52,7 @@ let no_memory () =
   equal "killed for its memory" "out of memory"
     (status (with_step store ~base:"base" ~id:"app" (fun step -> run step eat)))
 
-(* Something that listens, but is no engine. *)
+(* A server that is not an engine. *)
 let not_an_engine () =
   with_root @@ fun root ->
   let path = Filename.concat root "socket" in
@@ -116,7 +116,7 @@ let closed () =
   List.iter (equal "after closing" "closed") all;
   equal "what it is called is known" (root store) (root other);
   check "the first store is open" (get (result store "base"));
-  (* What the closed one held was given up with its step and its lease. *)
+  (* What the closed store held was released with its step and its lease. *)
   get (complete_deletes ~timeout:30. other);
   check "nothing is left" (List.for_all (fun info -> info.leases = 0) (get (caches store)));
   check "the id is free" (get (build store "app" "true") = Built)

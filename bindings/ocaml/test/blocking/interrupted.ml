@@ -1,4 +1,4 @@
-(* A build that Ctrl-C ends, by the recipe of the README. interrupted ROOT *)
+(* A build that is stopped by Ctrl-C, with the recipe of the README. interrupted ROOT *)
 
 open Docker_store
 

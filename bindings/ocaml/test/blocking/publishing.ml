@@ -72,11 +72,11 @@ let named () =
   ignore (get (build store "app" "echo made >/made"));
   let name = Printf.sprintf "example.test/%s:1" (prefix store) in
   let id name = inspect "{{.Id}}" (prefix store ^ "-image-" ^ name) in
-  check "nobody's before" (get (tag store ~id:"base" name) = None);
+  check "no image had the name before" (get (tag store ~id:"base" name) = None);
   check "taken from" (get (tag store ~id:"app" name) = Some (id "base"));
   ignore (Engine.docker [ "image"; "rm"; name ]);
   equal "a store's own" "invalid argument" (status (tag store ~id:"app" (prefix store ^ "-image-x")));
-  (* Nobody listens there. *)
+  (* No server listens there. *)
   let login = { Step.user = "u"; password = "p"; server = None } in
   let refused = push store ~progress:ignore ~login ~id:"app" "127.0.0.1:1/app:1" in
   equal "no registry" "engine" (status refused);
@@ -105,5 +105,5 @@ let tests =
     test "a result says what was set" configured;
     test "a result goes through a file, and comes back" as_a_file;
     test "a result has a name of the caller's" named;
-    test "a root is given up" given_up;
+    test "a root is destroyed" given_up;
   ]

@@ -31,7 +31,7 @@ let one_id () =
   equal_int "built once" 1 (List.length (List.filter (( = ) Built) outcomes));
   equal "log" "built\n" (log store "app")
 
-(* Calls until the store is closed under them; each must be answered, one way or the other. *)
+(* Makes calls until the store is closed; each of them must return, in one way or the other. *)
 let close_races () =
   with_root @@ fun root ->
   let round _ =
@@ -77,7 +77,7 @@ let end_races () =
     in
     let known = [ "success"; "closed"; "busy"; "conflict" ] in
     List.iter (fun answer -> check answer (List.mem answer known)) answers;
-    (* Whoever was turned away may try again. *)
+    (* A call that returned [Busy] may be tried again. *)
     ignore (Step.abort step);
     ignore (Lease.discard lease_)
   in

@@ -19,7 +19,8 @@ let follows () =
   in
   check "a hit" (Option.is_none (get (begin_step store ~base:"base" ~id:"one" ~follow)));
   equal "whole" "first\nsecond\n" (Buffer.contents text);
-  check "nobody is waited for" (get (with_step store ~id:"one" ~follow:(fun ~attempt:_ _ -> fail "a piece") (fun _ -> Ok ())) = Hit)
+  check "there is no build to wait for"
+    (get (with_step store ~id:"one" ~follow:(fun ~attempt:_ _ -> fail "a piece") (fun _ -> Ok ())) = Hit)
 
 let raises () =
   with_base @@ fun store ->

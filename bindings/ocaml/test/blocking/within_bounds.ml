@@ -43,7 +43,7 @@ let pruned () =
   check "the same in both" (List.length dry.rows = List.length report.rows && not report.reached);
   (match get (went store "a") with
   | Some (Pruned, at) -> check "a time" (at > 1.6e9)
-  | _ -> fail "nobody knows how it went");
+  | _ -> fail "it is unknown how it was removed");
   check "there still" (get (went store "b") = None && get (why_gone store "b") = None);
   check "the same" (get (why_gone store "a") = get (went store "a"));
   check "unpinned" (get (unpin store "b") && get (unpin_cache store "words"));
@@ -63,7 +63,7 @@ let limited () =
     get (Lease.release lease)
   in
   check "it fits" (fill "a" 50_000 = Won);
-  (* Where nobody sees the files, nobody can say. *)
+  (* If the files are not accessible, the size is unknown. *)
   let second = fill "b" 500_000 in
   check "it does not" (second = Too_large || second = Won);
   let stats = get (stats store) in

@@ -90,6 +90,6 @@ let tests =
     test "to cancel a build, as by a pick with a timeout, leaves nothing of it" whole_build;
     test "to cancel who waits for another's build or lease ends the waiting" waiting;
     test "to cancel reaches a callback that would never end" in_callback;
-    test "a commit that is cancelled is whole all the same" too_late;
+    test "a commit that is cancelled is complete anyway" too_late;
     test "a step that is cancelled by hand fails with an error" by_hand;
   ]

@@ -1,4 +1,4 @@
-(* What the tests of this folder share: a store with a base, and promises. *)
+(* Shared by the tests in this directory: a store with a base, and promises. *)
 
 open Docker_store
 open Lwt.Infix
@@ -11,7 +11,7 @@ module Sandbox = Obuilder.Docker_sandbox
 let get_lwt promise = promise >|= get
 let outcome promise = promise >|= status
 
-(* [f] gets a store with the result "base"; all that it promises is waited for. *)
+(* Calls [f] with a store that has the result "base", and waits for its promise. *)
 let with_base f = with_base (fun store -> Lwt_main.run (f store))
 let ok = Lwt.return_ok ()
 let run ?output step command = D.Step.run ?output step command >|= Result.map (fun (_ : int) -> ())
@@ -19,7 +19,7 @@ let run ?output step command = D.Step.run ?output step command >|= Result.map (f
 let build ?(base = "base") ?mounts store id script =
   D.with_step store ~base ~id (fun step -> run step (sh ?mounts script))
 
-(* [Lwt.Canceled], or what else it came to. *)
+(* Describes the result of a promise: [Lwt.Canceled], or another. *)
 let cancelled promise =
   Lwt.catch
     (fun () -> outcome promise)
@@ -27,7 +27,7 @@ let cancelled promise =
       | Lwt.Canceled -> Lwt.return "Canceled"
       | e -> Lwt.fail e)
 
-(* Waits until the step has said something. *)
+(* Waits until the step has printed something. *)
 let started () =
   let started, start = Lwt.wait () in
   let output _ _ =

@@ -4,7 +4,7 @@ open Common
 
 exception Mine of string
 
-(* The longest time for which the loop did not run while [f ()] was not done, and how often it did. *)
+(* Returns the longest time for which the loop did not run before [f ()] was done, and how often it ran. *)
 let watch_loop f =
   let longest = ref 0. and ticks = ref 0 in
   let promise = f () in
@@ -29,7 +29,7 @@ let many () =
   with_base @@ fun store ->
   get_lwt (D.begin_step store ~base:"base" ~id:"app") >>= fun step ->
   let step = Option.get step in
-  (* Each blocks a thread until that step ends. *)
+  (* Each call blocks a thread until that step ends. *)
   let waiting = List.init 30 (fun _ -> D.begin_step store ~base:"base" ~id:"app") in
   Lwt_unix.sleep 0.2 >>= fun () ->
   let began = Unix.gettimeofday () in

@@ -2,7 +2,7 @@ open Docker_store
 open Lwt.Infix
 open Common
 
-(* As the page has it: what it says is compiled with OBuilder's own names in sight. *)
+(* As on the page, which is compiled with OBuilder's own names in scope. *)
 module Store = Page.Store
 
 let with_sandbox f =
@@ -14,7 +14,7 @@ let with_sandbox f =
 let root = Obuilder_spec.root
 let user uid gid = `Unix { Obuilder_spec.uid; gid }
 
-(* A step as OBuilder's builder makes it: the caches are lent before and given back after, whatever happens. *)
+(* Runs a step like OBuilder's builder: leases the caches before, and releases them after, whatever happens. *)
 let step t sandbox ?(user = root) ?(base = "base") ?(caches = []) ~id ~log script =
   Store.build t ~base ~id @@ fun _dir ->
   let lent = ref [] in
@@ -53,7 +53,7 @@ let building () =
   check "the result is there, in an empty directory" (result = Some (empty_dir store));
   equal "its files" "made\n" (look store ~base:"app" "cat /made");
   check "the tag is gone" (not (List.mem (Sandbox.tmp_image sandbox "app") (Engine.images (prefix store))));
-  (* The base of a further step; and one that fails. *)
+  (* The base of another step, and a step that fails. *)
   must (step t sandbox ~base:"app" ~id:"more" ~log:ignore "cat /made >/more") >>= fun () ->
   Store.delete t "app" >>= fun () ->
   Store.delete t "app" >>= fun () ->
@@ -71,7 +71,7 @@ let building () =
 
 let import () =
   with_sandbox @@ fun store t sandbox ->
-  (* OBuilder pulls and tags what a build begins with by itself. *)
+  (* OBuilder itself pulls and tags the base of a build. *)
   let work dir =
     equal "an empty directory" (empty_dir store) dir;
     Sandbox.must [ "tag"; Sandbox.image sandbox "base"; Sandbox.image sandbox "first" ] >|= Result.ok
@@ -102,7 +102,7 @@ let failing () =
       | Error.E { status = Not_found; _ } -> Lwt.return_unit
       | e -> Lwt.fail e)
 
-(* What the image has where the cache is mounted must not get into it, nor be its owner. *)
+(* The image's files at the mount point must not get into the cache, nor determine its owner. *)
 let owner () =
   with_sandbox @@ fun _store t sandbox ->
   must (step t sandbox ~id:"home" ~log:ignore "mkdir /home; echo theirs >/home/file; chmod 700 /home") >>= fun () ->
@@ -128,7 +128,7 @@ let contended () =
   with_base @@ fun store ->
   let reports = ref 0 in
   let t = Store.of_store ~report:(fun _ -> incr reports) store in
-  (* Somebody's container that has the cache, as one of a sandbox that was cancelled. *)
+  (* A container that mounts the cache, like that of a cancelled sandbox. *)
   let other = prefix store ^ "-other" in
   let lend () =
     Store.cache ~user:root t "c" >>= fun (source, release) ->
@@ -146,7 +146,7 @@ let contended () =
   lend () >>= fun (_, release) ->
   let began = Unix.gettimeofday () in
   release () >>= fun () ->
-  check "given up after some seconds" (Unix.gettimeofday () -. began < 30.);
+  check "discarded after some seconds" (Unix.gettimeofday () -. began < 30.);
   equal_int "and reported" 1 !reports;
   Sandbox.must [ "rm"; other ]
 
@@ -156,5 +156,5 @@ let tests =
     test "OBuilder's store: a build without a base is what its function makes of it" import;
     test "OBuilder's store: a function that fails leaves nothing" failing;
     test "OBuilder's store: a cache is empty and its user's, whatever the image has there" owner;
-    test "OBuilder's store: a cache is given back when its container has gone, or given up" contended;
+    test "OBuilder's store: a cache is released when its container is removed, or discarded" contended;
   ]

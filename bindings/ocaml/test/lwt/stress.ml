@@ -1,5 +1,5 @@
-(* A stress of OBuilder's kind: random builds of four steps, ten at once, all with one cache. Each
-   step adds a number to a file, to its log and to the cache; a last one compares the file with what it must hold. *)
+(* A stress test like OBuilder's: random builds of four steps, ten concurrently, all with one cache. Each step adds a
+   number to a file, to its log and to the cache. A last step compares the file with its expected contents. *)
 
 open Docker_store
 open Lwt.Infix
@@ -10,7 +10,7 @@ let values = 3
 let jobs = if Sys.getenv_opt "DOCKER_STORE_TEST_LONG" = None then 40 else 100
 let at_once = 10
 
-(* One way to make a step: from a base, with the cache at /cache. *)
+(* One way to run a step: from a base, with the cache at /cache. *)
 type make = base:string -> id:string -> string -> [ `Hit | `Built of string ] Lwt.t
 
 let check_step store id value =
@@ -57,7 +57,7 @@ let stress store make =
   Lwt.join (List.init at_once (fun _ -> worker ())) >|= fun () ->
   let time = Unix.gettimeofday () -. began in
   Printf.printf "        (%d jobs, %d steps built, %.1f s; SEED=%d)\n" jobs !built time seed;
-  (* Each release that won added one line to what the one before had left. *)
+  (* Each release that won added one line to the previous version. *)
   let stats = get (stats store) in
   match List.find_opt (fun { name; _ } -> name = "all") (get (caches store)) with
   | None -> fail "no cache"

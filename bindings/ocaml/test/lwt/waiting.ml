@@ -38,7 +38,7 @@ let cancelled_at_once () =
   check (Printf.sprintf "at once: %.3f s" late) (late < 0.2);
   get_lwt (Step.abort other)
 
-(* No name of [Docker_store] is needed for any of it. *)
+(* None of this needs a name of [Docker_store]. *)
 let complete () =
   with_base @@ fun store ->
   get_lwt (pin store "base") >>= fun fresh ->

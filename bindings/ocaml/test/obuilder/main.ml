@@ -4,7 +4,7 @@ open Lwt.Infix
 open Support
 open Harness
 
-(* A chain whose steps each say something and take a moment, so that two processes meet in each. *)
+(* A chain whose steps each print something and take some time, so that two processes meet in each. *)
 let scripts =
   List.map
     (fun n -> Printf.sprintf "echo %s-a; sleep 0.4; echo %s-b; echo %s >/made-%s" n n n n)
@@ -37,7 +37,7 @@ let error_text = function
   | Error `Cancelled -> "cancelled"
   | Error (`Msg text) -> text
 
-(* The program of the second process: builds all there is, and says what it was shown. *)
+(* The program of the second process: builds everything, and prints the output that it received. *)
 let second root =
   let built, output, loaded, _ = Lwt_main.run (build root) in
   if Result.is_error built then prerr_endline (error_text built);
@@ -57,7 +57,7 @@ let clean_of_obuilder f = Fixture.with_base (fun store -> f store (Docker_store.
 
 let count rows id = (List.find (fun (row : Obuilder.Dao.row) -> row.id = id) rows).rc
 
-(* What the rows say of themselves: each counts those that stand on it. *)
+(* The rows: each counts the results that were built on it. *)
 let counts_are_true (rows : Obuilder.Dao.row list) =
   List.iter
     (fun (row : Obuilder.Dao.row) ->
@@ -76,7 +76,7 @@ let two_processes () =
   check "the second one's build" (snd (Unix.waitpid [] other) = Unix.WEXITED 0);
   equal "what the first was shown" expected output;
   equal "what the second was shown" expected text;
-  (* Four builds: the base and the three scripts; each was built by one and loaded by the other. *)
+  (* Four builds: the base and the three scripts. Each was built by one process and loaded by the other. *)
   equal_int "loaded" 4 (loaded + theirs);
   let again, output, loaded, rows = Lwt_main.run (build root) in
   equal "once more" "built" (error_text again);
@@ -84,7 +84,7 @@ let two_processes () =
   equal_int "all of it" 4 loaded;
   equal_int "rows" 4 (List.length rows);
   counts_are_true rows;
-  (* What nothing stands on is pruned first, and then all. *)
+  (* Results that nothing was built on are pruned first, and then all. *)
   let last = Result.get_ok again in
   equal_int "nothing stands on the last" 0 (count rows last);
   let pruned =
@@ -96,7 +96,7 @@ let two_processes () =
   in
   equal_int "pruned" 4 pruned
 
-(* [f] while somebody else, as another process would, builds what it then asks for. *)
+(* Calls [f] while another store builds, like another process, what [f] then requests. *)
 let one_script = [ "echo mine; sleep 0.2" ]
 
 let cancelled_while_waiting () =
@@ -108,7 +108,7 @@ let cancelled_while_waiting () =
       Page.Builder.build builder ~log ~from [] >>= fun base ->
       let base = Result.get_ok base in
       let id = Digest.to_hex (Digest.string (base ^ " " ^ List.hd one_script)) in
-      (* The other one: a step of the store's own. *)
+      (* The other build: a step of the store itself. *)
       let step = Option.get (Docker_store.get (Docker_store.begin_step store ~base ~id)) in
       let switch = Lwt_switch.create () in
       let waits =
@@ -141,7 +141,7 @@ let cancelled_while_building () =
       Lwt_switch.turn_off switch >>= fun () ->
       building >>= fun built ->
       check "cancelled" (built = Error `Cancelled);
-      (* It says so at once; the sandbox and the store need a moment. *)
+      (* It reports this immediately; the sandbox and the store take some time. *)
       let prefix = !Obuilder.Docker.prefix in
       let rec settled tries =
         if Engine.containers prefix = [] then Lwt.return_unit
@@ -149,14 +149,14 @@ let cancelled_while_building () =
         else Lwt_unix.sleep 0.1 >>= fun () -> settled (tries - 1)
       in
       settled 100 >>= fun () ->
-      (* The base is held until the build's own end, which may come a moment after its container's. *)
+      (* The base is held until the build ends, which may be shortly after its container ends. *)
       let rec prune tries =
         Page.Builder.prune builder ~before:(Unix.gettimeofday () +. 1.) 100 >>= fun pruned ->
         if pruned > 0 || tries = 0 then Lwt.return pruned else Lwt_unix.sleep 0.1 >>= fun () -> prune (tries - 1)
       in
       prune 100 >|= fun pruned -> equal_int "pruned: the base" 1 pruned )
 
-(* What a child process is born with: blocked and ignored signals, and files beside its own pipes. *)
+(* What a child process inherits: blocked and ignored signals, and files other than its own pipes. *)
 let of_a_child () =
   let look =
     "grep -E '^Sig(Blk|Ign)' /proc/self/status; for file in /proc/self/fd/*; do readlink $file; done | grep -vE \
@@ -177,7 +177,7 @@ let children () =
         log tag text
       in
       let building = Page.Builder.build builder ~log ~from [ "echo runs; sleep 1" ] in
-      (* In the middle of a build of OBuilder's, with a lease, a step, and a wait for that step. *)
+      (* During a build of OBuilder, with a lease, a step, and a wait for that step. *)
       let lease = Docker_store.get (Docker_store.lease store "c") in
       let step = Option.get (Docker_store.get (Docker_store.begin_step store ~base:"base" ~id:"held")) in
       let waits = Docker_store_lwt.begin_step store ~base:"base" ~id:"held" in

@@ -1,4 +1,4 @@
-(* The engine as its own client sees it. *)
+(* The engine, as seen by its own client. *)
 
 let lines channel =
   let rec go seen =
@@ -8,7 +8,7 @@ let lines channel =
   in
   go []
 
-(* Runs the docker client; its exit status and what it wrote. *)
+(* Runs the docker client. Returns its exit status and its output. *)
 let try_docker arguments =
   let command = Array.of_list ("docker" :: arguments) in
   let out, input, err = Unix.open_process_args_full "docker" command (Unix.environment ()) in

@@ -33,34 +33,34 @@ let with_root f =
 let import_base store =
   with_step store ~id:"base" (fun step -> Step.import_file step (base_tar ())) |> get |> fun (_ : outcome) -> ()
 
-(* Takes all away that a store holds. What is there afterwards was leaked. *)
+(* Deletes everything in a store. What exists afterwards was leaked. *)
 let empty store =
   List.iter (fun { id; _ } -> ignore (get (delete store id))) (get (results store));
   List.iter (fun { name; _ } -> ignore (get (delete_cache store name))) (get (caches store));
   get (complete_deletes ~timeout:60. store)
 
-(* An image without files, of which a store makes its helpers. *)
+(* An image without files, from which a store creates its helper containers. *)
 let helper prefix = prefix ^ "-empty"
 
 (* The root's claim on the prefix. *)
 let claim prefix = prefix ^ "-store"
 
-(* Both stay as long as their root does. *)
+(* Both are kept as long as their root exists. *)
 let stays prefix name = name = helper prefix || name = claim prefix
 
-(* What is left beside them was leaked. They are taken away here, since the root goes. *)
+(* Everything else was leaked. Both are removed here, because the root is removed. *)
 let leaves_nothing prefix =
   let left = List.filter (fun name -> not (stays prefix name)) (Engine.all prefix) in
   if List.mem (helper prefix) (Engine.images prefix) then ignore (Engine.docker [ "image"; "rm"; helper prefix ]);
   ignore (Engine.docker [ "volume"; "rm"; "--force"; claim prefix ]);
   if left <> [] then failwith ("left on the engine: " ^ String.concat ", " left)
 
-(* Whether the result "base" is all that there is. *)
+(* Returns whether the only result is "base". *)
 let only_base store =
   let prefix = prefix store in
   List.filter (fun name -> not (stays prefix name)) (Engine.all prefix) = [ prefix ^ "-image-base" ]
 
-(* [f] gets a store with the result "base". *)
+(* Calls [f] with a store that has the result "base". *)
 let with_base f =
   with_root @@ fun root ->
   let store = get (open_store root) in
@@ -77,7 +77,7 @@ let with_base f =
     leaves_nothing prefix
   | exception e ->
     let backtrace = Printexc.get_raw_backtrace () in
-    (* What went wrong first is the one to tell. *)
+    (* Report only the first error. *)
     (try
        clean ();
        leaves_nothing prefix
@@ -99,7 +99,7 @@ let read_file path =
 
 let log store id = read_file (get (log_file store id))
 
-(* What a script writes in a step on [base] that is then aborted. *)
+(* Returns the output of a script in a step on [base], which is then aborted. *)
 let look ?(base = "base") ?mounts store script =
   let buffer = Buffer.create 100 in
   let step = Option.get (get (begin_step store ~base ~id:"look")) in
@@ -116,7 +116,7 @@ let seconds f =
   let value = f () in
   value, Unix.gettimeofday () -. began
 
-(* Looks until it holds. *)
+(* Checks repeatedly until the condition holds. *)
 let eventually ?(within = 20.) what holds =
   let deadline = Unix.gettimeofday () +. within in
   let rec go () =

@@ -1,4 +1,4 @@
-(* A runner: tests by the names of what they promise, and a closing line. *)
+(* A test runner: tests are named after what they check. Prints a summary. *)
 
 exception Failed of string
 

@@ -1,4 +1,4 @@
 let kind = "domains"
 
-(* Runs all at once; gives what they came to, or raises what one of them raised. *)
+(* Runs all functions concurrently. Returns their results, or raises the exception that one of them raised. *)
 let run fs = List.map Domain.join (List.map Domain.spawn fs)

@@ -1,6 +1,6 @@
 let kind = "threads"
 
-(* Runs all at once; gives what they came to, or raises what one of them raised. *)
+(* Runs all functions concurrently. Returns their results, or raises the exception that one of them raised. *)
 let run fs =
   let answers = Array.make (List.length fs) None in
   let start n f = Thread.create (fun () -> answers.(n) <- Some (try Ok (f ()) with e -> Error e)) () in

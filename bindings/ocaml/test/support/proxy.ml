@@ -1,4 +1,4 @@
-(* A socket in front of the engine, which can stop to pass anything on. *)
+(* A socket in front of the engine, which can stop forwarding. *)
 
 type t = { path : string; mutable stalled : bool; mutable ends : Unix.file_descr list; lock : Mutex.t }
 
@@ -13,7 +13,7 @@ let held t f =
 
 let shut socket = try Unix.shutdown socket Unix.SHUTDOWN_ALL with Unix.Unix_error _ -> ()
 
-(* Moves bytes until the end, or until nothing moves any more. *)
+(* Forwards bytes until the end, or until forwarding stops. *)
 let pass t from onto =
   let buffer = Bytes.create 65536 in
   let rec go () =
@@ -58,10 +58,10 @@ let create () =
 
 let address t = "unix://" ^ t.path
 
-(* From now on nobody hears anything. *)
+(* From now on nothing is forwarded. *)
 let stall t = t.stalled <- true
 
-(* Ends what stalls, and what is connected otherwise; what connects from now on gets through. *)
+(* Closes stalled and other connections; new connections are forwarded. *)
 let release t =
   held t @@ fun () ->
   t.stalled <- false;

@@ -55,7 +55,7 @@ class Step:
     # ------------------------------------------------------------ sources
 
     def import_tar(self, tar: Path | Readable, progress: Progress | None = None) -> None:
-        """Starts from the files in a tar archive, a path or an object with `read`. Only for a step without a base, and first."""
+        """Starts from the files in a tar archive, a path or a stream. Only for a step without a base, and first."""
         self._take(library.dstore_step_import, library.dstore_step_import_file, tar, progress)
 
     def load(self, archive: Path | Readable, progress: Progress | None = None) -> None:

@@ -1,4 +1,4 @@
-(* The builder: a chain of scripts, each on the result of the one before. *)
+(* The builder: a chain of scripts, each on the previous result. *)
 
 open Lwt.Infix
 
@@ -9,7 +9,7 @@ module Make_Docker (Raw : S.STORE) = struct
 
   let v ~store ~sandbox = { store = Store.wrap store; sandbox }
 
-  (* The base is an image of the engine's, as after a pull. *)
+  (* The base is an image that the engine has, as after a pull. *)
   let get_base t ~log image =
     let id = Digest.to_hex (Digest.string ("(from " ^ image)) in
     Store.build t.store ~id ~log (fun ~cancelled:_ ~log:_ _dir ->

@@ -1,4 +1,5 @@
-(* A log that is written here, or was. Who follows it sees what is written here alone: not what others put in its file. *)
+(* A log that this process writes, or has written. A follower sees only what is written here, not what others write to
+its file. *)
 
 open Lwt.Infix
 

@@ -14,7 +14,8 @@ let read_rows t =
       ~finally:(fun () -> close_in channel)
       (fun () -> if in_channel_length channel = 0 then [] else (Marshal.from_channel channel : row list))
 
-(* With the lock: a file beside, for a lock goes with any descriptor of its file that the process closes. *)
+(* With the lock held. The lock is a separate file, because closing any descriptor of a locked file releases the lock.
+*)
 let locked t f =
   let lock = Unix.openfile (t.path ^ ".lock") Unix.[ O_CREAT; O_RDWR; O_CLOEXEC ] 0o666 in
   Fun.protect
@@ -35,7 +36,8 @@ let change t f =
 let find rows id = List.find_opt (fun row -> row.id = id) rows
 let counted n id rows = List.map (fun row -> if Some row.id = id then { row with rc = row.rc + n } else row) rows
 
-(* As "INSERT OR REPLACE" and the count of the parent: who adds a row twice loses the count of its children, and counts it twice. *)
+(* Like "INSERT OR REPLACE" and the count of the parent: adding a row twice loses the count of its children, and counts
+it twice. *)
 let add ?parent ~id ~now t =
   change t @@ fun rows ->
   if Option.is_some parent && Option.is_none (Option.bind parent (find rows)) then failwith "FOREIGN KEY constraint failed";

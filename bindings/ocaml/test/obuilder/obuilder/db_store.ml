@@ -1,4 +1,4 @@
-(* A store and the database beside it. Two builds of one id in this process are one; of others, it knows nothing. *)
+(* A store and its database. Two builds of one id in this process are one build; other processes are unknown to it. *)
 
 open Lwt.Infix
 

@@ -1,4 +1,4 @@
-(* The names of what OBuilder has on the engine, all of one prefix, which is the whole program's. *)
+(* The names of OBuilder's objects on the engine, all with one prefix for the whole program. *)
 
 let prefix = ref "obuilder"
 let set_prefix word = prefix := word

@@ -1,4 +1,4 @@
-(* Runs the docker client as OBuilder's Docker sandbox does, on the names that that uses. *)
+(* Runs the docker client like OBuilder's Docker sandbox, with the same names. *)
 
 open Lwt.Infix
 
@@ -11,7 +11,7 @@ let image t id = Printf.sprintf "%s-image-%s" t.prefix id
 let tmp_image t id = Printf.sprintf "%s-image-tmp-%s" t.prefix id
 let container t id = Printf.sprintf "%s-container-%s" t.prefix id
 
-(* What it writes on both channels goes to [log]. *)
+(* The output of both channels is written to [log]. *)
 let docker ?(log = ignore) arguments =
   let process = new Lwt_process.process_full ("", Array.of_list ("docker" :: arguments)) in
   let copy channel =
@@ -50,7 +50,7 @@ let commit t id =
 
 let remove t id = must [ "rm"; "--force"; "--"; container t id ]
 
-(* Runs a script in a container, and keeps what it made. [mounts] are volumes and where they go. *)
+(* Runs a script in a container, and commits the result. [mounts] are volumes and their mount points. *)
 let run t ?cancelled ?(user = 0, 0) ?(mounts = []) ~log ~id script =
   let mount (source, target) = [ "--mount"; Printf.sprintf "type=volume,src=%s,dst=%s" source target ] in
   let uid, gid = user in
@@ -59,7 +59,7 @@ let run t ?cancelled ?(user = 0, 0) ?(mounts = []) ~log ~id script =
     @ List.concat_map mount mounts @ [ "--network"; t.config.network ]
   in
   let ran = docker ~log (("run" :: "--name" :: container t id :: options) @ [ tmp_image t id; "-c"; script ]) in
-  (* As OBuilder does: who cancels has it stopped, and nobody then takes it away. *)
+  (* Like OBuilder: a cancel stops the container, which is then not removed. *)
   Option.iter
     (fun cancelled ->
       Lwt.on_success cancelled (fun () ->
