@@ -1,4 +1,5 @@
-//! What the tests stand on: a root of their own, an engine asked without the library's help, leases looked into as files.
+//! The foundation of the tests: a root of their own, an engine that is queried without the library, and access to leases as
+//! files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::common::patience::Watch;
 use crate::common::proxy::engine_socket;
 
-/// How a store clones caches and reaches the engine's volumes.
+/// How a store clones caches and accesses the engine's volumes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Way {
     pub strategy: Strategy,
@@ -58,7 +59,7 @@ impl Way {
     }
 }
 
-/// Those of `ways` that there are on this engine. Podman's archives do not say whose something is, so they are none.
+/// Those of `ways` that exist on this engine. Podman's archives do not report owners, so they are left out there.
 pub fn here(ways: impl IntoIterator<Item = Way>) -> impl Iterator<Item = Way> {
     let podman = is_podman();
     ways.into_iter().filter(move |way| {
@@ -85,7 +86,7 @@ pub fn in_all_ways(test: impl Fn(Way)) {
     }
 }
 
-/// How much of something a test does: `short`, or `long` where `DOCKER_STORE_TEST_LONG` asks for what takes its time.
+/// How many repetitions a test makes: `short`, or `long` if `DOCKER_STORE_TEST_LONG` is set.
 pub fn amount(short: usize, long: usize) -> usize {
     if std::env::var_os("DOCKER_STORE_TEST_LONG").is_some() {
         long
@@ -94,7 +95,7 @@ pub fn amount(short: usize, long: usize) -> usize {
     }
 }
 
-/// A root that no other test has. Whatever is of it on the engine is removed when it is dropped.
+/// A root that no other test has. Everything of it on the engine is removed when it is dropped.
 pub struct Root {
     pub path: PathBuf,
     _watch: Watch,
@@ -156,7 +157,7 @@ impl Root {
             .collect()
     }
 
-    /// One address for whatever socket is behind it: what was found out about an engine is remembered by its address.
+    /// One address for whatever socket is behind it, because facts about an engine are remembered by its address.
     pub fn engine(&self, address: &str) -> String {
         let link = self.path.join("engine.sock");
         let _ = fs::remove_file(&link);
@@ -164,7 +165,7 @@ impl Root {
         format!("unix://{}", link.display())
     }
 
-    /// What all names of this root on the engine begin with.
+    /// What all names of this root on the engine start with.
     pub fn prefix(&self) -> String {
         let real = fs::canonicalize(&self.path).expect("the root");
         let digest = Sha256::digest(real.as_os_str().as_encoded_bytes());
@@ -188,7 +189,7 @@ impl Drop for Root {
         for volume in self.volumes() {
             request("DELETE", &format!("/volumes/{volume}"), None);
         }
-        // What the import of a killed child brought late. (Without its files it would be another root.)
+        // What the import of a killed child created late. (Without its files it would be another root.)
         if self.path.join(".store").exists() {
             let _ = Store::open(&self.path, &Options::new()).and_then(|store| store.purge());
         }
@@ -226,7 +227,7 @@ pub fn newest(store: &Store, name: &str) -> BTreeMap<String, String> {
     files
 }
 
-/// Waits until everything given up is gone, and what is kept until its successor is on disk, too.
+/// Waits until everything queued for removal is removed, including what is kept until its successor is on disk.
 pub fn settle(store: &Store) {
     let until = Instant::now() + Duration::from_secs(20);
     loop {
@@ -274,7 +275,7 @@ pub fn heads(root: &Path) -> Vec<Value> {
     found
 }
 
-/// A lease, or any volume, as a directory of this machine: mounted as the engine would, for as long as this lives.
+/// A lease, or any volume, as a local directory: mounted as the engine would, for as long as this value lives.
 pub struct View {
     pub path: PathBuf,
     mounted: bool,
@@ -357,7 +358,7 @@ fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, String>) {
 
 impl Drop for View {
     fn drop(&mut self) {
-        // Another test that has just forked a process holds our descriptors until that runs its own program.
+        // Another test that has just forked a process holds these descriptors until the child runs its own program.
         for _ in 0..if self.mounted { 500 } else { 0 } {
             let done = Command::new("umount")
                 .arg(&self.path)
@@ -384,7 +385,7 @@ fn connect() -> std::io::Result<UnixStream> {
     UnixStream::connect(engine_socket())
 }
 
-/// Asks the engine past the library, and gives the status and the answer.
+/// Sends a request to the engine without the library, and returns the status and the response.
 pub fn request(method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
     let mut stream = connect().expect("an engine; run the tests by `make test`");
     let body = body.map(Value::to_string).unwrap_or_default();
@@ -412,7 +413,7 @@ pub fn get(path: &str) -> Value {
     request("GET", path, None).1
 }
 
-/// Prints what the library logs, where `DOCKER_STORE_TEST_LOG` asks for it.
+/// Prints what the library logs, if `DOCKER_STORE_TEST_LOG` is set.
 pub fn log_to_stderr() {
     struct Printer;
     impl log::Log for Printer {

@@ -1,4 +1,4 @@
-//! `dstore destroy`: a root is given up, or what is left of one whose directory is gone.
+//! `dstore destroy`: destroys a root, or what is left of one whose directory no longer exists.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -80,7 +80,7 @@ pub(crate) fn run(
     tell(context, screen, &destroy(root, &how)?, false)
 }
 
-/// Each root that has left anything on the engine, or is in use there.
+/// Lists each root that has left anything on the engine, or is in use there.
 fn remains(context: &Context, screen: &mut Screen) -> Result<u8, Failure> {
     let found = Store::remains(context.options(), None, context.limits())?;
     if context.json {
@@ -116,7 +116,7 @@ fn remains(context: &Context, screen: &mut Screen) -> Result<u8, Failure> {
     Ok(DONE)
 }
 
-/// Somebody at a terminal says yes; nobody else can.
+/// Asks for confirmation, which is possible only at a terminal.
 fn confirm(context: &Context, there: &Remains, of: &str) -> Result<(), Failure> {
     let stdin = io::stdin();
     if !stdin.is_terminal() || context.json {
@@ -130,7 +130,7 @@ fn confirm(context: &Context, there: &Remains, of: &str) -> Result<(), Failure> 
         counted(there)
     );
     let _ = io::stderr().flush();
-    // Ctrl-C is an answer, too.
+    // Ctrl-C also counts as an answer.
     while !streams::is_answered() {
         context.still_wanted("asking")?;
     }
@@ -194,7 +194,7 @@ fn kind(kind: RemnantKind) -> &'static str {
         RemnantKind::Volume => "volume",
         RemnantKind::File => "file",
         RemnantKind::Engine => "engine",
-        // One that a later library has.
+        // A kind that a later version of the library adds.
         _ => "thing",
     }
 }

@@ -1,4 +1,4 @@
-//! `dstore doctor`: how all is, and what to do where that is not well.
+//! `dstore doctor`: checks the engine and the store, and advises what to do about problems.
 
 use docker_store::{Error, ErrorKind, Health, Store};
 use serde::Serialize;
@@ -96,7 +96,7 @@ fn document(store: &Store, health: Health, leftovers: Left) -> Document {
 
 fn tell(screen: &mut Screen, found: &Document) -> Result<(), Failure> {
     let clock = match found.clock_ahead_ms {
-        // Less than a look at it takes says nothing.
+        // A difference smaller than the duration of the check means nothing.
         Some(-99..=99) => "as this machine's".to_owned(),
         Some(ms) if ms > 0 => format!("{:.1} s ahead of this machine's", ms as f64 / 1000.0),
         Some(ms) => format!("{:.1} s behind this machine's", ms as f64 / -1000.0),

@@ -1,4 +1,4 @@
-//! `dstore usage`: what takes the space.
+//! `dstore usage`: disk usage.
 
 use docker_store::{DiskFree, Usage};
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! `dstore why`: whether a result is there, and if not, what is known of that.
+//! `dstore why`: whether a result exists, and if not, what is known of it.
 
 use std::time::SystemTime;
 
