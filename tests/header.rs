@@ -1,4 +1,4 @@
-//! `include/docker_store.h` is what the sources say, and any C or C++ compiler takes it.
+//! `include/docker_store.h` matches the sources, and every C or C++ compiler accepts it.
 
 mod abi;
 
@@ -8,7 +8,7 @@ use std::{env, fs};
 
 use abi::{Folder, assert_made, root, run};
 
-/// The files of the C ABI, in the order in which their calls stand in the header.
+/// The files of the C ABI, in the order of their calls in the header.
 const SOURCES: [&str; 29] = [
     "version",
     "status",
@@ -47,7 +47,7 @@ const VERSION: [&str; 3] = [
     env!("CARGO_PKG_VERSION_PATCH"),
 ];
 
-/// The header that is checked in. `UPDATE_HEADER` is set: checks in that of today.
+/// The header in the repository. If `UPDATE_HEADER` is set, it is updated first.
 fn checked_in() -> &'static str {
     static HEADER: OnceLock<String> = OnceLock::new();
     HEADER.get_or_init(|| {
@@ -60,7 +60,7 @@ fn checked_in() -> &'static str {
     })
 }
 
-/// The header as the sources of today have it.
+/// The header that the current sources result in.
 fn generate(version: [&str; 3]) -> String {
     let mut config =
         cbindgen::Config::from_file(root().join("cbindgen.toml")).expect("cbindgen.toml");
@@ -115,7 +115,7 @@ fn no_source_with_a_call_is_left_out() {
     }
 }
 
-/// Every declaration says whether it blocks and who frees what it gives, and names no argument that it does not have.
+/// Every declaration says whether it blocks and how to free what it returns, and names only existing arguments.
 #[test]
 fn every_declaration_says_what_a_caller_must_know() {
     let functions = abi::functions(checked_in());
@@ -161,7 +161,7 @@ fn every_declaration_says_what_a_caller_must_know() {
     }
 }
 
-/// Its own are a timeout and no switch: it waits for lines of the log, and asks no engine.
+/// It has a timeout and no cancel: it waits for lines of the log, and makes no request to an engine.
 const ENDS_BY_ITSELF: &str = "dstore_log_fetch";
 
 #[test]
@@ -177,7 +177,7 @@ fn every_call_that_blocks_has_a_form_that_takes_limits() {
         count += 1;
     }
     assert!(count > 40, "{count}");
-    // A twin does the same: what it takes beyond is how long.
+    // A `_within` twin does the same: its additional parameters are only limits.
     for function in &functions {
         let twin = functions
             .iter()
@@ -190,7 +190,7 @@ fn every_call_that_blocks_has_a_form_that_takes_limits() {
     }
 }
 
-/// Those that OCaml does not need: it builds by begin, and commit or abort.
+/// Functions that OCaml does not need: it builds with begin, and commit or abort.
 const NOT_BOUND: [&str; 1] = ["dstore_store_build"];
 
 #[test]

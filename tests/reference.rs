@@ -1,4 +1,4 @@
-//! `docs/c-api.md` is made of the header, and so says what the header says. `make header` writes it anew.
+//! `docs/c-api.md` is generated from the header, and so agrees with it. `make header` updates it.
 
 mod abi;
 
@@ -9,8 +9,7 @@ use std::{env, fs};
 use abi::declared::{Declared, Kind, Macros, declared, macros, owned};
 use abi::{Function, assert_made, functions, header, root, slug};
 
-/// What stands where, in the order in which one reads it. A name that ends with `*` stands for all that begin so and are not
-/// named by themselves.
+/// The order of the page. A name that ends with `*` stands for all names with that prefix that are not listed themselves.
 const ORDER: &str = "
 ## The store
 dstore_store dstore_store_open dstore_store_open_within dstore_store_close dstore_store_close_within dstore_store_free
@@ -72,8 +71,8 @@ const TOP: &str = "# C API reference
 Every type and call of `docker_store.h`. What holds for all of them (errors, who frees what, threads, callbacks, waiting)
 is in the [conventions](conventions.md); the [tutorial](tutorial.md) shows them at work.
 
-Where a call takes a `dstore_error **`, it comes last, and may be NULL. Other pointers may not, short of those that a call
-names.
+A `dstore_error **` is always the last parameter, and may be NULL. Other pointers must not be NULL, except those a function
+lists after \\"May be NULL\\".
 ";
 
 /// One entry of the page.
@@ -83,7 +82,7 @@ enum Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// The names it stands for; the heading is the first.
+    /// The names that it covers; the heading is the first.
     fn names(&self) -> Vec<&str> {
         match self {
             Entry::One(one) => vec![&one.name],
@@ -229,7 +228,7 @@ impl Page<'_> {
                     writeln!(text, "| `{}` | {} | {comment} |", value.name, value.number)
                         .expect("in memory");
                 }
-                // Nearly every call has to do with a status.
+                // Nearly every call involves a status.
                 if one.name != "dstore_status" {
                     let users = self.all(|f| f.mentions(&one.name));
                     if !users.is_empty() {
@@ -241,7 +240,7 @@ impl Page<'_> {
         text
     }
 
-    /// Who makes an object, and what frees it.
+    /// Which calls return an object, and what frees it.
     fn object(&self, name: &str) -> String {
         let owned = owned(self.header);
         let owned = owned.iter().find(|o| o.object == name).expect("an object");
@@ -269,7 +268,7 @@ impl Page<'_> {
         format!("[`{name}{}`](#{anchor})", if call { "()" } else { "" })
     }
 
-    /// A comment, with links to all that it names but itself.
+    /// A comment, with links to everything that it names except itself.
     fn prose(&self, text: &str, own: &str) -> String {
         let parts = text.split('`').enumerate();
         let parts = parts.map(|(n, part)| match n % 2 {
