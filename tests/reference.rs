@@ -72,7 +72,7 @@ Every type and call of `docker_store.h`. What holds for all of them (errors, who
 is in the [conventions](conventions.md); the [tutorial](tutorial.md) shows them at work.
 
 A `dstore_error **` is always the last parameter, and may be NULL. Other pointers must not be NULL, except those a function
-lists after \\"May be NULL\\".
+lists after \"May be NULL\".
 ";
 
 /// One entry of the page.
