@@ -44,7 +44,7 @@ library: toolchain
 	@$(MAKE) --no-print-directory -s $(VERSIONED)
 
 # rustc writes a version script of its own for a shared library, beside which linkers take none that names versions. So it is linked
-# once more, from the static one. Programs that were linked without versions run with it all the same.
+# once more, from the static one. Programs that were linked without versions still run with it.
 ifeq ($(shell uname -s),Linux)
 $(VERSIONED): $(STATIC) abi/symbols.txt Makefile
 	@# Several may be at it at once, as tests that install are.
@@ -169,6 +169,7 @@ lint: toolchain
 	$(CARGO) clippy $(CARGOFLAGS) --workspace --all-targets -- -D warnings
 	$(CARGO) clippy $(CARGOFLAGS) --no-default-features --lib -- -D warnings
 	CARGO='$(CARGO)' CARGOFLAGS='$(CARGOFLAGS)' scripts/cross-check
+	scripts/english
 	@if command -v shellcheck >/dev/null; then echo shellcheck; shellcheck scripts/* .ci/run; else echo 'shellcheck is not there: the scripts were not checked'; fi
 
 msrv: toolchain

@@ -1,5 +1,6 @@
 /* Bad input gets a clear error and loses nothing: hostile names, text that is not UTF-8, unknown numbers, handles used after
- * they were closed, callbacks that fail and callbacks that make calls. NULL is tested by a generated program: see tests/capi_c.rs. */
+ * they were closed, callbacks that fail and callbacks that make calls. NULL is tested by a generated program: see
+ * tests/capi_c.rs. */
 #include "test.h"
 
 #include <errno.h>

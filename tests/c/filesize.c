@@ -1,4 +1,4 @@
-/* A host that may only write small files (ulimit -f): a longer one is an error or is truncated, and no SIGXFSZ kills the host. */
+/* A host that may only write small files (ulimit -f): a longer one is an error or is truncated, and no SIGXFSZ kills it. */
 #include "test.h"
 
 #include <sys/resource.h>

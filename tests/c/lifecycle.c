@@ -274,7 +274,7 @@ static void surroundings(const dstore_store *store)
     OK(dstore_command_timeout(command, 300, &error));
     EXPECT(DSTORE_TIMED_OUT, dstore_step_run(step, command, NULL, NULL, NULL, &error));
     dstore_command_free(command);
-    /* A step that was cancelled blocks its caller only briefly: what a busy engine has not removed by then, the worker removes. */
+    /* A step that was cancelled blocks its caller only briefly: the worker removes what a busy engine leaves. */
     dstore_status aborted = dstore_step_abort(step, &error);
     CHECK(aborted == DSTORE_OK || aborted == DSTORE_TIMED_OUT);
     if (aborted != DSTORE_OK)

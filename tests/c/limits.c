@@ -1,6 +1,6 @@
 /* Every blocking call, with a timeout and with a cancel, on an engine that no longer responds; and every call on the same objects
- * that is documented not to block. The rows are generated from the header by tests/capi_c/limits.rs, so that new calls are included
- * automatically. */
+ * that is documented not to block. The rows are generated from the header by tests/capi_c/limits.rs, so that new calls are
+ * included automatically. */
 #include "test.h"
 #include <fcntl.h>
 
@@ -266,7 +266,7 @@ int main(int argc, char **argv)
     pthread_mutex_lock(&gate.lock);
     while (gate.ready < COUNT)
         pthread_cond_wait(&gate.changed, &gate.lock);
-    /* What caches can do on this engine was found out in the meantime; the row that tests this must be the first to ask. */
+    /* Forget what caches can do on this engine: the first call that needs to know must then query the engine. */
     snprintf(known, sizeof known, "%s/.store/probed", root);
     CHECK(unlink(known) == 0);
     /* With this file, nothing gets through to the engine any more. */

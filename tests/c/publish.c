@@ -1,4 +1,5 @@
-/* A build whose product is an image: configured, named, saved and loaded. At the end the root is destroyed, while its handle still exists. */
+/* A build whose product is an image: configured, named, saved and loaded. At the end the root is destroyed, while its
+ * handle still exists. */
 #include "test.h"
 
 static void publish(dstore_store *store, const char *root)
