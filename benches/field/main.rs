@@ -3,8 +3,8 @@
 //! ```text
 //! scripts/bench [--quick] [--only KEY,KEY…]
 //! ```
-//! A full run writes docs/benchmarks.md and docs/*.svg; a quick or partial one writes the same files to
-//! target/bench. Every number in them comes from here.
+//! A full run writes docs/benchmarks.md and docs/*.svg; a quick or partial one writes the same files to target/bench. Every
+//! number in them comes from here.
 
 mod bare;
 mod bare_step;
