@@ -29,7 +29,9 @@ pub(crate) fn bytes(bytes: u64) -> String {
 /// The reverse: `500MB`, `1.5G`, `10GiB`, `4096`.
 pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
     let wrong = || {
-        format!("{text:?} is no amount of bytes: write a number and a unit, as in 500MB or 10GiB")
+        format!(
+            "{text:?} is not an amount of bytes: write a number and a unit, as in 500MB or 10GiB"
+        )
     };
     let text = text.trim();
     let end = text
@@ -76,7 +78,7 @@ pub(crate) fn parse_free(text: &str) -> Result<Free, String> {
     match percent.trim().parse() {
         Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Free::Percent(percent)),
         _ => Err(format!(
-            "{text:?} is no percentage: write one from 0% to 100%"
+            "{text:?} is not a percentage: write one from 0% to 100%"
         )),
     }
 }

@@ -108,7 +108,7 @@ fn ask(helper: &str, registry: &str) -> Result<Option<RegistryLogin>, Failure> {
         return Err(Failure::failed(why));
     }
     let answer: Value = serde_json::from_str(&said)
-        .map_err(|e| Failure::failed(format!("the answer of {program}: {e}")))?;
+        .map_err(|e| Failure::failed(format!("reading the answer of {program}: {e}")))?;
     let part = |name: &str| answer[name].as_str().unwrap_or_default();
     Ok(Some(login(part("Username"), part("Secret"), registry)))
 }

@@ -71,9 +71,7 @@ pub(crate) fn run(
             there.things.first().and_then(|thing| thing.root.as_deref()),
         ) {
             (Some(root), _) => root.display().to_string(),
-            (None, of) => of
-                .unwrap_or("a root that was nobody knows where")
-                .to_owned(),
+            (None, of) => of.unwrap_or("a root whose path is unknown").to_owned(),
         };
         confirm(context, &there, &of)?;
     }
@@ -121,7 +119,7 @@ fn confirm(context: &Context, there: &Remains, of: &str) -> Result<(), Failure> 
     let stdin = io::stdin();
     if !stdin.is_terminal() || context.json {
         return Err(Failure::usage(
-            "give --yes to mean it, or --dry-run to look first",
+            "add --yes to confirm, or --dry-run to look first",
         ));
     }
     let of = names::shown(of.as_bytes());

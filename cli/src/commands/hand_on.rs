@@ -102,7 +102,7 @@ pub(crate) fn load(context: &Context, screen: &mut Screen, load: &Load) -> Resul
     let is_stdin = load.file == Path::new("-");
     if is_stdin && std::io::stdin().is_terminal() {
         return Err(Failure::usage(
-            "an archive is nothing to type: name a FILE, or pipe it",
+            "an archive cannot be typed: name a FILE, or pipe it",
         ));
     }
     let mut bar = Bar::new();

@@ -22,7 +22,7 @@ pub(crate) fn write(
     let Some(file) = file.filter(|file| *file != Path::new("-")) else {
         if screen.is_terminal() {
             return Err(Failure::usage(
-                "an archive is nothing for a terminal: give --output FILE, or pipe it",
+                "an archive cannot be written to a terminal: use --output FILE, or a pipe",
             ));
         }
         let mut out = Counted::new(screen.raw());

@@ -57,7 +57,7 @@ pub(crate) fn run(context: &Context, screen: &mut Screen, id: &str) -> Result<u8
         State::Unknown => (
             "unknown",
             format!(
-                "{id} is not there, and nothing is known of it: it was never built here, or went long ago"
+                "{id} is not there, and nothing is known of it: it was never built here, or was removed long ago"
             ),
             None,
         ),
