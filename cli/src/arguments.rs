@@ -9,8 +9,8 @@ use clap_complete::Shell;
 
 use crate::amounts::{self, Free};
 
-const EXIT: &str = "Exit status: 0 done; 1 failed, or doctor found something; 2 wrong arguments; 3 not there; 4 in use; 5 no engine; \
-124 the time was up; 128 and the signal's number where one ended it.";
+const EXIT: &str = "Exit status: 0 success; 1 failed, or doctor found a problem; 2 invalid arguments; 3 not found; 4 in use; 5 no engine; \
+124 timed out; 128 plus the signal's number if a signal ended it.";
 
 /// Inspects and manages a docker-store root
 ///
