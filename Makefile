@@ -175,6 +175,7 @@ lint: toolchain
 	$(CARGO) clippy $(CARGOFLAGS) --workspace --all-targets -- -D warnings
 	$(CARGO) clippy $(CARGOFLAGS) --no-default-features --lib -- -D warnings
 	CARGO='$(CARGO)' CARGOFLAGS='$(CARGOFLAGS)' scripts/cross-check
+	scripts/english
 	@if command -v cargo-deny >/dev/null; then echo cargo deny; $(CARGO) deny --workspace check bans licenses sources; else echo 'cargo-deny not found: the dependencies were not checked'; fi
 	@if command -v shellcheck >/dev/null; then echo shellcheck; shellcheck scripts/* .ci/run; else echo 'shellcheck not found: the scripts were not checked'; fi
 

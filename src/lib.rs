@@ -19,8 +19,9 @@
 //! trigger.
 //!
 //! The library prints nothing and changes no global state of the process. It starts threads only for work in the background,
-//! and only while such work exists: deferred removals, up to seven more while a store is opened or purged, one that syncs
-//! released caches to disk, one that resolves the name of an engine's host, and one that waits for `ssh` programs.
+//! and only while there is such work. For each store these are up to eight for deferred removals, one that merges the layers of
+//! caches, and one that syncs released caches to disk. Opening, purging or destroying a root starts up to seven more to remove
+//! leftovers. One thread resolves the name of an engine's host, and one waits for `ssh` programs to exit.
 //!
 //! Inside, a call passes straight down through these layers, and its result straight up: `capi` (the C ABI, described in
 //! `include/docker_store.h`), `store`, `engine` (typed calls), `http`, `transport`.

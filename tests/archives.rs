@@ -1,5 +1,5 @@
-//! A result as one file: written the same by every engine, taken by `docker load` and `skopeo`, and read again; and files that are
-//! broken, hostile or of another make.
+//! A result as one file: written identically by every engine, loadable by `docker load` and `skopeo`, and read again; and files
+//! that are corrupt, hostile or of another form.
 
 mod common;
 
@@ -68,7 +68,7 @@ fn a_saved_result_is_the_same_each_time_and_loads_as_the_same_image() {
             &Limits::none(),
         );
         assert_eq!(outcome.expect("loaded"), Outcome::Built);
-        // On an engine that goes by configurations the id says that all is the same.
+        // On an engine that identifies images by configurations, the id shows that everything is the same.
         if common::image_store() == common::ImageStore::Docker {
             assert_eq!(id_of(&root.image("copy")), id);
         }
@@ -89,9 +89,9 @@ fn a_saved_result_is_the_same_each_time_and_loads_as_the_same_image() {
             save(&store, "copy", format, Some("example.test/app:1")),
             "a copy is the same result"
         );
-        // The name in the file is nobody's business here.
+        // The name in the file is ignored here.
         assert_eq!(id_of("example.test/app:1"), "");
-        // Once it is there, nothing is read.
+        // If it exists, nothing is read.
         let mut unread = tar_of("x", b"");
         unread.truncate(10);
         let outcome = store.load(
@@ -170,7 +170,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     output.stdout
 }
 
-/// An image that was made by no engine: two layers, of which the lower has the larger digest.
+/// An image that no engine has created: two layers, of which the lower has the larger digest.
 struct Image {
     layers: Vec<Vec<u8>>,
     config: Vec<u8>,
@@ -181,7 +181,7 @@ impl Image {
         let mut layers = vec![tar_of("one", b"one"), tar_of("two", b"two\n")];
         layers.sort_by_key(|layer| std::cmp::Reverse(digest(layer)));
         let ids: Vec<String> = layers.iter().map(|layer| digest(layer)).collect();
-        // Not in the order in which anybody would write it anew.
+        // Not in the order that a rewrite would produce.
         let config = format!(
             r#"{{"rootfs":{{"type":"layers","diff_ids":{}}}, "os":"linux","architecture":"amd64","config":{{"Env":["A=1"],"Cmd":["x"],"Labels":{{"b":"2","a":"1"}}}},"created":"2001-02-03T04:05:06Z","history":[{{"created":"2001-02-03T04:05:06Z"}},{{"created":"2001-02-03T04:05:06Z"}}]}}"#,
             json!(ids)
@@ -192,7 +192,7 @@ impl Image {
         }
     }
 
-    /// As `docker save` of version 20.10 does it, in folders whose names say nothing.
+    /// As `docker save` of version 20.10 writes it, in directories with meaningless names.
     fn as_old_docker(&self, tags: &Value) -> Vec<u8> {
         let folder = |n: usize| digest(&[n as u8])[7..].to_owned();
         let paths: Vec<String> = (0..2).map(|n| format!("{}/layer.tar", folder(n))).collect();
@@ -209,7 +209,7 @@ impl Image {
         tar(&files)
     }
 
-    /// A layout whose layers gzip has packed; with an image for another machine before it, if there is to be one.
+    /// A layout whose layers are compressed with gzip; optionally preceded by an image for another platform.
     fn as_layout(&self, other: bool) -> Vec<u8> {
         let blob = |bytes: &[u8]| format!("blobs/sha256/{}", hex(&digest(bytes)));
         let described = |kind: &str, bytes: &[u8]| json!({ "mediaType": kind, "digest": digest(bytes), "size": bytes.len() });
@@ -252,7 +252,7 @@ impl Image {
         tar(&files)
     }
 
-    /// What this library is to write of it, on whatever engine it is.
+    /// What this library must write of it, on every engine.
     fn as_saved(&self, format: ImageFormat, name: &str) -> Vec<u8> {
         let ids: Vec<String> = self.layers.iter().map(|layer| digest(layer)).collect();
         let mut sorted: Vec<(String, Vec<u8>)> =
@@ -371,7 +371,7 @@ fn a_broken_file_becomes_no_result_and_leaves_nothing() {
         assert_eq!(error.kind(), kind, "{what}: {error}");
         assert!(!store.result("broken").expect("a look"), "{what}");
     };
-    // Every cut between two blocks and some within: but for the second block of the end mark, and what pads it.
+    // Every cut between two blocks, and some within; except for the second block of the end marker, and the padding.
     for cut in (0..whole.len() - 1024)
         .step_by(512 * 3)
         .flat_map(|cut| [cut, cut + 100])
@@ -415,7 +415,7 @@ fn a_broken_file_becomes_no_result_and_leaves_nothing() {
     );
     refused(b"", ErrorKind::CutShort, "nothing");
     refused(&[b'x'; 4096], ErrorKind::InvalidArgument, "no tar");
-    // Two images; a list that makes no sense; other layers than the configuration says.
+    // Two images; an invalid list; other layers than the configuration lists.
     let list = |list: &Value| {
         let mut files = untar(&without("manifest.json"));
         files.push(("manifest.json".into(), list.to_string().into_bytes()));
@@ -446,7 +446,7 @@ fn a_broken_file_becomes_no_result_and_leaves_nothing() {
     let mut fewer = good.clone();
     fewer[0]["Layers"].as_array_mut().expect("layers").pop();
     refused(&list(&fewer), ErrorKind::InvalidArgument, "fewer layers");
-    // A layer is another one than the configuration says; also where gzip has packed it, and where it only is called so.
+    // A layer that differs from the configuration; also if it is compressed with gzip, and if only its name differs.
     let mut other = good.clone();
     other[0]["Layers"].as_array_mut().expect("layers").reverse();
     refused(
@@ -464,7 +464,7 @@ fn a_broken_file_becomes_no_result_and_leaves_nothing() {
     ] {
         refused(&file, ErrorKind::InvalidArgument, what);
     }
-    // A blob that is not what it is called.
+    // A blob that does not match its digest.
     let layout = untar(&image.as_layout(false));
     for part in [hex(&digest(&image.config)).to_owned(), "index.json".into()] {
         let files = layout.iter().cloned().map(|(name, mut content)| {
@@ -491,7 +491,7 @@ fn a_broken_file_becomes_no_result_and_leaves_nothing() {
     let mut files = untar(&whole);
     files.insert(0, ("../../outside".into(), b"x".to_vec()));
     assert!(load(&store, "broken", &tar(&files)).is_err());
-    // What was spoilt before does not spoil the next try.
+    // An earlier failure does not affect the next try.
     load(&store, "broken", &whole).expect("loaded");
     assert!(root.leftovers().is_empty());
 }
@@ -554,7 +554,7 @@ fn a_saved_result_is_taken_by_docker_load_and_by_skopeo() {
             _ => vec!["docker-archive"],
         };
         for kind in kinds {
-            // All is read and compared with its digests; the layers then come packed from skopeo, and are taken, too.
+            // All of it is read and compared with its digests. skopeo then writes compressed layers, which are accepted, too.
             let made = folder.join(format!("{format:?}-{kind}.oci"));
             let made = made.to_str().expect("text");
             let config = run(&["inspect", "--config", "--raw", &format!("{kind}:{file}")]);
@@ -582,7 +582,7 @@ fn a_saved_result_is_taken_by_docker_load_and_by_skopeo() {
             .concat();
             assert_eq!(back, layers, "{kind}");
             let again = save(&store, "back", format, Some(&name));
-            // (Out of a docker archive skopeo writes the configuration anew, without what a layout's does not have.)
+            // (From a docker archive, skopeo rewrites the configuration, without the fields that a layout's does not have.)
             if kind == "oci-archive" {
                 assert!(again == std::fs::read(file).expect("the file"));
             }
@@ -656,7 +656,7 @@ fn a_save_or_a_load_that_is_told_to_end_does_and_leaves_nothing() {
         );
         assert_eq!(full.expect_err("no room").kind(), ErrorKind::Io);
     }
-    // A cancel in the middle of the writing; a deadline before it.
+    // A cancel during the write; a deadline before it.
     let cancel = docker_store::Cancel::new();
     struct Cancels<'a>(&'a docker_store::Cancel, usize);
     impl Write for Cancels<'_> {
@@ -723,7 +723,7 @@ fn a_result_of_nothing_and_one_with_a_layer_twice_are_files_too() {
     ] {
         build(&store, base, id, script);
     }
-    // As the engine itself writes it: an older Docker with a link in the place of a layer that it has written before.
+    // As the engine itself writes it: an older Docker with a link in place of a layer that it has written before.
     let own = root.path.join("own.tar");
     docker(&["save", "-o", own.to_str().expect("text"), &root.image("c")]);
     let own = std::fs::read(own).expect("saved");

@@ -1,4 +1,4 @@
-//! A store within its bounds: when results were used and what they are built on, what takes the space, what stays, and what goes.
+//! A store within its bounds: when results were used and what they are based on, disk usage, what is kept, and what is removed.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! The C programs that people start from, on the real engine: with the shared library, with the static one under valgrind, and
+//! The C programs that users start from, on the real engine: with the shared library, with the static one under valgrind, and
 //! with the sanitizers.
 
 mod abi;
@@ -48,7 +48,7 @@ impl Example {
         command
     }
 
-    /// Starts `follow`, which writes to a file that is named after `who`.
+    /// Starts `follow`, which writes to a file named after `who`.
     fn follow(&self, root: &Root, id: &str, who: &str) -> (Child, PathBuf) {
         let shown = self.file.with_extension(who);
         let mut command = self.command();
@@ -75,7 +75,7 @@ fn each_way(name: &str, ways: &[Linked], test: &str, promise: impl Fn(&Example, 
     });
 }
 
-/// How a program ended: its status and what it said. One that does not end is killed.
+/// How a program ended: its status and its output. A program that does not exit is killed.
 fn end(mut child: Child) -> (Option<i32>, String, String) {
     let began = Instant::now();
     while child.try_wait().expect("its state").is_none() {
@@ -95,7 +95,7 @@ fn end(mut child: Child) -> (Option<i32>, String, String) {
     )
 }
 
-/// What a program says that must succeed.
+/// The output of a program that must succeed.
 fn said(command: &mut Command) -> String {
     let (status, out, err) = end(command.spawn().expect("started"));
     assert_eq!(status, Some(0), "{out}{err}");
@@ -232,14 +232,14 @@ fn parallel_ends_at_once_by_ctrl_c_and_builds_when_run_again() {
     );
 }
 
-/// Twenty lines in two seconds, and after a while of silence one more, in the last moment.
+/// Twenty lines in two seconds, and one more at the very end after a silence.
 const TALKS: &str = "for i in $(seq 20); do echo line $i; sleep 0.1; done; sleep 2; echo line 21; ";
 
 fn lines() -> String {
     (1..=21).map(|n| format!("line {n}\n")).collect()
 }
 
-/// Builds `id` with a script that says its lines and then does `last`; whether that made a result.
+/// Builds `id` with a script that prints its lines and then does `last`; returns whether that created a result.
 fn talk(root: &Root, id: &str, last: &str) -> bool {
     let store = root.open_with_base();
     let mut step = begin(&store, "base", id);

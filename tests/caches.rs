@@ -1,7 +1,8 @@
-//! Caches on a real engine, the same tests for both strategies and for both ways to reach the volumes: what a lease is, which
-//! release wins, what survives, what a kill at any instant leaves, what an outside removal does.
+//! Caches on a real engine, the same tests for both strategies and for both ways to access the volumes: what a lease is, which
+//! release wins, what survives, what is left after a kill at any time, and what happens if volumes are removed by other
+//! programs.
 //!
-//! Some do more where `DOCKER_STORE_TEST_LONG` is set: 520 kills, a crowd for a minute, a thousand releases.
+//! Some do more if `DOCKER_STORE_TEST_LONG` is set: 520 kills, a crowd for a minute, a thousand releases.
 #![allow(unreachable_pub)]
 
 mod common;

@@ -1,4 +1,4 @@
-//! The engine calls that a step, a look-up and an open make: those that ARCHITECTURE.md lists, in that order, and no more.
+//! The requests that a step, a lookup and an open make: those that ARCHITECTURE.md lists, in that order, and no more.
 
 mod common;
 
@@ -8,7 +8,7 @@ use common::proxy::{Act, Proxy};
 use common::{ImageStore, Root, begin, docker, image_store, import_base, sh};
 use docker_store::{CacheRequest, Options, Released, Store, Strategy};
 
-/// The lines of the block in ARCHITECTURE.md that follows `<!-- calls: NAME -->`, without what they say after the path.
+/// The lines of the block in ARCHITECTURE.md that follows `<!-- calls: NAME -->`, without the remarks after the path.
 fn listed(name: &str) -> Vec<String> {
     let text = include_str!("../ARCHITECTURE.md");
     let (_, after) = text
@@ -164,7 +164,7 @@ fn an_open_that_finds_no_leftovers_makes_the_calls_that_architecture_lists() {
     drop(store);
 }
 
-/// What a cache's newest generation is made of: the kinds of its parts, the lowest first.
+/// What a cache's newest generation consists of: the kinds of its parts, lowest first.
 fn kinds(root: &Root) -> Vec<String> {
     let head = std::fs::read(root.path.join(".store/caches/c-a/head")).expect("a head");
     let head: serde_json::Value = serde_json::from_slice(&head).expect("a head");
@@ -191,7 +191,7 @@ fn a_lease_of_a_cache_asks_for_its_two_volumes_and_for_nothing_that_was_there_be
         println!("skipped: caches are made otherwise here ({strategy:?}: {why})");
         return;
     }
-    // A chain that was merged down to the bottom has been looked at least often.
+    // A chain that was merged down to the bottom was examined least often.
     let mut changes = 1;
     while kinds(&recorded.root)[0] != "whole" {
         assert!(changes < 40, "never merged: {:?}", kinds(&recorded.root));

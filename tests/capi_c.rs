@@ -1,4 +1,4 @@
-//! C programs against the library, shared and static, on the real engine; and once more under valgrind and sanitizers.
+//! C programs against the library, shared and static, on the real engine; and again under valgrind and sanitizers.
 
 mod abi;
 mod common;
@@ -23,7 +23,7 @@ fn program(name: &str) {
     );
 }
 
-/// Links a program to either library and runs it; and once more under valgrind, and under the sanitizers. Nothing may be left on
+/// Links a program to both libraries and runs it; and again under valgrind, and under the sanitizers. Nothing may be left on
 /// the engine.
 fn every_way(name: &str, source: &Path) {
     let folder = Folder::new(name);
@@ -47,7 +47,7 @@ fn in_a_root(name: &str, program: &mut Command) {
     let root = Root::new(name);
     let said = run(program.arg(&root.path).arg(base_tar()));
     assert!(said.ends_with("ok\n"), "{said}");
-    // What was given up in the last moment is the next session's to remove.
+    // What was queued for removal at the very end is removed by the next session.
     root.open().close().expect("closed");
     // The caller's own name, which outlives a root.
     common::docker(&["rmi", &format!("example.test/{}:1", root.prefix())]);
@@ -79,7 +79,8 @@ fn an_engine_that_goes_away_does_not_end_the_process() {
     program("sigpipe");
 }
 
-/// What the host prints, which has closed its standard streams, goes nowhere; least of all to the engine or into a lock's file.
+/// Output of a host that has closed its standard streams is lost; in particular, it must not go to the engine or into a lock's
+/// file.
 #[test]
 fn no_descriptor_takes_the_number_of_a_closed_stream() {
     once("descriptors");
@@ -90,14 +91,14 @@ fn a_limit_for_files_is_an_error_and_not_the_end_of_the_process() {
     once("filesize");
 }
 
-/// It watches the library's allocations by functions of its own in the place of `malloc`, which a C library must allow.
+/// It monitors the library's allocations with functions that replace `malloc`, which a C library must allow.
 #[test]
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn a_signal_handler_cancels_a_command_at_once_and_touches_nothing_else() {
     once("handler");
 }
 
-/// Runs `tests/c/NAME.c` in one way: what it looks at is the same in all.
+/// Runs `tests/c/NAME.c` in one way, because it tests the same in all.
 fn once(name: &str) {
     let folder = Folder::new(name);
     let source = abi::root().join("tests/c").join(name).with_extension("c");
@@ -106,7 +107,7 @@ fn once(name: &str) {
     in_a_root(name, &mut Command::new(&file));
 }
 
-/// Each function of the header with NULL for each of its pointers in turn, the others being good.
+/// Each function of the header, with NULL for each of its pointers in turn and valid other arguments.
 #[test]
 fn null_in_every_position_is_answered() {
     let header = abi::header();
@@ -146,7 +147,7 @@ fn call_with_nulls(calls: &mut String, function: &Function) {
         .filter(|(kind, name)| is_pointer(kind) && !always.contains(&name.as_str()));
     let needed: Vec<&str> = needed.map(|(_, name)| name.as_str()).collect();
     if !fails {
-        // A getter or a free: it answers something, and that is all.
+        // A getter or a free: it returns something, and that is all.
         for (_, null) in arguments.iter().filter(|(kind, _)| is_pointer(kind)) {
             writeln!(calls, "    (void){};", call(&|name| name == null, "")).expect("in memory");
         }
@@ -173,7 +174,7 @@ fn call_with_nulls(calls: &mut String, function: &Function) {
     }
 }
 
-/// A good value of each type.
+/// A valid value of each type.
 fn sample(kind: &str) -> &'static str {
     match kind {
         "const dstore_store *" => "store",
@@ -227,7 +228,7 @@ fn sample(kind: &str) -> &'static str {
         "dstore_log_callback" => "line",
         "dstore_prune_callback" => "row",
         "dstore_follow_callback" => "followed",
-        // Only of what is freed: NULL is all that is tried.
+        // Only for objects that are freed: NULL is all that is tried.
         "dstore_error *" | "dstore_store *" | "dstore_cancel *" | "dstore_results *"
         | "dstore_caches *" | "dstore_health *" | "dstore_remains *" | "dstore_usage *"
         | "dstore_pins *" | "dstore_pruned *" | "char *" => "NULL",
@@ -235,8 +236,8 @@ fn sample(kind: &str) -> &'static str {
     }
 }
 
-/// The numbers in a C program are those that `abi/values.txt` has kept since each was given; that Rust's are, too, is tested
-/// where they are.
+/// The numbers in a C program are those that `abi/values.txt` has kept since each was assigned; for Rust's numbers this is
+/// tested where they are defined.
 #[test]
 fn numbers_and_sizes_in_c_are_those_of_rust() {
     let header = abi::header();

@@ -1,4 +1,4 @@
-//! `docs/conventions.md` is true where a program can tell: its tables are the header's, and its recipe works.
+//! `docs/conventions.md` is true as far as a program can check: its tables match the header, and its recipe works.
 
 mod abi;
 mod common;
@@ -17,7 +17,7 @@ fn page() -> String {
     fs::read_to_string(root().join("docs/conventions.md")).expect("docs/conventions.md")
 }
 
-/// The rows of the table under `heading`, as cells without the signs around a name.
+/// The rows of the table under `heading`, as cells without the marks around a name.
 fn table(heading: &str) -> Vec<Vec<String>> {
     let page = page();
     let (_, after) = page.split_once(heading).expect("the table's heading");
@@ -77,7 +77,7 @@ fn each_object_says_who_makes_and_who_frees_it() {
     assert_eq!(told, expected, "docs/conventions.md: the table of objects");
 }
 
-/// A type is for many threads if every call but its free takes it as `const`.
+/// Several threads may use a type if every call except its free takes it as `const`.
 #[test]
 fn each_object_says_how_many_threads_may_use_it() {
     let header = header();
@@ -131,7 +131,7 @@ fn a_signal_ends_a_build_as_the_recipe_says() {
     said.read_line(&mut line).expect("a line");
     assert_eq!(line, "running\n");
     abi::run(Command::new("kill").args(["-INT", &child.id().to_string()]));
-    // It says little: the pipe has room for all of it.
+    // It prints little: the pipe has room for all of it.
     assert!(ended(&mut child, "the interrupted program").success());
     let mut rest = String::new();
     said.read_to_string(&mut rest).expect("the rest");

@@ -1,8 +1,9 @@
-//! What one look-up costs, as counts: system calls, heap allocations, instructions. No timer, so a busy machine changes nothing.
+//! The cost of one lookup, as counts: system calls, heap allocations, instructions. There is no timer, so a busy machine
+//! changes nothing.
 //!
-//! A C program (benches/c/looks.c) linked to the release library looks N and then 2 N times; half of the difference is what N
-//! looks cost, and all that a process does once is in neither. It asks an engine of this test's own, whose answers come in one
-//! piece each.
+//! A C program (benches/c/looks.c) linked to the release library makes N lookups and then 2 N. Half of the difference is the
+//! cost of N lookups; what a process does only once cancels out. It queries an engine of this test, whose responses arrive in
+//! one piece each.
 
 mod abi;
 mod common;
@@ -17,10 +18,10 @@ use std::{env, fs};
 use abi::{Folder, run};
 use common::proxy::{fake, opened, read_request};
 
-/// How many looks the smaller run makes.
+/// How many lookups the smaller run makes.
 const N: u64 = 200;
 
-/// What a look costs.
+/// The cost of a lookup.
 struct Cost {
     id: &'static str,
     system_calls: &'static str,
@@ -28,9 +29,9 @@ struct Cost {
     instructions: u64,
 }
 
-/// That of a hit, and of a miss. A hit notes that its result was used: one call, and the path that it is given. A miss reads what the engine says: that
-/// it is the image that is not there. The process asks who it is so that a forked child never takes an answer off its parent's connection:
-/// some 0.1 µs each.
+/// The cost of a hit, and of a miss. A hit records that its result was used: one system call, and the path for it. A miss reads
+/// the engine's response, which says that it is the image that does not exist. The process checks its pid, so that a forked
+/// child never reads a response from its parent's connection: some 0.1 µs each.
 const COSTS: [Cost; 2] = [
     Cost {
         id: "hit",
@@ -46,8 +47,8 @@ const COSTS: [Cost; 2] = [
     },
 ];
 
-/// Another compiler makes other code of the same source: instructions are held to the first tolerance with the compiler that
-/// they were counted with, and to the second with any other.
+/// Another compiler generates other code from the same source: instructions are compared with the first tolerance for the
+/// compiler that they were counted with, and with the second for any other.
 const COUNTED_WITH: &str = "rustc 1.95.";
 const TOLERANCE: [f64; 2] = [0.06, 0.35];
 
@@ -59,7 +60,7 @@ fn a_look_makes_no_more_system_calls_than_it_must() {
         let mut made = Vec::new();
         for (name, calls) in &twice {
             let more = calls - once.get(name).copied().unwrap_or_default().min(*calls);
-            // The odd one belongs to the allocator.
+            // An odd one belongs to the allocator.
             if more > N / 20 {
                 made.push(format!("{name} {}", more as f64 / N as f64));
             }
@@ -73,7 +74,7 @@ fn a_look_allocates_no_more_than_it_did() {
     let looks = Looks::new("allocations", "valgrind");
     let made = COSTS.map(|cost| {
         let [once, twice] = [N, 2 * N].map(|n| looks.allocations(cost.id, n));
-        // One more or less is how opening went.
+        // One more or less depends on the opening.
         ((twice - once) as f64 / N as f64).round() as u64
     });
     assert_eq!(made, COSTS.map(|cost| cost.allocations), "hit and miss");
@@ -101,7 +102,7 @@ fn a_look_takes_no_more_instructions_than_it_did() {
     );
 }
 
-/// The program, and the engine that it asks.
+/// The program, and the engine that it queries.
 struct Looks {
     folder: Folder,
     program: PathBuf,
@@ -144,7 +145,7 @@ impl Looks {
         looks
     }
 
-    /// Looks `n` times under `tool`; gives what that writes about it.
+    /// Makes `n` lookups under `tool`; returns the tool's output.
     fn under(&self, tool: &[&str], id: &str, n: u64) -> String {
         let mut child = Command::new(tool[0])
             .args(&tool[1..])
@@ -248,7 +249,7 @@ fn newest(folder: &Path) -> std::time::SystemTime {
     times.max().unwrap_or(std::time::UNIX_EPOCH)
 }
 
-/// An engine that has nothing but one image.
+/// An engine that has only one image.
 fn serve(mut client: UnixStream) -> std::io::Result<()> {
     while let Some((line, sent)) = read_request(&mut client) {
         let image = format!(r#"{{"Id":"sha256:{}","Size":1}}"#, "0".repeat(3000));

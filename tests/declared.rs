@@ -1,11 +1,12 @@
-//! What a base has beside its files: the step runs as if volumes and health checks were not declared, and the result declares them.
+//! What a base has besides its files: the step runs as if volumes and health checks were not declared, and the result declares
+//! them.
 
 mod common;
 
 use common::{Root, base_tar, begin, build, docker, import_base, output_in, sh, tar_of, untar};
 use docker_store::{Begun, ErrorKind, Limits, Step, Store};
 
-/// An image with a record of its own, made past the library: loaded as `docker save` writes one.
+/// An image with a record of its own, created without the library: loaded in the form of `docker save`.
 fn load(root: &Root, name: &str, config: &serde_json::Value) -> String {
     let image = format!("{}-{name}", root.prefix());
     let files = std::fs::read(base_tar()).expect("the base");
@@ -56,7 +57,7 @@ fn shown(image: &str) -> serde_json::Value {
     serde_json::from_str(&text).expect("JSON")
 }
 
-/// A step without a base that has begun with `image`.
+/// A step without a base that has started from `image`.
 fn on_image(store: &Store, image: &str, id: &str) -> Step {
     match store.begin(None, id, &Limits::none()).expect("begun") {
         Begun::Step(mut step) => {
@@ -108,7 +109,7 @@ fn what_a_step_writes_below_a_volume_of_its_base_is_kept() {
     assert_eq!(untar(&out), vec![("run".to_owned(), b"run\n".to_vec())]);
     step.commit().expect("a commit");
 
-    // A result that declares volumes is a base again; so is one that an outsider makes of it.
+    // A result that declares volumes can be a base, and so can an image that another program creates from it.
     build(
         &store,
         "one",
@@ -250,7 +251,7 @@ fn volumes_and_record_outlive_the_flattening_of_a_long_chain() {
     let root = Root::new("flat");
     let store = root.open();
     let image = load(&root, "deep", &rich());
-    // A base that is one layer short of the limit, made past the library.
+    // A base with one layer fewer than the limit, created without the library.
     let mut dockerfile = format!("FROM {image}\n");
     dockerfile.push_str(&"COPY f /f\n".repeat(99));
     let context = root.path.join("context");

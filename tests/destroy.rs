@@ -1,4 +1,5 @@
-//! Giving a root up: nothing of it is left, on the engine's own listing and on the disk; and nothing of anybody else's is gone.
+//! Destroying a root: nothing of it is left, in the engine's own listing and on the disk; and nothing of other programs is
+//! removed.
 
 mod common;
 
@@ -11,7 +12,7 @@ use docker_store::{
     CacheRequest, Destroy, ErrorKind, Fate, Limits, Options, Remains, RemnantKind, Store,
 };
 
-/// All that an engine shows under a prefix.
+/// Everything that an engine lists under a prefix.
 fn on_engine(prefix: &str) -> Vec<String> {
     on_engine_at(prefix, &std::env::var("DOCKER_HOST").unwrap_or_default())
 }
@@ -31,7 +32,7 @@ fn on_engine_at(prefix: &str, address: &str) -> Vec<String> {
     };
     all.extend(images.into_iter().filter(of_prefix));
     all.extend(docker(&["volume", "ls", "-q", "--filter", &filter]));
-    // Images are listed by the second in which they were made.
+    // Images are listed by their creation time in seconds.
     all.sort();
     all
 }
@@ -40,7 +41,7 @@ fn destroy(root: &Path) -> docker_store::Result<Remains> {
     Store::destroy(root, &Options::new(), &Destroy::new(), &Limits::none())
 }
 
-/// Gives it up as soon as nobody has it open any more: a store that was dropped is removing something still.
+/// Destroys it as soon as it is no longer open: a store that was dropped may still be removing something.
 fn destroy_when_free(root: &Path) -> docker_store::Result<Remains> {
     let began = Instant::now();
     loop {
@@ -152,7 +153,7 @@ fn a_root_in_use_or_that_is_none_is_left_as_it_is() {
     assert_eq!(busy.kind(), ErrorKind::Busy, "{busy}");
     assert!(store.result("base").expect("a look"));
     drop(store);
-    // A folder of somebody's.
+    // A directory of another program.
     let folder = root.path.join("somebody");
     std::fs::create_dir_all(folder.join("state")).expect("a folder");
     std::fs::write(folder.join("state/x"), "precious").expect("a file");
@@ -161,7 +162,7 @@ fn a_root_in_use_or_that_is_none_is_left_as_it_is() {
     assert!(folder.join("state/x").exists());
     let none = destroy(&folder.join("state/x")).expect_err("a file");
     assert_eq!(none.kind(), ErrorKind::InvalidArgument, "{none}");
-    // What is not the store's stays, and is told.
+    // What is not the store's is kept, and reported.
     let done = destroy_when_free(&root.path).expect("given up");
     assert!(done.is_any_kept());
     assert!(folder.join("state/x").exists() && !root.path.join(".store").exists());
@@ -196,7 +197,7 @@ fn what_somebody_uses_is_kept_with_its_reason_and_goes_the_next_time() {
     let store = root.open();
     fill(&store);
     store.close().expect("closed");
-    // A running one keeps the name of its image, too.
+    // A running container also keeps the name of its image.
     let user = format!("user-of-{}", root.prefix());
     docker(&[
         "run",
@@ -238,7 +239,7 @@ fn killed_at_any_moment_the_next_one_finishes_the_work() {
     }
     let long = std::env::var_os("DOCKER_STORE_TEST_LONG").is_some();
     let root = Root::new("killed");
-    // How long a whole one takes here.
+    // How long a complete destruction takes here.
     let store = root.open();
     fill(&store);
     drop(store);
@@ -268,7 +269,7 @@ fn killed_at_any_moment_the_next_one_finishes_the_work() {
             child.kill();
         }
         if root.path.exists() {
-            // The kernel drops the lock of a killed process a moment later.
+            // The kernel releases the lock of a killed process with a short delay.
             let done = destroy_when_free(&root.path).expect("the next one");
             assert!(!done.is_any_kept(), "{done:?}");
         }
@@ -299,11 +300,11 @@ fn what_a_root_left_whose_directory_is_gone_is_found_by_its_identity() {
     let claim = of_root(&all(None));
     assert_eq!(claim.root.as_deref(), root.path.to_str());
     let identity = claim.identity;
-    // While it is there, it is given up by its path.
+    // While it exists, it must be destroyed by its path.
     let there = Store::destroy_remains(&Options::new(), &identity, &no).expect_err("it is there");
     assert_eq!(there.kind(), ErrorKind::Conflict, "{there}");
     std::fs::remove_dir_all(&root.path).expect("removed");
-    // A container that runs is somebody's.
+    // A running container may be in use.
     let runs = format!("{}-container-x", root.prefix());
     docker(&[
         "run",
@@ -321,7 +322,7 @@ fn what_a_root_left_whose_directory_is_gone_is_found_by_its_identity() {
     docker(&["rm", "-f", &runs]);
     let found = all(Some(&identity));
     assert_eq!(found.things.len(), before.0.len(), "{found:?}\n{before:?}");
-    // A prune of volumes takes the claim along.
+    // A prune of volumes removes the claim.
     docker(&["volume", "rm", &format!("{}-store", root.prefix())]);
     assert!(
         Store::destroy_remains(&Options::new(), "0123", &no)
@@ -361,7 +362,7 @@ fn a_root_that_was_used_with_two_engines_is_given_up_on_both_or_not_at_all() {
     assert!(!done.is_any_kept(), "{done:?}");
     assert!(!root.path.exists());
     assert!(on_engine(root.prefix()).is_empty() && on_engine_at(&prefix, &there).is_empty());
-    // And once more, where the other is abandoned.
+    // And once more, while the other is abandoned.
     root.open().close().expect("closed");
     root.open_with(&second).close().expect("closed");
     engine.stop();
@@ -405,7 +406,7 @@ fn a_store_that_is_opened_meanwhile_is_either_refused_for_or_begins_anew() {
                 Ok(_) => {}
                 Err(e) => assert_eq!(e.kind(), ErrorKind::Busy, "{e}"),
             }
-            // Whatever came first, it is whole.
+            // Whichever came first, the store is intact.
             import_base(&store, "base");
             assert!(store.result("base").expect("a look"));
         });

@@ -1,6 +1,7 @@
-//! Engines that are not there, are none, fail in the middle or hang: a clear error, in time, nothing recorded, nothing lost.
+//! Engines that do not exist, are not engines, fail in the middle or hang: a clear error, in time, nothing recorded, nothing
+//! lost.
 //!
-//! Some do more where `DOCKER_STORE_TEST_LONG` is set: every fault at every call of every operation.
+//! Some do more if `DOCKER_STORE_TEST_LONG` is set: every fault at every call of every operation.
 #![allow(unreachable_pub)]
 
 mod common;

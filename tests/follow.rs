@@ -1,4 +1,5 @@
-//! Waiting for another build of the same id: who waits reads along in its log, whoever writes it, and hears at once that it is to end.
+//! Waiting for another build of the same id: a waiting caller follows its log, whichever process writes it, and returns
+//! promptly when it is cancelled.
 
 mod common;
 
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use common::{Root, begin, child_of, import_base, role, sh, spawn, until};
 use docker_store::{Begun, Cancel, Error, ErrorKind, Limits, LogPiece, Options, Store};
 
-/// What somebody who waits has read: the pieces of each attempt.
+/// What a waiting caller has read: the pieces of each attempt.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Read(Vec<(u32, Vec<u8>)>);
 
@@ -47,12 +48,12 @@ fn touch(path: impl AsRef<Path>) {
     File::create(path).expect("a file");
 }
 
-/// Waits for a file that another process makes.
+/// Waits for a file that another process creates.
 fn wait_for(path: &Path) {
     until(&format!("{} is there", path.display()), || path.exists());
 }
 
-/// The child of a test: builds `id`, writes to its log, and ends as its role says when it is let.
+/// The child of a test: builds `id`, writes to its log, and ends in the way of its role when it is allowed to.
 fn build_in_child(root: &Path, log: &[&str]) {
     let store = Store::open(root, &Options::new()).expect("a store");
     let mut step = begin(&store, "base", "id");
@@ -77,14 +78,14 @@ fn who_waits_in_another_process_reads_the_log_from_its_start_to_its_end_and_then
     let store = root.open();
     import_base(&store, "base");
     let child = spawn(TEST, &root, "");
-    // It comes when half is written.
+    // It starts when half of the log is written.
     wait_for(&root.path.join("wrote-0"));
     let (tell, told) = mpsc::channel();
     let mut read = Read::default();
     thread::scope(|scope| {
         let path = &root.path;
         scope.spawn(move || {
-            // What is written comes before the end.
+            // What is written is received before the end.
             assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(6));
             touch(path.join("go-0"));
             assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(6));
@@ -98,7 +99,7 @@ fn who_waits_in_another_process_reads_the_log_from_its_start_to_its_end_and_then
     });
     assert_eq!(read.texts(), [(1, "half, whole\n".to_owned())]);
     child.pass();
-    // Nobody is waited for any more.
+    // No build is running any more.
     let mut read = Read::default();
     assert!(matches!(follow(&store, "id", &mut read), Begun::Present));
     assert_eq!(read, Read::default());
@@ -115,7 +116,7 @@ fn who_waits_for_a_builder_that_fails_or_is_killed_has_what_it_wrote_and_builds_
         let root = Root::new(&format!("follow-{how}"));
         let store = root.open();
         import_base(&store, "base");
-        // The log of a try before is nobody's who is waited for.
+        // The log of a previous attempt is not part of the awaited build.
         let mut before = begin(&store, "base", "id");
         before.write_log(b"before\n").expect("written");
         before.abort().expect("aborted");
@@ -171,7 +172,7 @@ fn the_logs_of_two_tries_are_told_apart() {
             assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(1));
         }
         first.abort().expect("aborted");
-        // One of the two builds; the other one goes on reading.
+        // One of the two builds; the other one continues reading.
         let mut seen = Vec::new();
         let mut rest = Vec::new();
         until("one of them has a step", || {
@@ -208,7 +209,7 @@ fn a_long_log_comes_whole_in_order_and_once_to_each_who_waits() {
     let store = root.open();
     import_base(&store, "base");
     let mut step = begin(&store, "base", "long");
-    // Each line is its number, so that what is missing, twice or out of order is seen.
+    // Each line is its number, to notice lines that are missing, duplicated or out of order.
     let script = format!(
         "i=0; exec awk 'BEGIN {{ while (n < {SIZE}) {{ line = sprintf(\"%09d\", i++); print line; n += 10 }} }}'"
     );
@@ -290,14 +291,14 @@ fn who_waits_hears_a_cancel_a_deadline_and_its_own_callback_at_once() {
         (error.kind(), error.message()),
         (ErrorKind::Callback, "enough")
     );
-    // Nothing of that reached the builder.
+    // The builder is not affected.
     step.write_log(b" two").expect("written");
     step.commit().expect("committed");
 }
 
 #[test]
 fn a_log_that_a_caller_writes_itself_is_read_along_as_well() {
-    // As OBuilder does: it puts a file of its own in the place of the step's.
+    // As OBuilder does: it replaces the step's file by its own.
     let root = Root::new("follow-own");
     let store = root.open();
     import_base(&store, "base");

@@ -1,4 +1,4 @@
-//! A root on a disk that is full: each call says so or does without, nothing is lost, and deleting makes room.
+//! A root on a full disk: each call reports that or works without space, nothing is lost, and deleting frees space.
 
 mod common;
 
@@ -9,14 +9,14 @@ use std::process::Command;
 use common::{Root, build, import_base, output_in, sh};
 use docker_store::{Begun, CacheRequest, Error, ErrorKind, Lease, Limits, Released, Store};
 
-/// A file system of a few files, in memory, at a root of its own.
+/// A file system for a few files, in memory, at a separate root.
 struct Disk {
     root: Root,
     path: PathBuf,
 }
 
 impl Disk {
-    /// `None` where nothing may be mounted.
+    /// `None` if nothing can be mounted.
     fn new(name: &str) -> Option<Self> {
         let path =
             std::env::temp_dir().join(format!("docker-store-disk-{}-{name}", std::process::id()));
@@ -36,7 +36,7 @@ impl Disk {
         })
     }
 
-    /// Takes all room for data; and all for names, too, where `names` says so.
+    /// Fills all space for data; and for names, too, if `names` is set.
     fn fill(&self, names: bool) {
         for size in [64 << 10, 4 << 10, 1] {
             while grow(&self.path.join("data"), size) {}
@@ -60,7 +60,7 @@ impl Disk {
     }
 }
 
-/// Whether so many bytes more went into a file.
+/// Returns whether this many more bytes fit into a file.
 fn grow(path: &Path, size: usize) -> bool {
     use std::io::Write;
     let file = fs::File::options().append(true).create(true).open(path);
@@ -71,7 +71,7 @@ fn grow(path: &Path, size: usize) -> bool {
 impl Drop for Disk {
     fn drop(&mut self) {
         self.empty();
-        // What the root has on the engine goes while it can still be opened; then the disk.
+        // The root's objects on the engine are removed while it can still be opened; then the disk.
         let path = self.path.clone();
         let root = std::mem::replace(&mut self.root, Root::new("disk-gone"));
         drop(root);
@@ -127,7 +127,7 @@ fn on_a_full_disk(names: bool) {
         write(&store, "fill", &lease, "echo first >/c/first");
         assert_eq!(lease.release().expect("released"), Released::Won(1));
     }
-    // Under way when the disk fills.
+    // In progress when the disk fills.
     let (changed, discarded) = (lease(&store, "kept"), lease(&store, "kept"));
     let loser = lease(&store, "deleted");
     write(&store, "fill", &changed, "echo second >/c/second");
@@ -140,13 +140,13 @@ fn on_a_full_disk(names: bool) {
     };
     disk.fill(names);
 
-    // What only looks, looks.
+    // Calls that only read work.
     assert!(store.result("one").expect("a look") && !store.result("two").expect("a look"));
     assert_eq!(store.results().expect("a list").len(), 2);
     assert_eq!(store.caches().expect("a list").len(), 2);
     assert!(store.df().expect("asked").root < 5.0);
     assert!(store.building("two").expect("a look"));
-    // What needs room says so, and can be done again.
+    // Calls that need space report it, and can be repeated.
     let full = store
         .cache("kept", &CacheRequest::new())
         .map(drop)
@@ -163,7 +163,7 @@ fn on_a_full_disk(names: bool) {
         .expect_err("no room for a step");
     assert!(is_full(&full), "{full}");
     assert!(!store.building("four").expect("a look"));
-    // A pin, or a limit, is there whole or not at all.
+    // A pin, or a limit, exists completely or not at all.
     if !names {
         let full = store
             .pin_cache("kept", &Limits::none())
@@ -179,7 +179,7 @@ fn on_a_full_disk(names: bool) {
     step.abort().expect("aborted");
     aborted.abort().expect("aborted");
     discarded.discard().expect("discarded");
-    // Of what was given up there may be room for a session by now.
+    // Removals may have freed space for a session by now.
     let opened = Store::open(&disk.root.path, &docker_store::Options::new());
     if let Err(e) = &opened {
         assert!(is_full(e), "{e}");
@@ -187,7 +187,7 @@ fn on_a_full_disk(names: bool) {
     drop(opened);
     store.purge().expect("a purge");
 
-    // Deleting works, and makes room.
+    // Deleting works, and frees space.
     assert!(store.delete_cache("deleted").expect("deleted"));
     assert!(!store.delete_cache("deleted").expect("deleted before"));
     let names_left: Vec<Vec<u8>> = store
@@ -201,7 +201,7 @@ fn on_a_full_disk(names: bool) {
     assert_eq!(loser.release().expect("released"), Released::Lost);
     store.purge().expect("a purge");
 
-    // And with room again all is as it was.
+    // With space again, everything is as before.
     disk.empty();
     assert_eq!(store.pins().expect("a list"), []);
     assert!(store.pin_cache("kept", &Limits::none()).expect("pinned"));

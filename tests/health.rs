@@ -1,5 +1,5 @@
-//! How the engine is: what is told of it is what docker tells, and what is wrong is told with what to do. An engine that is upgraded
-//! or replaced under an open store is spoken to in its own version.
+//! The health report: it agrees with docker, and what is wrong is reported with advice. An engine that is upgraded or replaced
+//! under an open store is used with its own version of the API.
 
 mod common;
 
@@ -88,7 +88,7 @@ fn health_tells_what_the_engine_and_the_store_tell() {
 #[test]
 fn what_is_wrong_is_told_with_what_to_do() {
     let root = Root::new("ill");
-    // An hour ahead, and without limits. All else is asked of the real engine.
+    // An hour ahead, and without limits. Everything else is passed to the real engine.
     let later = std::process::Command::new("date")
         .args(["-u", "-d", "+1 hour", "+%FT%T.000000000Z"])
         .output()
@@ -162,7 +162,7 @@ fn a_ping_takes_one_round_trip_and_ends_when_it_is_told_to() {
     store.close().expect("closed");
 }
 
-/// The real engine in the guise of one that speaks the versions of the API from `oldest` to `newest`.
+/// The real engine, presented as one that supports the versions of the API from `oldest` to `newest`.
 struct Guise {
     address: String,
     oldest: Arc<AtomicU32>,
@@ -204,7 +204,7 @@ fn read_whole_head(client: &mut UnixStream) -> Option<String> {
     String::from_utf8(head).ok()
 }
 
-/// One request of each connection, which closes after it.
+/// One request for each connection, which is closed after it.
 fn serve(mut client: UnixStream, oldest: &AtomicU32, newest: &AtomicU32) {
     let Some(head) = read_whole_head(&mut client) else {
         return;
@@ -271,16 +271,16 @@ fn an_engine_that_is_upgraded_or_replaced_is_spoken_to_in_its_own_version() {
     let guise = Guise::new(&root, 47);
     let store = open_at(&root, &guise.address);
     assert_eq!(store.api_version(), "1.47");
-    // An older one: it refuses what is asked in the old way, and is asked again in its own.
+    // An older one: it refuses the request in the old version, and is asked again in its own.
     guise.becomes(24, 41);
     assert!(store.result("base").expect("a look"));
     assert_eq!(store.api_version(), "1.41");
-    // A newer one, too new for the version that was spoken; and a call that changes something.
+    // A newer one, too new for the version that was in use; and a call that changes something.
     guise.becomes(44, 52);
     let lease = store.cache("c", &Default::default()).expect("a lease");
     lease.discard().expect("discarded");
     assert_eq!(store.api_version(), "1.47");
-    // One that just can do more is spoken to in its newest once it has said so.
+    // If it only supports more, its newest version is used after it has reported it.
     guise.becomes(24, 43);
     store.ping(&Limits::none()).expect("an answer");
     assert_eq!(store.api_version(), "1.43");
@@ -295,7 +295,7 @@ fn an_engine_that_is_upgraded_or_replaced_is_spoken_to_in_its_own_version() {
         ),
         ("1.45", "1.45")
     );
-    // One that is too old for this library is refused with its reason, and spoken to again when it is back.
+    // One that is too old for this library is refused with the reason, and used again when it is back.
     guise.becomes(24, 40);
     let error = store.result("base").expect_err("too old");
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
@@ -304,7 +304,7 @@ fn an_engine_that_is_upgraded_or_replaced_is_spoken_to_in_its_own_version() {
     guise.becomes(24, 41);
     assert!(store.result("base").expect("a look"));
     drop(store);
-    // And it all works.
+    // And everything works.
     let store = root.open();
     let mut step = begin(&store, "base", "one");
     step.run(&sh("true")).expect("a run");

@@ -1,4 +1,4 @@
-//! Files of this machine in a step: as `tar` has them, chosen as `docker build` chooses, and with a digest that says what they are.
+//! Local files in a step: in the form of `tar`, chosen as by `docker build`, and with a digest that identifies them.
 
 #![cfg(unix)]
 
@@ -21,7 +21,7 @@ use docker_store::{Begun, ErrorKind, HostFiles, Limits};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-/// A folder beside the root, which goes with it.
+/// A directory beside the root, which is removed with it.
 fn folder(root: &Root, name: &str) -> PathBuf {
     let path = root.path.join(name);
     fs::create_dir(&path).expect("a folder");
@@ -74,7 +74,7 @@ fn all_kinds(at: &Path) {
     drop(UnixListener::bind(at.join("socket")).expect("a socket"));
 }
 
-/// What `tar` says of the entries of a stream, in order of their names; not of the outermost, which is the engine's.
+/// `tar`'s listing of the entries of a stream, sorted by name; without the outermost, which is the engine's.
 fn listing(tar: &[u8]) -> Vec<String> {
     let mut child = Process::new("tar")
         .args(["-tv", "--full-time", "--numeric-owner"])
@@ -142,7 +142,7 @@ fn a_folder_comes_out_of_a_step_as_one_that_tar_put_in() {
     assert_eq!(ours, sums("/oracle"));
 }
 
-/// The paths in `/files` of an image that `docker build` makes of `context` by its own copy.
+/// The paths in `/files` of an image that `docker build` creates from `context` with its own copy.
 fn as_docker_build(root: &Root, context: &Path) -> BTreeSet<String> {
     let name = format!("docker-store-test-{}", root.prefix());
     let mut build = Process::new("docker")
@@ -168,7 +168,7 @@ fn as_docker_build(root: &Root, context: &Path) -> BTreeSet<String> {
     names(&tar.expect("docker export").stdout)
 }
 
-/// The names below `files/`, without what the builder puts there for itself.
+/// The names below `files/`, without those that the builder adds.
 fn names(tar: &[u8]) -> BTreeSet<String> {
     let names = common::untar(tar).into_iter().map(|(name, _)| name);
     let names = names.filter_map(|name| {
@@ -273,7 +273,7 @@ fn the_digest_is_of_what_is_sent_and_not_of_where_it_was() {
         .expect("a time");
     assert_eq!(first, digest(&fixed(&two)));
     assert_ne!(digest(&HostFiles::new(&one)), digest(&HostFiles::new(&two)));
-    // A hole is zeros, wherever the file system has it.
+    // A hole consists of zeros, wherever the file system has it.
     fs::File::create(one.join("zeros"))
         .expect("a file")
         .set_len(2_000_000)
@@ -338,7 +338,7 @@ fn a_file_and_a_folder_get_the_name_that_they_are_given() {
     let missing = put(here.join("nothing"), None).expect_err("nothing there");
     assert_eq!(missing.kind(), ErrorKind::Io);
     assert!(missing.message().contains("/here/nothing"), "{missing}");
-    // None of these cost the step anything.
+    // None of these fail the step.
     step.commit().expect("committed");
     let found = output_in(
         &store,
@@ -357,7 +357,8 @@ fn sha256(bytes: &[u8]) -> String {
     format!("sha256:{hex}")
 }
 
-/// Puts the image of `base` into a registry for two platforms, of which the second is in name only, and one of one platform.
+/// Puts the image of `base` into a registry for two platforms, of which the second is only a name, and one for a single
+/// platform.
 fn of_two_platforms(root: &Root, registry: &Registry) {
     let name = format!("{}/app:one", registry.host);
     docker(&["tag", &root.image("base"), &name]);
@@ -424,7 +425,7 @@ fn a_pull_is_of_the_platform_that_was_asked_for_or_says_that_there_is_none() {
         assert_eq!(platform_of("pulled"), has);
         store.delete("pulled").expect("deleted");
     }
-    // A list that has not got it, and an image of one platform, which the engine would take for any.
+    // A list without the platform, and an image for one platform, which the engine would accept for any.
     for (tag, platform) in [
         ("both", "linux/s390x"),
         ("both", "linux/arm/v6"),

@@ -1,5 +1,5 @@
-//! Whose an object on the engine is: of two stores, none does the other any harm, whatever their paths and names; a root that is
-//! moved stays what it was, one that is copied becomes another, and what is not this root's is never removed.
+//! The ownership of objects on the engine: two stores never affect each other, whatever their paths and names. A root that is
+//! moved stays the same, one that is copied becomes another, and what is not this root's is never removed.
 
 mod common;
 
@@ -26,7 +26,7 @@ use ground::{View, Way, change, lease, newest, settle};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-/// A folder for the roots of a test. What the stores in it have on the engine is removed when it is dropped.
+/// A directory for the roots of a test. The objects of its stores on the engine are removed when it is dropped.
 struct Folder {
     path: PathBuf,
     prefixes: RefCell<BTreeSet<String>>,
@@ -75,7 +75,7 @@ impl Drop for Folder {
     }
 }
 
-/// Runs a test with each strategy, and with each way to reach volumes.
+/// Runs a test with each strategy, and with each way to access volumes.
 fn in_two_ways(test: impl Fn(Way)) {
     for way in [Way::ALL[1], Way::ALL[2]] {
         println!("-- {way:?}");
@@ -101,7 +101,7 @@ fn volumes(prefix: &str) -> Vec<String> {
     docker(&["volume", "ls", "-q", "--filter", &format!("name={prefix}-")])
 }
 
-/// Those, without the claim.
+/// The same, without the claim.
 fn parts(store: &Store) -> Vec<String> {
     let claim = format!("{}-store", store.prefix());
     let mut all = volumes(store.prefix());
@@ -110,7 +110,7 @@ fn parts(store: &Store) -> Vec<String> {
     all
 }
 
-/// The prefix that a path has by itself.
+/// The prefix that is derived from a path.
 fn prefix_of(path: &Path) -> String {
     let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());
     let hex: String = digest.iter().take(4).map(|b| format!("{b:02x}")).collect();
@@ -124,7 +124,7 @@ fn files(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Makes a cache `a` of three generations.
+/// Creates a cache `a` with three generations.
 fn three_generations(store: &Store) {
     for name in ["1", "2", "3"] {
         change(store, "a", |view| view.write(name, name));
@@ -136,7 +136,7 @@ fn three_files() -> BTreeMap<String, String> {
     files(&[("1", "1"), ("2", "2"), ("3", "3")])
 }
 
-/// Runs `test` again as a child that sees the directory `below` where this process sees `at`, as a container would.
+/// Runs `test` again as a child that sees the directory `below` in place of `at`, as a container would.
 fn start_behind(test: &str, below: &Path, at: &Path, role: &str) -> Child {
     let script =
         "mount --bind \"$1\" \"$2\" && exec \"$3\" --exact \"$4\" --nocapture --test-threads 1";
@@ -164,12 +164,12 @@ fn prefix_told(folder: &Folder, name: &str) -> String {
     told
 }
 
-/// The usual set-up of a CI: containers that mount one engine's socket, each with a directory of its own at the same path.
+/// A common set-up of a CI: containers that mount one engine's socket, each with its own directory at the same path.
 #[test]
 fn two_stores_at_one_path_of_two_containers_do_each_other_no_harm() {
     const TEST: &str = "two_stores_at_one_path_of_two_containers_do_each_other_no_harm";
     if let Some(root) = child_of(TEST) {
-        // The folder above is the same for both; only the root is not.
+        // The parent directory is the same for both; only the root is not.
         let told = root.parent().expect("a folder").join(role());
         let options = Options::new();
         let store = Store::open(&root, &options).expect("a store");
@@ -231,7 +231,7 @@ fn two_stores_at_one_path_of_two_containers_do_each_other_no_harm() {
         let state = docker(&["inspect", "--format", "{{.State.Running}}", &container]);
         assert_eq!(state, ["true"], "the first one's step runs on ({role})");
         docker(&["exec", &container, "touch", "/cache/go"]);
-        // What the killed one left, its own next open cleans up, and no other.
+        // The leftovers of the killed one are removed by its own next open, and by no other.
         if let Some(first) = first {
             passes(first);
         }
@@ -267,7 +267,7 @@ fn two_paths_whose_names_clash_are_two_stores() {
     change(&second, "a", |view| view.write("x", "x"));
     assert!(second.delete_cache("a").expect("deleted"));
     settle(&second);
-    // And again, as they are found in their roots.
+    // And again, as they are recorded in their roots.
     let again = folder.open(&two, &Options::new());
     assert_eq!(again.prefix(), second.prefix());
     assert_eq!(held.release().expect("released"), Released::Won(4));
@@ -297,7 +297,7 @@ fn a_copied_root_is_a_store_of_its_own_and_takes_nothing_from_the_original() {
         assert_eq!(parts(&original), before);
         assert_eq!(held.release().expect("released"), Released::Won(4));
         drop((copy, original));
-        // Each is who it is from now on.
+        // Each keeps its identity from now on.
         let original = folder.open("root", &way.options());
         assert_eq!(newest(&original, "a").len(), 4);
         folder.open("copy", &way.options());
@@ -323,7 +323,7 @@ fn a_moved_root_works_on_and_a_new_one_at_its_old_path_leaves_it_alone() {
         assert_ne!(new.prefix(), prefix);
         assert!(moved.result("base").expect("a look"));
         assert_eq!(newest(&moved, "a"), three_files());
-        // Through some compactions.
+        // Through several compactions.
         for n in 4..if way.direct { 40 } else { 6 } {
             let released = change(&moved, "a", |view| view.write("n", &n.to_string()));
             assert_eq!(released, Released::Won(n));
@@ -417,14 +417,14 @@ fn a_prefix_whose_claim_was_pruned_is_not_taken_by_another_root() {
     folder.shell("mv root elsewhere");
     let claim = format!("{prefix}-store");
     docker(&["volume", "rm", &claim]);
-    // There is not one volume under the prefix now.
+    // Now there is no volume under the prefix.
     let new = folder.open("root", &Options::new());
     assert_ne!(new.prefix(), prefix);
     assert!(!new.delete("base").expect("a look"));
     let moved = folder.open("elsewhere", &Options::new());
     assert_eq!(moved.prefix(), prefix);
     assert!(moved.result("base").expect("a look"));
-    // Somebody else made a volume of that name: another prefix then, for good, and no error for ever.
+    // Another program created a volume of that name: another prefix is then used permanently, without further errors.
     drop(moved);
     docker(&["volume", "rm", &claim]);
     docker(&["volume", "create", &claim]);
@@ -514,7 +514,7 @@ fn a_root_that_was_moved_to_another_file_system_works_on() {
     fs::remove_dir_all(other.join(&name)).expect("removed");
 }
 
-/// One address with now this engine behind it and now that one.
+/// One address that leads to different engines at different times.
 struct Switch {
     address: String,
     shared: Arc<Mutex<Behind>>,
@@ -555,7 +555,7 @@ impl Switch {
         }
     }
 
-    /// Puts the engine at `address` behind it. Connections to the one before end.
+    /// Connects it to the engine at `address`. Connections to the previous one end.
     fn to(&self, address: &str) {
         let mut behind = self.shared.lock().expect("nobody panicked");
         behind.target = address.trim_start_matches("unix://").to_owned();
@@ -565,7 +565,7 @@ impl Switch {
     }
 }
 
-/// What a cache holds on the engine at `address`, which is not the tests' own. `write`: one more file.
+/// What a cache contains on the engine at `address`, which is not the tests' own. `write`: one more file.
 fn newest_at(
     address: &str,
     store: &Store,
@@ -680,7 +680,7 @@ fn a_root_that_is_used_with_a_second_engine_keeps_what_it_has_on_the_first() {
         assert_eq!(held.release().expect("released"), Released::Won(4));
         assert_eq!(newest(&store, "a").len(), 4);
     }
-    // Its own go with it.
+    // Its own objects are removed with it.
     drop(second);
 }
 
@@ -713,7 +713,7 @@ fn a_volume_that_does_not_carry_the_roots_identity_is_never_removed() {
         three_generations(&store);
         let held = lease(&store, "a");
         View::of(&held).write("4", "4");
-        // Each in turn is taken away, and somebody else makes one of its name.
+        // Each in turn is removed, and another program creates one of its name.
         let foreign = parts(&store);
         held.discard().expect("discarded");
         settle(&store);
@@ -755,7 +755,7 @@ fn a_live_session_whose_file_was_cleaned_up_keeps_its_lease_and_its_step() {
     });
 }
 
-/// What OBuilder has it deletes and makes again at each release.
+/// OBuilder deletes its volume and creates it again at each release.
 #[test]
 fn a_cache_of_an_obuilder_store_is_copied_once_and_never_mixed_with_what_that_makes_of_it() {
     in_two_ways(|way| {
@@ -796,7 +796,7 @@ fn a_cache_of_an_obuilder_store_is_copied_once_and_never_mixed_with_what_that_ma
             1
         );
         assert_eq!(newest(&store, "opam"), both);
-        // Who deletes the cache deletes theirs, or it would come back.
+        // Deleting the cache deletes OBuilder's volume, or the cache would reappear.
         assert!(store.delete_cache("opam").expect("deleted"));
         assert_eq!(newest(&store, "opam"), files(&[]));
     });

@@ -1,5 +1,5 @@
-//! What `make install` puts in place serves a C program by pkg-config alone and by CMake alone, and `make uninstall` takes it
-//! all away. What `cargo cinstall` puts in place is the same, without the CMake files.
+//! What `make install` installs can be used by a C program with pkg-config alone and with CMake alone, and `make uninstall`
+//! removes everything. `cargo cinstall` installs the same, without the CMake files.
 
 mod abi;
 
@@ -10,7 +10,7 @@ use std::process::Command;
 
 use abi::{Folder, run};
 
-/// Says what it linked to: the version the header has and the version that runs.
+/// Prints what it is linked to: the version of the header and the version of the library in use.
 const PROGRAM: &str = r#"
 #include <docker_store.h>
 #include <stdio.h>
@@ -26,7 +26,7 @@ struct Installed(Folder);
 
 impl Installed {
     fn new(name: &str) -> Self {
-        // `install` takes dstore along where it is built, which cli/tests/installed.rs is about.
+        // `install` also installs dstore if it was built; this is tested in cli/tests/installed.rs.
         let installed = Installed::nothing(name);
         installed.make("install-library");
         installed
@@ -51,7 +51,7 @@ impl Installed {
         run(&mut make);
     }
 
-    /// The same by cargo-c, which compiles it for itself. `false`: there is no cargo-c.
+    /// The same by cargo-c, which compiles the library itself. Returns `false` if there is no cargo-c.
     fn cinstall(&self) -> bool {
         let mut cargo = Command::new(env!("CARGO"));
         let there = cargo.args(["cinstall", "--version"]).output();
@@ -71,7 +71,7 @@ impl Installed {
         true
     }
 
-    /// Runs what was built, with the installed shared library in reach.
+    /// Runs what was built, with the installed shared library in its search path.
     fn says(&self, program: &Path) -> String {
         let said = run(Command::new(program).env("LD_LIBRARY_PATH", self.path("usr/lib")));
         said.trim().to_owned()
@@ -106,14 +106,15 @@ fn by_pkg_config(at: &Installed) {
         needed.contains(&format!("[libdocker_store.so.{}]", abi::abi())),
         "{needed}"
     );
-    // With no shared library about, the static one and what it needs.
+    // Without a shared library, the static one and what it needs.
     shell("rm usr/lib/libdocker_store.so*", at);
     shell(
         "cc -Wall -Werror main.c $(pkg-config --cflags --static --libs docker_store) -o static",
         at,
     );
     assert_eq!(at.says(&at.path("static")), version());
-    // And with a C library that is static, too, so that it runs anywhere. (The linker warns of getaddrinfo, which wants the same one.)
+    // And with a static C library, too, so that it runs anywhere. (The linker warns about getaddrinfo, which requires the same
+    // C library.)
     if cfg!(all(target_os = "linux", target_env = "gnu")) {
         shell(
             "cc -static -Wall -Werror main.c $(pkg-config --cflags --static --libs docker_store) -o whole 2>warnings || { cat warnings; exit 1; }",
@@ -128,7 +129,8 @@ fn by_pkg_config(at: &Installed) {
     );
 }
 
-/// A program that is linked to it asks for the version of the ABI that it was made for; one of before, which asks for none, runs.
+/// A program that is linked to it requires the version of the ABI that it was built for; an older one, which requires none,
+/// runs.
 #[test]
 #[cfg(target_os = "linux")]
 fn every_symbol_has_the_version_of_the_abi_and_programs_without_run() {
@@ -154,7 +156,7 @@ fn every_symbol_has_the_version_of_the_abi_and_programs_without_run() {
     assert!(shell("readelf -V linked", &at).contains(&version));
     assert_eq!(at.says(&program), self::version());
 
-    // cargo's own has no versions.
+    // cargo's own library has no versions.
     let bare = at.path(&format!("libdocker_store.so.{}", abi::abi()));
     std::fs::copy(abi::library("so"), &bare).expect("a copy");
     shell(
@@ -183,7 +185,7 @@ fn cmake_alone_links_the_shared_and_the_static_library() {
     let lists = format!(
         "cmake_minimum_required(VERSION 3.13)\nproject(user C)\n\
          find_package(docker_store {major}.{next} CONFIG QUIET)\n\
-         if(docker_store_FOUND)\nmessage(FATAL_ERROR \"served whoever asked for the next version\")\nendif()\n\
+         if(docker_store_FOUND)\nmessage(FATAL_ERROR \"accepted a request for the next version\")\nendif()\n\
          find_package(docker_store {major}.{minor} CONFIG REQUIRED)\n\
          add_executable(shared main.c)\ntarget_link_libraries(shared docker_store::docker_store)\n\
          add_executable(static main.c)\ntarget_link_libraries(static docker_store::static)\n",
@@ -211,7 +213,7 @@ fn uninstalling_takes_away_every_file() {
 fn cargo_c_installs_the_same() {
     let (by_make, by_cargo) = (Installed::new("by-make"), Installed::nothing("by-cargo"));
     if !by_cargo.cinstall() {
-        // Past the capture of a test that passes.
+        // Not captured if the test passes.
         let _ = writeln!(
             std::io::stderr(),
             "there is no `cargo cinstall`: what it would install was not tried"
@@ -231,9 +233,9 @@ fn cargo_c_installs_the_same() {
     for flags in ["--cflags", "--libs", "--static --libs"] {
         let of = |at: &Installed| {
             let flags = shell(&format!("pkg-config {flags} docker_store"), at);
-            // Each is in a place of its own, and libraries may come in another order.
+            // Each is in a different directory, and libraries may come in another order.
             let flags = flags.replace(&at.path("").display().to_string(), "/");
-            // As rustc has it, which does not know how it will be linked.
+            // As rustc reports it, which does not know how it will be linked.
             let flags = flags.replace("-lgcc_s", "-lgcc_eh");
             flags.split(' ').map(str::to_owned).collect::<BTreeSet<_>>()
         };
@@ -242,7 +244,7 @@ fn cargo_c_installs_the_same() {
     by_pkg_config(&by_cargo);
 }
 
-/// A static library made of the library that these tests use: for it, rustc tells what all that is in it asks for.
+/// A static library of the library that these tests use: for it, rustc reports what all of it requires.
 #[test]
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn the_documented_libraries_are_those_that_rust_asks_for() {
@@ -259,7 +261,7 @@ fn the_documented_libraries_are_those_that_rust_asks_for() {
         .current_dir(folder.file(""));
     run(&mut rustc);
     let asked = std::fs::read_to_string(folder.file("asked")).expect("the list");
-    // The shared unwinder, as rustc has it, is none for `cc -static`: the other is in both.
+    // The shared unwinder, which rustc names, cannot be used with `cc -static`: the other is in both.
     let asked = asked.replace("-lgcc_s", "-lgcc_eh");
     let asked: BTreeSet<&str> = asked.split_whitespace().collect();
     let documented = abi::static_libs();

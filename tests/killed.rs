@@ -28,7 +28,7 @@ fn a_step_killed_at_any_of_its_calls_records_nothing_and_leaves_nothing() {
     if let Some(root) = child_of(TEST) {
         let store = Store::open(&root, Options::new().engine(role())).expect("a store");
         let mut step = begin(&store, "marked", "one");
-        // Each such command has the image written once more, to a further tag.
+        // Each such command causes another image, with another tag.
         for n in 0..2 {
             let command = format!("echo {n} >/tmp/{n}");
             step.run(sh(&command).env("NEW", "1").user("1000"))
@@ -62,7 +62,7 @@ fn a_step_killed_at_any_of_its_calls_records_nothing_and_leaves_nothing() {
             };
             match moment.after {
                 true => {
-                    // The engine has got it by then, and often not finished it.
+                    // The engine has received it by then, and often not finished it.
                     std::thread::spawn(move || {
                         std::thread::sleep(Duration::from_millis(3));
                         kill();
@@ -77,7 +77,7 @@ fn a_step_killed_at_any_of_its_calls_records_nothing_and_leaves_nothing() {
         })
     };
     let run = |at: Option<Moment>| {
-        // What is known of networks is not: so each step begins with a trial, which is killed at its calls, too.
+        // What was learned about networks is forgotten: so each step starts with a trial, which is also killed at its calls.
         let _ = std::fs::remove_file(root.path.join(".store/network"));
         victim.store(0, Ordering::SeqCst);
         seen.store(0, Ordering::SeqCst);
@@ -93,14 +93,14 @@ fn a_step_killed_at_any_of_its_calls_records_nothing_and_leaves_nothing() {
     assert!(calls > 25, "{calls} calls");
     root.open().delete("one").expect("deleted");
 
-    // Open all the while: what was left is not purged before it builds.
+    // Open all the time: leftovers are not purged before it builds.
     let live = root.open();
     let tried = some_calls(3).take_while(|call| *call < calls);
     for at in tried.flat_map(|call| [false, true].map(|after| Moment { call, after })) {
         let finished = run(Some(at));
         let there = live.result("one").expect("a look");
         assert!(there || !finished, "{at:?}");
-        // The result comes with one call, and whole. If it did not come, others can build it at once.
+        // The result appears with one call, complete. If it does not, others can build it immediately.
         let mut made = "0\n1\n";
         if !there && at.call % 2 == 0 {
             build(
@@ -124,7 +124,7 @@ fn a_step_killed_at_any_of_its_calls_records_nothing_and_leaves_nothing() {
     drop(live);
     assert_eq!(nameless(), Vec::<String>::new());
 
-    // The engine may be late with what it was asked for: until then it is known where to look.
+    // The engine may finish a request late: until then, the place to look is recorded.
     let locks = || std::fs::read_dir(root.path.join(".store/builds")).expect("a folder");
     assert_eq!(locks().count(), 1);
     for lock in locks() {
@@ -141,7 +141,7 @@ fn the_lock_of_a_killed_step_is_swept_whatever_the_clock_said_and_is_no_number_w
     let lock = root.path.join(".store/builds/one");
     let further = |number: &str| format!("{}-image-tmp-one:{number}", root.prefix());
     let next_year = SystemTime::now() + Duration::from_secs(365 * 24 * 3600);
-    // Of version 0.1.0, which noted 3 tags by the file's length; and what a host printed, 19 bytes of it.
+    // From version 0.1.0, which recorded 3 tags by the file's length; and 19 bytes that another program printed.
     for (left, what) in [
         (vec![0; 3], "0.1.0"),
         (b"nineteen characters".to_vec(), "print"),
@@ -153,7 +153,7 @@ fn the_lock_of_a_killed_step_is_swept_whatever_the_clock_said_and_is_no_number_w
         docker(&["tag", &root.image("base"), &further("3")]);
         drop(root.open());
         assert_eq!(root.leftovers(), Vec::<String>::new(), "{what}");
-        // Seen for the first time: from now on it has ten minutes.
+        // Seen for the first time: its ten minutes start now.
         make_older(&lock, 540);
         drop(root.open());
         assert!(lock.exists(), "{what}");
@@ -161,7 +161,7 @@ fn the_lock_of_a_killed_step_is_swept_whatever_the_clock_said_and_is_no_number_w
         drop(root.open());
         assert!(!lock.exists(), "{what}");
     }
-    // Who builds it next finds the same.
+    // The next build finds the same.
     std::fs::write(&lock, "12345").expect("a lock that was left");
     docker(&["tag", &root.image("base"), &further("9")]);
     build(&root.open(), "base", "one", "true");
@@ -172,7 +172,7 @@ fn the_lock_of_a_killed_step_is_swept_whatever_the_clock_said_and_is_no_number_w
 fn the_first_open_of_a_root_removes_what_an_obuilder_store_left() {
     let (other, root) = (Root::new("killed-other"), Root::new("killed-first"));
     drop(other.open_with_base());
-    // As an OBuilder store has them: no files of this library's, and no claim on the engine.
+    // As an OBuilder store has them: no files of this library, and no claim on the engine.
     std::fs::remove_dir_all(root.path.join(".store")).expect("removed");
     docker(&["volume", "rm", &format!("{}-store", root.prefix())]);
     docker(&["rmi", &format!("{}-empty", root.prefix())]);

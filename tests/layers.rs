@@ -1,11 +1,12 @@
-//! What ARCHITECTURE says of the layers: a file uses its own layer and those below, and files do not use each other in a circle.
-//! Read off the `use` lines (a re-export hands on a name, and uses nothing) and off paths that begin with `crate::`.
+//! What ARCHITECTURE says about the layers: a file uses its own layer and those below, and files do not use each other in a
+//! cycle. Determined from the `use` lines (a re-export passes a name on, and uses nothing) and from paths that start with
+//! `crate::`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The folders of `src`, each with all that it may use besides itself.
+/// The directories of `src`, each with everything that it may use besides itself.
 const MAY_USE: [(&str, &[&str]); 11] = [
     ("os", &[]),
     ("transport", &["cancel", "error", "process", "wait"]),
@@ -49,14 +50,14 @@ const MAY_USE: [(&str, &[&str]); 11] = [
 /// What every layer may use.
 const ANYBODYS: [&str; 2] = ["local", "os"];
 
-/// Below these nothing but themselves and what is listed above for them may name a module of theirs.
+/// Only these themselves and what is listed above for them may name a module in them.
 const FLOORS: [&str; 1] = ["store::cache"];
 
 #[test]
 fn a_lower_layer_does_not_name_an_upper_one() {
     let mut wrong = Vec::new();
     for (file, used) in uses() {
-        // The rule of the deepest folder.
+        // The rule of the deepest directory.
         let rule = MAY_USE
             .iter()
             .filter(|(layer, _)| is_in(&file, layer))
@@ -96,8 +97,8 @@ fn files_do_not_use_each_other_in_a_circle() {
     }
 }
 
-/// A descriptor of ours that is 0, 1 or 2 gets what a host prints whose own are closed: `src/local.rs` sees to that, so all that
-/// opens anything is there, or called through it.
+/// If a descriptor of the library is 0, 1 or 2, it receives what a host with closed standard streams prints. `src/local.rs`
+/// prevents that, so everything that opens a file is there, or called through it.
 #[test]
 fn nothing_is_opened_but_by_what_keeps_off_the_standard_streams() {
     let mut wrong = Vec::new();
@@ -139,7 +140,7 @@ fn without_tests(text: &str) -> &str {
     &text[..ends.into_iter().flatten().min().unwrap_or(text.len())]
 }
 
-/// The lines that open something by themselves.
+/// The lines that open something directly.
 fn opens(text: &str) -> Vec<&str> {
     const OPENERS: [&str; 17] = [
         "fs::File::",
@@ -160,7 +161,7 @@ fn opens(text: &str) -> Vec<&str> {
         "eventfd(",
         "memfd_create(",
     ];
-    // Those of `std::fs`, by whichever of its names.
+    // The functions of `std::fs`, by all of its names.
     const STD: [&str; 6] = [
         "read(",
         "read_to_string(",
@@ -344,7 +345,7 @@ fn targets(module: &str, text: &str, modules: &BTreeSet<String>) -> BTreeSet<Str
         .collect()
 }
 
-/// What stands before a place on its line.
+/// The text before a position on its line.
 fn before(code: &str, at: usize) -> &str {
     code[..at].rsplit('\n').next().unwrap_or_default()
 }
@@ -377,7 +378,7 @@ fn expand(prefix: &str, tree: &str, paths: &mut Vec<String>) {
     expand(&prefix, &inner[start..], paths);
 }
 
-/// The longest module that a path begins with.
+/// The longest module path that a path starts with.
 fn resolve(module: &str, path: &str, modules: &BTreeSet<String>) -> Option<String> {
     let path = path.split(" as ").next().unwrap_or_default().trim();
     let mut words: Vec<&str> = path.split("::").collect();

@@ -1,4 +1,4 @@
-//! The pages for C programmers lead where they say, and name what there is.
+//! Links in the pages for C programmers work, and names in them exist.
 
 mod abi;
 
@@ -60,7 +60,7 @@ fn every_name_of_the_librarys_is_one_that_the_header_has() {
         known.insert(one.name);
     }
     for (page, text) in texts() {
-        // Where a link leads to is the other test's part.
+        // Link targets are checked by the other test.
         let shown = text.split("](").enumerate().map(|(n, part)| match n {
             0 => part,
             _ => part.split_once(')').map_or("", |(_, after)| after),
@@ -68,14 +68,14 @@ fn every_name_of_the_librarys_is_one_that_the_header_has() {
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let words = shown.flat_map(|part| part.split(|c| !is_name(c)));
         for word in words.filter(|w| w.starts_with("dstore_") || w.starts_with("DSTORE_")) {
-            // Names that begin so, as such; and what tells the dstore command its root.
+            // Prefixes of names; and the variable for the root of the dstore command.
             let start = matches!(word, "dstore_" | "DSTORE_" | "DSTORE_ROOT");
             assert!(start || known.contains(word), "{page}: what is {word}?");
         }
     }
 }
 
-/// What is not code.
+/// Text that is not code.
 fn prose(page: &str) -> impl Iterator<Item = &str> {
     page.split("```").step_by(2)
 }

@@ -1,4 +1,4 @@
-//! What is mounted into a step leaves nothing behind: no mount point in the result, no empty file in a cache.
+//! A mount in a step leaves nothing behind: no mount point in the result, no empty file in a cache.
 
 mod common;
 
@@ -10,14 +10,14 @@ use common::proxy::{Act, Proxy, engine_socket};
 use common::{Root, begin, build, output_in, sh};
 use docker_store::{CacheRequest, Options, Released, Store, Strategy};
 
-/// Everything in a result, but for what the engine itself puts in.
+/// Everything in a result, except what the engine itself adds.
 fn listing(store: &Store, id: &str) -> String {
     let script = "find / -xdev \\( -path /proc -o -path /sys -o -path /dev \\) -prune -o -print | sort | \
                   xargs stat -c '%n %a %u:%g %s' | grep -v -e '^/etc [0-9]' -e '^/ [0-9]' -e '^/etc/'";
     output_in(store, id, script)
 }
 
-/// What was there, what was made, and what the image's mounts leave, in order.
+/// What existed, what was created, and what the image's mounts leave, sorted.
 fn with_own<'a>(before: &'a str, made: &'a str) -> Vec<&'a str> {
     let mut lines: Vec<&str> = before
         .lines()
@@ -58,7 +58,7 @@ fn what_was_only_made_to_mount_on_is_not_in_the_result() {
     let made = "/new 755 0:0 4096\n/new/dir 755 0:0 4096\n/new/dir/beside 644 0:0 2\n";
     let lines = with_own(&before, made);
     assert_eq!(after.lines().collect::<Vec<_>>(), lines);
-    // What the image has is as it was there.
+    // The files of the image are unchanged.
     let looks =
         "stat -c '%y %U' /home/build; ls -A /home/build /there/point /etc/tool 2>/dev/null; true";
     assert_eq!(
@@ -68,7 +68,7 @@ fn what_was_only_made_to_mount_on_is_not_in_the_result() {
     drop(lease);
 }
 
-/// A proxy to the engine that tells nothing of where containers' files are, as the image store of containerd does not.
+/// A proxy to the engine that hides where containers' files are, like the image store of containerd.
 fn secretive_engine(root: &Root) -> Proxy {
     Proxy::new(&root.path, |_, line| {
         let target = line.split(' ').nth(1).unwrap_or_default();
@@ -151,7 +151,7 @@ fn its_user_can_make_the_directory_that_an_earlier_step_mounted_a_cache_at() {
             .lease(&lease, "/home/.cache/tool"),
     )
     .expect("a run");
-    // The step goes on in another container.
+    // The step continues in another container.
     step.run(sh("mkdir -p /home/.cache/own; echo y >/home/.cache/own/y").user("build"))
         .expect("its own directory");
     step.commit().expect("a commit");

@@ -1,5 +1,5 @@
-//! What a hostile neighbour on this machine can do to a root: nothing, as far as modes go; and what an engine or a command can do to
-//! the process: no more than was allowed.
+//! What another user on this machine can do to a root: nothing, as far as modes prevent it; and what an engine or a command can
+//! do to the process: no more than allowed.
 
 mod common;
 
@@ -13,7 +13,7 @@ use common::proxy::{Act, Proxy};
 use common::{Root, begin, import_base};
 use docker_store::{Command, ErrorKind, Limits, LogFull, Options, Store};
 
-/// A path for a root that is not there.
+/// A path for a root that does not exist.
 fn nowhere(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!(
         "docker-store-neighbour-{name}-{}",
@@ -94,7 +94,7 @@ fn folders_that_somebody_removed_while_a_store_is_open_are_made_again() {
         );
         let log = fs::read_to_string(store.log_file(&id).expect("a path")).expect(removed);
         assert_eq!(log, "said\n", "{removed}");
-        // What says that the store is open is there again, for everybody.
+        // The file that shows that the store is open exists again, with access for all.
         assert_eq!(
             fs::read_dir(below(".store/sessions"))
                 .expect(removed)
@@ -177,7 +177,7 @@ fn a_root_for_a_group_is_that_groups_and_no_others() {
     };
     let mut options = Options::new();
     options.group(group);
-    // It was made for nobody else.
+    // It was created without access for others.
     let store = root.open_with(&options);
     let mut all = Vec::new();
     for name in [".store", "logs", "state"] {
@@ -194,7 +194,7 @@ fn a_root_for_a_group_is_that_groups_and_no_others() {
         assert_eq!(mode & 0o060, 0o060, "{}: {mode:o}", path.display());
     }
     store.close().expect("closed");
-    // Once more, and once without saying so again.
+    // Again, and once without naming the group.
     for options in [options, Options::new()] {
         root.open_with(&options).close().expect("closed");
     }
@@ -258,7 +258,7 @@ fn a_log_is_as_long_as_it_may_be_and_then_the_step_fails_or_the_rest_is_counted(
     store.close().expect("closed");
 }
 
-/// The kilobytes of memory that this process has now, and the most that it had.
+/// The kilobytes of memory that this process uses now, and its peak.
 fn memory() -> (u64, u64) {
     let status = fs::read_to_string("/proc/self/status").expect("Linux");
     let of = |name: &str| {
@@ -277,7 +277,7 @@ fn answer(body: &str) -> &'static str {
     Box::leak((head + body).into_boxed_str())
 }
 
-/// In a process of its own: the peak is the process's.
+/// In a separate process, because the peak is per process.
 #[test]
 fn an_engine_that_answers_without_end_does_not_take_the_memory() {
     if let Some(root) =
@@ -327,7 +327,7 @@ fn endless_answers(root: &Path) {
     let store = Store::open(root, &options).expect("a store");
     let cost = |number: usize, call: &mut dyn FnMut() -> docker_store::Result<()>| {
         turn.store(number, std::sync::atomic::Ordering::SeqCst);
-        // The peak counts anew from here.
+        // The peak is reset here.
         fs::write("/proc/self/clear_refs", "5").expect("Linux");
         let (before, _) = memory();
         let done = call();
@@ -356,7 +356,7 @@ fn endless_answers(root: &Path) {
         assert_eq!(e.kind(), ErrorKind::Engine, "{e}");
         assert!(e.message().len() < 1000);
     }
-    // Of the first, which has 23 MB, most is what nobody asked for. Of the second as much is kept as of any.
+    // Most of the first, which has 23 MB, is not needed. Of the second, the maximum is kept.
     let most = [15, 100, 8, 8];
     assert!(
         costs.iter().zip(most).all(|((_, mb), most)| *mb < most),

@@ -1,5 +1,5 @@
-//! Steps without a network: a namespace of their own with `lo` alone, made by the container's runtime where the engine behaves so; and
-//! nothing of how it was made in the result.
+//! Steps without a network: a separate namespace with only `lo`, created by the container's runtime if that works with the
+//! engine; and no trace of it in the result.
 
 mod common;
 
@@ -12,7 +12,7 @@ fn is_podman() -> bool {
     matches!(image_store(), ImageStore::Podman)
 }
 
-/// Whether steps without a network are started without the engine's help, as the store says.
+/// Whether steps without a network are started without the engine's help, according to the store.
 fn by_runtime(store: &Store) -> bool {
     let health = store.health(&Limits::none()).expect("health");
     let told = health.network.starts_with("by the runtime: ");
@@ -24,7 +24,7 @@ fn by_runtime(store: &Store) -> bool {
     told
 }
 
-/// The container of a step that runs, as the engine itself shows it.
+/// The container of a running step, as the engine itself shows it.
 fn shown(root: &Root, format: &str) -> String {
     let name = format!("name={}-container-", root.prefix());
     let running = docker(&["ps", "-q", "--filter", &name]);
@@ -110,7 +110,7 @@ fn an_option_leaves_it_to_the_engine_and_the_store_says_who_does_it() {
     }
 }
 
-/// What is in the layer that a result adds to its base: names, and what tar says of each.
+/// The contents of the layer that a result adds to its base: names, and tar's listing of each.
 fn layer(root: &Root, id: &str) -> BTreeMap<String, String> {
     let store = root.open();
     let mut tar = Vec::new();
@@ -192,11 +192,11 @@ fn a_step_goes_on_where_its_hosts_were_pruned_and_the_root_keeps_its_names() {
         store.close().expect("closed");
         let log = root.path.join("logs/one.log");
         assert_eq!(std::fs::read_to_string(log).expect("a log"), "ran\n");
-        // Nobody made a volume in the claim's place, which would make the prefix somebody else's.
+        // The engine did not create a volume in the claim's place, which would make the prefix another store's.
         let store = root.open();
         assert_eq!(store.prefix(), root.prefix());
         assert!(store.result("one").expect("a look"));
-        // And what is claimed anew is tried anew.
+        // And after a new claim, it is tried again.
         common::build(&store, "one", "two", "true");
         assert_eq!(by_runtime(&store), !is_podman());
         store.close().expect("closed");
@@ -216,7 +216,7 @@ fn a_mount_over_etc_is_the_callers_and_gets_no_file_of_ours() {
     step.run(look.volume(&volume, "/mine", true))
         .expect("a run");
     step.abort().expect("aborted");
-    // Nothing of the store's own way: what is there, the engine put there.
+    // Nothing was set up by the store: what exists was set up by the engine.
     let log = std::fs::read_to_string(store.log_file("one").expect("a path")).expect("a log");
     assert!(!log.contains("hosts-"), "{log}");
     store.close().expect("closed");

@@ -1,4 +1,4 @@
-//! What keeps the other tests from waiting for ever.
+//! The code that keeps other tests from waiting forever.
 
 mod common;
 
@@ -28,7 +28,7 @@ fn a_test_that_is_over_is_not_named() {
     drop(Watch::for_at_most(Duration::from_secs(20), move |said| {
         let _ = tell.send(said.to_owned());
     }));
-    // The watch is gone, and its voice with it.
+    // The watch was dropped, and its callback with it.
     told.recv_timeout(Duration::from_secs(10))
         .expect_err("told of a test that is over");
 }

@@ -1,4 +1,4 @@
-//! A result that is handed on: configured, tagged, pushed. The engine is asked past the library.
+//! A result that is configured, tagged and pushed. The engine is queried without the library.
 
 mod common;
 
@@ -70,14 +70,15 @@ fn a_result_says_what_was_set_and_else_what_its_base_says() {
     );
     assert_eq!(config["Volumes"], json!({ "/data": {} }));
     assert_eq!(config["StopSignal"], "SIGINT");
-    // The step's own command ran as the base says; and what it wrote where a volume is declared now is in the result.
+    // The step's own command ran with the base's configuration; and what it wrote at a path that is now a declared volume is in
+    // the result.
     let seen = output_in(
         &store,
         "app",
         "cat /seen /data/x; echo \"$GREETING\"; id -u",
     );
     assert_eq!(seen, "[]\n0\nkept\nhello, you\n1000\n");
-    // The next one inherits all of it, and may take it away.
+    // The next one inherits all of it, and can remove it.
     let mut step = begin(&store, "app", "next");
     let mut less = ImageConfig::new();
     less.no_env("GREETING")
@@ -122,7 +123,7 @@ fn a_step_that_only_configures_adds_no_layer_whatever_it_begins_with() {
     let mut step = begin(&store, "base", "one");
     step.configure(&config).expect("configured");
     step.commit().expect("a commit");
-    // On a base that declares volumes, and before the step has begun with anything.
+    // On a base that declares volumes, and before the step has a source.
     let mut step = begin(&store, "one", "two");
     step.configure(ImageConfig::new().label("a", "b"))
         .expect("configured");
@@ -143,7 +144,7 @@ fn a_step_that_only_configures_adds_no_layer_whatever_it_begins_with() {
     }
     assert_eq!(config_of(&root.image("two"))["Labels"]["a"], "b");
     assert_eq!(config_of(&root.image("three"))["Labels"]["a"], "c");
-    // What is refused leaves the step as it was.
+    // A refused setting leaves the step as it was.
     let mut step = begin(&store, "base", "four");
     let refused = step
         .configure(ImageConfig::new().expose("http"))
@@ -227,7 +228,7 @@ fn a_tag_is_the_callers_and_says_whom_it_was_taken_from() {
     }
 }
 
-/// Podman asks for TLS of every registry that its own configuration does not name.
+/// Podman requires TLS for every registry that its own configuration does not name.
 fn pushes_in_the_clear() -> bool {
     let podman = common::image_store() == common::ImageStore::Podman;
     if podman {
@@ -281,7 +282,7 @@ fn a_pushed_result_is_at_the_registry_under_the_digest_that_is_told() {
             id_of(&root.image("two")).as_str()
         );
     }
-    // Once more: all of it is there, and that costs nothing.
+    // Again: everything exists there, so it costs nothing.
     let mut heard = Vec::new();
     let again = store.push(
         "two",
@@ -298,14 +299,14 @@ fn a_pushed_result_is_at_the_registry_under_the_digest_that_is_told() {
         Some(digest.as_str())
     );
     assert!(!heard.iter().any(|status| status == "Pushed"), "{heard:?}");
-    // Another one takes the tag.
+    // Another image takes the tag.
     let other = store
         .push("one", &name, None, &mut |_| Ok(()), &Limits::none())
         .expect("pushed");
     assert_eq!(other.moved_from, Some(id_of(&root.image("two"))));
     assert_ne!(other.digest, Some(digest));
     docker(&["rmi", &name]);
-    // The one that lost the tag is still known by its digest there.
+    // The one that lost the tag is still available there by its digest.
     let repository = format!("{}/team/app", registry.host);
     let by_digest = [
         "images",
@@ -345,7 +346,7 @@ fn a_push_that_is_refused_or_ended_says_why_and_leaves_no_tag_at_the_registry() 
         );
         assert_eq!(registry.get("/v2/app/manifests/1").0, 404);
     }
-    // The caller ends it; a cancel does.
+    // Stopped by the callback; then by a cancel.
     let ended = store.push(
         "base",
         &name,
@@ -372,7 +373,7 @@ fn a_push_that_is_refused_or_ended_says_why_and_leaves_no_tag_at_the_registry() 
     assert!(told.expect("it began").elapsed() < Duration::from_secs(2));
     push(Some(&login("hunter2"))).expect("pushed");
     assert_eq!(registry.get("/v2/app/manifests/1").0, 200);
-    // Nobody there.
+    // No server any more.
     drop(registry);
     let down = push(None).expect_err("nobody there");
     assert_eq!(down.kind(), ErrorKind::Engine, "{down}");

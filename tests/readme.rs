@@ -1,4 +1,4 @@
-//! The README shows the program that it says it shows. That the program works is a test of the C ABI's.
+//! The README shows the program that it claims to show. Whether the program works is tested with the C ABI.
 
 #[test]
 fn the_program_in_the_readme_is_the_example() {

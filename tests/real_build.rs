@@ -1,4 +1,4 @@
-//! A real C project compiled in containers, by `examples/c/demo_real.c`. It takes some minutes, and a userland of its own: see
+//! A real C project compiled in containers, by `examples/c/demo_real.c`. It takes several minutes, and needs a userland: see
 //! `make test-real`.
 
 mod abi;
@@ -53,9 +53,9 @@ fn a_real_project_compiles_with_its_compilers_cache_in_the_store() {
     let [whole, changed] = demo("first");
     assert_eq!((whole.hits, whole.built, whole.ccache_hits), (0, 4, 0));
     assert!(whole.ccache_misses > 10, "zlib has more files than that");
-    // The userland, the source and its configuration are as they were; the change and the compiling are not.
+    // The userland, the source and its configuration were reused; the change and the compilation were not.
     assert_eq!((changed.hits, changed.built), (3, 2));
-    // And of all files only the changed one was compiled: the compiler's cache came out of the store.
+    // And only the changed file was compiled: the compiler's cache came from the store.
     assert_eq!(
         (changed.ccache_hits, changed.ccache_misses),
         (whole.ccache_misses - 1, 1)
@@ -73,7 +73,7 @@ fn a_real_project_compiles_with_its_compilers_cache_in_the_store() {
     assert_eq!(root.leftovers_beside_caches(), Vec::<String>::new());
 }
 
-/// What a build counted.
+/// The counts of a build.
 #[derive(Debug)]
 struct Counts {
     hits: u32,

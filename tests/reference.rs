@@ -84,7 +84,7 @@ enum Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// The names it stands for; the heading is the first.
+    /// The names that it covers; the heading is the first.
     fn names(&self) -> Vec<&str> {
         match self {
             Entry::One(one) => vec![&one.name],
@@ -230,7 +230,7 @@ impl Page<'_> {
                     writeln!(text, "| `{}` | {} | {comment} |", value.name, value.number)
                         .expect("in memory");
                 }
-                // Nearly every call has to do with a status.
+                // Nearly every call involves a status.
                 if one.name != "dstore_status" {
                     let users = self.all(|f| f.mentions(&one.name));
                     if !users.is_empty() {
@@ -242,7 +242,7 @@ impl Page<'_> {
         text
     }
 
-    /// Who makes an object, and what frees it.
+    /// Which calls return an object, and what frees it.
     fn object(&self, name: &str) -> String {
         let owned = owned(self.header);
         let owned = owned.iter().find(|o| o.object == name).expect("an object");
@@ -270,7 +270,7 @@ impl Page<'_> {
         format!("[`{name}{}`](#{anchor})", if call { "()" } else { "" })
     }
 
-    /// A comment, with links to all that it names but itself.
+    /// A comment, with links to everything that it names except itself.
     fn prose(&self, text: &str, own: &str) -> String {
         let parts = text.split('`').enumerate();
         let parts = parts.map(|(n, part)| match n % 2 {

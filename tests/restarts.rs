@@ -1,4 +1,4 @@
-//! Engines that are stopped, killed and started again: what a root has there is still its own.
+//! Engines that are stopped, killed and restarted: a root's objects there are still its own.
 
 mod common;
 
@@ -31,7 +31,7 @@ fn a_root_finds_its_results_and_caches_after_its_engine_was_started_again() {
     assert_eq!(lease.release().expect("released"), Released::Won(1));
     store.close().expect("closed");
 
-    // The first time nobody has looked at any object since the start; the second, a handle of before is used.
+    // The first time, no object was inspected since the start; the second time, an older handle is used.
     for kill in [false, true] {
         let before = open();
         match kill {
@@ -69,7 +69,7 @@ fn a_lease_that_an_engine_was_killed_in_the_middle_of_removing_is_removed_all_th
     let volume = lease.volume().to_owned();
     engine.signal("-KILL");
     engine.stop();
-    // So far it had come.
+    // This far it had come.
     let place = engine.folder.join("data/docker/volumes").join(&volume);
     std::fs::remove_dir(place.join("_data")).expect("its mount point");
     engine.start_again();

@@ -1,5 +1,5 @@
-//! Several stores on one root, in threads and in processes: nobody takes what a live one holds, and nothing of a dead one
-//! stays.
+//! Several stores on one root, in threads and in processes: what an active store holds is never removed, and leftovers of a
+//! terminated one never remain.
 
 mod common;
 
@@ -48,7 +48,7 @@ fn a_second_process_opens_amid_the_steps_of_the_first_and_both_finish() {
     until("the first process runs its step", || {
         root.path.join("first-runs").exists()
     });
-    // Two opens and a purge beside it.
+    // Two opens and a purge at the same time.
     let store = root.open();
     assert_eq!(store.purge().expect("a purge").containers, 0);
     let running = docker(&[
@@ -318,7 +318,7 @@ fn leftovers_of_an_obuilder_store_are_purged() {
     let root = Root::new("seed");
     let store = root.open_with_base();
     let p = root.prefix();
-    // As OBuilder names them: no labels.
+    // As OBuilder names them: without labels.
     docker(&[
         "create",
         "--name",
@@ -381,7 +381,7 @@ fn a_deleted_result_is_gone_with_its_log_and_other_names_stay() {
     assert!(!store.delete("one").expect("absent is fine"));
     assert!(!store.log_file("one").expect("a path").exists());
     assert!(!store.result("one").expect("a look") && store.result("other").expect("a look"));
-    // A base with results on it, and one that a container of somebody else's is made of.
+    // A base with results on it, and one from which another program's container was created.
     build(&store, "other", "child", "true");
     assert!(store.delete("other").expect("deleted"));
     assert_eq!(output_in(&store, "child", "echo fine"), "fine\n");
@@ -412,7 +412,7 @@ fn a_closed_store_answers_that_it_is_closed() {
         ErrorKind::Closed
     );
     assert_eq!(step.commit().expect_err("closed").kind(), ErrorKind::Closed);
-    // What the step held is removed in the background, or by whoever opens next.
+    // What the step held is removed in the background, or by the next open.
     until("the step's lock is free", || {
         !path.join(".store/builds/one").exists()
     });
@@ -445,7 +445,7 @@ fn free_space_is_that_of_the_scarcer_disk() {
     let store = root.open();
     let free = store.df().expect("asked");
     assert!(free.root > 0.0 && free.root <= 100.0);
-    // Behind a network it is taken to be another machine's.
+    // An engine behind a network address is assumed to be on another machine.
     let host = std::env::var("DOCKER_HOST").unwrap_or_default();
     if !host.is_empty() && !host.starts_with("unix:") {
         assert_eq!((free.engine, free.percent()), (None, free.root));
@@ -482,7 +482,7 @@ fn a_store_opens_while_something_still_runs_on_what_it_would_purge() {
     let root = Root::new("stillused");
     let store = root.open_with_base();
     let p = root.prefix();
-    // A copy of OBuilder's that its killed store left running, on a tmp volume and under a name of its own.
+    // A container of OBuilder's that its killed store left running, on a tmp volume and with a name of its own.
     let (volume, runs) = (format!("{p}-cache-tmp-0-c-opam"), format!("{p}xrunning"));
     docker(&["volume", "create", &volume]);
     let mount = format!("type=volume,src={volume},dst=/dst");

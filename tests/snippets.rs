@@ -1,5 +1,5 @@
-//! Every snippet of every page is compiled, by itself or by the test that follows its page. A new one is found by itself; one in a
-//! language that nobody here compiles is refused.
+//! Every snippet of every page is compiled, either here or by the test of its page. New ones are found automatically; one in a
+//! language that cannot be compiled here is refused.
 
 mod abi;
 
@@ -29,7 +29,7 @@ impl Snippet {
     }
 }
 
-/// All pages of the tree: what tools put there is not ours.
+/// All pages of the tree, except those that tools have put there.
 fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
     const NOT_OURS: [&str; 6] = ["target", "_build", "_opam", "node_modules", "dist", "build"];
     for entry in fs::read_dir(folder).expect("a folder") {
@@ -89,7 +89,7 @@ fn is_followed(page: &str) -> bool {
 /// What is wrong with a snippet, if anything.
 fn fault(snippet: &Snippet, folder: &Folder) -> Option<String> {
     match snippet.language.as_str() {
-        // What programs print.
+        // Output of programs.
         "" | "text" => None,
         "c" => of_c(&snippet.code, folder),
         "rust" => of_rust(&snippet.code, folder),
@@ -101,13 +101,13 @@ fn fault(snippet: &Snippet, folder: &Folder) -> Option<String> {
     }
 }
 
-/// What a program said that failed.
+/// The output of a program that failed.
 fn said(command: &mut Command) -> Option<String> {
     let Output { status, stderr, .. } = command.output().expect("a program");
     (!status.success()).then(|| String::from_utf8_lossy(&stderr).into_owned())
 }
 
-/// Whole files, declarations, or what stands in a function.
+/// Whole files, declarations, or the body of a function.
 fn of_c(code: &str, folder: &Folder) -> Option<String> {
     const HEAD: &str = "#include <docker_store.h>\n#include <pthread.h>\n#include <signal.h>\n#include <stdio.h>\n\
         #include <stdlib.h>\n#include <string.h>\n#include <unistd.h>\n";
@@ -202,7 +202,7 @@ fn every_snippet_of_every_page_compiles() {
     assert!(compiled > 0 && of_ocaml > 0, "{compiled}, {of_ocaml}");
 }
 
-/// Those of OCaml are compiled where the bindings are built: any page's, and those of the interfaces.
+/// Snippets of OCaml are compiled where the bindings are built: those of all pages, and those of the interfaces.
 #[test]
 fn the_pages_that_are_left_out_here_have_a_test_that_names_them() {
     for (page, test) in FOLLOWED {

@@ -22,7 +22,7 @@ fn a_step_records_what_it_made_and_is_found_again() {
         store.begin(Some("base"), "one", &Limits::none()),
         Ok(Begun::Present)
     ));
-    // Somebody who opens the same root later finds it, too.
+    // A later open of the same root finds it, too.
     drop(store);
     let store = root.open();
     assert!(store.result("one").expect("a look"));
@@ -107,7 +107,7 @@ fn a_command_may_be_allowed_to_fail() {
             .code,
         3
     );
-    // Not the first process of the container: that one the kernel spares.
+    // Not the first process of the container, because the kernel spares that one.
     assert_eq!(
         step.run(sh("sh -c 'kill -9 $$'; exit $?").allow_failure(true))
             .expect("a run")
@@ -170,7 +170,7 @@ fn a_command_past_its_timeout_is_ended() {
         .run(sh("sleep 60").timeout(Duration::from_millis(500)))
         .expect_err("a timeout");
     assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
-    // A step that was told to end holds nobody for long: what a busy engine has not removed by then, the worker does.
+    // A step that was cancelled blocks its caller only briefly: what a busy engine has not removed by then, the worker removes.
     if let Err(e) = step.abort() {
         assert_eq!(e.kind(), ErrorKind::TimedOut, "{e}");
     }
@@ -251,7 +251,7 @@ fn surroundings_reach_the_command_and_not_the_result() {
 fn a_result_keeps_the_configuration_of_its_base() {
     let root = Root::new("config");
     let store = root.open_with_base();
-    // A base with a configuration of its own, made past the library, as OBuilder would have one.
+    // A base with a configuration of its own, created without the library, as OBuilder would.
     let container = docker(&["create", &root.image("base"), "x"]).remove(0);
     docker(&[
         "commit",
@@ -325,7 +325,7 @@ fn a_command_reads_its_standard_input_to_the_end() {
     )
     .expect_err("no file");
     step.run(&sh("cat")).expect("a run");
-    // One that does not want it is not failed for that.
+    // A command that does not read it does not fail for that.
     step.run(sh("true").stdin(vec![b'x'; 3 << 20]))
         .expect("a run");
     step.run(sh("head -c 5; echo; sleep 1").stdin(vec![b'y'; 3 << 20]))
@@ -359,7 +359,7 @@ fn a_secret_is_read_by_the_command_and_kept_by_nothing() {
         "{log}"
     );
     assert!(seen.contains("/vault/deep/key") && !seen.contains("hunter2"));
-    // Nor is there the empty file that it was mounted on, or a directory on the way to it.
+    // The empty file that it was mounted on does not remain either, nor a directory on the way to it.
     let found = output_in(&store, "one", "[ -e /vault ] || echo absent");
     assert_eq!(found, "absent\n");
     assert!(
@@ -586,7 +586,7 @@ fn a_program_that_cannot_be_started_is_an_answer_where_failure_is_allowed() {
         assert_eq!(code, as_sh_has_it, "{program:?}");
         assert!(!exit.started, "{program:?}");
     }
-    // The step has gone on: all of it is there.
+    // The step has continued: everything is there.
     step.run(&sh("echo second >/second")).expect("a run");
     step.commit().expect("a commit");
     assert_eq!(
@@ -629,7 +629,7 @@ fn what_the_caller_got_wrong_is_an_argument_and_the_step_goes_on() {
     let mut command = sh("[ -z \"$(ls -A /v)\" ]");
     let bound = step.run(command.bind(missing.to_str().expect("text"), "/v", true));
     match image_store() {
-        // It makes the directory, as `podman run` does not.
+        // It creates the directory, which `podman run` does not.
         ImageStore::Podman => assert_eq!(bound.expect("an empty directory").code, 0),
         _ => {
             let error = bound.expect_err("missing");
@@ -638,7 +638,7 @@ fn what_the_caller_got_wrong_is_an_argument_and_the_step_goes_on() {
             assert!(!missing.exists());
         }
     }
-    // A volume that nobody has made is not made now; one that is there is mounted.
+    // A missing volume is not created; an existing one is mounted.
     let filter = format!("name={volume}");
     let made = || docker(&["volume", "ls", "-q", "--filter", &filter]);
     assert_eq!(made(), Vec::<String>::new());
@@ -676,7 +676,7 @@ fn a_command_that_somebody_else_ended_has_not_failed() {
                 },
             );
             match ran {
-                // Podman notes that it was asked to stop a container only where nobody waited for its end.
+                // Podman records that it was asked to stop a container only if no client waited for its end.
                 Ok(exit) if id == "stop" && image_store() == ImageStore::Podman => {
                     assert_eq!(exit.code, 3);
                 }
@@ -688,7 +688,7 @@ fn a_command_that_somebody_else_ended_has_not_failed() {
             step.abort().expect("aborted");
         }
     }
-    // By itself, that is a failure; and a signal that ends nothing does not count.
+    // If the command does it itself, that is a failure; and a signal that ends nothing does not count.
     let mut step = begin(&store, "base", "self");
     let code = step
         .run(sh("sh -c 'kill -9 $$'; exit $?").allow_failure(true))
@@ -702,7 +702,7 @@ fn a_command_that_somebody_else_ended_has_not_failed() {
             Ok(())
         })
         .expect_err("its own failure");
-    // Podman does not tell which signal somebody sent.
+    // Podman does not report which signal was sent.
     let kind = match image_store() {
         ImageStore::Podman => ErrorKind::Killed,
         _ => ErrorKind::CommandFailed,
@@ -785,7 +785,7 @@ fn a_base_is_imported_whole_or_not_at_all() {
         assert_eq!(untar(&out), vec![("b".to_owned(), b"second".to_vec())]);
         step.abort().expect("aborted");
     }
-    // An image as `docker save` writes it is refused by name, and the step goes on.
+    // An image as `docker save` writes it is refused by name, and the step continues.
     let saved = root.path.join("saved.tar");
     let empty = format!("{}-to-save", root.prefix());
     std::fs::write(&saved, &whole).expect("written");
@@ -805,7 +805,7 @@ fn a_base_is_imported_whole_or_not_at_all() {
     assert_eq!(root.leftovers(), Vec::<String>::new());
 }
 
-/// Podman looks for a layer, finds it, and loses it when the image that has it is removed meanwhile.
+/// Podman looks for a layer, finds it, and loses it if the image that has it is removed in the meantime.
 #[test]
 fn results_of_the_same_files_are_made_while_others_of_the_same_files_go() {
     let root = Root::new("same");

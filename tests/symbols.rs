@@ -1,4 +1,4 @@
-//! What the shared library exports is what `abi/symbols.txt` lists and the header declares, and each of it is behind the boundary.
+//! The shared library exports what `abi/symbols.txt` lists and the header declares, and each function is behind the boundary.
 
 mod abi;
 
@@ -60,9 +60,9 @@ fn the_library_has_the_soname_that_programs_ask_for() {
     );
 }
 
-/// A panic that gets out of an exported function ends the host, and an argument that nobody looked at may be anything. So each
-/// body is one of the boundary's macros and nothing else (short of a constant that gets a shorter name): safe code, to which
-/// pointers are of no use until the macro has taken them. And what C is to own is a place that the macro clears first.
+/// A panic that leaves an exported function kills the host, and an unchecked argument may be anything. So each body is one of
+/// the boundary's macros and nothing else (except a constant that gets a shorter name): safe code, which cannot use pointers
+/// until the macro has checked them. And an output that C will own is cleared by the macro first.
 #[test]
 fn every_exported_function_is_behind_the_boundary() {
     let mut functions = 0;

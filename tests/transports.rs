@@ -1,5 +1,5 @@
-//! Everything that holds over a unix socket holds over tcp, TLS and ssh; and what is wrong with a certificate, a key or an address is
-//! said in words, in time, and never answered by another engine.
+//! Everything that works over a unix socket works over tcp, TLS and ssh; and a problem with a certificate, a key or an address
+//! is reported in words, in time, and never answered by another engine.
 #![cfg(feature = "tls")]
 
 mod common;
@@ -24,7 +24,7 @@ fn is_long() -> bool {
     std::env::var_os("DOCKER_STORE_TEST_LONG").is_some()
 }
 
-/// A folder of a test's own, gone when the test is over.
+/// A directory of a test, which is removed at its end.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -42,7 +42,7 @@ impl Drop for Folder {
     }
 }
 
-/// Runs `test` as a child whose environment names an engine; fails if it does, or takes more than some minutes.
+/// Runs `test` as a child whose environment names an engine; fails if it does, or takes more than several minutes.
 fn child(test: &str, folder: &Path, role: &str, environment: &[(&str, &std::ffi::OsStr)]) {
     let mut command = Process::new(std::env::current_exe().expect("this program"));
     command
@@ -113,14 +113,14 @@ fn forward(socket: PathBuf) -> u16 {
     port
 }
 
-/// What a host does all day, on the engine that the environment names.
+/// The typical use of a host, on the engine that the environment names.
 fn conversation(folder: &Path, scheme: &str) {
     let root = common::Root::at(folder.join("root"));
     let store = root.open();
     assert!(store.engine().starts_with(scheme), "{}", store.engine());
     common::import_base(&store, "base");
     let mut step = common::begin(&store, "base", "made");
-    // The end of the input is seen, and what is said after it is heard.
+    // The end of the input is noticed, and output after it is received.
     step.run(sh("wc -c; sleep 0.2; echo after").stdin(vec![b'x'; 3_000_000]))
         .expect("a run");
     let log = store.log_file("made").expect("a path");
@@ -133,7 +133,7 @@ fn conversation(folder: &Path, scheme: &str) {
         std::fs::metadata(&log).expect("a log").len(),
         output + text.len() as u64
     );
-    // There and back.
+    // In both directions.
     let size = if is_long() { 500 << 20 } else { 8 << 20 };
     let content: Vec<u8> = (0..size as u64)
         .map(|n| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u8)
@@ -147,7 +147,7 @@ fn conversation(folder: &Path, scheme: &str) {
         .expect("copied out");
     let back = common::untar(&tar);
     assert_eq!(Sha256::digest(&back[0].1), Sha256::digest(&content));
-    // Told to end, it ends.
+    // It ends when it is cancelled.
     let soon = Duration::from_secs(1);
     for told in [ErrorKind::Cancelled, ErrorKind::TimedOut] {
         let cancel = Cancel::new();
@@ -182,11 +182,11 @@ fn conversation(folder: &Path, scheme: &str) {
     store.purge().expect("purged");
     drop(store);
     falls_silent(folder);
-    // None of ours is left, not even as a zombie.
+    // No child is left, not even as a zombie.
     assert_eq!(children(), Vec::new());
 }
 
-/// From one moment on nothing is heard of the engine, over connections that stay: calls end when they are told to.
+/// The engine stops responding, over connections that stay open: calls end at their limits.
 fn falls_silent(folder: &Path) {
     let silent = Arc::new(AtomicBool::new(false));
     let mut options = Options::new();
@@ -258,7 +258,7 @@ fn falls_silent(folder: &Path) {
     store.close().expect("closed");
 }
 
-/// Stops what this process has started, and what it starts, as long as `silent` says so.
+/// Stops this process's children, and their children, while `silent` is set.
 fn stop_children_while(silent: Arc<AtomicBool>) {
     std::thread::spawn(move || {
         let mut stopped = Vec::new();
@@ -281,7 +281,7 @@ fn stop_children_while(silent: Arc<AtomicBool>) {
     });
 }
 
-/// A port of the loopback that leads to another one, and nowhere as long as `silent` says so.
+/// A port of the loopback that leads to another one, and nowhere while `silent` is set.
 fn pass_on(port: u16, silent: Arc<AtomicBool>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let front = listener.local_addr().expect("a port").port();
@@ -313,7 +313,7 @@ fn pass_on(port: u16, silent: Arc<AtomicBool>) -> u16 {
     front
 }
 
-/// The processes that this one has started and not waited for: their numbers and names.
+/// The children of this process that were not waited for: their pids and names.
 fn children() -> Vec<(String, String)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").expect("processes").flatten() {
@@ -412,12 +412,12 @@ fn cut(folder: &Path) {
     store.purge().expect("purged");
 }
 
-/// A child's program: its environment names an engine that cannot be had, and its role what is said of that.
+/// A child's program: its environment names an engine that cannot be reached, and its role is the expected message.
 #[test]
 fn what_cannot_be_reached_is_said_in_words() {
     const NAME: &str = "what_cannot_be_reached_is_said_in_words";
     if let Some(folder) = child_of(NAME) {
-        // One for each line: where, and what is said.
+        // One for each line: the address, and the message.
         for line in common::role().lines() {
             let (address, says) = line.split_once(" => ").unwrap_or(("", line));
             let mut options = Options::new();
@@ -477,7 +477,7 @@ fn what_cannot_be_reached_is_said_in_words() {
         });
         format!("localhost:{port}")
     };
-    // It takes connections and says nothing: nobody even accepts them.
+    // It accepts connections and is silent: not even an accept happens.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let silent = format!(
         "tcp://localhost:{}",
@@ -532,12 +532,12 @@ fn what_cannot_be_reached_is_said_in_words() {
         child(NAME, &folder.0, role, &environment);
     };
     run(&role.join("\n"), &environment(&certificates));
-    // Without a certificate of ours, where one is wanted.
+    // Without a client certificate, although one is required.
     let bare = folder.0.join("bare");
     ours.write(&bare, None);
     let wants = format!("{} => ours", front(good.serving(Some(&ours))));
     run(&wants, &environment(&bare));
-    // Where the docker command would not go to the usual engine, we do not.
+    // If the docker command would not use the default engine, the library does not either.
     run("ca.pem", &environment(&folder.0.join("nowhere")));
     run(
         "no docker context named",
@@ -581,7 +581,7 @@ fn what_holds_over_a_unix_socket_holds_over_tls() {
         child(test, &folder.0, role, &environment);
     };
     run(NAME, "tls", &host, &client);
-    // The same by a context, whose certificates are in its folder.
+    // The same with a context, whose certificates are in its directory.
     let hash: String = Sha256::digest("far")
         .iter()
         .map(|b| format!("{b:02x}"))

@@ -1,5 +1,5 @@
-//! `docs/tutorial.md` is followed to the letter: its program is put together as the page says, compiled and run against the
-//! real engine, and prints what the page says it prints.
+//! `docs/tutorial.md` is followed to the letter: its program is assembled as the page says, compiled and run against the real
+//! engine, and prints what the page shows.
 
 mod abi;
 mod common;
@@ -13,7 +13,7 @@ use std::process::Command;
 use abi::{Folder, Linked, compile, root};
 use common::{Root, base_tar};
 
-/// What the page has a reader do, one after the other.
+/// What the page tells a reader to do, in order.
 enum Task<'a> {
     /// A part of the program, which may replace an earlier one.
     Part(&'a str, &'a str),
@@ -22,7 +22,7 @@ enum Task<'a> {
     Run(&'a str, Vec<&'a str>),
 }
 
-/// A block of code begins with its language; those of C and of files have a comment before them that says what they are.
+/// A block of code starts with its language; blocks of C and of files are preceded by a comment that says what they are.
 fn tasks(page: &str) -> Vec<Task<'_>> {
     let mut tasks = Vec::new();
     let mut prose = "";
@@ -58,7 +58,7 @@ fn tasks(page: &str) -> Vec<Task<'_>> {
 struct Program<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Program<'a> {
-    /// `name` is a part's, or `NAME, above OTHER`.
+    /// `name` is a part's name, or `NAME, above OTHER`.
     fn put(&mut self, name: &'a str, code: &'a str) {
         let place = |name: &str| self.0.iter().position(|(known, _)| *known == name);
         match (place(name), name.split_once(", above ")) {
@@ -82,7 +82,7 @@ impl<'a> Program<'a> {
     }
 }
 
-/// Whether a line is what the page shows: what is in `<>` there may be anything.
+/// Returns whether a line matches what the page shows: `<>` there matches anything.
 fn matches(line: &str, shown: &str) -> bool {
     let mut parts = shown
         .split('<')
@@ -104,7 +104,7 @@ fn matches(line: &str, shown: &str) -> bool {
     left.ends_with(last)
 }
 
-/// Runs a line of the page as a reader would, and gives what is printed.
+/// Runs a line of the page as a reader would, and returns the output.
 fn shell(folder: &Path, line: &str) -> String {
     let output = Command::new("sh")
         .args(["-c", &format!("{{ {line}\n}} 2>&1")])
@@ -159,7 +159,7 @@ fn the_tutorial_can_be_followed_to_the_letter() {
     under_valgrind(&folder, &root);
 }
 
-/// The program that the page ends with, from an empty store to an empty store.
+/// The final program of the page, from an empty store to an empty store.
 fn under_valgrind(folder: &Folder, root: &Root) {
     compile(&folder.file("tool.c"), Linked::Static, &folder.file("tool"));
     for (arguments, status) in [

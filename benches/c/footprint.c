@@ -1,5 +1,5 @@
 /*
- * Loads the shared library, opens a store, looks up a result, and prints what that cost: the time of dlopen, resident memory
+ * Loads the shared library, opens a store, looks up a result, and prints the cost: the time of dlopen, resident memory
  * before, after loading and when idle, and the number of threads. One `NAME VALUE` a line.
  *
  * usage: footprint LIBRARY ROOT WORD ID
@@ -32,7 +32,7 @@ static long status(const char *key)
     return value;
 }
 
-/* ISO C has no cast from an object pointer to a function's; POSIX wants this one to work. */
+/* ISO C has no cast from an object pointer to a function's; POSIX requires this one to work. */
 static void find(void *library, const char *name, void *function)
 {
     void *symbol = dlsym(library, name);
@@ -58,7 +58,7 @@ int main(int argc, char **argv)
 
     if (argc != 5)
         die("usage: footprint LIBRARY ROOT WORD ID");
-    status("VmRSS:"); /* what reading a file costs is not the library's */
+    status("VmRSS:"); /* reading a file is not the library's cost */
     bare = status("VmRSS:");
     clock_gettime(CLOCK_MONOTONIC, &begin);
     library = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);

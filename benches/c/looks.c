@@ -1,6 +1,6 @@
 /*
  * Looks up results from C. `result ID N` on a line of standard input is answered by `ok` and N times in nanoseconds, for the
- * benchmarks (benches/field); `count ID N` does the same without a clock, for tests/counts.rs, which counts what a look costs.
+ * benchmarks (benches/field); `count ID N` does the same without a clock, for tests/counts.rs, which counts the cost of a lookup.
  *
  * usage: looks ROOT WORD [ADDRESS]
  */

@@ -1,11 +1,11 @@
-//! The physical limit: a client that writes ready bytes to a socket and reads until the answer is whole. It allocates nothing,
-//! checks next to nothing, and has no deadlines.
+//! The physical limit: a client that writes prepared bytes to a socket and reads until the response is complete. It allocates
+//! nothing, checks almost nothing, and has no deadlines.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-/// What is sent over and over: the whole request, as the library writes it.
+/// What is sent repeatedly: the whole request, as the library writes it.
 pub(crate) fn request(method: &str, target: &str, body: &str) -> Vec<u8> {
     let agent = concat!("User-Agent: docker-store/", env!("CARGO_PKG_VERSION"));
     let length = match (method, body) {
@@ -21,7 +21,7 @@ pub(crate) fn request(method: &str, target: &str, body: &str) -> Vec<u8> {
     format!("{method} {target} HTTP/1.1\r\nHost: docker\r\n{agent}\r\n{length}\r\n{body}").into()
 }
 
-/// The same for an attach, which takes the connection over.
+/// The same for an attach, which upgrades the connection.
 pub(crate) fn attach(target: &str) -> Vec<u8> {
     let request = String::from_utf8(request("POST", target, "")).expect("text");
     request
@@ -32,7 +32,7 @@ pub(crate) fn attach(target: &str) -> Vec<u8> {
         .into_bytes()
 }
 
-/// One connection: a socket, or what stands on one.
+/// One connection: a socket, or a layer on one.
 pub(crate) struct Bare<S = UnixStream> {
     pub(crate) stream: S,
     buffer: Vec<u8>,
@@ -54,7 +54,7 @@ impl<S: Read + Write> Bare<S> {
         }
     }
 
-    /// Sends a request and waits for all of the answer; gives its status.
+    /// Sends a request and waits for the whole response; returns its status.
     pub(crate) fn ask(&mut self, request: &[u8]) -> u16 {
         self.send(request);
         self.finish()
@@ -65,7 +65,7 @@ impl<S: Read + Write> Bare<S> {
         self.stream.flush().expect("sent");
     }
 
-    /// Waits for the head of an answer; gives its status and where the body begins.
+    /// Waits for the head of a response; returns its status and where the body starts.
     pub(crate) fn head(&mut self) -> (u16, usize) {
         self.filled = 0;
         loop {
@@ -76,14 +76,14 @@ impl<S: Read + Write> Bare<S> {
         }
     }
 
-    /// Waits for the head and the body of an answer. The body is small; its end is seen, not parsed.
+    /// Waits for the head and the body of a response. The body is small; its end is searched for, not parsed.
     pub(crate) fn finish(&mut self) -> u16 {
         let (status, start) = self.head();
         self.body(start);
         status
     }
 
-    /// Waits for the body of which the head has arrived.
+    /// Waits for the body after its head has arrived.
     pub(crate) fn body(&mut self, start: usize) {
         let head = &self.buffer[..start];
         let length = find(head, b"\r\nContent-Length: ").map(|at| number(&head[at + 18..]));
@@ -100,14 +100,14 @@ impl<S: Read + Write> Bare<S> {
         }
     }
 
-    /// The value of `"Id":"…"` in the last answer.
+    /// The value of `"Id":"…"` in the last response.
     pub(crate) fn id(&self) -> String {
         let text = &self.buffer[..self.filled];
         let at = find(text, b"\"Id\":\"").expect("an id") + 6;
         String::from_utf8(text[at..at + 64].to_vec()).expect("an id")
     }
 
-    /// What has arrived with the head of the last answer, behind it.
+    /// What has arrived after the head of the last response.
     pub(crate) fn arrived(&self, start: usize) -> &[u8] {
         &self.buffer[start..self.filled]
     }
@@ -122,7 +122,7 @@ impl<S: Read + Write> Bare<S> {
     }
 }
 
-/// Two kept connections, as the library's pool has them for one thread: a wait holds one while the other asks.
+/// Two kept connections, as the library's pool has for one thread: a wait occupies one while the other is used.
 pub(crate) struct Pair {
     pub(crate) socket: PathBuf,
     pub(crate) first: Bare,

@@ -1,5 +1,5 @@
-//! The engine calls of a step, in the library's order and with its bodies (but for how the container is given no network), over bare
-//! sockets.
+//! The requests of a step, in the library's order and with its bodies (except for how the container is given no network), over
+//! bare sockets.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use crate::bare::{Bare, Pair, attach};
 use crate::world::World;
 
-/// A step that could be begun, with every request ready that does not depend on an answer.
+/// A step that is ready to begin, with every request prepared that does not depend on a response.
 pub(crate) struct BareStep {
     api: String,
     look: Vec<u8>,
@@ -43,7 +43,7 @@ impl BareStep {
         }
     }
 
-    /// All of it. Gives how many bytes the command wrote, which are in `log` too.
+    /// All of it. Returns how many bytes the command wrote, which are also in `log`.
     pub(crate) fn run(&self, pair: &mut Pair, log: &mut File) -> u64 {
         let ask = |on: &mut Bare, request: &[u8], want: u16| {
             let status = on.ask(request);
@@ -87,7 +87,7 @@ impl BareStep {
     }
 }
 
-/// Writes what is in the frames to `log`, until the end.
+/// Writes the contents of the frames to `log`, until the end.
 fn frames(attached: &mut Bare, start: usize, log: &mut File) -> u64 {
     assert!(
         attached.arrived(start).is_empty(),

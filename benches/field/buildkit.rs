@@ -1,4 +1,4 @@
-//! BuildKit, as the engine has it built in, by `docker build`: what somebody would pick who wants quick builds and no store.
+//! BuildKit, built into the engine, through `docker build`: the alternative for quick builds without a store.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -8,10 +8,10 @@ use std::process::{Command, Stdio};
 use crate::docker::attempt;
 use crate::world::{WORD, World};
 
-/// A `docker` command that reaches the engine's BuildKit.
+/// A `docker` command that supports the engine's BuildKit.
 pub(crate) struct BuildKit {
     program: String,
-    /// What its cache held before: that is not ours to remove.
+    /// What its cache contained before, which must not be removed.
     before: BTreeSet<String>,
 }
 
@@ -23,7 +23,7 @@ struct Record {
 }
 
 impl BuildKit {
-    /// That which scripts/bench has found, if this engine takes its builds.
+    /// The one that scripts/bench has found, if this engine accepts its builds.
     pub(crate) fn prepared(world: &World) -> Option<Self> {
         let program = std::env::var("DOCKER_STORE_BENCH_BUILDKIT").ok()?;
         let before = records().into_iter().map(|record| record.id).collect();
@@ -47,7 +47,7 @@ impl BuildKit {
         assert!(built, "{dockerfile}");
     }
 
-    /// Builds the Dockerfile at `file`, with the files of `folder`; all of it anew, if asked to.
+    /// Builds the Dockerfile at `file`, with the files of `folder`; without its cache, if requested.
     pub(crate) fn build_in(&self, image: &str, file: &Path, folder: &Path, anew: bool) {
         let [file, folder] = [file, folder].map(|path| path.to_str().expect("a path in UTF-8"));
         let anew = if anew { &["--no-cache"][..] } else { &[] };
@@ -56,7 +56,7 @@ impl BuildKit {
         assert!(built, "{file}");
     }
 
-    /// Nothing of its progress is asked for, and no network.
+    /// Without progress output, and without a network.
     fn try_build(&self, input: Stdio, what: &[&str], image: &str, dockerfile: &str) -> bool {
         let mut child = Command::new(&self.program)
             .env("DOCKER_BUILDKIT", "1")
@@ -68,7 +68,7 @@ impl BuildKit {
             .spawn()
             .expect("the docker command");
         if let Some(mut pipe) = child.stdin.take() {
-            // One that ends without reading says so by its status.
+            // A process that exits without reading reports it by its status.
             let _ = pipe.write_all(dockerfile.as_bytes());
         }
         child.wait().expect("its end").success()
@@ -76,20 +76,20 @@ impl BuildKit {
 }
 
 impl Drop for BuildKit {
-    /// Takes what the builds left out of BuildKit's cache, and nothing that was there before.
+    /// Removes what the builds left in BuildKit's cache, and nothing that was there before.
     fn drop(&mut self) {
         let mut records = records();
         records.retain(|record| !self.before.contains(&record.id));
         let ours: Vec<&str> = ours(&records).into_iter().collect();
         if !ours.is_empty() {
-            // The engine reads a pattern, and goes from what is made to what it is made of.
+            // The engine accepts a pattern, and removes derived records before their sources.
             let filter = format!("id=^({})$", ours.join("|"));
             attempt(&["builder", "prune", "-af", "--filter", &filter]);
         }
     }
 }
 
-/// Those that have our word in them, all that is made of them and that they are made of; and what was sent.
+/// The records that contain our word, everything derived from them and their sources; and what was sent.
 fn ours(records: &[Record]) -> BTreeSet<&str> {
     let mut known: BTreeSet<&str> = BTreeSet::new();
     loop {

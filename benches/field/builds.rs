@@ -1,4 +1,5 @@
-//! Whole builds of small steps, beside BuildKit: what a step costs when there are several, with a cache, at once, and again.
+//! Whole builds of small steps, compared with BuildKit: the cost of a step when there are several, with a cache, concurrently,
+//! and repeated.
 
 use docker_store::{CacheRequest, Limits, Outcome, Store};
 
@@ -73,13 +74,13 @@ fn ids(world: &World, count: usize) -> Vec<String> {
     (0..count).map(|n| format!("{word}-{n}")).collect()
 }
 
-/// Each id with what it stands on.
+/// Each id with its base.
 fn on_base(ids: &[String]) -> impl Iterator<Item = (&str, &str)> {
     let bases = std::iter::once("base").chain(ids.iter().map(String::as_str));
     bases.zip(ids.iter().map(String::as_str))
 }
 
-/// A Dockerfile whose steps nobody has done: an argument that `/bin/true` passes over tells them apart.
+/// A Dockerfile whose steps have never been built: an argument that `/bin/true` ignores makes them different.
 fn dockerfile(world: &World, ids: &[String]) -> String {
     let mut text = format!("FROM {}\n", world.image("base"));
     for id in ids {
@@ -88,7 +89,7 @@ fn dockerfile(world: &World, ids: &[String]) -> String {
     text
 }
 
-/// Removes results from the last to the first, so that each goes whole.
+/// Removes results from the last to the first, so that each is removed completely.
 fn forget(world: &World, ids: &[String]) {
     for id in ids.iter().rev() {
         assert!(world.store.delete(id).expect("deleted"));
@@ -132,7 +133,7 @@ fn chain(world: &World, kit: Option<&BuildKit>) -> Table {
     table(&title, unwarmed(world.pick(1, 2), ways))
 }
 
-/// The five once more, when all is there.
+/// The five again, when all exist.
 fn again(world: &World, kit: Option<&BuildKit>) -> Table {
     let ids = ids(world, FEW);
     on_base(&ids).for_each(|(base, id)| step_in(&world.store, base, id));
@@ -198,7 +199,7 @@ fn cached(world: &World, kit: Option<&BuildKit>) -> Table {
     };
     let seed = seed::Cache::new(world.prefix(), &name);
 
-    // Filled off the clock.
+    // Filled before the clock starts.
     let first = world.fresh("filled");
     step(&world.store, "base", &first, fill);
     forget(world, std::slice::from_ref(&first));

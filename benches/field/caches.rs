@@ -1,4 +1,4 @@
-//! Caches: lent and taken back, at four sizes, by both strategies and by the seed.
+//! Caches: leased and released, at four sizes, with both strategies and with OBuilder's docker commands.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -13,13 +13,13 @@ use crate::seed;
 use crate::unit::Unit;
 use crate::world::{BUSYBOX, World, open};
 
-/// What is in a cache, and the script that puts it there.
+/// The contents of a cache, and the script that creates them.
 struct Content {
     name: &'static str,
     fill: &'static str,
-    /// Rounds of a quick run and of a whole one.
+    /// Rounds of a quick run and of a full one.
     rounds: [usize; 2],
-    /// Of these the seed has so many turns at most, as it takes so long.
+    /// The maximum number of turns with OBuilder's docker commands, because they take so long.
     seed: usize,
 }
 
@@ -116,7 +116,7 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
     }
 }
 
-/// A store that clones in one way, unless it cannot on this engine.
+/// A store that clones in one way, unless that does not work on this engine.
 fn usable<'a>(world: &World, name: &'a str, strategy: Strategy) -> Option<(&'a str, Store)> {
     let store = open(
         &world.folder.join(format!("{strategy:?}").to_lowercase()),
@@ -154,7 +154,7 @@ fn judge(report: &mut Report, all: &[(&str, Vec<Series>)]) {
     }
 }
 
-/// What the parts of the turns of one way took.
+/// The times of the parts of one way's turns.
 #[derive(Default)]
 struct Parts {
     acquire: Vec<f64>,
@@ -219,8 +219,8 @@ fn cache(world: &World, stores: &[(&str, Store)], content: &Content, rounds: usi
     )
 }
 
-/// Waits until the store has no more volumes than its caches need: what a new generation replaces stays until that is on disk, and is
-/// removed then, in the turn of somebody else.
+/// Waits until the store has no more volumes than its caches need. A volume that a new generation replaces is kept until that
+/// is on disk, and would then be removed in the turn of another way.
 fn settle(store: &Store) {
     let filter = format!("name={}-", store.prefix());
     let claim = format!("{}-store", store.prefix());
@@ -260,7 +260,7 @@ fn theirs(seed: &seed::Cache, parts: &mut Parts, times: &mut Times) {
     times.add(acquire + release);
 }
 
-/// Many changing releases in a row: what a cache costs does not grow with its history.
+/// Many releases with changes in a row: the cost of a cache does not grow with its history.
 fn chain(name: &str, store: &Store) -> Table {
     const PART: usize = 30;
     let mut rows = Vec::new();

@@ -1,4 +1,4 @@
-//! One engine call: `_ping`, the inspection of an image that is there and of one that is not, a volume created and removed.
+//! One request: `_ping`, the inspection of an existing and of a missing image, a volume created and removed.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::unit::Unit;
 use crate::wait::Wait;
 use crate::world::World;
 
-/// How many calls one turn makes. A client that was asleep is slow at first: a turn is long enough to wake up in.
+/// How many requests one turn makes. A client that was asleep is slow at first: a turn is long enough for it to wake up.
 const TURN: usize = 25;
 
 pub(crate) const TEXT: &str = "\
@@ -85,7 +85,7 @@ fn peer<'a>(peer: &'a Peer, command: &str) -> Way<'a> {
     Way::new(peer.name, move |times| peer.ask(&command, times))
 }
 
-/// `_ping` by the library's own HTTP.
+/// `_ping` with the library's own HTTP.
 pub(crate) fn ask_ping(client: &Client) {
     let request = Request {
         method: Method::Get,

@@ -1,4 +1,4 @@
-//! What the tests start, too: engines of their own, an sshd, certificates.
+//! What the tests start, too: private engines, an sshd, certificates.
 #![allow(dead_code, unreachable_pub)]
 
 #[path = "../../tests/common/certificates.rs"]

@@ -112,7 +112,7 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
     report.add(section);
 }
 
-/// A tar file with one file in it, of bytes that no file system can save on.
+/// A tar file with one file in it, whose contents cannot be compressed.
 fn tar_of(world: &World, megabytes: usize) -> File {
     let file = File::create(world.folder.join("copies.tar")).expect("a file");
     let mut tar = tar::Builder::new(file);
@@ -147,7 +147,7 @@ fn upload(socket: &mut Bare, head: &[u8], mut tar: File) {
     assert_eq!(socket.finish(), 200);
 }
 
-/// Reads until the last chunk, which is looked for only near the end.
+/// Reads until the last chunk, which is searched for only near the end.
 fn download(socket: &mut Bare, request: &[u8], bytes: u64) {
     const END: &[u8] = b"\r\n0\r\n\r\n";
     socket.send(request);

@@ -1,4 +1,5 @@
-//! What each layer of a cache costs whoever works in it: the kernel's overlay at the depths that chains have, beside a plain directory.
+//! The cost of each layer of a cache for programs that use it: the kernel's overlay at the depths that chains have, compared
+//! with a plain directory.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -10,7 +11,8 @@ use crate::report::{Report, Section, Table};
 use crate::unit::Unit;
 use crate::world::World;
 
-/// How many layers; none is a plain directory. A chain has 6 at most once it was shortened, and had 12 before that was so.
+/// The numbers of layers; 0 is a plain directory. A chain has up to 6 after it was shortened, and had 12 before that was
+/// introduced.
 const DEPTHS: [usize; 4] = [0, 1, 6, 12];
 
 const FILES: usize = 1200;
@@ -72,7 +74,7 @@ fn run(what: &str, rounds: usize, trees: &[Tree], work: Work) -> Vec<Series> {
 struct Tree {
     folder: PathBuf,
     layers: usize,
-    /// This one unmounts it.
+    /// This value unmounts it.
     owner: bool,
 }
 
@@ -98,7 +100,7 @@ impl Tree {
             fs::create_dir_all(path.parent().expect("a folder")).expect("made");
             fs::write(path, n.to_string()).expect("written");
         }
-        // The lowest is the last in a mount.
+        // The lowest comes last in a mount.
         let lowest = tree.part(layers.saturating_sub(1)).join("big");
         fs::write(lowest, vec![7; BIG]).expect("written");
         tree
@@ -119,12 +121,12 @@ impl Tree {
         }
     }
 
-    /// Where it is worked in.
+    /// The path to use.
     fn place(&self) -> PathBuf {
         self.folder.join("tree")
     }
 
-    /// As a lease is that nobody has looked into yet.
+    /// Like a lease that was never accessed.
     fn fresh(&self) -> Result<(), String> {
         if self.layers > 0 {
             self.unmount();
@@ -198,7 +200,7 @@ impl Drop for Tree {
     }
 }
 
-/// Files of one directory are in several layers.
+/// The files of one directory are in several layers.
 fn name(n: usize) -> String {
     format!("d{}/f{n}", n / 7 % FOLDERS)
 }

@@ -1,9 +1,9 @@
-//! The `docker` command: the seed's way, and the way past the library for what a benchmark prepares and removes.
+//! The `docker` command: OBuilder's way, and what a benchmark prepares and removes without the library.
 
 use std::fs::File;
 use std::process::{Command, Stdio};
 
-/// Runs `docker` with `args`; gives its lines. Its failure is the run's.
+/// Runs `docker` with `args`; returns its lines. If it fails, the run fails.
 pub(crate) fn docker(args: &[&str]) -> Vec<String> {
     let (success, lines) = attempt(args);
     assert!(success, "docker {args:?} failed");
@@ -46,7 +46,7 @@ pub(crate) fn docker_from(args: &[&str], file: impl Into<Stdio>) {
     );
 }
 
-/// `docker FROM | docker TO`, as the seed copies a volume.
+/// `docker FROM | docker TO`, as OBuilder copies a volume.
 pub(crate) fn docker_pipe(from: &[&str], to: &[&str]) {
     let mut sender = Command::new("docker")
         .args(from)
@@ -63,7 +63,7 @@ pub(crate) fn docker_pipe(from: &[&str], to: &[&str]) {
     assert!(sent.success() && received.expect("the docker command").success());
 }
 
-/// Removes every container, image tag and volume whose name begins with `prefix`.
+/// Removes every container, image tag and volume whose name starts with `prefix`.
 pub(crate) fn sweep(prefix: &str) {
     let named = format!("name=^/?{prefix}");
     in_portions(

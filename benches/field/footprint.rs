@@ -1,4 +1,4 @@
-//! What a process pays for having the library in it: memory, threads, size, the time to load it.
+//! The cost of the library for a process: memory, threads, size, the time to load it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -102,7 +102,7 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
     report.add(section);
 }
 
-/// The library without what only a debugger reads.
+/// The library without debugging information.
 fn stripped(world: &World, library: &str, name: &str) -> PathBuf {
     let stripped = world.folder.join(name);
     let strip = Command::new("strip")
@@ -114,7 +114,7 @@ fn stripped(world: &World, library: &str, name: &str) -> PathBuf {
     stripped
 }
 
-/// What the process has in memory, in bytes.
+/// The memory of the process, in bytes.
 fn resident(process: u32) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("a process");
     let line = status

@@ -1,5 +1,5 @@
-//! Thousands of results in seconds: images of the base's one layer, each with a configuration of its own, loaded many at a time.
-//! An engine asks for no layer that it has.
+//! Thousands of results in seconds: images of the base's one layer, each with a configuration of its own, many loaded at a
+//! time. An engine does not need layers that it has.
 
 use crate::docker::{docker, docker_from};
 use crate::world::World;
@@ -7,7 +7,7 @@ use crate::world::World;
 /// How many are loaded from one file, and removed by one command.
 const PORTION: usize = 500;
 
-/// Makes the results `stored0`, `stored1`, … from the `from`th up to `to`.
+/// Creates the results `stored0`, `stored1`, … from the `from`th up to `to`.
 pub(crate) fn store(world: &World, from: usize, to: usize) {
     let base = world.image("base");
     let layer = docker(&["inspect", "--format", "{{index .RootFS.Layers 0}}", &base]).concat();

@@ -1,4 +1,4 @@
-//! What the figures were measured on and with.
+//! The machine and the programs of the measurements.
 
 use std::fmt::Write;
 use std::fs;
@@ -65,7 +65,7 @@ pub(crate) fn describe(world: &World) -> String {
     out
 }
 
-/// How much else the machine had to do: the load of the last minute.
+/// How busy the machine was otherwise: the load of the last minute.
 pub(crate) fn load() -> f64 {
     let text = first("/proc/loadavg");
     text.split(' ')
@@ -80,7 +80,7 @@ pub(crate) fn today() -> String {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     let days = i64::try_from(now.as_secs() / 86_400).unwrap_or_default();
-    // Civil from days, after Howard Hinnant: years begin in March, so that leap days come last.
+    // Civil from days, after Howard Hinnant: years start in March, so that leap days come last.
     let shifted = days + 719_468;
     let (era, day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;

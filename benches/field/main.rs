@@ -1,10 +1,10 @@
-//! docker-store beside what somebody would pick instead, in one run, on one machine: `make bench`.
+//! docker-store compared with its alternatives, in one run, on one machine: `make bench`.
 //!
 //! ```text
 //! scripts/bench [--quick] [--only KEY,KEY…]
 //! ```
-//! A whole run writes docs/benchmarks.md and docs/*.svg; one that is quick or leaves something out writes the same files to
-//! target/bench. Every number in them comes from here.
+//! A full run writes docs/benchmarks.md and docs/*.svg; a quick or partial one writes the same files to target/bench. Every
+//! number in them comes from here.
 
 mod bare;
 mod bare_step;
@@ -34,7 +34,7 @@ mod transports;
 mod unit;
 mod world;
 
-// The library's inner layers, as they are: two of the measured calls are not to be had from outside alone.
+// The library's inner layers, unchanged: two of the measured calls are not accessible from outside.
 #[path = "../../src/cancel.rs"]
 #[allow(unused, unreachable_pub)]
 mod cancel;
@@ -85,7 +85,7 @@ const ALL: [(&str, Measure); 13] = [
     ("output", output::measure),
     ("copies", copies::measure),
     ("footprint", footprint::measure),
-    // Last: thousands of images slow the engine down for everybody.
+    // Last, because thousands of images slow the engine down for all.
     ("opening", opening::measure),
 ];
 
@@ -154,7 +154,7 @@ fn main() {
     ));
 }
 
-/// Tells whoever waits.
+/// Prints the progress of the run.
 pub(crate) fn say(what: &str) {
     eprintln!("bench: {what}");
 }

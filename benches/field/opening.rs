@@ -1,4 +1,4 @@
-//! Opening a store: with nothing left over but many results stored, and with leftovers.
+//! Opening a store: without leftovers but with many results, and with leftovers.
 
 use std::fmt::Write;
 
@@ -69,7 +69,7 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
     report.add(section);
 }
 
-/// What a purge asks, and the name of each.
+/// The requests of a purge, and the name of each.
 fn questions(world: &World) -> [(&'static str, Vec<u8>); 3] {
     let filters = |field: &str, value: &str| {
         let json = format!(r#"{{"{field}":["{value}"]}}"#);
@@ -102,7 +102,7 @@ fn reopen(world: &World) -> Store {
 }
 
 fn empty(world: &World, title: &str) -> Table {
-    // With GET, whose answer the bare client sees the end of.
+    // With GET, whose response has an end that the bare client recognises.
     let ping = request("GET", "/_ping", "");
     let claim = format!(r#"{{"Name":"{}-store"}}"#, world.prefix());
     let claim = world.request("POST", "/volumes/create", &claim);
@@ -132,7 +132,7 @@ fn empty(world: &World, title: &str) -> Table {
     )
 }
 
-/// What the engine takes for each.
+/// The engine's time for each.
 fn answers(world: &World, title: &str) -> Table {
     let mut socket = Bare::connect(&world.socket);
     let mut rows = Vec::new();
@@ -173,7 +173,7 @@ fn leftovers(world: &World) -> Vec<Series> {
     rows
 }
 
-/// What killed processes leave: the lock files of their builds tell.
+/// Leaves what killed processes leave, as the lock files of their builds show.
 fn leave(world: &World, count: usize) {
     let builds = world.store.root().join(".store/builds");
     let mut socket = Bare::connect(&world.socket);
@@ -190,7 +190,7 @@ fn leave(world: &World, count: usize) {
     }
 }
 
-/// How many containers and tags are there.
+/// How many containers and tags exist.
 fn left(world: &World) -> [usize; 2] {
     let prefix = world.prefix();
     let containers = docker(&[

@@ -90,7 +90,7 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
     let _ = remove_file(&file);
 }
 
-/// No turn pays for the pages that the one before left to be written.
+/// No turn pays for writing the dirty pages of the previous one.
 fn prepare(file: &std::path::Path) {
     let _ = remove_file(file);
     rustix::fs::sync();

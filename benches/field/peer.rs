@@ -1,5 +1,5 @@
-//! Other clients, each a process that does what a line asks and answers how long it took. They live as long as the run does,
-//! so that no start is in any figure.
+//! Other clients, each a process that reads a line, does what it says and answers how long it took. They live as long as the
+//! run, so that no figure includes a start.
 
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Write};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::race::Times;
 
-/// A client of its own process.
+/// A client in a separate process.
 pub(crate) struct Peer {
     pub(crate) name: &'static str,
     child: Child,
@@ -16,7 +16,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Starts `command`; `None` where it cannot be.
+    /// Starts `command`; `None` if that is not possible.
     pub(crate) fn start(name: &'static str, command: &mut Command) -> Option<Self> {
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = child
@@ -31,14 +31,14 @@ impl Peer {
         })
     }
 
-    /// Starts what scripts/bench has prepared, by the name of the variable in which it says so.
+    /// Starts what scripts/bench has prepared, by the name of the variable in which it is given.
     pub(crate) fn prepared(name: &'static str, variable: &str) -> Option<Self> {
         let line = std::env::var(variable).ok()?;
         let mut words = line.split_whitespace();
         Peer::start(name, Command::new(words.next()?).args(words))
     }
 
-    /// Has `command` done, and takes the times.
+    /// Has `command` done, and records the times.
     pub(crate) fn ask(&self, command: &str, times: &mut Times) {
         let mut pipes = self.pipes.borrow_mut();
         writeln!(pipes.0, "{command}")
@@ -61,7 +61,7 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // Ours, and by its own handle.
+        // A child of this process, by its own handle.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

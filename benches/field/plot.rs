@@ -1,4 +1,5 @@
-//! Bars, drawn as SVG: grey text and colours of middling brightness on no ground, so that they read on a light page and a dark one.
+//! Bars, drawn as SVG: grey text and colours of medium brightness without a background, so that they are legible on light and
+//! dark pages.
 
 use std::fmt::Write;
 
@@ -10,13 +11,13 @@ pub(crate) struct Plot {
     pub(crate) file: &'static str,
     pub(crate) title: String,
     pub(crate) unit: Unit,
-    /// Each step to the right is ten times as much.
+    /// Each step to the right is a factor of ten.
     pub(crate) logarithmic: bool,
     pub(crate) groups: Vec<(String, Vec<Series>)>,
 }
 
 const WIDTH: f64 = 860.0;
-/// Where bars begin, and how long the longest is; its value stands behind it.
+/// Where bars start, and how long the longest is; its value comes after it.
 const LEFT: f64 = 190.0;
 const LENGTH: f64 = 560.0;
 const BAR: f64 = 16.0;
@@ -29,7 +30,7 @@ impl Plot {
         let value = |seconds: f64| self.length_of(seconds);
         let most = all().map(|s| value(s.median())).fold(f64::MIN, f64::max);
         let least = all().map(|s| value(s.median())).fold(f64::MAX, f64::min);
-        // A logarithmic bar begins a little below the least, at a power of ten.
+        // A logarithmic bar starts a little below the minimum, at a power of ten.
         let start = if self.logarithmic {
             (least.log10() - 0.3).floor()
         } else {
@@ -119,7 +120,7 @@ impl Plot {
         )
     }
 
-    /// How long a bar is: rates grow to the right, as times do.
+    /// The length of a bar: rates grow to the right, like times.
     fn length_of(&self, value: f64) -> f64 {
         match self.unit {
             Unit::Rate(..) | Unit::Bytes(_) => 1.0 / value,
@@ -139,7 +140,7 @@ impl Plot {
     }
 }
 
-/// Who is who, in all plots alike.
+/// The colour of each client, the same in all plots.
 fn color(name: &str) -> &'static str {
     match name {
         n if n.starts_with("docker-store, copy") => "#7aa7e9",
@@ -169,7 +170,7 @@ fn rectangle(out: &mut String, [x, y, width, height]: [f64; 4], color: &str) {
     .expect("in memory");
 }
 
-/// From what is nearly the least to what is nearly the most: the one outlier of a thousand is in the tables.
+/// From nearly the minimum to nearly the maximum: the one outlier in a thousand is in the tables.
 fn line(out: &mut String, [x1, y1, x2, y2]: [f64; 4]) {
     writeln!(
         out,

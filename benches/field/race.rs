@@ -1,9 +1,9 @@
-//! Several ways to do one thing, measured in turns: A B C, then A C B, … so that noise falls on all, and nobody always
-//! follows the same neighbour.
+//! Several ways to do one thing, measured in turns: A B C, then A C B, … so that noise affects all, and none always follows the
+//! same neighbour.
 
 use std::time::{Duration, Instant};
 
-/// What one way has measured so far, in seconds.
+/// The times of one way so far, in seconds.
 #[derive(Default)]
 pub(crate) struct Times(Vec<f64>);
 
@@ -16,13 +16,13 @@ impl Times {
         done
     }
 
-    /// Takes a time that somebody else measured.
+    /// Adds a time that was measured elsewhere.
     pub(crate) fn add(&mut self, time: Duration) {
         self.0.push(time.as_secs_f64());
     }
 }
 
-/// One way: its name in the tables, and what it does when its turn comes.
+/// One way: its name in the tables, and what it does in its turn.
 pub(crate) struct Way<'a> {
     name: String,
     turn: Box<dyn FnMut(&mut Times) + 'a>,
@@ -38,18 +38,18 @@ impl<'a> Way<'a> {
         }
     }
 
-    /// It takes so long that it has so many turns at most.
+    /// Limits the number of its turns, because it takes so long.
     pub(crate) fn at_most(mut self, rounds: usize) -> Self {
         self.most = rounds;
         self
     }
 }
 
-/// What one way took: seconds, or whatever else was counted.
+/// The values of one way: seconds, or whatever else was counted.
 #[derive(Clone, Debug)]
 pub(crate) struct Series {
     pub(crate) name: String,
-    /// In the order in which they were measured.
+    /// In the order of measurement.
     values: Vec<f64>,
     /// How many turns it had; each has measured as many as the others.
     turns: usize,
@@ -80,7 +80,7 @@ impl Series {
         median(self.values.clone())
     }
 
-    /// What `part` of all values are below.
+    /// The value below which `part` of all values are.
     pub(crate) fn at(&self, part: f64) -> f64 {
         let mut values = self.values.clone();
         values.sort_by(f64::total_cmp);
@@ -91,7 +91,7 @@ impl Series {
         self.values.iter().copied().fold(f64::MIN, f64::max)
     }
 
-    /// This over `other`: the median of what it is in each round. A machine that is slow for a while is slow for both.
+    /// This over `other`: the median of the ratios of all rounds. A machine that is slow for a while is slow for both.
     pub(crate) fn paired(&self, other: &Series) -> f64 {
         let rounds = self.turns.min(other.turns);
         let of = |series: &Series, round: usize| {
@@ -101,7 +101,7 @@ impl Series {
         median((0..rounds).map(|n| of(self, n) / of(other, n)).collect())
     }
 
-    /// The same of one of so many.
+    /// The same for each of `by` items.
     pub(crate) fn divided(&self, by: f64) -> Self {
         let values = self.values.iter().map(|value| value / by);
         Series::of_turns(&self.name, values.collect(), self.turns)
@@ -125,10 +125,10 @@ fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
-/// Lets each way have its turn in each of `rounds`, after one that is not counted.
+/// Gives each way its turn in each of `rounds`, after one that is not counted.
 pub(crate) fn race(what: &str, rounds: usize, mut ways: Vec<Way<'_>>) -> Vec<Series> {
     let began = Instant::now();
-    // Who takes so long that he has few turns is not warmed up, either.
+    // A way with few turns because it takes so long is not warmed up, either.
     for way in ways.iter_mut().filter(|way| way.most >= rounds) {
         (way.turn)(&mut Times::default());
     }
@@ -140,13 +140,13 @@ pub(crate) fn race(what: &str, rounds: usize, mut ways: Vec<Way<'_>>) -> Vec<Ser
     series
 }
 
-/// [`race`] for what takes so long that a warm-up would be a waste.
+/// [`race`] for ways that take so long that a warm-up would be a waste.
 pub(crate) fn unwarmed(rounds: usize, mut ways: Vec<Way<'_>>) -> Vec<Series> {
     let mut times: Vec<Times> = ways.iter().map(|_| Times::default()).collect();
     let count = ways.len();
     for round in 0..rounds {
         for place in 0..count {
-            // There and back, so that nobody always has the same neighbour before him.
+            // In alternating order, so that none always has the same predecessor.
             let place = if round % 2 == 0 {
                 place
             } else {

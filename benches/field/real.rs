@@ -1,4 +1,5 @@
-//! A real project compiled in containers with a compiler's cache: from nothing, with a warm cache, and after a change of one file.
+//! A real project compiled in containers with a compiler's cache: from nothing, with a warm cache, and after a change of one
+//! file.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -39,13 +40,13 @@ enum Kind {
     Changed,
 }
 
-/// The source in a folder of its own, and how each builder builds it.
+/// The source in a separate directory, and how each builder builds it.
 struct Project<'a> {
     world: &'a World,
     source: PathBuf,
 }
 
-/// Builds results that begin with this word, with the compiler's cache of this name.
+/// Builds results that start with this word, with the compiler's cache of this name.
 type Build<'a> = Box<dyn Fn(&str, &str, Kind) + 'a>;
 
 pub(crate) fn measure(world: &World, report: &mut Report) {
@@ -135,7 +136,7 @@ impl<'a> Project<'a> {
         }
     }
 
-    /// Changes one file of the source, as nobody has before.
+    /// Changes one file of the source in a new way.
     fn change(&self, word: &str) {
         let path = self.source.join("adler32.c");
         let file = OpenOptions::new().append(true).open(path);
@@ -232,7 +233,7 @@ impl<'a> Project<'a> {
         cache.release();
     }
 
-    /// Removes what was built under this word, whoever did: not everybody has an image of the source.
+    /// Removes what was built under this word, by any builder: not all have an image of the source.
     fn forget(&self, word: &str) {
         for what in ["built", "source"] {
             let id = format!("{word}-{what}");
@@ -240,7 +241,7 @@ impl<'a> Project<'a> {
         }
     }
 
-    /// Removes a cache, ours and the seed's. (BuildKit's goes with all of its.)
+    /// Removes a cache, ours and OBuilder's. (BuildKit's is removed with all of its cache.)
     fn forget_cache(&self, cache: &str) {
         let store = &self.world.store;
         store.delete_cache(cache).expect("deleted");

@@ -1,4 +1,4 @@
-//! A chain of steps of which every one is there: what a build tool does most of the time.
+//! A chain of steps all of which exist: the most frequent case for a build tool.
 
 use docker_store::{Limits, Outcome};
 
@@ -75,13 +75,13 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
     });
     section.tables.push(table);
     report.add(section);
-    // From the last to the first, so that each is removed whole.
+    // From the last to the first, so that each is removed completely.
     for id in ids.iter().rev() {
         world.store.delete(id).expect("deleted");
     }
 }
 
-/// Each step copies one small file in: an image of its own, without the time of a run.
+/// Each step copies one small file in: a separate image, without the time of a run.
 fn build(world: &World, ids: &[String]) {
     let mut base = "base";
     for id in ids {

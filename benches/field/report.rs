@@ -1,4 +1,4 @@
-//! What is written down: sections with tables and plots, and first of all a table of what had to be reached and what was.
+//! The report: sections with tables and plots, preceded by a table of the targets and the results.
 
 use std::fmt::Write;
 
@@ -37,16 +37,16 @@ struct Measured {
     paired: f64,
     minima: f64,
     reached: bool,
-    /// What the bare socket is, where even that does not reach it.
+    /// The bare socket's ratio, if even that does not reach the target.
     limit: Option<f64>,
 }
 
-/// What a ratio must be, in the median round.
+/// The target of a ratio, in the median round.
 #[derive(Clone, Copy)]
 pub(crate) enum Bound {
-    /// Ours takes at most so many times as long as the other.
+    /// Ours takes at most this many times as long as the other.
     AtMost(f64),
-    /// The other takes at least so many times as long as ours.
+    /// The other takes at least this many times as long as ours.
     AtLeast(f64),
 }
 
@@ -113,7 +113,7 @@ impl Report {
         self.sections.push(section);
     }
 
-    /// Judges `ours` beside `other`, both of one table; where one was not measured, that is said.
+    /// Judges `ours` against `other`, both from one table; if one was not measured, the report says so.
     pub(crate) fn judge(&mut self, what: &str, table: &Table, pair: [&str; 2], bound: Bound) {
         let [ours, other] = pair;
         let rows = table.row(ours).zip(table.row(other));
@@ -188,7 +188,7 @@ impl Report {
         self.sections.iter().flat_map(|section| &section.plots)
     }
 
-    /// The table of what had to be reached.
+    /// The table of the targets.
     pub(crate) fn targets(&self) -> String {
         let mut out = String::from(
             "| what | must be | is, by rounds | by minima | |\n|---|---|--:|--:|---|\n",

@@ -1,17 +1,17 @@
-//! The seed, OBuilder's Docker store: its own `docker` commands in its own order, as its processes were seen to run. Its names stand
-//! beside ours under the same word, and the image called busybox is a private one.
+//! OBuilder's Docker store: its own `docker` commands in its own order, as observed from its processes. Its names start with
+//! the same word as ours, and the image called busybox is a private one.
 
 use std::process::{Command, Stdio};
 
 use crate::docker::{attempt, docker, docker_from, docker_pipe};
 use crate::world::BUSYBOX;
 
-/// One look-up: `result`.
+/// One lookup: `result`.
 pub(crate) fn result(image: &str) -> bool {
     attempt(&["inspect", "--type=image", "--", image]).0
 }
 
-/// What opening asks, when nothing was left.
+/// The requests of opening, without leftovers.
 pub(crate) fn open(prefix: &str) {
     docker(&[
         "container",
@@ -27,7 +27,7 @@ pub(crate) fn open(prefix: &str) {
     docker(&["volume", "ls", "--quiet", "--filter", &filter]);
 }
 
-/// One step that runs `/bin/true`, from the look-up to the result.
+/// One step that runs `/bin/true`, from the lookup to the result.
 pub(crate) fn step(prefix: &str, base: &str, id: &str) {
     let run = Run {
         options: &[],
@@ -37,14 +37,14 @@ pub(crate) fn step(prefix: &str, base: &str, id: &str) {
     step_of(prefix, base, id, run);
 }
 
-/// What a step hands to `docker run`, beside what every one does.
+/// What a step passes to `docker run`, in addition to the common arguments.
 pub(crate) struct Run<'a> {
     pub(crate) options: &'a [&'a str],
     pub(crate) command: &'a [&'a str],
     pub(crate) input: Option<Stdio>,
 }
 
-/// One step, from the look-up to the result.
+/// One step, from the lookup to the result.
 pub(crate) fn step_of(prefix: &str, base: &str, id: &str, run: Run<'_>) {
     let (base, result_image) = (
         format!("{prefix}-image-{base}"),
@@ -103,12 +103,12 @@ impl Cache {
         }
     }
 
-    /// Lends it to root; gives the volume to mount.
+    /// Leases it to root; returns the volume to mount.
     pub(crate) fn acquire(&self) -> &str {
         self.acquire_for("0:0")
     }
 
-    /// Lends it to whoever has these numbers.
+    /// Leases it to the user and group with these numbers.
     pub(crate) fn acquire_for(&self, owner: &str) -> &str {
         if !attempt(&["volume", "inspect", "--", &self.main]).0 {
             docker(&["volume", "create", "--", &self.main]);
@@ -128,7 +128,7 @@ impl Cache {
         &self.tmp
     }
 
-    /// Takes it back as the next version.
+    /// Releases it as the next version.
     pub(crate) fn release(&self) {
         docker(&["volume", "rm", &self.main]);
         docker(&["volume", "create", "--", &self.main]);

@@ -1,4 +1,4 @@
-//! One step that must be done, end to end, and twenty of them at once.
+//! One step that must be built, end to end, and twenty of them concurrently.
 
 use std::fs::File;
 use std::thread;
@@ -169,14 +169,14 @@ fn step(world: &World, id: &str) {
     step_in(&world.store, "base", id);
 }
 
-/// The step: that which runs `/bin/true`.
+/// The step: it runs `/bin/true`.
 pub(crate) fn step_in(store: &docker_store::Store, base: &str, id: &str) {
     let mut step = crate::world::begin(store, base, id);
     step.run(&Command::new(["/bin/true"])).expect("a run");
     step.commit().expect("a commit");
 }
 
-/// Removes results, whoever made them, off the clock.
+/// Removes results of all builders, while the clock is stopped.
 fn forget(world: &World, ids: &[String]) {
     let store = &world.store;
     thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! Looks from many threads at once, and what gets through in all.
+//! Lookups from many threads concurrently, and the total throughput.
 
 use std::sync::Barrier;
 use std::thread;
@@ -10,7 +10,7 @@ use crate::report::{Bound, Report, Section, Table};
 use crate::unit::Unit;
 use crate::world::World;
 
-/// Looks of each thread.
+/// Lookups of each thread.
 const EACH: usize = 100;
 
 const TEXT: &str = "\
@@ -47,7 +47,7 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
     report.add(section);
 }
 
-/// The time of one look, so that groups of different sizes fit one plot.
+/// The time of one lookup, so that groups of different sizes fit one plot.
 fn scaled(rows: &[Series], count: usize) -> Vec<Series> {
     let looks = (count * EACH) as f64;
     rows.iter().map(|row| row.divided(looks)).collect()
@@ -89,7 +89,7 @@ fn looks(world: &World, count: usize, title: &str) -> Vec<Series> {
     race(
         title,
         match count {
-            // Few threads are soon done, and what is short is noisy.
+            // Few threads are finished soon, and short measurements are noisy.
             1 => world.pick(15, 60),
             8 => world.pick(4, 20),
             _ => world.pick(3, 10),
@@ -98,7 +98,7 @@ fn looks(world: &World, count: usize, title: &str) -> Vec<Series> {
     )
 }
 
-/// Runs each of `works` in a thread of its own. The clock runs from when all are ready until the last has ended.
+/// Runs each of `works` in a separate thread. The clock runs from when all are ready until the last has ended.
 pub(crate) fn at_once<W: FnOnce() + Send>(times: &mut Times, works: Vec<W>) {
     let ready = Barrier::new(works.len() + 1);
     thread::scope(|scope| {

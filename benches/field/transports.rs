@@ -1,5 +1,5 @@
-//! The other ways to an engine: a round trip over tcp, TLS and ssh beside the bare ones, and a step over TLS beside one over a unix
-//! socket. The engines are this run's own, and the certificates and keys are made on the spot.
+//! The other transports to an engine: a round trip over tcp, TLS and ssh compared with the bare ones, and a step over TLS
+//! compared with one over a unix socket. The engines belong to this run, and the certificates and keys are created for it.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, Read, Write};
@@ -27,10 +27,10 @@ use crate::report::{Bound, Report, Section, Table};
 use crate::unit::Unit;
 use crate::world::World;
 
-/// The argument that makes this program a peer: what follows is the root of its store.
+/// The argument that makes this program a peer; the next one is the root of its store.
 pub(crate) const SERVES: &str = "--serve-steps";
 
-/// How many calls one turn makes.
+/// How many requests one turn makes.
 const TURN: usize = 25;
 
 const TEXT: &str = "\
@@ -72,7 +72,7 @@ pub(crate) fn measure(world: &World, report: &mut Report) {
     report.add(section);
 }
 
-/// A table of pings, and perhaps one of steps; nothing where no engine of our own can be started.
+/// A table of pings, and possibly one of steps; nothing if no private engine can be started.
 type Tables = Option<(Table, Option<Table>)>;
 
 fn bare_name(kind: &str) -> String {
@@ -185,7 +185,7 @@ fn tls(world: &World, folder: &Path) -> Tables {
     Some((ping, Some(steps)))
 }
 
-/// A client as rustls' own documentation shows one.
+/// A client as in rustls' own documentation.
 fn bare_tls(port: u16, certificates: &Path) -> StreamOwned<ClientConnection, TcpStream> {
     let read =
         |name: &str| CertificateDer::from_pem_file(certificates.join(name)).expect("a certificate");
@@ -208,7 +208,7 @@ fn ssh(world: &World) -> Tables {
     let sshd = Sshd::start()?;
     let path = sshd.path();
     let socket = world.socket.display();
-    // Its own process: which `ssh` is the right one the environment says.
+    // A separate process, because the environment determines which `ssh` is used.
     let program = std::env::current_exe().expect("this program");
     let mut command = Command::new(program);
     command
@@ -276,13 +276,14 @@ impl Write for Pipes {
 
 impl Drop for Pipes {
     fn drop(&mut self) {
-        // Ours, and by its own handle.
+        // A child of this process, by its own handle.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What this program does as a peer, on the engine that its environment names: `ping N`; or, with a root, `step`, and at last `end`.
+/// What this program does as a peer, on the engine that its environment names: `ping N`; or, with a root, `step`, and at last
+/// `end`.
 pub(crate) fn serve(arguments: &[String]) {
     let store = arguments.first().map(|root| {
         let store = Store::open(root, &Options::new()).expect("an open store");

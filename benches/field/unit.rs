@@ -1,12 +1,12 @@
-//! What numbers are, and how a person reads them.
+//! The meaning of numbers, and their human-readable form.
 
-/// What a table's values mean. All but the last two are measured in seconds.
+/// The meaning of a table's values. All except the last two are measured in seconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Unit {
     Time,
-    /// So many of something in that time.
+    /// This many of something in that time.
     Rate(f64, &'static str),
-    /// So many bytes in that time.
+    /// This many bytes in that time.
     Bytes(f64),
     /// The value is a number of bytes.
     Size,
@@ -15,7 +15,7 @@ pub(crate) enum Unit {
 }
 
 impl Unit {
-    /// What the smallest and the largest value are called.
+    /// The names of the smallest and the largest value.
     pub(crate) fn ends(self) -> [&'static str; 2] {
         match self {
             Unit::Rate(..) | Unit::Bytes(_) => ["best", "worst"],

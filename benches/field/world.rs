@@ -1,4 +1,4 @@
-//! What all measurements stand on: a store of its own on the engine, a base in it, the other clients, and how much to do.
+//! What all measurements share: a separate store on the engine, a base in it, the other clients, and how much to do.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,10 @@ use crate::bare;
 use crate::docker::{docker, sweep};
 use crate::peer::Peer;
 
-/// In front of every name that the benchmarks make on the engine. What an interrupted run left is known by it.
+/// The start of every name that the benchmarks create on the engine. What an interrupted run left is recognised by it.
 pub(crate) const WORD: &str = "storebench";
 
-/// An image in which `tar` is a command; the seed takes one called busybox from a registry.
+/// An image in which `tar` is a command; OBuilder takes one called busybox from a registry.
 pub(crate) const BUSYBOX: &str = "storebench-busybox";
 
 pub(crate) struct World {
@@ -72,7 +72,7 @@ impl World {
         docker(&["tag", &self.image("base"), BUSYBOX]);
     }
 
-    /// One of two numbers: for the quick run or the whole one.
+    /// One of two numbers: for the quick run or the full one.
     pub(crate) fn pick(&self, quick: usize, whole: usize) -> usize {
         if self.quick { quick } else { whole }
     }
@@ -91,12 +91,12 @@ impl World {
         format!("{what}{}", self.next.get())
     }
 
-    /// Begins a step that nobody has done.
+    /// Begins a step that was never built.
     pub(crate) fn begin(&self, base: &str, id: &str) -> Step {
         begin(&self.store, base, id)
     }
 
-    /// A ready request for a path under the API version that the store speaks.
+    /// A prepared request for a path under the API version that the store uses.
     pub(crate) fn request(&self, method: &str, path: &str, body: &str) -> Vec<u8> {
         bare::request(
             method,
@@ -109,7 +109,7 @@ impl World {
         self.request("GET", &format!("/images/{image}/json"), "")
     }
 
-    /// The clients of other makers that could be prepared.
+    /// The other clients that could be prepared.
     pub(crate) fn others(&self) -> impl Iterator<Item = &Peer> {
         self.bollard.iter().chain(&self.docker_py)
     }

@@ -1,4 +1,4 @@
-//! Bytes and times: as people read and write them.
+//! Bytes and times in human-readable form.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +12,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
     let mut unit = 0;
     loop {
         amount /= 1000.0;
-        // What would be shown as 1000 is one of the next unit.
+        // An amount that would be shown as 1000 is shown in the next unit.
         if amount < 999.5 || unit == UNITS.len() - 1 {
             break;
         }
@@ -26,10 +26,12 @@ pub(crate) fn bytes(bytes: u64) -> String {
     format!("{amount:.digits$} {}", UNITS[unit])
 }
 
-/// The other way: `500MB`, `1.5G`, `10GiB`, `4096`.
+/// The reverse: `500MB`, `1.5G`, `10GiB`, `4096`.
 pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
     let wrong = || {
-        format!("{text:?} is no amount of bytes: write a number and a unit, as in 500MB or 10GiB")
+        format!(
+            "{text:?} is not an amount of bytes: write a number and a unit, as in 500MB or 10GiB"
+        )
     };
     let text = text.trim();
     let end = text
@@ -61,7 +63,7 @@ pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
     }
 }
 
-/// How much is to be free.
+/// How much has to be free.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Free {
     Bytes(u64),
@@ -76,7 +78,7 @@ pub(crate) fn parse_free(text: &str) -> Result<Free, String> {
     match percent.trim().parse() {
         Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Free::Percent(percent)),
         _ => Err(format!(
-            "{text:?} is no percentage: write one from 0% to 100%"
+            "{text:?} is not a percentage: write one from 0% to 100%"
         )),
     }
 }
@@ -86,7 +88,7 @@ pub(crate) fn ago(time: SystemTime, now: SystemTime) -> String {
     match now.duration_since(time) {
         Ok(age) if age < Duration::from_secs(1) => "just now".to_owned(),
         Ok(age) => format!("{} ago", length(age)),
-        // The engine's clock may be ahead of this machine's.
+        // The engine's clock may be ahead of the local one.
         Err(e) if e.duration() < Duration::from_secs(5) => "just now".to_owned(),
         Err(e) => format!("in {}", length(e.duration())),
     }
@@ -103,7 +105,7 @@ pub(crate) fn length(time: Duration) -> String {
         (60, "minute"),
     ];
     let seconds = time.as_secs();
-    // Two of a unit at least: "36 hours" says more than "1 day".
+    // At least two of a unit: "36 hours" says more than "1 day".
     let (size, name) = UNITS
         .into_iter()
         .find(|(size, _)| seconds >= 2 * size)
@@ -115,7 +117,7 @@ pub(crate) fn length(time: Duration) -> String {
     }
 }
 
-/// `2026-11-26T09:30:00Z`, as JSON has it.
+/// `2026-11-26T09:30:00Z`, the form in JSON.
 pub(crate) fn moment(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }

@@ -1,4 +1,4 @@
-//! The command line. Help, completions and man pages are made of this.
+//! The command line. Help, completions and man pages are generated from this.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,12 +9,12 @@ use clap_complete::Shell;
 
 use crate::amounts::{self, Free};
 
-const EXIT: &str = "Exit status: 0 done; 1 failed, or doctor found something; 2 wrong arguments; 3 not there; 4 in use; 5 no engine; \
-124 the time was up; 128 and the signal's number where one ended it.";
+const EXIT: &str = "Exit status: 0 success; 1 failed, or doctor found a problem; 2 invalid arguments; 3 not found; 4 in use; 5 no engine; \
+124 timed out; 128 plus the signal's number if a signal ended it.";
 
-/// A look into a docker-store root, and a hand on it
+/// Inspects and manages a docker-store root
 ///
-/// Results are images, caches are volumes, logs are files; dstore shows them and removes them while other processes build.
+/// Results are images, caches are volumes, logs are files; dstore shows and removes them while other processes build.
 #[derive(Parser)]
 #[command(name = "dstore", version, after_help = EXIT, max_term_width = 100, infer_long_args = true)]
 pub(crate) struct Arguments {
@@ -30,19 +30,19 @@ pub(crate) struct Common {
     /// The root directory of the store
     #[arg(long, global = true, value_name = "DIRECTORY", env = "DSTORE_ROOT", value_hint = ValueHint::DirPath)]
     pub(crate) root: Option<PathBuf>,
-    /// The engine's address; else DOCKER_HOST, the docker context, the usual socket
+    /// The engine's address; by default DOCKER_HOST, the docker context, or the default socket
     #[arg(long, global = true, value_name = "ADDRESS")]
     pub(crate) engine: Option<String>,
-    /// The word in front of all names on the engine, where the store was opened with another
+    /// The word that all names on the engine start with, if the store was opened with another than the default
     #[arg(long = "name", global = true, value_name = "WORD")]
     pub(crate) word: Option<String>,
-    /// The group that the root is for, by its number
+    /// The group that may use the root, by its number
     #[arg(long, global = true, value_name = "GID")]
     pub(crate) group: Option<u32>,
     /// Print one JSON document, for programs
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Give up after this time, such as 30s or 5m
+    /// Stop after this time, such as 30s or 5m
     #[arg(long, global = true, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub(crate) timeout: Option<Duration>,
     /// Colours: on a terminal unless NO_COLOR is set; always; or never
@@ -54,7 +54,7 @@ pub(crate) struct Common {
         hide_default_value = true
     )]
     pub(crate) color: Colour,
-    /// Say what else the library has to say
+    /// Print all messages of the library
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
 }
@@ -80,39 +80,39 @@ impl From<Colour> for anstream::ColorChoice {
 pub(crate) enum Command {
     /// List results
     Ls(Ls),
-    /// Show one result: size, age, log, what it stands on
+    /// Show one result: size, age, log, what it is based on
     Show(Id),
     /// Print the log of a build
     Log(Log),
     /// List caches
     Caches,
-    /// Tell whether a result is there, and if not, what is known of that
+    /// Show whether a result exists, and if not, what is known of it
     Why(Id),
     /// Remove results, or caches
     Rm(Rm),
-    /// Remove what dead sessions left on the engine
+    /// Remove leftovers of terminated processes from the engine
     Purge,
-    /// Tell what takes the space
+    /// Show disk usage
     Usage,
-    /// Remove what was used the longest ago, until the store is within bounds
+    /// Remove the least recently used, until the store is within bounds
     Prune(Prune),
-    /// Keep results, or caches, from every prune; without names, list what is pinned
+    /// Protect results, or caches, from every prune; without names, list what is pinned
     Pin(Pin),
-    /// Let results, or caches, be pruned again
+    /// Allow results, or caches, to be pruned again
     Unpin(Rm),
     /// Write the files of a result as a tar archive
     Export(Export),
-    /// Give a result a further name on the engine
+    /// Give a result an additional name on the engine
     Tag(Tag),
-    /// Push a result to a registry, as whom `docker login` has left there
+    /// Push a result to a registry, with the credentials of `docker login`
     Push(Push),
-    /// Write a result as an image, which `docker load` and other engines take
+    /// Write a result as an image that `docker load` and other engines can load
     Save(Save),
-    /// Record an image out of a file as a result
+    /// Record an image from a file as a result
     Load(Load),
-    /// Give the root up: remove all of it from the engine and the disk
+    /// Destroy the root: remove all of it from the engine and the disk
     Destroy(Destroy),
-    /// Tell how engine and store are, and what to do where that is not well
+    /// Check the engine and the store, and advise what to do about problems
     Doctor,
     /// Print the completions for a shell
     Completions {
@@ -136,26 +136,26 @@ pub(crate) struct Id {
 
 #[derive(Args)]
 pub(crate) struct Ls {
-    /// Ids alone
+    /// Only ids
     #[arg(short, long)]
     pub(crate) quiet: bool,
     /// Draw what was built on what
     #[arg(short, long, conflicts_with_all = ["quiet", "sort"])]
     pub(crate) tree: bool,
-    /// What comes first
+    /// Sort order
     #[arg(short, long, value_name = "BY", default_value = "created")]
     pub(crate) sort: Sort,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Sort {
-    /// The newest
+    /// Newest first
     Created,
     /// By name
     Id,
-    /// The largest
+    /// Largest first
     Size,
-    /// What was used last
+    /// Most recently used first
     Used,
 }
 
@@ -164,7 +164,7 @@ pub(crate) struct Log {
     /// The id of the build
     #[arg(value_name = "ID")]
     pub(crate) id: String,
-    /// Go on until the build ends, in whichever process; exit with 1 if it ends without a result
+    /// Continue until the build ends, in whichever process; exit with 1 if it ends without a result
     #[arg(short, long)]
     pub(crate) follow: bool,
     /// With --follow: wait for a build that has not begun
@@ -185,16 +185,16 @@ pub(crate) struct Rm {
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("bounds").multiple(true).required(true))]
 pub(crate) struct Prune {
-    /// Keep at most so much, such as 500MB or 20GiB
+    /// Keep at most this much, such as 500MB or 20GiB
     #[arg(long, value_name = "SIZE", group = "bounds", value_parser = amounts::parse_bytes)]
     pub(crate) most: Option<u64>,
-    /// Have so much free on the engine's disk: a size, or a percentage such as 15%
+    /// Keep this much free on the engine's disk: a size, or a percentage such as 15%
     #[arg(long, value_name = "SIZE", group = "bounds", value_parser = amounts::parse_free)]
     pub(crate) least_free: Option<Free>,
-    /// Remove all that was not used for so long, such as 36h or 30days
+    /// Remove everything that was not used for this time, such as 36h or 30days
     #[arg(long, value_name = "TIME", group = "bounds", value_parser = humantime::parse_duration)]
     pub(crate) unused_for: Option<Duration>,
-    /// Keep so many results at least
+    /// Keep at least this many results
     #[arg(long, value_name = "NUMBER")]
     pub(crate) keep: Option<usize>,
     /// Keep results that were used within this time
@@ -206,10 +206,10 @@ pub(crate) struct Prune {
     /// Keep all caches
     #[arg(long)]
     pub(crate) no_caches: bool,
-    /// Remove logs by themselves, too: those of builds that failed, and of results that stay
+    /// Also remove logs on their own: those of failed builds, and of results that are kept
     #[arg(long)]
     pub(crate) logs: bool,
-    /// Only tell what would go
+    /// Only show what would be removed
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
 }
@@ -229,10 +229,10 @@ pub(crate) struct Export {
     /// The id of the result
     #[arg(value_name = "ID")]
     pub(crate) id: String,
-    /// What of it
+    /// The path in it
     #[arg(value_name = "PATH", default_value = "/")]
     pub(crate) path: String,
-    /// Where to; standard output by default
+    /// The output file; standard output by default
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,
 }
@@ -252,10 +252,10 @@ pub(crate) struct Push {
     /// The id of the result
     #[arg(value_name = "ID")]
     pub(crate) id: String,
-    /// The name, which says where to: HOST[:PORT]/PATH[:TAG]
+    /// The name, including the registry: HOST[:PORT]/PATH[:TAG]
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
-    /// As whom; the password is the first line of standard input
+    /// The user; the password is the first line of standard input
     #[arg(long, value_name = "USER")]
     pub(crate) user: Option<String>,
 }
@@ -265,20 +265,20 @@ pub(crate) struct Save {
     /// The id of the result
     #[arg(value_name = "ID")]
     pub(crate) id: String,
-    /// In which form
+    /// The format
     #[arg(long, value_name = "FORM", default_value = "docker")]
     pub(crate) format: Format,
-    /// What who loads it will call the image
+    /// The name that the image gets when it is loaded
     #[arg(long = "as", value_name = "NAME")]
     pub(crate) name: Option<String>,
-    /// Where to; standard output by default
+    /// The output file; standard output by default
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Format {
-    /// As `docker save`
+    /// In the form of `docker save`
     Docker,
     /// An OCI layout
     Oci,
@@ -296,16 +296,16 @@ pub(crate) struct Load {
 
 #[derive(Args)]
 pub(crate) struct Destroy {
-    /// Only tell what would go
+    /// Only show what would be removed
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
     /// Do it without asking
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// Give up, too, what is on engines that cannot be asked
+    /// Also abandon what is on engines that cannot be reached
     #[arg(long)]
     pub(crate) abandon: bool,
-    /// What is left on the engine of a root whose directory is gone
+    /// What is left on the engine of a root whose directory no longer exists
     #[arg(long, value_name = "IDENTITY", conflicts_with = "abandon")]
     pub(crate) identity: Option<String>,
     /// List the roots that have anything on the engine

@@ -1,5 +1,6 @@
-//! Signals: the first one that asks for an end cancels what runs, so that it cleans up after itself. A second one, or the time that
-//! this may take, ends the program there and then; the next open of the root removes what it was at.
+//! Signals: the first one that asks the program to end cancels the current call, which then cleans up after itself. A second
+//! one, or the end of the time that this may take, ends the program immediately; the next open of the root removes what was
+//! left.
 
 use docker_store::Cancel;
 
@@ -19,7 +20,7 @@ mod unix {
 
     use super::Cancel;
 
-    /// The library needs two seconds at most. What may take longer is to write to somebody who does not read.
+    /// The library needs up to two seconds. Writing to a program that does not read may take longer.
     const PATIENCE: Duration = Duration::from_secs(3);
 
     pub(crate) struct Caught {
@@ -34,7 +35,7 @@ mod unix {
                 signal: Arc::default(),
             };
             let (cancel, signal) = (caught.cancel.clone(), caught.signal.clone());
-            // Where there are no descriptors for it, a signal does what it does to any program.
+            // If there are no descriptors for it, a signal has its default effect.
             if let Ok(mut signals) = Signals::new(wanted()) {
                 thread::spawn(move || {
                     for number in signals.forever() {
@@ -56,7 +57,7 @@ mod unix {
             self.cancel.clone()
         }
 
-        /// What a shell says of a program that a signal ended.
+        /// Returns the exit status that a shell reports for a program that was killed by the signal.
         pub(crate) fn status(&self) -> Option<u8> {
             match self.signal.load(Ordering::SeqCst) {
                 0 => None,
@@ -65,7 +66,7 @@ mod unix {
         }
     }
 
-    /// A signal that whoever started this program wants ignored stays so: `nohup dstore …`.
+    /// A signal that was ignored when this program was started stays ignored: `nohup dstore …`.
     fn wanted() -> Vec<i32> {
         let ignored = std::fs::read_to_string("/proc/self/status")
             .ok()
@@ -80,7 +81,7 @@ mod unix {
         wanted
     }
 
-    /// Dies of it as every other program in a pipe does, which says nothing.
+    /// Is killed by SIGPIPE like every other program in a pipe, without a message.
     pub(crate) fn end_by_broken_pipe() {
         let _ = emulate_default_handler(SIGPIPE);
     }
@@ -89,7 +90,7 @@ mod unix {
 #[cfg(not(unix))]
 pub(crate) use self::elsewhere::{Caught, end_by_broken_pipe};
 
-/// Ctrl-C ends the program there and then; the next open of the root removes what it was at.
+/// Ctrl-C ends the program immediately; the next open of the root removes what was left.
 #[cfg(not(unix))]
 mod elsewhere {
     use super::Cancel;

@@ -1,4 +1,4 @@
-//! What all commands share: the root, how it is opened, and what may end a call.
+//! What all commands share: the root, how it is opened, and the limits of a call.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -56,7 +56,7 @@ impl Context {
         &self.limits
     }
 
-    /// For what waits without the library.
+    /// For waits outside the library.
     pub(crate) fn still_wanted(&self, doing: &str) -> Result<(), Failure> {
         let ended = |kind, why| Err(Error::new(kind, format!("{doing}: {why}")).into());
         if self.cancel.is_cancelled() {
@@ -76,18 +76,18 @@ impl Context {
         &self.options
     }
 
-    /// The root that was named.
+    /// Returns the root that was named.
     pub(crate) fn named_root(&self) -> Result<&Path, Failure> {
         self.root
             .as_deref()
             .ok_or_else(|| Failure::usage("which store? Give --root DIRECTORY, or set DSTORE_ROOT"))
     }
 
-    /// The root, which is there. To open one that is not would make it: a slip of the keyboard would leave a store behind.
+    /// Returns the root, which must exist. Opening a missing root would create it: a typing error would leave a store behind.
     fn root(&self) -> Result<&Path, Failure> {
         let root = self.named_root()?;
         let is_store = |root: &Path| {
-            // The library's own files; or those of a store before it had any, and of OBuilder.
+            // The library's own files; or those of a store of an older version, or of OBuilder.
             root.join(".store").is_dir()
                 || root.join("logs").is_dir() && root.join("state").is_dir()
         };

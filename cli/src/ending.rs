@@ -1,35 +1,35 @@
-//! How a command ends: what went wrong, and the exit status that says so. docs/dstore.md lists them.
+//! How a command ends: what went wrong, and the exit status for it. docs/dstore.md lists them.
 
 use std::io;
 
 use docker_store::{Error, ErrorKind};
 use serde_json::json;
 
-/// All was done.
+/// Success.
 pub(crate) const DONE: u8 = 0;
-/// The engine, the system or a build failed; or `doctor` found something that is not well.
+/// The engine, the system or a build failed; or `doctor` found a problem.
 pub(crate) const FAILED: u8 = 1;
-/// The arguments make no sense. clap's own, too.
+/// Invalid arguments, including those that clap rejects.
 pub(crate) const USAGE: u8 = 2;
-/// What was named is not there.
+/// What was named does not exist.
 pub(crate) const NOT_FOUND: u8 = 3;
-/// Somebody else uses it.
+/// Another process uses it.
 pub(crate) const BUSY: u8 = 4;
-/// No engine that serves answers.
+/// No usable engine responds.
 pub(crate) const NO_ENGINE: u8 = 5;
-/// The time of `--timeout` was up: as `timeout(1)` says it.
+/// The time of `--timeout` was up: the same status as of `timeout(1)`.
 pub(crate) const TIMED_OUT: u8 = 124;
-/// Nobody reads what is printed: as the shell says of who died of SIGPIPE.
+/// Standard output is no longer read: the shell's status for a program killed by SIGPIPE.
 pub(crate) const BROKEN_PIPE: u8 = 141;
 
 /// Why a command ended early.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The library said so.
+    /// An error of the library.
     Store(Error),
-    /// Standard output, or a file of the caller's, could not be written or read.
+    /// Standard output, or a file of the user's, could not be written or read.
     Io(String, io::Error),
-    /// This program itself says so.
+    /// An error of this program itself.
     Said(u8, String),
 }
 
@@ -63,7 +63,7 @@ impl Failure {
         matches!(self, Failure::Io(_, e) if e.kind() == io::ErrorKind::BrokenPipe)
     }
 
-    /// One line on standard error.
+    /// Prints one line on standard error.
     pub(crate) fn tell(&self, json: bool) {
         if json {
             let error = json!({ "error": {
@@ -106,7 +106,7 @@ pub(crate) fn status_of(kind: ErrorKind) -> u8 {
     }
 }
 
-/// What a program that reads JSON may act on.
+/// Returns the kind of error for programs that read JSON.
 pub(crate) fn kind_of(status: u8) -> &'static str {
     match status {
         USAGE => "usage",

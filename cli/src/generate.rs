@@ -1,4 +1,4 @@
-//! Completions and man pages, made of the command line's definition.
+//! Completions and man pages, generated from the command line's definition.
 
 use std::path::Path;
 
@@ -9,17 +9,17 @@ use crate::arguments::Arguments;
 use crate::ending::Failure;
 use crate::screen::Screen;
 
-/// Those that `make install` puts in place.
+/// The shells whose completions `make install` installs.
 const SHELLS: [Shell; 3] = [Shell::Bash, Shell::Zsh, Shell::Fish];
 
 pub(crate) fn completions(shell: Shell, screen: &mut Screen) -> Result<(), Failure> {
-    // clap would panic where nobody reads.
+    // clap would panic if standard output is no longer read.
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "dstore", &mut text);
     std::io::Write::write_all(screen.raw(), &text).map_err(Failure::output)
 }
 
-/// All of it into one directory: `man/` with a page for each command, and `completions/`.
+/// Writes everything into one directory: `man/` with a page for each command, and `completions/`.
 pub(crate) fn all(directory: &Path) -> Result<(), Failure> {
     let (man, completions) = (directory.join("man"), directory.join("completions"));
     for folder in [&man, &completions] {

@@ -1,4 +1,4 @@
-//! Who somebody is to a registry, as `docker login` has left it: in docker's configuration, or with a helper that it names.
+//! The credentials for a registry, as `docker login` has stored them: in Docker's configuration, or in a helper that it names.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::ending::Failure;
 /// The key of Docker Hub in that configuration.
 const HUB: &str = "https://index.docker.io/v1/";
 
-/// For the registry that `name` is of. `None`: nobody has logged in there.
+/// Returns the login for the registry in `name`; `None` if there is none.
 pub(crate) fn of_docker(name: &str) -> Result<Option<RegistryLogin>, Failure> {
     let Some(file) = file() else { return Ok(None) };
     let text = match std::fs::read_to_string(&file) {
@@ -38,10 +38,10 @@ fn file() -> Option<PathBuf> {
     Some(folder.join("config.json"))
 }
 
-/// The registry in an image's name, as docker's configuration calls it.
+/// Returns the registry in an image's name, as Docker's configuration calls it.
 pub(crate) fn registry_of(name: &str) -> String {
     match name.split_once('/') {
-        // What has no dot and no port, and is not this machine, is a part of a path on Docker Hub.
+        // A first part without a dot or a port, other than localhost, is a part of a path on Docker Hub.
         Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => match host {
             "docker.io" | "index.docker.io" => HUB.to_owned(),
             host => host.to_owned(),
@@ -56,10 +56,10 @@ fn helper<'a>(config: &'a Value, registry: &str) -> Option<&'a str> {
         .filter(|helper| !helper.is_empty())
 }
 
-/// What stands in the file itself.
+/// Returns what is stored in the file itself.
 fn kept(config: &Value, registry: &str) -> Option<RegistryLogin> {
     let auths = config["auths"].as_object()?;
-    // Older versions wrote whole addresses.
+    // Older versions wrote full addresses.
     let host = |key: &str| {
         let key = key
             .strip_prefix("https://")
@@ -82,7 +82,7 @@ fn kept(config: &Value, registry: &str) -> Option<RegistryLogin> {
     Some(login(user, password.trim_end_matches('\0'), registry))
 }
 
-/// Asks `docker-credential-HELPER`.
+/// Queries `docker-credential-HELPER`.
 fn ask(helper: &str, registry: &str) -> Result<Option<RegistryLogin>, Failure> {
     let program = format!("docker-credential-{helper}");
     let failed = |e| Failure::Io(format!("asking {program} for the login to {registry}"), e);
@@ -94,13 +94,13 @@ fn ask(helper: &str, registry: &str) -> Result<Option<RegistryLogin>, Failure> {
         .spawn()
         .map_err(failed)?;
     if let Some(mut stdin) = child.stdin.take() {
-        // One that does not read answers all the same.
+        // A helper that does not read its input may still answer.
         let _ = stdin.write_all(registry.as_bytes());
     }
     let output = child.wait_with_output().map_err(failed)?;
     let said = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
-        // What all helpers say where nobody has logged in.
+        // What all helpers print if there is no login.
         if said.contains("credentials not found") {
             return Ok(None);
         }
@@ -108,7 +108,7 @@ fn ask(helper: &str, registry: &str) -> Result<Option<RegistryLogin>, Failure> {
         return Err(Failure::failed(why));
     }
     let answer: Value = serde_json::from_str(&said)
-        .map_err(|e| Failure::failed(format!("the answer of {program}: {e}")))?;
+        .map_err(|e| Failure::failed(format!("reading the answer of {program}: {e}")))?;
     let part = |name: &str| answer[name].as_str().unwrap_or_default();
     Ok(Some(login(part("Username"), part("Secret"), registry)))
 }

@@ -1,7 +1,7 @@
-//! `dstore`: a look into a root of docker-store, and a hand on it.
+//! `dstore`: inspects and manages a root of docker-store.
 //!
-//! A call flows from the arguments to one command, which asks the library and prints what it says: for people, or as JSON. What
-//! ends a command early is a [`Failure`](ending::Failure), which knows its exit status.
+//! A call passes from the arguments to one command, which calls the library and prints the result: human-readable, or as JSON.
+//! If a command ends early, the reason is a [`Failure`](ending::Failure), which has its exit status.
 
 mod amounts;
 mod arguments;
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     let caught = Caught::watch();
     let context = Context::new(arguments.common, caught.cancel());
     let ended = commands::run(&context, arguments.command);
-    // A signal is why whatever it cut off has failed.
+    // A signal explains the failure of a call that it cancelled.
     if let Some(status) = caught.status() {
         return ExitCode::from(status);
     }
@@ -56,7 +56,7 @@ mod tests {
 
     use super::*;
 
-    /// clap hands a global option on to a command's own argument of the same name, and says nothing.
+    /// clap silently passes a global option to a command's own argument of the same name.
     #[test]
     fn no_argument_is_taken_for_another() {
         let all = Arguments::command();

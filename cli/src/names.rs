@@ -1,11 +1,11 @@
-//! Names that somebody else made up, on a terminal.
+//! Names from other programs, on a terminal.
 
-/// A cache's name, which is any bytes: what a terminal would take for orders is written out.
+/// A cache's name, which is any bytes: characters that a terminal interprets are escaped.
 pub(crate) fn shown(name: &[u8]) -> String {
     let mut text = String::new();
     for chunk in name.utf8_chunks() {
         for c in chunk.valid().chars() {
-            // Control characters, and what is not seen or turns the direction of writing.
+            // Control characters, invisible ones, and those that change the writing direction.
             let odd = c.is_control()
                 || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
             match odd {
@@ -20,12 +20,12 @@ pub(crate) fn shown(name: &[u8]) -> String {
     text
 }
 
-/// All of it, whatever it is.
+/// All bytes as hex.
 pub(crate) fn hex(name: &[u8]) -> String {
     name.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What was given as an argument.
+/// Returns the bytes of an argument.
 pub(crate) fn given(name: std::ffi::OsString) -> Vec<u8> {
     #[cfg(unix)]
     return std::os::unix::ffi::OsStringExt::into_vec(name);

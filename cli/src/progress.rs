@@ -1,21 +1,21 @@
-//! How far a long call is: one line on a terminal, nothing elsewhere.
+//! The progress of a long call: one line on a terminal, nothing elsewhere.
 
 use std::collections::HashMap;
 
 use docker_store::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Of a transfer in parts, each of which tells of itself.
+/// For a transfer in parts, each of which reports its own progress.
 pub(crate) struct Bar {
     bar: ProgressBar,
-    /// How far each part is, and how long.
+    /// The progress of each part, and its size.
     parts: HashMap<String, (u64, u64)>,
 }
 
 impl Bar {
     pub(crate) fn new() -> Self {
         let bar = ProgressBar::new_spinner();
-        // Where the template were wrong, there is indicatif's own.
+        // If the template were invalid, indicatif's default is used.
         if let Ok(style) = ProgressStyle::with_template("{spinner} {decimal_bytes} {msg} {elapsed}")
         {
             bar.set_style(style);
@@ -26,7 +26,7 @@ impl Bar {
         }
     }
 
-    /// So many bytes more have passed.
+    /// This many more bytes have passed.
     pub(crate) fn passed(&self, bytes: usize) {
         self.bar.inc(bytes as u64);
     }

@@ -1,4 +1,4 @@
-//! Results, caches and logs as `--json` has them. docs/dstore.md lists the fields.
+//! Results, caches and logs in the form of `--json`. docs/dstore.md lists the fields.
 
 use docker_store::{CacheInfo, CacheUsage, Leftovers, LogUsage, ResultUsage, Strategy};
 use serde::Serialize;
@@ -42,7 +42,7 @@ impl From<&ResultUsage> for ResultRow {
 
 #[derive(Serialize)]
 pub(crate) struct CacheRow {
-    /// `null` where it is no text.
+    /// `null` if it is not valid text.
     name: Option<String>,
     name_hex: String,
     generation: u64,
@@ -78,7 +78,7 @@ impl From<&CacheUsage> for CacheRow {
     }
 }
 
-/// `None` where there is none yet.
+/// `None` if there is none yet.
 pub(crate) fn strategy(strategy: Strategy) -> Option<&'static str> {
     match strategy {
         Strategy::Overlay => Some("overlay"),

@@ -1,4 +1,4 @@
-//! Standard output: text for people or one JSON document, in colours where it takes them.
+//! Standard output: human-readable text or one JSON document, with colours if the output supports them.
 
 use std::io::{self, IsTerminal, Stdout, Write};
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::ending::Failure;
 use crate::table::{self, Column};
 
-/// Where a command prints.
+/// The output of a command.
 pub(crate) struct Screen {
     out: io::BufWriter<Stdout>,
     colours: bool,
@@ -55,7 +55,7 @@ impl Screen {
         Ok(())
     }
 
-    /// Names and what they are, one below the other.
+    /// Prints names and values, one pair in each line.
     pub(crate) fn facts(&mut self, facts: &[(&str, String)]) -> Result<(), Failure> {
         let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, what) in facts {
@@ -65,7 +65,7 @@ impl Screen {
         Ok(())
     }
 
-    /// The one document that a command prints for programs.
+    /// Prints the one document of a command, for programs.
     pub(crate) fn json(&mut self, document: &impl Serialize) -> Result<(), Failure> {
         serde_json::to_writer_pretty(&mut self.out, document)
             .map_err(|e| Failure::output(e.into()))?;
@@ -91,12 +91,12 @@ impl Screen {
         }
     }
 
-    /// All that was printed is out; a disk that is full, or a pipe that nobody reads, is heard of here.
+    /// Flushes the output; a full disk, or a pipe that is no longer read, is noticed here.
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         self.out.flush().map_err(Failure::output)
     }
 
-    /// For what is no text.
+    /// For output that is not text.
     pub(crate) fn raw(&mut self) -> &mut impl Write {
         &mut self.out
     }

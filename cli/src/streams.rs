@@ -1,13 +1,13 @@
-//! What can be asked of the standard streams without reading or writing.
+//! Checks of the standard streams without reading or writing.
 
-/// Whether standard output is a pipe whose reader has gone.
+/// Returns whether standard output is a pipe whose reader has gone.
 #[cfg(unix)]
 pub(crate) fn nobody_reads() -> bool {
     use rustix::event::PollFlags;
     polled(&rustix::stdio::stdout(), PollFlags::empty(), 0).contains(PollFlags::ERR)
 }
 
-/// Whether there is something to read on standard input, or no more; waits a moment for it.
+/// Returns whether standard input has data or has ended; waits briefly for it.
 #[cfg(unix)]
 pub(crate) fn is_answered() -> bool {
     use rustix::event::PollFlags;
@@ -33,13 +33,13 @@ fn polled(
     }
 }
 
-/// Elsewhere a write finds out.
+/// On other systems, a write finds out.
 #[cfg(not(unix))]
 pub(crate) fn nobody_reads() -> bool {
     false
 }
 
-/// Elsewhere a read waits for it.
+/// On other systems, a read waits for it.
 #[cfg(not(unix))]
 pub(crate) fn is_answered() -> bool {
     true

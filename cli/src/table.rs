@@ -2,13 +2,14 @@
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-/// A heading, and on which side its column is even.
+/// A heading, and how its column is aligned.
 pub(crate) type Column = (&'static str, CellAlignment);
 
 pub(crate) const LEFT: CellAlignment = CellAlignment::Left;
 pub(crate) const RIGHT: CellAlignment = CellAlignment::Right;
 
-/// The lines of a table, the first of them its headings. Nothing is cut off or wrapped: a name that is not whole is none.
+/// Returns the lines of a table, starting with its headings. Nothing is truncated or wrapped, because a partial name is
+/// useless.
 pub(crate) fn lines(columns: &[Column], rows: Vec<Vec<String>>) -> Vec<String> {
     let mut table = Table::new();
     table

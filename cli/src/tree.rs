@@ -1,11 +1,11 @@
-//! What was built on what, drawn.
+//! Draws what was built on what.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The lines in front of names, in the order in which they are drawn: (which row, what is drawn before it).
+/// Returns the marks before names, in the order in which they are drawn: (which row, what is drawn before it).
 ///
-/// `bases[n]` is the row that row `n` stands on. An only child is drawn in its base's column, so that a chain of a hundred steps
-/// does not run out of the terminal.
+/// `bases[n]` is the row that row `n` is based on. An only child is drawn in its base's column, so that a chain of a hundred
+/// steps fits on the terminal.
 pub(crate) fn draw(bases: &[Option<usize>], lines: &Lines) -> Vec<(usize, String)> {
     let mut children: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     let mut tops = Vec::new();
@@ -17,9 +17,9 @@ pub(crate) fn draw(bases: &[Option<usize>], lines: &Lines) -> Vec<(usize, String
     }
     let mut drawn = Vec::new();
     let mut seen = BTreeSet::new();
-    // Not by recursion: chains are as long as they like.
+    // Without recursion, because chains may be arbitrarily long.
     let mut next: Vec<Next> = Vec::new();
-    // Rows that stand on each other in a circle have no top: each is drawn as one.
+    // Rows that are based on each other in a cycle have no top: each is drawn as one.
     for top in tops.into_iter().chain(0..bases.len()) {
         next.push(Next {
             row: top,
@@ -64,7 +64,7 @@ pub(crate) fn draw(bases: &[Option<usize>], lines: &Lines) -> Vec<(usize, String
     drawn
 }
 
-/// A row that is to be drawn.
+/// A row to draw.
 struct Next {
     row: usize,
     before: String,
@@ -73,7 +73,7 @@ struct Next {
     is_only: bool,
 }
 
-/// What a tree is drawn with.
+/// The characters of a tree.
 pub(crate) struct Lines {
     middle: &'static str,
     last: &'static str,
@@ -95,7 +95,7 @@ impl Lines {
         blank: "   ",
     };
 
-    /// Those that the locale has.
+    /// Returns those that the locale supports.
     pub(crate) fn of_locale() -> &'static Lines {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);

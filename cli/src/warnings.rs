@@ -1,4 +1,4 @@
-//! What the library warns of, on standard error.
+//! Prints the library's warnings on standard error.
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
@@ -23,7 +23,7 @@ impl Log for ToStderr {
     fn flush(&self) {}
 }
 
-/// Warnings alone, or all that there is to say.
+/// Only warnings, or all messages.
 pub(crate) fn to_stderr(verbose: bool) {
     static TO_STDERR: ToStderr = ToStderr;
     if log::set_logger(&TO_STDERR).is_ok() {

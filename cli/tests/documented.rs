@@ -1,4 +1,4 @@
-//! What `--json` prints is what docs/dstore.md says that it prints: each field there, and no other.
+//! `--json` prints what docs/dstore.md documents: each field there, and no other.
 
 mod at;
 #[path = "../../tests/common/mod.rs"]
@@ -52,7 +52,7 @@ fn fields(document: &Value) -> BTreeSet<String> {
     found
 }
 
-/// A field that is an empty list or nothing shows none of those below it.
+/// A field that is an empty list or null shows none of the fields below it.
 fn compare(command: &str, document: &Value) {
     let (documented, found) = (documented(command), fields(document));
     for field in &found {

@@ -48,7 +48,7 @@ fn results_and_caches_are_removed_and_each_that_is_not_is_told() {
 fn what_a_dead_session_left_is_purged() {
     let root = Root::new("cli-purge");
     let name = format!("{}-container-left", root.prefix());
-    // As an OBuilder store leaves it: told by its name alone, and by nobody while another session lives.
+    // As an OBuilder store leaves it: recognised only by its name, and not while another session is active.
     root.open_with_base().close().expect("closed");
     docker(&["create", "--name", &name, &root.image("base"), "x"]);
     assert_eq!(root.leftovers(), [name.as_str()]);
@@ -96,13 +96,13 @@ fn an_export_is_the_files_of_the_result_and_whole_or_not_there() {
             .any(|(name, _)| name.ends_with("d/f"))
     );
 
-    // What fails leaves the file as it was, and no other.
+    // A failure leaves the file as it was, and no other file.
     let before = names_in(&root.path);
     let said = says(&root, &["export", "made", "/nowhere", "-o", &name]);
     assert_eq!(said.status, Some(3), "{said:?}");
     assert_eq!(std::fs::metadata(&file).expect("still there").len(), length);
     assert_eq!(names_in(&root.path), before);
-    // Nothing that a terminal could show.
+    // A terminal refuses binary data.
     let (shown, status) = Terminal::run(&root, "$DSTORE export made").end();
     assert_eq!(status, Some(2), "{shown}");
     assert!(shown.contains("--output"), "{shown}");
@@ -139,7 +139,7 @@ fn a_log_is_followed_while_another_process_builds_and_ends_with_it() {
                 }
             })
         };
-        // The first line is there while the build goes on.
+        // The first line appears while the build is running.
         let mut first = [0; 6];
         out.read_exact(&mut first).expect("a line");
         assert_eq!(&first, b"first\n");
@@ -162,7 +162,7 @@ fn a_log_is_followed_while_another_process_builds_and_ends_with_it() {
             "{err}"
         );
         assert!(err.contains(last), "{err}");
-        // And once it is over, in full.
+        // And after it has ended, completely.
         let log = store.log_file(id).expect("a path");
         let said = says(&root, &["log", id]);
         assert_eq!(said.out.as_bytes(), std::fs::read(log).expect("a log"));
@@ -170,7 +170,7 @@ fn a_log_is_followed_while_another_process_builds_and_ends_with_it() {
     }
 }
 
-/// Who waits for another's build begins at once when that fails, and makes another log of the same name.
+/// A builder that waits for another's build begins immediately when that fails, and creates another log of the same name.
 #[test]
 fn another_try_of_the_same_build_is_followed_from_its_start() {
     let root = Root::new("cli-again");
@@ -194,7 +194,7 @@ fn another_try_of_the_same_build_is_followed_from_its_start() {
                 .expect("a run");
             second.commit().expect("a commit");
         });
-        // For it to wait, also on a machine that has much to do.
+        // So that it waits, even on a busy machine.
         std::thread::sleep(Duration::from_secs(3));
         first.abort().expect("aborted");
         second.join().expect("built");
@@ -239,7 +239,7 @@ fn a_build_that_has_not_begun_is_waited_for_on_request() {
         .read_to_string(&mut out)
         .expect("read");
     assert_eq!((out.as_str(), status.code()), ("here\n", Some(0)));
-    // With a time that is up first.
+    // With a timeout that is reached first.
     let said = says(&root, &["--timeout", "1s", "log", "-f", "--wait", "never"]);
     assert_eq!(said.status, Some(124), "{said:?}");
 }
@@ -261,7 +261,7 @@ fn ctrl_c_ends_it_with_130_and_leaves_nothing() {
         "{shown}"
     );
 
-    // Through a pipe that is full: nobody reads what it writes, and a signal ends it all the same.
+    // Through a pipe that is full and not read: a signal still ends it.
     build(&store, "base", "big", "head -c 3000000 /dev/zero >/big");
     let mut dstore = at(&root, &["export", "big"])
         .stdout(Stdio::piped())
@@ -301,7 +301,7 @@ fn ctrl_c_ends_it_with_130_and_leaves_nothing() {
 fn a_reader_that_goes_is_no_news() {
     use std::os::unix::process::ExitStatusExt;
 
-    // A child that had the reader, too, would be a reader.
+    // A child that inherits the reading end would count as a reader.
     const CLOEXEC: rustix::pipe::PipeFlags = rustix::pipe::PipeFlags::CLOEXEC;
     let root = Root::new("cli-pipe");
     let store = root.open_with_base();
@@ -324,7 +324,7 @@ fn a_reader_that_goes_is_no_news() {
         );
         assert!(output.stderr.is_empty(), "{arguments:?}: {output:?}");
     }
-    // A follower does not wait for another line to notice.
+    // A follower notices it without waiting for another line.
     let step = begin(&store, "base", "long");
     let (reader, writer) = rustix::pipe::pipe_with(CLOEXEC).expect("a pipe");
     let mut dstore = at(&root, &["log", "-f", "long"])
@@ -438,14 +438,14 @@ fn a_prune_removes_what_it_says_and_a_dry_one_nothing() {
             "{id}"
         );
     }
-    // A bound that cannot be kept is told.
+    // A bound that cannot be kept is reported.
     let said = says(&root, &["prune", "--most", "1kB", "--spare", "0s"]);
     assert_eq!(said.status, Some(1), "{said:?}");
     assert!(said.out.contains("not what was asked for"), "{said:?}");
     prints(&root, &["unpin", "two"]);
     prints(&root, &["prune", "--most", "0", "--spare", "0s"]);
     assert_eq!(ids(), "");
-    // Who asks for nothing has forgotten something.
+    // A prune without bounds is probably a mistake.
     assert_eq!(says(&root, &["prune"]).status, Some(2));
     assert_eq!(says(&root, &["prune", "-n"]).status, Some(2));
     store.close().expect("closed");
@@ -530,7 +530,7 @@ fn a_result_is_tagged_saved_and_loaded_again() {
     store.close().expect("closed");
 }
 
-/// What an engine is told of who pushes: an address where nobody listens is enough, but for a proxy in between.
+/// The credentials that an engine receives with a push: an address without a server is enough, with a proxy in between.
 #[test]
 fn a_push_is_made_as_whom_docker_has_logged_in() {
     let root = Root::new("cli-push");
@@ -546,7 +546,7 @@ fn a_push_is_made_as_whom_docker_has_logged_in() {
             .output();
         at::Said::from(output.expect("it runs"))
     };
-    // The helper is asked for that registry; what it says no to is no login.
+    // The helper is asked for that registry; if it refuses, there is no login.
     std::fs::write(
         folder.join("config.json"),
         r#"{"credHelpers":{"localhost:9":"test"}}"#,
@@ -568,7 +568,7 @@ fn a_push_is_made_as_whom_docker_has_logged_in() {
         std::fs::read_to_string(&asked).expect("asked"),
         "get localhost:9\n"
     );
-    // Without a helper that is there, it is told.
+    // A missing helper is reported.
     std::fs::remove_file(&helper).expect("removed");
     let said = push(&["push", "base", &name]);
     assert!(said.err.contains("docker-credential-test"), "{said:?}");
@@ -667,7 +667,7 @@ fn a_root_is_given_up_once_somebody_says_yes() {
             "{object}: {names:?}"
         );
     }
-    // Nobody there to say yes; somebody who says no, or leaves.
+    // Without a user who could confirm; with a user who refuses, or leaves.
     assert_eq!(says(&root, &["destroy"]).status, Some(2));
     for (keys, status) in [("no\n", 1), ("\x03", 130)] {
         let mut terminal = Terminal::run(&root, "exec $DSTORE destroy");

@@ -1,4 +1,4 @@
-//! What is made for shells and man(1), that it is what they can read, and that `make` puts it in place and takes it away.
+//! The files for shells and man(1): they can be parsed, and `make` installs and removes them.
 
 mod at;
 #[path = "../../tests/common/mod.rs"]

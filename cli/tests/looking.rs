@@ -1,4 +1,4 @@
-//! What `dstore` shows is what is there: compared with the engine's own listing, and the files.
+//! `dstore` shows what exists: compared with the engine's own listing, and the files.
 
 mod at;
 #[path = "../../tests/common/mod.rs"]
@@ -8,7 +8,7 @@ use at::{json, prints, says};
 use common::{Root, begin, build, docker, import_base, sh};
 use docker_store::CacheRequest;
 
-/// What `docker` calls the results of a root.
+/// The names of a root's results in `docker`.
 fn of_engine(root: &Root) -> Vec<String> {
     let begins = root.image("");
     let names = docker(&[
@@ -134,7 +134,7 @@ fn a_result_is_shown_with_what_it_stands_on_and_what_stands_on_it() {
         tree[2].contains("<-") && shown.matches("<-").count() == 1,
         "{shown}"
     );
-    // All of them, in the letters that the locale has.
+    // All of them, with the characters that the locale supports.
     let all = at::at(&root, &["ls", "--tree"])
         .env("LC_ALL", "C")
         .output()
@@ -144,7 +144,7 @@ fn a_result_is_shown_with_what_it_stands_on_and_what_stands_on_it() {
         all.contains("|- a") && all.contains("`- aside") && !all.contains('└'),
         "{all}"
     );
-    // A base that went before what stands on it.
+    // A base that was removed before what is based on it.
     assert!(store.delete("a").expect("deleted"));
     let shown = prints(&root, &["show", "b"]);
     assert!(shown.contains("b (on a, which is gone)"), "{shown}");
@@ -186,7 +186,7 @@ fn usage_is_the_sum_of_what_is_listed() {
     let (usage, _) = json(&root, &["usage"]);
     let own = |n: usize| usage["results"][n]["own_size"].as_u64().expect("a number");
     assert_eq!(usage["totals"]["results"], own(0) + own(1), "{usage}");
-    // By the engine's own count of the layers of the topmost one.
+    // By the engine's own measure of the layers of the topmost one.
     let size = docker(&[
         "image",
         "inspect",
@@ -240,7 +240,7 @@ fn what_is_not_there_is_said_with_a_status_of_its_own() {
     assert_eq!(document["error"]["status"], 3);
 }
 
-/// A slip of the keyboard makes no store, in a directory that is not there or in one that is another thing.
+/// A typing error creates no store, neither in a missing directory nor in an unrelated one.
 #[test]
 fn nothing_is_made_where_there_is_no_store() {
     let root = Root::new("cli-typo");
@@ -314,7 +314,7 @@ fn why_says_what_is_known() {
     assert_eq!(state("fails"), "failed");
     let said = says(&root, &["why", "fails"]);
     assert!(said.out.contains("dstore log fails"), "{said:?}");
-    // How a result went, by whatever process.
+    // How a result was removed, by whichever process.
     for id in ["deleted", "pruned", "vanished"] {
         build(&store, "base", id, "echo here");
     }
@@ -343,13 +343,13 @@ fn why_says_what_is_known() {
 #[test]
 fn doctor_says_what_answers_and_how_it_is() {
     let root = Root::new("cli-doctor");
-    // What was tried by whoever built last is known to who looks now.
+    // What the last build has tried is known here.
     let store = root.open_with_base();
     build(&store, "base", "made", "true");
     let said = says(&root, &["doctor"]);
     let (document, status) = json(&root, &["doctor"]);
     let troubles = document["troubles"].as_array().expect("a list");
-    // Of a machine that is short of space, say, it is true that it is.
+    // A machine may really have little free space.
     assert_eq!(status, Some(i32::from(!troubles.is_empty())), "{document}");
     let version = docker(&["version", "--format", "{{.Server.Version}}"]).concat();
     assert_eq!(document["engine_version"], version);

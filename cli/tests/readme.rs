@@ -1,5 +1,5 @@
-//! The session in the README is one that took place: its commands are run again, and print the same, but for numbers and what is of the
-//! machine.
+//! The session in the README is a real one: its commands are run again, and print the same, except for numbers and what depends
+//! on the machine.
 
 mod at;
 #[path = "../../tests/common/mod.rs"]
@@ -8,7 +8,7 @@ mod common;
 use at::says;
 use common::{Root, build};
 
-/// The commands, each with what is shown below it.
+/// The commands, each with the output shown below it.
 fn session() -> Vec<(String, String)> {
     let readme = include_str!("../../README.md");
     let (_, session) = readme
@@ -22,7 +22,7 @@ fn session() -> Vec<(String, String)> {
         .collect()
 }
 
-/// Words, with each amount, age and time as one that says so.
+/// Words, with each amount, age and time replaced by a placeholder.
 fn plain(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     let mut plain = Vec::new();
@@ -87,7 +87,7 @@ fn the_session_in_the_readme_is_what_dstore_prints() {
         let printed = said.out.clone() + &said.err;
         println!("$ dstore {command}\n{printed}");
         if command == "doctor" {
-            // Of the machine: but these are its lines.
+            // These depend on the machine, except for the names of the lines.
             let names = |text: &str| -> Vec<String> {
                 let lines = text.lines().take_while(|line| !line.is_empty());
                 lines

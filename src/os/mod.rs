@@ -29,7 +29,7 @@ pub(crate) struct Numbers {
     pub(crate) inode: u64,
     /// When it was created: seconds since 1970, and nanoseconds. Not every file system reports it.
     pub(crate) born: Option<(i64, u32)>,
-    /// The first is 0 if the second does not depend on the boot.
+    /// The first is 0 if the second is not the number of a disk in this boot.
     pub(crate) device: (u32, u32),
     pub(crate) is_directory: bool,
 }

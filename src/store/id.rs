@@ -15,10 +15,9 @@ const READABLE: usize = 40;
 pub const ID_MAX: usize = READABLE + 1 + 64;
 
 /// Derives the id of a result from everything that goes into it: its `name` and `parts`, such as the id of its base, its
-/// commands and the
-/// digests of the files that it uses. The same name and parts give the same id in every version, from Rust, C and OCaml.
-/// Different ones give a different id, as far as SHA-256 is collision-free. The boundaries of parts count: `["ab", "c"]` is not
-/// `["a", "bc"]`.
+/// commands and the digests of the files that it uses. The same name and parts give the same id in every version, from Rust, C
+/// and OCaml. Different ones give a different id, as far as SHA-256 is collision-free. The boundaries of parts count: `["ab",
+/// "c"]` is not `["a", "bc"]`.
 ///
 /// An id consists of the readable part of the name (a-z, 0-9 and `-`, at most 40 characters), `-`, and the hash: 64 hex digits.
 ///

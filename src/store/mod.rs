@@ -105,8 +105,7 @@ impl Store {
     ///
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the root is not a directory, or an option is invalid;
     /// [`Io`](crate::ErrorKind::Io) if the root cannot be created or written; [`Unreachable`](crate::ErrorKind::Unreachable)
-    /// and
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) if there is no usable engine.
+    /// and [`Unsupported`](crate::ErrorKind::Unsupported) if there is no usable engine.
     pub fn open(root: impl AsRef<Path>, options: &Options) -> Result<Self> {
         Store::open_within(root, options, &Limits::none())
     }

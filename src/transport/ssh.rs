@@ -190,8 +190,7 @@ impl SshStream {
         let is_good = status.is_none_or(|status| status.success());
         let said = String::from_utf8_lossy(&self.said);
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-        // A child that reports an error before the first response has not connected, whatever its status: the exit status of
-        // the remote command may be lost.
+        // A child that reports an error before the first response has not connected, whatever its status, which may be unknown.
         if is_good && (self.heard || said.is_empty()) {
             return error.map_or(Ok(0), Err);
         }

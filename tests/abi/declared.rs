@@ -1,4 +1,4 @@
-//! The header, read into what it declares, with its comments as paragraphs: for pages that show it to people.
+//! Parses the header's declarations, with comments as paragraphs: for pages that show them.
 
 use super::split_name;
 
@@ -8,13 +8,13 @@ pub struct Declared {
     pub name: String,
     pub kind: Kind,
     pub paragraphs: Vec<String>,
-    /// As it stands there.
+    /// As it is in the header.
     pub code: String,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A type that only the library knows the inside of.
+    /// An opaque type.
     Object,
     Callback,
     Function,
@@ -37,7 +37,7 @@ pub struct Macros {
     pub code: String,
 }
 
-/// All that has a comment of its own, in the order of the header, but macros.
+/// Everything with its own comment, in the order of the header, except macros.
 pub fn declared(header: &str) -> Vec<Declared> {
     let mut all = Vec::new();
     let mut lines = header.lines();
@@ -124,7 +124,7 @@ fn paragraphs(lines: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// The macros: they stand before all else, each group under a comment of one line.
+/// The macros: they come before everything else, each group under a comment of one line.
 pub fn macros(header: &str) -> Vec<Macros> {
     let (_, after) = header.split_once("#include <stdint.h>").expect("includes");
     let before = after.split("/**").next().expect("macros");
@@ -150,7 +150,7 @@ pub fn macros(header: &str) -> Vec<Macros> {
         .collect()
 }
 
-/// A type of objects: which calls give one to the caller, and which one frees it.
+/// A type of objects: which calls return one to the caller, and which one frees it.
 #[derive(Debug)]
 pub struct Owned {
     pub object: String,
@@ -172,7 +172,7 @@ pub fn owned(header: &str) -> Vec<Owned> {
             let gives = |f: &&super::Function| {
                 f.returns == one
                     || f.parameters.iter().any(|(kind, name)| {
-                        // Every call that can fail gives an error: that is no maker to name.
+                        // Every call that can fail returns an error, so these calls are not listed as its makers.
                         *kind == place && name != "error"
                     })
             };

@@ -1,4 +1,4 @@
-//! What the tests of the C ABI share: the header, read into functions and enumerators, and a C compiler.
+//! What the tests of the C ABI share: the header, parsed into functions and enumerators, and a C compiler.
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
 
 pub mod declared;
@@ -55,7 +55,7 @@ impl Function {
         self.comment.contains("Blocks.") || self.comment.contains("Blocks, ")
     }
 
-    /// How a call that blocks is told to end; `None` where it cannot be.
+    /// How a blocking call is limited; `None` if it cannot be.
     pub fn limits(&self, all: &[Function]) -> Option<Limits> {
         let asks = |name: &str| self.parameters.iter().any(|(_, n)| n == name);
         let twin = format!("{}_within", self.name);
@@ -73,7 +73,7 @@ impl Function {
         }
     }
 
-    /// Whether it has to do with a type: in an argument, its answer or its comment.
+    /// Whether it involves a type: in an argument, its result or its comment.
     pub fn mentions(&self, name: &str) -> bool {
         let whole = |text: &str| {
             let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
@@ -85,12 +85,12 @@ impl Function {
     }
 }
 
-/// What may end a call.
+/// What limits a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limits {
     /// Its own `timeout_ms` and `cancel`.
     Asked,
-    /// Those of the same call with `_within` behind its name.
+    /// Those of the same call with `_within` at the end of its name.
     OfTwin,
     /// Those of its step, which `dstore_step_limit` sets.
     OfStep,
@@ -145,7 +145,7 @@ pub fn enumerators(header: &str) -> (Vec<&str>, Vec<&str>) {
     (names.collect(), types.collect())
 }
 
-/// The anchor that a heading gets where such pages are shown.
+/// The anchor of a heading on pages like GitHub's.
 pub fn slug(heading: &str) -> String {
     let kept = heading.to_lowercase();
     let kept = kept
@@ -154,7 +154,7 @@ pub fn slug(heading: &str) -> String {
     kept.collect::<String>().replace(' ', "-")
 }
 
-/// A file that is made of others must be what it would be if it were made now.
+/// Checks that a generated file is up to date.
 pub fn assert_made(there: &str, now: &str, file: &str) {
     let lines = there.lines().zip(now.lines()).enumerate();
     let differs = lines
@@ -177,7 +177,7 @@ pub enum Linked {
     Sanitized,
 }
 
-/// Compiles a C program as strictly as can be.
+/// Compiles a C program with the strictest warnings.
 pub fn compile(source: &Path, linked: Linked, program: &Path) {
     let mut cc = Command::new("cc");
     cc.args([
@@ -206,7 +206,7 @@ pub fn compile(source: &Path, linked: Linked, program: &Path) {
     match linked {
         Linked::Static | Linked::Sanitized => cc.arg(library("a")).args(static_libs()),
         Linked::Shared => {
-            // A program asks for the library by its SONAME, which cargo's file is not called.
+            // A program requires the library by its SONAME, which is not the name of cargo's file.
             let folder = program.parent().expect("a folder").join("lib");
             fs::create_dir_all(&folder).expect("a folder");
             let soname = folder.join(format!("libdocker_store.so.{}", abi()));
@@ -228,7 +228,7 @@ pub fn abi() -> String {
     }
 }
 
-/// The library that cargo made for these tests: it lies beside them.
+/// The library that cargo built for these tests: it is beside them.
 pub fn library(suffix: &str) -> PathBuf {
     let tests = env::current_exe().expect("this program");
     let file = tests
@@ -253,7 +253,7 @@ pub fn static_libs() -> Vec<String> {
     line.split_whitespace().map(str::to_owned).collect()
 }
 
-/// Runs a program that must succeed, and gives what it prints.
+/// Runs a program that must succeed, and returns its output.
 pub fn run(command: &mut Command) -> String {
     let output = command
         .output()
@@ -270,7 +270,7 @@ pub fn run(command: &mut Command) -> String {
     out.into_owned()
 }
 
-/// Runs what is added to it under valgrind: what it finds makes the exit status 99.
+/// Runs a command under valgrind: an error makes the exit status 99.
 pub fn valgrind() -> Command {
     let found = Command::new("valgrind").arg("--version").output();
     assert!(
@@ -286,7 +286,7 @@ pub fn valgrind() -> Command {
     valgrind
 }
 
-/// A folder of a test's own, removed with it.
+/// A directory of a test, which is removed with it.
 pub struct Folder(PathBuf);
 
 impl Folder {

@@ -43,7 +43,7 @@ fn a_prune_that_is_killed_at_any_moment_is_finished_by_the_next_one() {
         until("it prunes", || root.path.join("prunes").exists());
         std::thread::sleep(Duration::from_millis(37 * round % 400));
         child.kill();
-        // What the engine was asked for last, it may still be doing.
+        // The engine may still be processing the last request.
         std::thread::sleep(Duration::from_millis(300));
         let there = docker(&["images", "--format", "{{.Repository}}", &root.image("*")]);
         let there: BTreeSet<String> = there
@@ -51,7 +51,7 @@ fn a_prune_that_is_killed_at_any_moment_is_finished_by_the_next_one() {
             .filter_map(|name| name.split_once("-image-"))
             .map(|(_, id)| id.to_owned())
             .collect();
-        // What is there is whole, and what is not is known to have gone: no record says otherwise.
+        // What exists is complete, and what does not is recorded as removed: no record says otherwise.
         for id in &ids {
             assert_eq!(
                 store.result(id).expect("a look"),

@@ -4,7 +4,7 @@ use docker_store::{CacheRequest, Lease, Released, Store};
 
 use crate::common::{Root, begin, sh};
 
-/// Writes so many bytes to a file of a lease.
+/// Writes this many bytes to a file of a lease.
 fn fill(store: &Store, lease: &Lease, file: &str, bytes: u64) {
     let mut step = begin(store, "base", "filler");
     let script = format!("head -c {bytes} /dev/urandom > /c/{file}");
@@ -18,7 +18,7 @@ fn what_would_make_a_cache_larger_than_its_limit_is_given_up_counted_and_costs_n
     let store = root.open_with_base();
     let lend = |name: &str| store.cache(name, &CacheRequest::new()).expect("a lease");
     if !root.path.exists() || store.strategy().expect("a strategy").1.contains("archive") {
-        return; // Nobody sees the files.
+        return; // The files are not accessible.
     }
     store.limit_cache("c", Some(300_000)).expect("limited");
     let first = lend("c");
@@ -33,7 +33,7 @@ fn what_would_make_a_cache_larger_than_its_limit_is_given_up_counted_and_costs_n
         (row.generation, row.limit, row.leases),
         (1, Some(300_000), 0)
     );
-    // For other processes and later ones, too; another cache has none.
+    // Also for other processes and later ones; another cache has no limit.
     let other = root.open();
     let third = other.cache("c", &CacheRequest::new()).expect("a lease");
     fill(&other, &third, "b", 50_000);
@@ -41,7 +41,7 @@ fn what_would_make_a_cache_larger_than_its_limit_is_given_up_counted_and_costs_n
     let free = lend("free");
     fill(&store, &free, "b", 900_000);
     assert_eq!(free.release().expect("released"), Released::Won(1));
-    // One file written anew again and again is as large as it is, once the layers are merged.
+    // A single file that is rewritten again and again has its own size, once the layers are merged.
     store.limit_cache("c", Some(500_000)).expect("limited");
     let mut won = 0;
     for _ in 0..8 {

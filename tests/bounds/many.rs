@@ -1,4 +1,4 @@
-//! Ten thousand results, on an engine that has nothing else to do than to list them.
+//! Ten thousand results, on an engine that only lists them.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -12,7 +12,7 @@ use crate::common::proxy::{fake, opened, read_request};
 
 const MANY: usize = 10_000;
 
-/// What the engine was asked for, and when it had last answered.
+/// What the engine was asked for, and when it last answered.
 #[derive(Default)]
 struct Seen {
     asked: BTreeMap<String, usize>,
@@ -70,7 +70,7 @@ fn ten_thousand_results_are_looked_at_by_three_listings_and_soon() {
     let listings = ["containers/json", "images/json", "volumes"].map(|path| (path.to_owned(), 1));
     assert_eq!(asked, BTreeMap::from(listings));
     println!("{MANY} results: {took:?} after the engine's own answer");
-    // A build with optimisation takes a tenth of this.
+    // An optimised build takes a tenth of this.
     let most = Duration::from_secs(if cfg!(debug_assertions) { 10 } else { 1 });
     assert!(took < most, "{took:?}");
     let mut policy = Policy::new();
@@ -86,7 +86,7 @@ fn ten_thousand_results_are_looked_at_by_three_listings_and_soon() {
     std::fs::remove_dir_all(&folder).expect("removed");
 }
 
-/// What the n-th has, of which all but the last thousand is its base's.
+/// The size of the n-th, of which all but the last thousand is its base's.
 fn bytes(n: usize) -> u64 {
     (n % 10 + 1) as u64 * 1000
 }

@@ -1,5 +1,5 @@
-//! Random stores against a small model: what must not go does not, the bounds are reached where they can be, and the least recently used
-//! goes first; by one prune or by two at once, while others build.
+//! Random stores against a small model: what must not be removed is kept, the bounds are reached if possible, and the least
+//! recently used is removed first; with one prune or two at the same time, while others build.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -37,14 +37,14 @@ struct Result {
 
 type Model = BTreeMap<String, Result>;
 
-/// What `id` stands on, also by way of bases that have lost their name.
+/// What `id` is based on, including bases that have lost their name.
 fn below<'a>(all: &'a Model, id: &str) -> Vec<&'a str> {
     let base = |id: &str| all.get(id)?.base.as_deref();
     std::iter::successors(base(id), |id| base(id)).collect()
 }
 
-/// What a prune to so many bytes leaves: the oldest that nothing stands on goes, one after the other. `all`: with what has gone before,
-/// whose layers are there for as long as something stands on them.
+/// What a prune to a given size leaves: the oldest that nothing is based on is removed, one after the other. `all` includes
+/// what was removed before, whose layers exist for as long as something is based on them.
 fn pruned(model: &Model, all: &Model, most: u64) -> Model {
     let mut left = model.clone();
     loop {
@@ -68,13 +68,13 @@ fn pruned(model: &Model, all: &Model, most: u64) -> Model {
     }
 }
 
-/// What a prune of what was unused for so long leaves.
+/// What a prune of results that were unused for a given time leaves.
 fn unused(model: &Model, age: u64) -> Model {
     let kept = model.iter().filter(|(_, one)| one.stays || one.age < age);
     kept.map(|(id, one)| (id.clone(), one.clone())).collect()
 }
 
-/// Builds so many results, each on one of those before.
+/// Builds several results, each on an earlier one.
 fn grow(root: &Root, store: &Store, random: &mut Random, round: usize) {
     let none = Limits::none();
     for n in 0..8 {
@@ -148,21 +148,21 @@ fn random_stores_are_pruned_as_a_small_model_is() {
             })
             .collect();
         all_ever.extend(model.clone());
-        // Pins, a build under way, a lease.
+        // Pins, a build in progress, a lease.
         let ids: Vec<String> = model.keys().cloned().collect();
         for id in ids.iter().filter(|id| model[*id].stays) {
             store.pin(id, &none).expect("pinned");
         }
         let base = ids[random.below(ids.len())].clone();
         let mut step = begin(&other, &base, &format!("under-way-{round}"));
-        // Without it the result would be its base's image under one more name.
+        // Otherwise the result would be another name of its base's image.
         let change = tar_of("under-way", format!("{round}").as_bytes());
         step.copy_in("/", &mut &change[..]).expect("copied in");
         if let Some(held) = model.get_mut(&base) {
             held.stays = true;
         }
         let lease = other.cache("c", &CacheRequest::new()).expect("a lease");
-        // Begun on just now, it is the youngest.
+        // It was just used as a base, so it is the youngest.
         let all: u64 = model.values().map(|one| one.own).sum();
         let mut policy = Policy::new();
         policy.spare(Duration::ZERO);
@@ -178,7 +178,7 @@ fn random_stores_are_pruned_as_a_small_model_is() {
                 unused(&model, age)
             }
         };
-        // By two at once, mostly.
+        // Usually by two prunes at the same time.
         let twice = !random.one_in(3);
         let prune = |store: &Store| store.prune(&policy, &none, |_| Ok(())).expect("a prune");
         let (first, second) = std::thread::scope(|scope| {

@@ -9,7 +9,7 @@ use docker_store::{
 
 use crate::common::{Root, begin, build, docker, import_base, sh};
 
-/// A prune that spares nothing for having been used just now.
+/// A prune that does not spare recently used results.
 pub(crate) fn prune(store: &Store, policy: &mut Policy) -> PruneReport {
     let policy = policy.spare(Duration::ZERO);
     let pruned = store.prune(policy, &Limits::none(), |_| Ok(()));
@@ -31,7 +31,7 @@ fn left(store: &Store) -> Vec<String> {
     rows.into_iter().map(|row| row.id).collect()
 }
 
-/// Makes the last use of a result so many seconds older.
+/// Makes the last use of a result older by this many seconds.
 fn age(root: &Root, id: &str, seconds: u64) {
     let record = root.path.join(".store/results").join(id);
     let file = std::fs::File::options().write(true).open(record);
@@ -41,7 +41,7 @@ fn age(root: &Root, id: &str, seconds: u64) {
 
 const KB: u64 = 1000;
 
-/// Four results on `base`, of 100 kB each beside it: `a`, `b` on `a`, `c` and `d`.
+/// Four results on `base`, with 100 kB each of their own: `a`, `b` on `a`, `c` and `d`.
 fn four(root: &Root) -> Store {
     let store = root.open_with_base();
     for (base, id) in [("base", "a"), ("a", "b"), ("base", "c"), ("base", "d")] {
@@ -59,7 +59,7 @@ fn what_was_used_the_longest_ago_goes_until_the_bytes_are_few_enough() {
         age(&root, id, seconds);
     }
     let all = store.usage(&Limits::none()).expect("usage").totals.results;
-    // A dry run says what comes, and does nothing.
+    // A dry run reports what would be removed, and does nothing.
     let dry = prune(
         &store,
         Policy::new().most_bytes(all - 250 * KB).dry_run(true),
@@ -105,7 +105,7 @@ fn what_is_unused_for_long_goes_a_base_alone_where_only_its_child_is_used() {
     assert_eq!(bytes, [false, true, true], "alone, a base frees nothing");
     let report = prune(&store, &mut policy());
     assert_eq!(ids(&report, PruneFate::Removed), ["base"]);
-    // Its layers are there still.
+    // Its layers still exist.
     assert_eq!(
         crate::common::output_in(&store, "b", "wc -c < /a"),
         "100000\n"
@@ -171,7 +171,7 @@ fn among_equals_what_was_built_in_the_shortest_time_goes_first() {
     let at = SystemTime::now() - Duration::from_secs(100);
     for (id, built) in took {
         let record = root.path.join(".store/results").join(id);
-        // How long it really took says how busy this machine is.
+        // The real duration would depend on how busy this machine is.
         let text = std::fs::read_to_string(&record).expect("a record");
         let (before, after) = text.split_once("\"built_ms\":").expect("its time");
         let after = after.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -231,7 +231,7 @@ fn who_was_told_just_now_that_a_result_is_there_has_a_while_to_begin_on_it() {
     age(&root, "base", 100);
     let tool = root.open();
     assert!(tool.result("a").expect("a look"));
-    // By default, while others live.
+    // By default, while others are active.
     let report = store.prune(Policy::new().most_bytes(0), &Limits::none(), |_| Ok(()));
     let report = report.expect("a prune");
     assert_eq!(ids(&report, PruneFate::Spared), ["a"]);
@@ -241,7 +241,7 @@ fn who_was_told_just_now_that_a_result_is_there_has_a_while_to_begin_on_it() {
     };
     step.commit().expect("a commit");
     drop((tool, store));
-    // Nobody is there who was told anything.
+    // No caller was told anything.
     let store = root.open();
     let report = store.prune(Policy::new().most_bytes(0), &Limits::none(), |_| Ok(()));
     assert!(report.expect("a prune").reached);
@@ -306,7 +306,7 @@ fn a_prune_ends_when_it_is_told_to_by_its_progress_its_limits_or_a_bad_policy() 
     assert_eq!(error.expect_err("cancelled").kind(), ErrorKind::Cancelled);
     assert!(Policy::new().least_free_percent(f64::NAN).is_err());
     assert!(Policy::new().least_free_percent(100.5).is_err());
-    // More than any disk has: all goes, and it is not enough.
+    // More than any disk has: everything is removed, and it is not enough.
     let report = prune(&store, Policy::new().least_free(u64::MAX));
     assert!(!report.reached && left(&store).is_empty());
     let report = prune(

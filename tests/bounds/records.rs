@@ -15,7 +15,7 @@ pub(crate) fn row(store: &Store, id: &str) -> ResultUsage {
     found.unwrap_or_else(|| panic!("{id} is not there"))
 }
 
-/// The bytes of the newest layer of an image, as the engine tells them to others.
+/// The size of the newest layer of an image, according to the engine.
 fn newest_layer(image: &str) -> u64 {
     let lines = docker(&["history", "--human=false", "--format", "{{.Size}}", image]);
     lines[0].parse().expect("a number")
@@ -104,7 +104,7 @@ fn what_another_tool_made_and_a_record_that_is_lost_or_torn_fall_back_to_the_ima
     std::fs::remove_file(&record).expect("removed");
     let ours = row(&store, "ours");
     assert_eq!(ours.last_use, ours.created);
-    // From its first use on there is one.
+    // Since its first use, there is one.
     for id in ["theirs", "ours"] {
         assert!(store.result(id).expect("a look"));
         let used = row(&store, id);
@@ -121,7 +121,7 @@ fn shared_layers_are_counted_once_also_those_of_a_base_that_was_deleted() {
     build(&store, "a", "b", "head -c 200000 /dev/urandom > /b");
     build(&store, "a", "c", "head -c 100000 /dev/urandom > /c");
     docker(&["tag", &root.image("c"), &root.image("alias")]);
-    // What the engine says of each layer, each once.
+    // The engine's size of each layer, each counted once.
     let layers: u64 = ["base", "a", "b", "c"]
         .iter()
         .map(|id| newest_layer(&root.image(id)))
@@ -154,7 +154,7 @@ fn a_result_that_was_deleted_past_the_store_leaves_no_record_and_is_known_to_hav
     docker(&["rmi", &root.image("theirs")]);
     assert!(store.delete("ours").expect("deleted"));
     let records = || root.path.join(".store/results");
-    // What is not settled yet may be of a commit that the listing was too early for.
+    // A recent record may belong to a commit that came after the listing.
     usage(&store);
     assert!(records().join("theirs").exists());
     let old = SystemTime::now() - Duration::from_secs(3600);
@@ -185,7 +185,7 @@ fn usage_has_a_row_for_each_cache_and_log_and_knows_what_is_under_way_and_what_w
     let mut step = crate::common::begin(&store, "base", "running");
     step.write_log(b"so far\n").expect("written");
     let held = store.cache("c", &CacheRequest::new()).expect("a lease");
-    // What a store has counted, it knows.
+    // A store knows what it has measured.
     store.caches().expect("counted");
     store.complete_deletes(&Limits::none()).expect("noted");
     // A step of a process that was killed.
@@ -224,7 +224,7 @@ fn usage_has_a_row_for_each_cache_and_log_and_knows_what_is_under_way_and_what_w
         (found.totals.caches, found.totals.caches_unknown),
         (bytes, 0)
     );
-    // The image that it holds is a result, and held by a live step, too.
+    // The image that it holds is a result, and is also held by an active step.
     assert_eq!(
         (found.leftovers.containers, found.leftovers.volumes),
         (0, 0)
@@ -287,7 +287,7 @@ fn pins_are_kept_in_the_root_and_listed_and_a_prune_leaves_what_is_pinned() {
     assert!(store.unpin("a").expect("unpinned") && !store.unpin("a").expect("again"));
     assert!(store.unpin_cache("c").expect("unpinned"));
     assert!(store.unpin_cache(&odd).expect("unpinned"));
-    // Empty, it is no bytes too many.
+    // Empty, it does not exceed the limit.
     let all = docker_store::Policy::new()
         .unused_for(Duration::ZERO)
         .clone();

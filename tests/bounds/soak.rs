@@ -1,5 +1,5 @@
-//! Four processes that build random chains with caches, each pruning after every step: the store stays within its budget, and nobody misses
-//! a base that was promised.
+//! Four processes that build random chains with caches, each pruning after every step: the store stays within its budget, and
+//! no build misses a base that was promised to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime};
@@ -13,10 +13,10 @@ const TEST: &str = "soak::four_processes_that_build_under_a_budget_stay_within_i
 
 const BUDGET: u64 = 500_000_000;
 
-/// For so long a result stays that somebody was told of. A build that takes longer to go on was promised nothing.
+/// How long a result is kept after a caller was told of it. A build that takes longer has no promise.
 const SPARE: Duration = Duration::from_secs(10);
 
-/// How long a prune may be at it, and a step may take from its last write to its commit.
+/// How long a prune may take, and a step from its last write to its commit.
 const LAG: Duration = Duration::from_secs(15);
 
 fn length() -> Duration {
@@ -69,7 +69,7 @@ fn four_processes_that_build_under_a_budget_stay_within_it_and_miss_no_base() {
         .expect("a prune");
     assert!(report.reached && report.kept == 0, "{report:?}");
     store.complete_deletes(&Limits::none()).expect("done");
-    // What a close had no time for, it has said: its session's file stays, and a purge finds the rest.
+    // What a close had no time for, it has reported: its session's file is kept, and a purge finds the rest.
     let sessions = root.path.join(".store/sessions");
     for name in root.leftovers() {
         let session = name.rsplit('-').nth(1).expect("a session");
@@ -85,7 +85,8 @@ fn four_processes_that_build_under_a_budget_stay_within_it_and_miss_no_base() {
     assert_eq!(records.count(), 0);
 }
 
-/// What the store holds; and what of it nobody may remove now: what was used just now or is being built on, with all below it.
+/// The size of the store; and the size of what must not be removed now: what was recently used or is being built on, including
+/// all bases.
 fn sizes(store: &Store) -> (u64, u64) {
     let found = usage(store);
     let rows: BTreeMap<&str, &ResultUsage> = found
@@ -110,7 +111,7 @@ fn sizes(store: &Store) -> (u64, u64) {
     )
 }
 
-/// Random chains, out of few ids: so many are hits.
+/// Random chains with few ids, so that many are hits.
 fn work(store: &Store, number: u64) {
     let until = Instant::now() + length();
     let mut seed = number * 7919 + 12345;

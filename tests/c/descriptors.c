@@ -1,5 +1,5 @@
-/* A host that has closed its standard streams, and prints and reads all the same: no descriptor of the library's may take
- * their numbers, nor outlive an exec. */
+/* A host that has closed its standard streams, and still prints and reads: no descriptor of the library may take
+ * their numbers, or survive an exec. */
 #define _GNU_SOURCE
 #include "test.h"
 
@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
-/* Where the test itself speaks; what is below was there before the library. */
+/* The test's own output; lower descriptors were open before the library. */
 enum { OWN = 200 };
 
 static int over;
@@ -43,8 +43,8 @@ static void *print(void *user_data)
 static DIR *descriptors;
 static bool known[OWN];
 
-/* Looks at all that is open, and takes the numbers of streams for closed where nothing can be done with them: while the library
- * opens something, which a thread of its own may do at any time, it puts such a thing in their place. */
+/* Checks all open descriptors. Those of the standard streams count as closed if they cannot be used: while the library opens
+ * a file, which a thread of its own may do at any time, it puts unusable stand-ins in their place. */
 static void look(void)
 {
     static pthread_mutex_t alone = PTHREAD_MUTEX_INITIALIZER;

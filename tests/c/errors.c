@@ -1,5 +1,6 @@
 /* Bad input gets a clear error and loses nothing: hostile names, text that is not UTF-8, unknown numbers, handles used after
- * their end, callbacks that say no and callbacks that call back. NULL is the generated test's part: see tests/capi_c.rs. */
+ * they were closed, callbacks that fail and callbacks that make calls. NULL is tested by a generated program: see
+ * tests/capi_c.rs. */
 #include "test.h"
 
 #include <errno.h>
@@ -29,7 +30,7 @@ static void hostile_ids(const dstore_store *store)
     }
 }
 
-/* Any name and any parts make an id that a store takes, the same from all languages. */
+/* Any name and any parts result in an id that a store accepts, the same from all languages. */
 static void made_ids(const dstore_store *store)
 {
     const char *names[] = {"", "../x", "A b", "x\r\nHost: y", long_name, "\xf0\x9f\x98\x80", "tmp-x", "\xff\xfe"};
@@ -121,7 +122,7 @@ static void a_setter_that_fails_is_remembered(const dstore_store *store, const c
     EXPECT(DSTORE_INVALID_ARGUMENT, dstore_command_env(command, "A", "\xc3", &error));
     EXPECT(DSTORE_INVALID_ARGUMENT, dstore_step_run(step, command, NULL, NULL, NULL, &error));
     dstore_command_free(command);
-    /* Bad arguments do not spoil the step. */
+    /* Bad arguments do not fail the step. */
     run(step, "true");
     OK(dstore_step_abort(step, &error));
     dstore_step_free(step);
@@ -185,7 +186,7 @@ static void bad_commands(const dstore_store *store)
     EXPECT(DSTORE_INVALID_ARGUMENT, dstore_step_import_file(step, base_tar, NULL, NULL, &error));
     EXPECT(DSTORE_INVALID_ARGUMENT, dstore_step_pull(step, "x", "user", NULL, NULL, NULL, NULL, &error));
 
-    /* What has been refused so far has not spoiled the step; this does. */
+    /* The refusals so far have not failed the step; this does. */
     const char *argv[] = {"no-such-program"};
     OK(dstore_command_new(argv, 1, &command, &error));
     CHECK(!dstore_step_was_started(step));
@@ -208,7 +209,7 @@ static void bad_commands(const dstore_store *store)
     dstore_step_free(step);
 }
 
-/* ---------------------------------------------------------------- callbacks that say no */
+/* ---------------------------------------------------------------- callbacks that fail */
 
 static int32_t refuse_output(void *user_data, int32_t channel, const char *bytes, size_t length)
 {
@@ -288,7 +289,7 @@ static void callbacks_that_say_no(const dstore_store *store)
     dstore_step_free(step);
 }
 
-/* ---------------------------------------------------------------- callbacks that call back */
+/* ---------------------------------------------------------------- callbacks that make calls */
 
 struct back {
     const dstore_store *store;
@@ -301,13 +302,13 @@ static int32_t call_back(void *user_data, int32_t channel, const char *bytes, si
     (void)channel, (void)bytes, (void)length;
     struct back *back = user_data;
     dstore_command *command = sh("true");
-    /* The step that is in use: no, but an answer, not a deadlock. */
+    /* On the step that is in use: an error, and not a deadlock. */
     EXPECT(DSTORE_BUSY, dstore_step_run(back->step, command, NULL, NULL, NULL, &error));
     EXPECT(DSTORE_BUSY, dstore_step_write_log(back->step, "x", 1, &error));
     EXPECT(DSTORE_BUSY, dstore_step_commit(back->step, &error));
     EXPECT(DSTORE_BUSY, dstore_step_abort(back->step, &error));
     dstore_command_free(command);
-    /* Others: yes. */
+    /* On other objects: allowed. */
     CHECK(strcmp(dstore_step_id(back->step), "back") == 0);
     CHECK(present(back->store, "base") && !present(back->store, "back"));
     dstore_step *other = begin(back->store, "base", "inner");
@@ -355,7 +356,7 @@ static void the_log(const dstore_store *store)
 {
     int lines = 0;
     OK(dstore_log_fetch(0, take_line, &lines, &error));
-    CHECK(lines == 0); /* nobody has asked for any */
+    CHECK(lines == 0); /* none were requested */
     OK(dstore_log_collect(DSTORE_LOG_TRACE, &error));
     OK(dstore_log_collect(DSTORE_LOG_INFO, &error));
     present(store, "base");
@@ -363,7 +364,7 @@ static void the_log(const dstore_store *store)
     OK(dstore_log_collect(DSTORE_LOG_OFF, &error));
 }
 
-/* ---------------------------------------------------------------- after the end */
+/* ---------------------------------------------------------------- after the close */
 
 static void after_the_end(dstore_store *store)
 {
@@ -409,9 +410,9 @@ static void after_the_end(dstore_store *store)
     EXPECT(DSTORE_CLOSED, dstore_store_purge(store, NULL, NULL, NULL, &error));
     EXPECT(DSTORE_CLOSED, dstore_store_close(store, &error));
     CHECK(flag && !other && !results && !caches && !ended);
-    /* What is freed from now on can still be waited for. */
+    /* Removals caused by frees from now on can still be waited for. */
     OK(dstore_store_complete_deletes(store, 0, NULL, &error));
-    /* What asks nobody is still answered. */
+    /* Calls without a request to the engine still work. */
     OK(dstore_store_count(store, DSTORE_COUNT_RESULT_HITS, &count, &error));
     OK(dstore_store_log_file(store, "base", &path, &error));
     CHECK(strstr(path, dstore_store_root(store)) == path);
@@ -421,7 +422,7 @@ static void after_the_end(dstore_store *store)
     dstore_store_free(store);
     dstore_step_free(step);
     dstore_lease_free(lease);
-    /* What they held is removed in the background; valgrind would find the thread still at it. */
+    /* What they held is removed in the background; valgrind would report a thread that is still running. */
     pause_ms(2000);
 }
 

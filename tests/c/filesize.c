@@ -1,4 +1,4 @@
-/* A host that may write small files alone (ulimit -f): what would be longer is an error or is dropped, and no SIGXFSZ ends it. */
+/* A host that may only write small files (ulimit -f): a longer one is an error or is truncated, and no SIGXFSZ kills it. */
 #include "test.h"
 
 #include <sys/resource.h>

@@ -1,5 +1,5 @@
-/* A child that the host forks, as Python's multiprocessing does, takes nothing from its parent: its calls answer that the store
- * is closed, its frees do nothing, and what it merely has keeps nobody waiting. */
+/* A child that the host forks, as Python's multiprocessing does, does not affect its parent: its calls return DSTORE_CLOSED,
+ * its frees do nothing, and its copies of locks block no other process. */
 #include "test.h"
 
 #include <signal.h>
@@ -12,7 +12,7 @@ static dstore_lease *lease;
 static dstore_cancel *cancel;
 static char *root;
 
-/* Ends a child well: at once, as what it has of its parent is no leak, whatever looks for those at an exit. */
+/* Ends a child successfully, without exit handlers: its copies of the parent's memory are not leaks. */
 static void pass(void)
 {
     kill(getpid(), SIGKILL);
@@ -39,7 +39,7 @@ static void in_child(void (*work)(void))
     passed(child);
 }
 
-/* Every call of what it was left, and every free. */
+/* Every call and every free on the inherited objects. */
 static void call_and_free(void)
 {
     bool there;
@@ -81,7 +81,7 @@ static void own_store(void)
     dstore_store_free(own);
 }
 
-/* Forks in the middle of a run, and goes on in both. */
+/* Forks in the middle of a run, and continues in both. */
 static int32_t fork_now(void *user_data, int32_t channel, const char *bytes, size_t length)
 {
     (void)channel, (void)bytes, (void)length;
@@ -96,7 +96,7 @@ static int32_t fork_now(void *user_data, int32_t channel, const char *bytes, siz
     return 0;
 }
 
-/* Children that sleep while they have what the parent had at that moment. */
+/* Children that sleep with copies of what the parent had when they were forked. */
 static pid_t sleeper(void)
 {
     fflush(NULL);
@@ -110,7 +110,7 @@ static pid_t sleeper(void)
     return child;
 }
 
-/* In between, a thread forks over and over: some children have every lock at the moment that it is held. */
+/* At the same time, a thread forks over and over: for every lock, some child is forked while it is held. */
 static volatile bool forking = true;
 static pid_t sleepers[100];
 static int count;
@@ -145,7 +145,7 @@ int main(int argc, char **argv)
     in_child(call_and_free);
     in_child(own_store);
 
-    /* Nothing was taken from the parent. */
+    /* The parent was not affected. */
     pid_t child = -1;
     int64_t code;
     dstore_command *command = sh("echo before; sleep 1; echo after; echo x >/cache/x; echo more >>/parent");
@@ -169,7 +169,7 @@ int main(int argc, char **argv)
     dstore_lease_free(lease);
     CHECK(present(store, "one"));
 
-    /* Children that never touch the library keep no lock that their parent lets go. */
+    /* Children that never call the library do not keep locks that their parent releases. */
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, fork_often, NULL) == 0);
     for (int n = 0; n < 5; n++) {
@@ -186,7 +186,7 @@ int main(int argc, char **argv)
     OK(dstore_store_close(store, &error));
     dstore_store_free(store);
     dstore_cancel_free(cancel);
-    /* The session has ended, too: who opens next finds nobody there. */
+    /* The session has ended, too: the next open finds no other session. */
     OK(dstore_store_open(root, NULL, &store, &error));
     step = begin(store, "base", "again");
     OK(dstore_step_abort(step, &error));

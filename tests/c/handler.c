@@ -1,5 +1,5 @@
-/* What a signal handler may call: it cancels a command at once, keeps errno, allocates nothing, and waits for nobody, whatever
- * it comes in the middle of. */
+/* What a signal handler may call: it cancels a command immediately, preserves errno, allocates nothing, and never waits,
+ * whatever it interrupts. */
 #include "test.h"
 
 #include <errno.h>
@@ -30,7 +30,7 @@ static void handler(int signal)
     came++;
 }
 
-/* The library allocates by these, as they come first. */
+/* The library allocates with these, because they come first. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *old, size_t size);
@@ -83,7 +83,7 @@ static void in_a_storm_of_signals(void)
     seen = 0;
     given = dstore_cancel_new();
     dstore_cancel_free(given);
-    CHECK(seen); /* else nothing is watched */
+    CHECK(seen); /* otherwise nothing is monitored */
 
     struct itimerval often = {{0, 50}, {0, 50}}, never = {{0, 0}, {0, 0}};
     CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0);
@@ -158,7 +158,7 @@ int main(int argc, char **argv)
     OK(dstore_store_open(argv[1], NULL, &store, &error));
     import_base(store, argv[2]);
     long best = 60000;
-    /* Another test may have the machine for a moment. */
+    /* Another test may keep the machine busy for a short time. */
     for (int tries = 0; tries < 5 && best > 200; tries++) {
         long took = interrupted(store);
         printf("%ld ms\n", took);

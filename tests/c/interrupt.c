@@ -1,4 +1,4 @@
-/* Ctrl-C as docs/conventions.md has it: the recipe of that page stands in place of the comment below. */
+/* Ctrl-C as in docs/conventions.md: the recipe of that page replaces the comment below. */
 #include "test.h"
 
 #include <signal.h>

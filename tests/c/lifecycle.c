@@ -150,7 +150,7 @@ static void read_a_log_while_it_grows(const dstore_store *store)
     dstore_string_free(log);
 }
 
-/* What somebody who waits has read, and the step that is waited for: NULL where the wait is to end. */
+/* What a waiting caller has read, and the step that it waits for: NULL if the wait is to end. */
 struct followed {
     char text[100];
     size_t length;
@@ -269,7 +269,7 @@ static void surroundings(const dstore_store *store)
     OK(dstore_command_timeout(command, 300, &error));
     EXPECT(DSTORE_TIMED_OUT, dstore_step_run(step, command, NULL, NULL, NULL, &error));
     dstore_command_free(command);
-    /* A step that was told to end holds nobody for long: what a busy engine has not removed by then, the worker does. */
+    /* A step that was cancelled blocks its caller only briefly: the worker removes what a busy engine leaves. */
     dstore_status aborted = dstore_step_abort(step, &error);
     CHECK(aborted == DSTORE_OK || aborted == DSTORE_TIMED_OUT);
     if (aborted != DSTORE_OK)
@@ -348,7 +348,7 @@ static void copy_files(const dstore_store *store)
     OK(dstore_store_copy_out(store, "copies", "/one", 0, NULL, to_file, file, NULL, &error));
     CHECK(ftell(file) > 1024);
     rewind(file);
-    /* A tar of files is a base, too: here one that nothing can run in. */
+    /* A tar of files can be a base, too: here one in which nothing can run. */
     step = begin(store, NULL, "files");
     OK(dstore_step_import(step, from_file, file, NULL, NULL, &error));
     fclose(file);
@@ -429,7 +429,7 @@ static void is_healthy(const dstore_store *store)
     dstore_health_free(health);
 }
 
-/* How many rows a prune has told of, and what became of `two`. */
+/* How many rows a prune has reported, and what happened to `two`. */
 struct told {
     size_t rows;
     int32_t two;

@@ -1,10 +1,10 @@
-/* Every call that blocks, with a timeout and with a switch, of an engine that has stopped to answer; and every call on the same objects
- * that says it does not block. The rows are generated from the header by tests/capi_c/limits.rs: a call that is added is tried without
- * anybody thinking of it. */
+/* Every blocking call, with a timeout and with a cancel, on an engine that no longer responds; and every call on the same objects
+ * that is documented not to block. The rows are generated from the header by tests/capi_c/limits.rs, so that new calls are
+ * included automatically. */
 #include "test.h"
 #include <fcntl.h>
 
-/* What the calls work with. Each row has its own, so that all of them can be under way at once. */
+/* What the calls work with. Each row has its own, so that all of them can run concurrently. */
 struct scene {
     const char *root, *tar;
     char id[32], file[512], spare[512];
@@ -82,13 +82,13 @@ static int32_t row(void *user_data, int32_t item, const char *name, size_t lengt
     return 0;
 }
 
-/* What a row has ready before the engine stops to answer. */
+/* What a row has prepared before the engine stops responding. */
 enum needs { NOTHING, STEP, RUN_STEP, BARE_STEP, LEASE, GIVEN_UP, HERE, SPARE };
 
 struct row {
     const char *name;
     enum needs needs;
-    /* Makes the call; without limits where it takes none. */
+    /* Makes the call; without limits if it accepts none. */
     dstore_status (*call)(struct scene *scene, uint64_t timeout_ms, const dstore_cancel *cancel, dstore_error **error);
     bool blocks;
 };
@@ -97,14 +97,14 @@ struct row {
 
 enum { COUNT = sizeof rows / sizeof *rows };
 
-/* A long wait for an engine that answers; and what may pass between a timeout or a switch and the end of a call. */
+/* A long wait for an engine that responds; and the time that may pass between a timeout or a cancel and the end of a call. */
 enum { TIMEOUT_MS = 300, PROMISED_MS = 2000, AT_ONCE_MS = 1000 };
 
 static const char *root, *tar, *address;
 static dstore_cancel *cancel;
 static bool by_switch;
 
-/* Counts who is ready; opens when all are. */
+/* Counts the threads that are ready; opens when all are. */
 static struct gate {
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -119,7 +119,7 @@ static double now_ms(void)
     return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
 }
 
-/* When the switch was turned on. */
+/* When the cancel was triggered. */
 static double told_ms;
 
 static void prepare(struct scene *scene, int n)
@@ -166,14 +166,14 @@ static void prepare(struct scene *scene, int n)
         break;
     }
     case SPARE:
-        /* A root that nobody has open. */
+        /* A root that is not open. */
         OK(dstore_store_open(scene->spare, scene->options, &scene->new_store, &error));
         OK(dstore_store_close(scene->new_store, &error));
         dstore_store_free(scene->new_store);
         scene->new_store = NULL;
         break;
     case GIVEN_UP:
-        /* When nothing is answered any more. */
+        /* When the engine no longer responds. */
         OK(dstore_store_cache(scene->store, scene->id, 0, 0, DSTORE_CACHE_PRIVATE, 0, NULL, &scene->new_lease, &error));
         break;
     }
@@ -266,7 +266,7 @@ int main(int argc, char **argv)
     pthread_mutex_lock(&gate.lock);
     while (gate.ready < COUNT)
         pthread_cond_wait(&gate.changed, &gate.lock);
-    /* What caches can do on this engine was found out meanwhile, and is not known to who asks for it first. */
+    /* Forget what caches can do on this engine: the first call that needs to know must then query the engine. */
     snprintf(known, sizeof known, "%s/.store/probed", root);
     CHECK(unlink(known) == 0);
     /* With this file, nothing gets through to the engine any more. */

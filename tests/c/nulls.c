@@ -1,5 +1,5 @@
-/* NULL in every argument position of every function. The calls are generated from the header by tests/capi_c.rs: a function that
- * is added is tried without anybody thinking of it. */
+/* NULL in every argument position of every function. The calls are generated from the header by tests/capi_c.rs, so that new
+ * functions are included automatically. */
 #include "test.h"
 
 /* A call with one NULL says so, and names it. */
@@ -139,7 +139,7 @@ int main(int argc, char **argv)
 
     calls(store, step, lease, results, caches, health, remains, usage, pins, pruned);
 
-    /* None of that has done anything to what was there. */
+    /* None of that has changed existing objects. */
     run(step, "true");
     OK(dstore_step_commit(step, &error));
     OK(dstore_lease_release(lease, NULL, &error));

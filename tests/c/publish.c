@@ -1,4 +1,5 @@
-/* A build whose product is an image: configured, named, saved and loaded. At the end the root is given up, while its handle is still there. */
+/* A build whose product is an image: configured, named, saved and loaded. At the end the root is destroyed, while its
+ * handle still exists. */
 #include "test.h"
 
 static void publish(dstore_store *store, const char *root)
@@ -48,7 +49,7 @@ static int32_t count(void *user_data, const char *bytes, size_t length)
     return 0;
 }
 
-/* What is there of the root, and where each thing is said to be. */
+/* What exists of the root, and the reported location of each object. */
 static void give_up(const char *root, const char *prefix)
 {
     dstore_remains *remains;

@@ -1,5 +1,5 @@
 /* An engine that goes away while it is written to is an error, and not the end of the process: a C program has the default
- * disposition of SIGPIPE, which kills. The engine here is a thread that answers what a store asks on opening, and hangs up in the
+ * disposition of SIGPIPE, which kills. The engine here is a thread that answers the requests of an open, and hangs up in the
  * middle of an upload. */
 #define _GNU_SOURCE /* strcasestr */
 #include "test.h"
@@ -141,7 +141,7 @@ int main(int argc, char **argv)
     }
     CHECK(__atomic_load_n(&uploads, __ATOMIC_SEQ_CST) >= 20);
 
-    /* It goes away for good. */
+    /* It disappears permanently. */
     __atomic_store_n(&gone, 1, __ATOMIC_SEQ_CST);
     unlink(socket_path);
     shutdown(listener, SHUT_RDWR);

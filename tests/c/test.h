@@ -18,10 +18,10 @@
         }                                                                                        \
     } while (0)
 
-/* A call whose last argument is &error, and which does what it is asked. */
+/* A call whose last argument is &error, and which must succeed. */
 #define OK(call) EXPECT(DSTORE_OK, call)
 
-/* A call whose last argument is &error, and which answers `wanted`, for good reasons that it gives. */
+/* A call whose last argument is &error, and which must return `wanted`, with a message. */
 #define EXPECT(wanted, call)                                                                     \
     do {                                                                                         \
         dstore_error *error = NULL;                                                              \
@@ -56,7 +56,7 @@ static inline void pause_ms(long milliseconds)
     nanosleep(&time, NULL);
 }
 
-/* Whether a path is one from the top: of a drive, on Windows. */
+/* Whether a path is absolute: on Windows, it starts with a drive. */
 static inline bool is_absolute(const char *path)
 {
 #ifdef _WIN32
@@ -79,7 +79,7 @@ static inline bool file_has(const char *path, const char *text)
     return strstr(buffer, text) != NULL;
 }
 
-/* Waits until it has, a minute at most. */
+/* Waits until it has, for up to a minute. */
 static inline void until_file_has(const char *path, const char *text)
 {
     for (int tries = 0; !file_has(path, text); tries++) {
@@ -122,7 +122,7 @@ static inline bool present(const dstore_store *store, const char *id)
     return there;
 }
 
-/* Imports a base, if need be. */
+/* Imports a base, if it does not exist. */
 static inline void import_base(const dstore_store *store, const char *tar)
 {
     dstore_step *step;

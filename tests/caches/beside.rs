@@ -1,4 +1,4 @@
-//! A cache, and beside it a plain directory that sees the same changes: the cache is to list what that one lists.
+//! A cache, and a plain directory that sees the same changes: the cache must list what the directory lists.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -45,8 +45,8 @@ impl<'a> Beside<'a> {
         }
     }
 
-    /// One generation: a lease is looked at, `before` has it where nothing of ours is mounted, then `change` has both trees, and
-    /// it is released.
+    /// One generation: a lease is examined, `before` is called with it while it is not mounted by the test, then `change`
+    /// changes both trees, and it is released.
     pub fn generation(
         &mut self,
         round: usize,
@@ -89,7 +89,7 @@ impl<'a> Beside<'a> {
         let mut request = CacheRequest::new();
         let lease = self.store.cache("a", request.owner(0, 0)).expect("a lease");
         if round > 0 {
-            // What the way to a lease takes away: of an overlay only the root is made anew.
+            // What is lost on the way to a lease: with overlays, only the root is recreated.
             if !self.way.direct {
                 through_archive(&self.plain.0, self.way.strategy == Strategy::Copy);
             }
@@ -105,8 +105,9 @@ impl<'a> Beside<'a> {
     }
 }
 
-/// Does to a tree, or only to its root, what an engine's archive does, and nothing else: it knows no sockets, no fractions of
-/// seconds, no times before 1970, and no attributes but capabilities (so no ACLs). It fills holes, which do not show here.
+/// Does to a tree, or only to its root, what an engine's archive does, and nothing else: it contains no sockets, no fractions
+/// of seconds, no times before 1970, and no attributes other than capabilities (so no ACLs). It fills holes, which do not show
+/// here.
 fn through_archive(path: &Path, deep: bool) {
     if deep {
         for entry in fs::read_dir(path).expect("a directory") {

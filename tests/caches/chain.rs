@@ -1,4 +1,4 @@
-//! A thousand changing releases: what they cost, and how many volumes they leave.
+//! A thousand releases with changes: what they cost, and how many volumes they leave.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,8 @@ use super::ground::{Root, View, Way, amount, here, lease, settle};
 fn a_long_chain_of_releases_stays_fast_and_leaves_few_volumes() {
     let releases = amount(60, 1000);
     for way in here(Way::ALL) {
-        // Through archives everything is slower by two orders; the chain is as long that it is compacted some times.
+        // Through archives, everything is slower by two orders of magnitude; the chain is long enough to be compacted several
+        // times.
         let releases = if way.direct { releases } else { releases / 2 };
         let root = Root::new("chain");
         let store = root.open(way);

@@ -1,5 +1,5 @@
-//! Changes that are made to two trees at once: to one that an overlay may show, and to a plain directory, which says what it
-//! should show. Random ones, with few names, so that they meet.
+//! Changes that are made to two trees at the same time: to one that an overlay may show, and to a plain directory, which says
+//! what it should show. They are random, with few names, so that they collide.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -31,18 +31,18 @@ impl Numbers {
     }
 }
 
-/// Few, so that changes meet.
+/// Few, so that changes collide.
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
 /// The two trees, for the time of one generation.
 pub struct Pair {
     pub shown: PathBuf,
     pub plain: PathBuf,
-    /// Where the shown one is a mount: the directory that it keeps its changes in.
+    /// If the shown tree is a mount: the directory that it stores its changes in.
     upper: Option<PathBuf>,
 }
 
-/// A time that no clock gave: what has a later one gets a time of ours, so that the two trees can be compared.
+/// A range of times that no clock has: a file with a later time gets one of these, so that the two trees can be compared.
 const OURS: std::ops::Range<i64> = 1_700_000_000..4_000_000_000;
 
 impl Pair {
@@ -55,7 +55,7 @@ impl Pair {
         }
     }
 
-    /// Does the same in both, which must end alike.
+    /// Does the same in both, which must have the same outcome.
     pub fn both<T: Debug>(&self, what: &str, act: impl Fn(&Path) -> io::Result<T>) -> bool {
         let (shown, plain) = (act(&self.shown), act(&self.plain));
         let number = |result: &io::Result<T>| result.as_ref().err().map(io::Error::raw_os_error);
@@ -72,8 +72,8 @@ impl Pair {
         assert!(self.both("write", |at| fs::write(at.join(name), n.to_string())));
     }
 
-    /// A file of a layer below that is changed, linked or moved is copied first, and so is no longer the same as its other
-    /// names: the plain tree does as overlays do.
+    /// A file of a lower layer that is changed, linked or moved is copied first, and so is no longer the same file as its other
+    /// names: in the plain tree the same is done.
     pub fn part(&self, path: &Path) {
         let Some(upper) = &self.upper else { return };
         let full = self.plain.join(path);
@@ -91,7 +91,7 @@ impl Pair {
         set_time(parent, (before.mtime(), before.mtime_nsec()));
     }
 
-    /// Gives what was changed since the last time the same times in both.
+    /// Gives everything that changed since the last time the same times in both.
     pub fn settle(&self, round: i64) {
         let mut paths = BTreeSet::new();
         list(&self.plain, Path::new(""), &mut paths);
@@ -113,8 +113,8 @@ impl Pair {
         }
     }
 
-    /// Moves something as `mv` does: by its name, or, where that is refused because part of it lies in a layer below, by
-    /// copying it.
+    /// Moves something as `mv` does: by renaming, or, if that is refused because part of it lies in a lower layer, by copying
+    /// it.
     pub fn move_to(&self, from: &Path, to: &Path) {
         self.part(from);
         let (old, new) = (self.shown.join(from), self.shown.join(to));
@@ -136,7 +136,7 @@ impl Pair {
         }
     }
 
-    /// One random change. Gives its name.
+    /// Makes one random change. Returns its name.
     pub fn change(&self, numbers: &mut Numbers) -> String {
         let mut folder = PathBuf::new();
         for _ in 0..numbers.below(4) {
@@ -163,7 +163,8 @@ impl Pair {
             }
             5 => self.replace(&one, |at| fs::create_dir(at)),
             6 => {
-                // A directory in the place of another: what was in that is gone, but for what it has of the same names.
+                // A directory in place of another: the contents of the old one disappear, except names that the new one has,
+                // too.
                 self.clear(&one);
                 self.both(&what, |at| fs::create_dir(at.join(&one)));
                 for name in NAMES.iter().take(1 + (number % 3) as usize) {
@@ -191,7 +192,7 @@ impl Pair {
             }
             9 => self.replace(&one, |at| symlink(&text, at)),
             10 | 11 if is_there && !other.starts_with(&one) && !one.starts_with(&other) => {
-                // Over a file, or to where nothing is.
+                // Over a file, or to a free name.
                 let (a, b) = (self.plain.join(&one), self.plain.join(&other));
                 if a.is_dir() && !a.is_symlink() || b.is_dir() && !b.is_symlink() {
                     self.clear(&other);
@@ -241,7 +242,7 @@ impl Pair {
             }
             17 if is_there => {
                 self.part(&one);
-                // Before 1970, and far away.
+                // Before 1970, and in the far future.
                 let time = (numbers.one_of(&[-5, 0, 1, 999_999_999, 4_100_000_000]), 7);
                 for at in [&self.shown, &self.plain] {
                     set_time(&at.join(&one), time);
@@ -291,7 +292,7 @@ impl Pair {
         what
     }
 
-    /// A place in a directory that is there.
+    /// A path in an existing directory.
     fn any(&self, numbers: &mut Numbers) -> PathBuf {
         let mut paths = BTreeSet::new();
         list(&self.plain, Path::new(""), &mut paths);
@@ -310,7 +311,7 @@ impl Pair {
         self.both("rm -r", |at| clear(&at.join(path)));
     }
 
-    /// Makes something in the place of whatever is there; a directory stays where one is wanted.
+    /// Creates something in place of whatever exists; a directory is kept if one is needed.
     fn replace(&self, path: &Path, make: impl Fn(&Path) -> io::Result<()>) {
         self.both("replace", |at| {
             let full = at.join(path);
@@ -332,7 +333,7 @@ impl Pair {
     }
 }
 
-/// `user::rwx user:8:r-- group::r-- mask::r-- other::---`, as the kernel takes it.
+/// `user::rwx user:8:r-- group::r-- mask::r-- other::---`, in the kernel's form.
 pub const ACL: [u8; 44] = [
     2, 0, 0, 0, //
     1, 0, 7, 0, 255, 255, 255, 255, //
@@ -354,7 +355,7 @@ fn path(path: &Path) -> &str {
     path.to_str().expect("text")
 }
 
-/// Runs a program in a directory; it must end well.
+/// Runs a program in a directory; it must succeed.
 pub fn run(program: &str, folder: &Path, arguments: &[&str]) -> io::Result<()> {
     let done = Command::new(program)
         .args(arguments)
@@ -394,7 +395,7 @@ fn list(root: &Path, folder: &Path, paths: &mut BTreeSet<PathBuf>) {
     }
 }
 
-/// Copies what is no directory with all that can be seen of it.
+/// Copies anything but a directory, with all visible metadata.
 fn twin(from: &Path, to: &Path) -> io::Result<()> {
     let stat = fs::symlink_metadata(from)?;
     let kind = FileType::from_raw_mode(stat.mode());

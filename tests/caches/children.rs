@@ -1,4 +1,4 @@
-//! Other processes: this test's own program, run again, does what a test tells it to.
+//! Other processes: this test program, run again, does what a test tells it to.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -9,7 +9,7 @@ use docker_store::{Lease, Store};
 
 use super::ground::{Way, get};
 
-/// The variable that tells a child which root to work on. Tests that are children do nothing without it.
+/// The variable with the root for a child to work on. Tests that are children do nothing without it.
 const ROOT: &str = "DOCKER_STORE_TEST_CHILD_ROOT";
 const WAY: &str = "DOCKER_STORE_TEST_CHILD_WAY";
 const NUMBER: &str = "DOCKER_STORE_TEST_CHILD_NUMBER";
@@ -35,7 +35,7 @@ pub fn command(test: &str, root: &Path, way: Way, number: usize) -> Command {
     command
 }
 
-/// What runs `child` where the boot has another name, the one with this number; `folder` is for what that needs.
+/// Runs `child` in a different boot, as far as it can see, with this number; `folder` is for what that needs.
 pub fn in_boot(folder: &Path, number: usize, child: &Command) -> Command {
     let boot = folder.join("boot");
     let name = format!("00000000-0000-4000-8000-{number:012}\n");
@@ -82,7 +82,8 @@ impl Orders {
     }
 }
 
-/// A file of lines that several processes append to. A line is there whole as soon as it is written, whoever is killed then.
+/// A file of lines that several processes append to. A line is complete as soon as it is written, whichever process is killed
+/// then.
 pub struct Journal(File);
 
 impl Journal {
@@ -115,7 +116,7 @@ impl Journal {
     }
 }
 
-/// The directory of a lease that what is written to it ends up in. Nothing is mounted, so a kill leaves nothing mounted.
+/// The directory of a lease to which writes go. Nothing is mounted, so a kill leaves nothing mounted.
 pub fn place_to_write(lease: &Lease) -> PathBuf {
     let volume = get(&format!("/volumes/{}", lease.volume()));
     let upper = volume["Options"]["o"].as_str().and_then(|options| {
@@ -127,7 +128,7 @@ pub fn place_to_write(lease: &Lease) -> PathBuf {
     upper.unwrap_or_else(|| PathBuf::from(volume["Mountpoint"].as_str().expect("a mount point")))
 }
 
-/// The files that make a version of a cache: all of them say the same.
+/// The files of a version of a cache: all of them have the same contents.
 const FILES: [&str; 5] = ["v", "f0", "f1", "f2", "f3"];
 
 /// Writes the version `version` to a lease.
@@ -137,7 +138,7 @@ pub fn write_version(place: &Path, version: &str) {
     }
 }
 
-/// The version in a tree; `None` for an empty one. Fails for one that is not whole.
+/// The version in a tree; `None` for an empty one. Fails for an incomplete one.
 pub fn version_in(place: &Path) -> Option<String> {
     let all: Vec<Option<String>> = FILES
         .iter()

@@ -1,5 +1,5 @@
-//! The same, by the library alone: containers write, leases are released, layers are merged, and the listing stays that of a
-//! plain directory in which a shell of this machine ran the same scripts.
+//! The same through the library: containers write, leases are released, layers are merged, and the listing remains that of a
+//! plain directory in which a local shell ran the same scripts.
 
 use docker_store::{Command, Strategy};
 
@@ -9,8 +9,8 @@ use super::beside::Beside;
 use super::changes;
 use super::ground::{Root, Way, amount, in_all_ways, is_podman};
 
-/// What the `N`-th container does. Whoever moves a directory that lies in a lower layer copies it, and not every `mv` keeps
-/// fractions of a second: so those times are made anew.
+/// What the `N`-th container does. Moving a directory from a lower layer copies it, and not every `mv` keeps fractions of a
+/// second: so those times are set again.
 const SCRIPT: &str = r#"
 set -e; umask 022
 mkdir -p d$((N / 3)) objects/$((N % 4))
@@ -50,7 +50,7 @@ fn what_containers_write_is_listed_as_in_a_plain_directory() {
         };
         for n in 0..generations {
             let script = format!("N={n}; {SCRIPT}");
-            // Its containers have no right to make devices.
+            // Its containers are not allowed to create devices.
             let script = match podman {
                 true => script.replace("mknod type c 1 3", "mkfifo type"),
                 false => script,

@@ -1,4 +1,4 @@
-//! What a cache promises, whatever the strategy. Includes what OBuilder's own stress program checks of one.
+//! What a cache promises, with every strategy. Includes what OBuilder's own stress program checks.
 
 use std::os::unix::fs::MetadataExt;
 use std::sync::Mutex;
@@ -86,7 +86,7 @@ fn of_two_leases_the_first_changed_one_that_is_released_wins_and_neither_sees_th
         assert_eq!(View::of(&two).read("x").as_deref(), Some("old"));
         View::of(&two).write("y", "two");
         assert_eq!(View::of(&one).read("y"), None);
-        // An unchanged one takes nothing from anybody, even if it is first.
+        // An unchanged lease does not affect others, even if it is released first.
         assert_eq!(three.release().expect("released"), Released::Unchanged);
         assert_eq!(two.release().expect("released"), Released::Won(2));
         assert_eq!(one.release().expect("released"), Released::Lost);
@@ -115,14 +115,14 @@ fn deleting_a_cache_during_a_lease_makes_that_lease_lose() {
         change(&store, "a", |view| view.write("x", "old"));
         let during = lease(&store, "a");
         assert!(store.delete_cache("a").expect("deleted"));
-        // What is lent stays as it is until it is given back.
+        // A lease does not change until it is released.
         settle(&store);
         assert_eq!(View::of(&during).read("x").as_deref(), Some("old"));
         View::of(&during).write("x", "new");
         assert!(store.caches().expect("a listing").is_empty());
         assert!(newest(&store, "a").is_empty());
         assert_eq!(during.release().expect("released"), Released::Lost);
-        // Not even the first release after a delete may be older than it.
+        // Even the first release after a delete must be newer than it.
         let again = lease(&store, "a");
         store.delete_cache("a").expect("deleted");
         View::of(&again).write("z", "z");
@@ -154,7 +154,7 @@ fn a_lease_that_a_container_still_has_is_busy_and_stays_open() {
         assert_eq!(held.release().expect_err("twice").kind(), ErrorKind::Closed);
         assert_eq!(held.discard().expect_err("twice").kind(), ErrorKind::Closed);
 
-        // A volume that cannot go yet is remembered, and goes when it can.
+        // A volume that cannot be removed yet is remembered, and removed when possible.
         let given_up = lease(&store, "a");
         let container = container_with(&root, "holder", given_up.volume());
         drop(given_up);
@@ -236,7 +236,7 @@ fn locked_leases_come_one_after_the_other_and_waiting_ends_by_deadline_and_cance
     in_all_ways(|way| {
         let root = Root::new("locked");
         let (one, two) = (root.open(way), root.open(way));
-        // Trying out what works takes its time, the first time.
+        // The first trial of what works takes time.
         assert_eq!(
             one.strategy().expect("known"),
             two.strategy().expect("known")
@@ -265,13 +265,13 @@ fn locked_leases_come_one_after_the_other_and_waiting_ends_by_deadline_and_cance
                 ErrorKind::Cancelled
             );
         });
-        // A private one waits for nobody, and another cache is another cache.
+        // A private lease does not wait, and another cache is independent.
         drop(lease(&two, "a"));
         drop(two.cache("b", &locked).expect("another cache"));
         View::of(&held).write("0", "");
         held.release().expect("released");
 
-        // Each sees what the ones before released.
+        // Each sees what the previous ones released.
         let count = 4;
         thread::scope(|scope| {
             for n in 1..=count {
@@ -305,7 +305,7 @@ fn shared_leases_are_one_and_the_last_release_publishes_it() {
         let b = two.cache("a", &shared).expect("a lease");
         let c = one.cache("a", &shared).expect("a lease");
         assert_eq!((a.volume(), a.volume()), (b.volume(), c.volume()));
-        // Several containers have it at once, as the engine mounts it once for all.
+        // Several containers have it at the same time, because the engine mounts it once for all.
         let containers = ["p", "q"].map(|name| container_with(&root, name, a.volume()));
         for container in containers {
             request("DELETE", &format!("/containers/{container}?force=1"), None);
@@ -323,7 +323,7 @@ fn shared_leases_are_one_and_the_last_release_publishes_it() {
         assert_eq!(b.release().expect_err("twice").kind(), ErrorKind::Closed);
         assert!(newest(&one, "a").is_empty());
         assert_eq!(a.release().expect("released"), Released::Shared);
-        // Whoever released it counts on it, whatever the last one thinks.
+        // Its holder released it and relies on it, whatever the last holder does.
         drop(c);
         let began = Instant::now();
         while newest(&two, "a").is_empty() {
@@ -352,7 +352,7 @@ fn leases_are_taken_and_given_back_without_a_look_at_the_others_that_are_out() {
     };
     let first = shared();
     View::of(&first).write("x", "x");
-    // A record of a living session that can only be read with an error: whoever reads all of them fails.
+    // A record of an active session that cannot be read: a caller that reads all of them fails.
     let session = std::fs::read_dir(root.path.join(".store/sessions"))
         .expect("a folder")
         .map(|entry| entry.expect("an entry").file_name())
@@ -430,7 +430,7 @@ fn a_closed_store_lends_and_takes_nothing() {
             ErrorKind::Closed
         );
         drop(lease);
-        // Its removal may still be under way; a later open finds it dead and removes it, or it is gone.
+        // Its removal may still be in progress; a later open finds its session stale and removes it, or it is gone.
         let began = Instant::now();
         let store = root.open(way);
         while !root.volumes().is_empty() {
@@ -458,7 +458,7 @@ fn what_an_obuilder_store_left_becomes_generation_one() {
         };
         let seeds = format!("{prefix}cache-c-op_am");
         make(&seeds).write("x", "precious");
-        // What it lends, it forgets when it is killed. The rest are strangers, however alike.
+        // OBuilder forgets its leases when it is killed. The other volumes are foreign, however similar.
         make(&format!("{prefix}cache-tmp-12-c-op_am"));
         let strangers = [
             format!("{prefix}cache-tmp-mine"),
@@ -484,7 +484,7 @@ fn what_an_obuilder_store_left_becomes_generation_one() {
         assert!(store.delete_cache("op_am").expect("deleted"));
         settle(&store);
         store.close().expect("closed");
-        // Deleted is deleted: it is not adopted again.
+        // A deleted cache is not adopted again.
         let store = root.open(way);
         assert!(newest(&store, "op_am").is_empty());
         settle(&store);
@@ -560,7 +560,7 @@ fn one_strategy_goes_on_where_another_left_off() {
         );
         store.close().expect("closed");
     }
-    // Two at once, of different kinds, over the same generation.
+    // Two at the same time, of different kinds, over the same generation.
     let (one, two) = (root.open(ways[0]), root.open(ways[1]));
     let (a, b) = (lease(&one, "a"), lease(&two, "a"));
     assert_eq!(View::of(&a).files(), View::of(&b).files());
@@ -662,7 +662,7 @@ fn the_folder_of_a_deleted_cache_goes_with_the_next_purge_but_not_while_it_is_le
 
 /// A container that is never started and has the volume.
 pub(super) fn container_with(root: &Root, name: &str, volume: &str) -> String {
-    // The helpers' image is made with the first of them; any image will do, since nothing is run.
+    // The helpers' image is created with the first of them; any image works, because nothing is run.
     let image = format!("{}empty", root.prefix());
     let name = format!("{}x-{name}", root.prefix());
     let body = json!({

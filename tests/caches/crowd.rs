@@ -1,4 +1,4 @@
-//! Processes and threads that use the same caches at the same time.
+//! Processes and threads that use the same caches concurrently.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -14,12 +14,12 @@ const PROCESSES: usize = 4;
 const THREADS: usize = 4;
 const CACHES: [&str; 3] = ["a", "b", "c"];
 
-/// How long each way runs: some seconds, or as long as somebody asks for.
+/// How long each way runs: several seconds, or longer on request.
 fn duration() -> Duration {
     Duration::from_secs(amount(5, 60) as u64)
 }
 
-/// A child: threads that lease, look, write and release.
+/// A child: threads that lease, read, write and release.
 #[test]
 fn child_in_a_crowd() {
     let Some(orders) = Orders::given() else {
@@ -108,7 +108,7 @@ fn whoever_leases_sees_one_whole_generation_that_somebody_released() {
             *newest = (*newest).max(generation);
         }
         for cache in CACHES {
-            // Each release but the last was seen, and none is missing.
+            // Every release except the last was seen, and none is missing.
             let generations: Vec<u64> = won
                 .keys()
                 .filter(|(c, _)| c == cache)

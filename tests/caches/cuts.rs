@@ -1,8 +1,8 @@
-//! The power of a disk is cut while caches are released to it. The engine's data is on a file system in a file; in the middle of the
-//! work the writer and the engine are stopped, and the blocks are copied as they are, without a sync. The copy is mounted in the
-//! place of the original, an engine started on it, and a process of another boot looks at what it gets.
+//! The power of a disk is cut while caches are released to it. The engine's data is on a file system in a file. During the work
+//! the writer and the engine are stopped, and the blocks are copied as they are, without a sync. The copy is mounted in place
+//! of the original, an engine is started on it, and a process of another boot checks what a lease gets.
 //!
-//! Takes minutes, root, loop devices and an engine of its own: run where `DOCKER_STORE_TEST_LONG` is set.
+//! Takes minutes, and needs root, loop devices and an engine of its own: runs only if `DOCKER_STORE_TEST_LONG` is set.
 
 use std::collections::HashMap;
 use std::fs;
@@ -17,7 +17,7 @@ use super::ground::{View, Way, amount, heads, lease, settle};
 use super::outside::warnings_of;
 use crate::common::import_base;
 
-/// Names the folder of a series of cuts to its children: what they tell must survive the cut.
+/// Tells the children the directory of a series of cuts: their reports must survive the cut.
 const FOLDER: &str = "DOCKER_STORE_TEST_CUTS";
 
 /// The files that each version writes, and those of which it writes one.
@@ -36,7 +36,7 @@ fn write(place: &Path, version: u64) {
     fs::write(place.join(name), text(version)).expect("written");
 }
 
-/// The version of a tree, every file of which must be whole; 0 of an empty one.
+/// The version of a tree, every file of which must be complete; 0 for an empty one.
 fn version_of(place: &Path) -> u64 {
     let mut newest = 0;
     for entry in fs::read_dir(place).expect("a tree") {
@@ -64,7 +64,7 @@ fn open(orders: &Orders, sync: bool) -> Store {
     Store::open(&orders.root, orders.way.options().sync(sync)).expect("an open store")
 }
 
-/// A child: releases version after version, and tells of each that won and of each that is on disk for sure.
+/// A child: releases version after version, and reports each that won and each that is certainly on disk.
 #[test]
 fn child_that_writes() {
     let Some((orders, folder)) = Orders::given().zip(std::env::var_os(FOLDER)) else {
@@ -97,7 +97,7 @@ fn child_that_writes() {
             sure.copied().unwrap_or_default()
         ));
         std::thread::sleep(Duration::from_millis(20));
-        // A tool that ends and begins again.
+        // A tool that ends and starts again.
         if n % 150 == 0 {
             store.close().expect("closed");
             store = open(&orders, orders.number == 1);
@@ -105,7 +105,7 @@ fn child_that_writes() {
     }
 }
 
-/// A child, after the cut: tells what a lease gets.
+/// A child, after the cut: reports what a lease gets.
 #[test]
 fn child_that_looks() {
     let Some((orders, folder)) = Orders::given().zip(std::env::var_os(FOLDER)) else {
@@ -119,7 +119,7 @@ fn child_that_looks() {
         let held = lease(&store, "a");
         journal.line(&format!("found {}", version_of(&View::of(&held).path)));
         drop(held);
-        // It is lent and taken as ever, and nothing is left of what was dropped.
+        // It can be leased and released as usual, and nothing is left of what was dropped.
         let held = store.cache("a", &CacheRequest::new()).expect("a lease");
         write(
             &place_to_write(&held),
@@ -257,7 +257,7 @@ impl Machine {
             .into()
     }
 
-    /// What a power failure leaves on the disks, in their place; nothing runs any more.
+    /// Leaves what a power failure leaves on the disks; no process is running any more.
     fn cut(&self, mut writer: Child) {
         let mut all = self.daemons();
         all.push(writer.id().to_string());
@@ -267,7 +267,7 @@ impl Machine {
             }
         };
         signal("-STOP");
-        // The kernel may be writing: a copy that is still the disk after it was made is the disk at one moment.
+        // The kernel may be writing: a copy that still equals the disk after it was made shows the disk at one point in time.
         let until = Instant::now() + Duration::from_secs(60);
         let copies = loop {
             let copies: Vec<PathBuf> = self.disks.iter().map(Disk::copy).collect();
@@ -287,7 +287,7 @@ impl Machine {
         }
     }
 
-    /// What a process of another boot says.
+    /// What a process of another boot reports.
     fn look(&mut self, way: Way) -> Vec<Vec<String>> {
         self.boots += 1;
         let child = self.child("caches::cuts::child_that_looks", way, 0);

@@ -1,4 +1,4 @@
-//! How deep chains of layers get, and what that costs whom: a build tool's process opens, leases, releases and closes, and has no
+//! How deep chains of layers get, and what that costs: a build tool's process opens, leases, releases and closes, and has no
 //! time for anything else.
 
 use std::fs;
@@ -11,7 +11,7 @@ use super::children::place_to_write;
 use super::contract::container_with;
 use super::ground::{Root, Way, amount, heads, lease, request, settle};
 
-/// How long closing may wait for merges, as its documentation says, and something for a busy machine.
+/// How long closing may wait for merges, according to its documentation, with a margin for a busy machine.
 const CLOSING: Duration = Duration::from_secs(10);
 
 fn fill(place: &Path, files: usize) {
@@ -42,7 +42,7 @@ fn with_a_process_for_each_lease_the_chain_stays_short_and_nobody_waits_for_it()
         let held = lease(&store, "a");
         acquires.push(began.elapsed());
         let place = place_to_write(&held);
-        // Some that are new, one that is always written, one that is written now and then.
+        // New files, one that is always written, and one that is written occasionally.
         fs::write(place.join("always"), n.to_string()).expect("written");
         fs::write(place.join(format!("now-and-then-{}", n % 7)), "").expect("written");
         fs::write(place.join(format!("new-{n}")), "").expect("written");
@@ -98,7 +98,7 @@ fn a_listing_counts_files_once_for_all_processes() {
         .collect();
     assert_eq!(sizes, [Some(1); 3]);
     store.close().expect("closed");
-    // Another process believes the head, and looks at no file.
+    // Another process trusts the head, and reads no file.
     let mut changed = heads(&root.path).remove(0);
     changed["parts"][0]["size"]["bytes"] = json!(1_000_000);
     let file = fs::read_dir(root.path.join(".store/caches")).expect("a folder");
@@ -124,11 +124,11 @@ fn what_could_not_be_removed_is_removed_later_by_the_same_process() {
             request("DELETE", &format!("/containers/{container}?force=1"), None);
             volume
         };
-        // By a purge, although its session is alive.
+        // By a purge, although its session is active.
         let volume = in_use("one");
         store.purge().expect("purged");
         assert!(!root.volumes().contains(&volume), "purged: {volume}");
-        // By whatever else is removed after a while.
+        // By any later removal.
         let volume = in_use("two");
         std::thread::sleep(Duration::from_millis(2100));
         drop(lease(&store, "a"));

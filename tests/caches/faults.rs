@@ -1,5 +1,5 @@
-//! An engine whose connections break, and a disk that is full: calls fail, nothing that was released is lost, and what failed
-//! can be tried again.
+//! An engine whose connections break, and a full disk: calls fail, nothing that was released is lost, and failed calls can be
+//! retried.
 
 use std::fs;
 use std::process::Command;
@@ -13,7 +13,7 @@ use super::ground::{Root, View, Way, address, change, here, in_all_ways, lease, 
 use crate::common::proxy::{Act, Proxy};
 use crate::common::some_calls;
 
-/// Tries `what` until it works: only one call fails.
+/// Retries `what` until it works: only one call fails.
 fn insist<T>(what: impl Fn() -> Result<T>) -> T {
     match what() {
         Ok(done) => done,
@@ -31,7 +31,7 @@ fn release(lease: &Lease) {
     }
 }
 
-/// Everything that a cache goes through, with the connection cut at the call `n`. `false`: there were fewer.
+/// Everything that can happen to a cache, with the connection interrupted at the call `n`. Returns `false` if there were fewer.
 fn cut_at(root: &Root, way: Way, n: usize, act: Act) -> bool {
     let count = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&count);
@@ -70,7 +70,7 @@ fn cut_at(root: &Root, way: Way, n: usize, act: Act) -> bool {
 fn a_connection_cut_at_any_call_is_an_error_that_loses_and_leaves_nothing() {
     for way in here([Way::ALL[1], Way::ALL[0], Way::ALL[3]]) {
         let root = Root::new("cuts");
-        // Found out once, or the calls of that would be cut over and over.
+        // Found out once, because otherwise the calls for that would be interrupted every time.
         let known = Store::open(&root.path, way.options().engine(root.engine(&address())))
             .expect("a store");
         known.strategy().expect("a strategy");

@@ -14,7 +14,7 @@ use rustix::fs::{CWD, FileType, Mode, XattrFlags, lsetxattr, mkdirat, mknodat, o
 use super::ground::{Root, View, Way, amount, here, in_all_ways, lease, settle};
 use super::snapshot::{self, Tree};
 
-/// Some of everything, in the directory `root`.
+/// Files of all kinds, in the directory `root`.
 fn fill(root: &Path) {
     let at = |name: &str| root.join(name);
     fs::write(at("plain"), "contents").expect("written");
@@ -118,7 +118,7 @@ fn set_attribute(path: &Path, name: &str, value: &[u8]) {
         .unwrap_or_else(|e| panic!("{name} of {path:?}: {e}"));
 }
 
-/// What a tar stream of the engine keeps of a tree: whole seconds, no sockets, no attributes but capabilities.
+/// What a tar stream of the engine keeps of a tree: whole seconds, no sockets, no attributes other than capabilities.
 fn through_archive(mut tree: Tree, root_owner: (u32, u32)) -> Tree {
     tree.retain(|_, item| item.kind != "socket");
     for (path, item) in &mut tree {
@@ -161,7 +161,7 @@ fn files_of_every_kind_survive_a_clone() {
                 );
             }
             (false, _) => {
-                // Only the root is made anew, and of that an archive keeps less.
+                // Only the root is recreated, and an archive keeps less of it.
                 let top = expected.get_mut(Path::new("")).expect("the root");
                 top.mtime.1 = 0;
                 top.attributes.clear();
@@ -240,7 +240,7 @@ fn a_lease_that_was_taken_before_a_compaction_can_still_win() {
     }
     settle(&store);
     assert_eq!(store.caches().expect("a listing")[0].layers, 6);
-    // The one that makes the chain too long, and one more of the same generation as the compacted.
+    // The release that makes the chain too long, and one more of the same generation as the compacted one.
     super::ground::change(&store, "a", |view| view.remove("3"));
     let before = lease(&store, "a");
     settle(&store);
@@ -261,7 +261,7 @@ fn a_lease_that_was_taken_before_a_compaction_can_still_win() {
 
 #[test]
 fn an_archive_way_refuses_gigabytes_of_holes_and_the_cache_stays_what_it_was() {
-    // The engine reads and sends them all: that takes its time.
+    // The engine reads and sends all of them, which takes long.
     if amount(0, 1) == 0 {
         return;
     }
@@ -283,7 +283,7 @@ fn an_archive_way_refuses_gigabytes_of_holes_and_the_cache_stays_what_it_was() {
             held.discard().expect("discarded");
             assert_eq!(super::ground::newest(&store, "a").len(), 1);
         } else {
-            // Nothing is copied until layers are merged, which is refused then.
+            // Nothing is copied until layers are merged, which is then refused.
             assert_eq!(released.expect("released"), Released::Won(2));
             store.close().expect("closed");
             let store = root.open(Way::ALL[2]);

@@ -1,4 +1,4 @@
-//! A directory lists what can be looked up in it, and nothing else, whatever was merged.
+//! A directory lists exactly what can be looked up in it, whatever was merged.
 
 use std::fs;
 use std::process::Command;
@@ -20,7 +20,7 @@ fn what_is_deleted_is_not_listed_after_a_compaction_that_ends_above_it() {
         for name in ["d/kept", "d/gone", "d/e/gone", "gone"] {
             view.write(name, "2");
         }
-        // In the place of one that is in the base: nothing of that shows through.
+        // In place of one that is in the base: nothing of that shows through.
         fs::remove_dir_all(view.path.join("opaque")).expect("removed");
         fs::create_dir_all(view.path.join("opaque/in")).expect("made");
         for name in ["opaque/kept", "opaque/gone", "opaque/in/gone"] {

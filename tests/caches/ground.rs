@@ -1,4 +1,5 @@
-//! What the tests stand on: a root of their own, an engine asked without the library's help, leases looked into as files.
+//! The foundation of the tests: a root of their own, an engine that is queried without the library, and access to leases as
+//! files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +18,7 @@ use crate::common::asked::{connect, containers, image_names, volumes};
 pub use crate::common::asked::{get, request};
 use crate::common::patience::Watch;
 
-/// How a store clones caches and reaches the engine's volumes.
+/// How a store clones caches and accesses the engine's volumes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Way {
     pub strategy: Strategy,
@@ -59,7 +60,7 @@ impl Way {
     }
 }
 
-/// Those of `ways` that there are on this engine. Podman's archives do not say whose something is, so they are none.
+/// Those of `ways` that exist on this engine. Podman's archives do not report owners, so they are left out there.
 pub fn here(ways: impl IntoIterator<Item = Way>) -> impl Iterator<Item = Way> {
     let podman = is_podman();
     ways.into_iter().filter(move |way| {
@@ -94,7 +95,7 @@ pub fn in_all_ways(test: impl Fn(Way)) {
 /// What a store at an earlier root has found out about the engine. It is for one address: who uses another one probes anew.
 static PROBED: OnceLock<Vec<u8>> = OnceLock::new();
 
-/// A root that no other test has. Whatever is of it on the engine is removed when it is dropped.
+/// A root that no other test has. Everything of it on the engine is removed when it is dropped.
 pub struct Root {
     pub path: PathBuf,
     _watch: Watch,
@@ -154,7 +155,7 @@ impl Root {
         containers(&self.prefix())
     }
 
-    /// One address for whatever socket is behind it: what was found out about an engine is remembered by its address.
+    /// One address for whatever socket is behind it, because facts about an engine are remembered by its address.
     pub fn engine(&self, address: &str) -> String {
         let link = self.path.join("engine.sock");
         let _ = fs::remove_file(&link);
@@ -162,7 +163,7 @@ impl Root {
         format!("unix://{}", link.display())
     }
 
-    /// What all names of this root on the engine begin with.
+    /// What all names of this root on the engine start with.
     pub fn prefix(&self) -> String {
         let real = fs::canonicalize(&self.path).expect("the root");
         let digest = Sha256::digest(real.as_os_str().as_encoded_bytes());
@@ -189,7 +190,7 @@ impl Drop for Root {
         for volume in self.volumes() {
             request("DELETE", &format!("/volumes/{volume}"), None);
         }
-        // What the import of a killed child brought late. (Without its files it would be another root.)
+        // What the import of a killed child created late. (Without its files it would be another root.)
         if self.path.join(".store").exists() {
             let _ = Store::open(&self.path, &Options::new()).and_then(|store| store.purge());
         }
@@ -220,7 +221,7 @@ pub fn newest(store: &Store, name: &str) -> BTreeMap<String, String> {
     files
 }
 
-/// Waits until everything given up is gone, and what is kept until its successor is on disk, too.
+/// Waits until everything queued for removal is removed, including what is kept until its successor is on disk.
 pub fn settle(store: &Store) {
     let until = Instant::now() + Duration::from_secs(20);
     loop {
@@ -268,7 +269,7 @@ pub fn heads(root: &Path) -> Vec<Value> {
     found
 }
 
-/// A lease, or any volume, as a directory of this machine: mounted as the engine would, for as long as this lives.
+/// A lease, or any volume, as a local directory: mounted as the engine would, for as long as this value lives.
 pub struct View {
     pub path: PathBuf,
     mounted: bool,
@@ -351,7 +352,7 @@ fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, String>) {
 
 impl Drop for View {
     fn drop(&mut self) {
-        // Another test that has just forked a process holds our descriptors until that runs its own program.
+        // Another test that has just forked a process holds these descriptors until the child runs its own program.
         for _ in 0..if self.mounted { 500 } else { 0 } {
             let done = Command::new("umount")
                 .arg(&self.path)

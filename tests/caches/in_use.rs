@@ -1,6 +1,6 @@
-//! The kernel's log says at times that a layer "is in-use as upperdir of another mount". This is when: whoever starts a container
-//! takes a copy of all mounts along for a moment, so that one which the engine ends then lives on there. Nobody writes through
-//! it, and what is written is the layer's own files, so nothing is lost. These tests show both.
+//! The kernel sometimes logs that a layer "is in-use as upperdir of another mount". The reason: starting a container briefly
+//! copies all mounts, and a mount that the engine then removes still exists in the copy. No process writes through that copy,
+//! and written data is in the layer's own files, so nothing is lost. These tests show both.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -20,10 +20,10 @@ use super::changes;
 use super::children::place_to_write;
 use super::ground::{Root, Way, amount, lease};
 
-/// The mounts that one of these tests keeps are not what the other looks for.
+/// Keeps one of these tests from seeing the mounts that the other keeps.
 static ONE: Mutex<()> = Mutex::new(());
 
-/// Seconds since this machine began, as the kernel's log has them.
+/// Seconds since this machine started, as in the kernel's log.
 fn uptime() -> f64 {
     let text = fs::read_to_string("/proc/uptime").expect("a time");
     text.split(' ')
@@ -32,7 +32,7 @@ fn uptime() -> f64 {
         .expect("seconds")
 }
 
-/// How often the kernel has said so since then; `None` where its log may not be read.
+/// How often the kernel has logged it since then; `None` if its log cannot be read.
 fn said_since(since: f64) -> Option<usize> {
     let log = Process::new("dmesg")
         .output()
@@ -59,7 +59,7 @@ fn run_in(store: &Store, id: &str, lease: &Lease, script: &str) {
     step.abort().expect("aborted");
 }
 
-/// A process with a copy of all mounts, as somebody who starts a container is one.
+/// A process with a copy of all mounts, like one that starts a container.
 struct Keeper(Child);
 
 impl Keeper {
@@ -114,7 +114,7 @@ fn a_mount_that_lives_on_in_another_process_spoils_nothing() {
             )
         };
         let in_containers = |held: &Lease| {
-            // While the first container has it, a process takes its mount along; the second has the same layer mounted anew.
+            // While the first container has it, a process copies its mount; the second container mounts the same layer again.
             let upper = place_to_write(held);
             thread::scope(|scope| {
                 let first = format!("{}; sleep 2", script(0));

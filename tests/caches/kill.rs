@@ -1,4 +1,4 @@
-//! A process that is killed at any instant loses nothing that it has released, and leaves nothing that a later open does not
+//! A process that is killed at any time loses nothing that it has released, and leaves nothing that a later open does not
 //! remove.
 
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ use crate::common::some_calls;
 
 const CACHE: &str = "a";
 
-/// Releases the version `version`, and says so before and after.
+/// Releases the version `version`, and records that before and after.
 fn release(store: &Store, journal: &Journal, version: usize) {
     let lease = lease(store, CACHE);
     write_version(&place_to_write(&lease), &version.to_string());
@@ -34,7 +34,7 @@ fn delete(store: &Store, journal: &Journal) {
     journal.line("done empty");
 }
 
-/// A child: everything that a cache can go through, once.
+/// A child: everything that can happen to a cache, once.
 #[test]
 fn child_once() {
     let Some(orders) = Orders::given() else {
@@ -86,7 +86,7 @@ fn child_for_ever() {
     }
 }
 
-/// What the cache may hold, going by the journal: what the last thing that was done left, or the one that was begun.
+/// What the cache may contain according to the journal: the outcome of the last operation, or of the one that was begun.
 fn allowed(root: &Path) -> BTreeSet<Option<String>> {
     let state = |text: &str| (text != "empty").then(|| text.to_owned());
     let mut allowed = BTreeSet::from([None]);
@@ -105,7 +105,7 @@ fn check(root: &Root, way: Way, when: &str) {
     check_seen(root, way, when, version_in);
 }
 
-/// The same, where `version` tells, and checks, what is in the cache.
+/// The same; `version` reads, and checks, what is in the cache.
 pub fn check_seen(
     root: &Root,
     way: Way,
@@ -137,7 +137,7 @@ pub fn check_seen(
         if left.len() == layers {
             break;
         }
-        // A call that the engine still worked on when its caller was killed may show up late.
+        // A request that the engine was still processing when its caller was killed may take effect late.
         assert!(
             began.elapsed() < Duration::from_secs(10),
             "{when}: {layers} layers, and left are {left:?}"
@@ -149,7 +149,7 @@ pub fn check_seen(
     store.close().expect("closed");
 }
 
-/// Kills the child at its `n`-th engine call, before or after the engine has seen it. `false`: it made fewer.
+/// Kills the child at its `n`-th request, before or after the engine has seen it. Returns `false` if it made fewer.
 fn kill_at(child_test: &str, root: &Root, way: Way, n: usize, act: Act) -> bool {
     let child: Arc<Mutex<Option<Pid>>> = Arc::default();
     let killed = Arc::new(AtomicBool::new(false));
@@ -158,7 +158,7 @@ fn kill_at(child_test: &str, root: &Root, way: Way, n: usize, act: Act) -> bool 
         if number != n {
             return Act::Pass;
         }
-        // The child's number is known a moment after the child runs.
+        // The child's pid is known shortly after it starts.
         let pid = loop {
             if let Some(pid) = *pid.lock().expect("unpoisoned") {
                 break pid;
@@ -237,7 +237,7 @@ fn killed_at_random_times_nothing_is_lost_and_nothing_is_left() {
     let roots = Way::ALL.map(|way| (way, Root::new("kill-times")));
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
     for kill in 0..kills {
-        // The direct ways are the fast ones: they get more of the kills.
+        // The direct ways are fast, so they get more of the kills.
         let (way, root) = &roots[[0, 1, 1, 0, 1, 2, 1, 3][kill % 8]];
         if here([*way]).next().is_none() {
             continue;

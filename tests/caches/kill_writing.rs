@@ -1,5 +1,5 @@
-//! A process that is killed while containers write to its leases loses nothing that was released, spoils nothing for those who
-//! share a lease with it, and what is listed afterwards is a whole version.
+//! If a process is killed while containers write to its leases, nothing that was released is lost, other holders of a shared
+//! lease are not affected, and the listing afterwards is a complete version.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,8 +18,8 @@ use super::snapshot::{self, Tree};
 
 const CACHE: &str = "a";
 
-/// Makes a directory what it is in the version `V`, whatever it was before: names come and go in directories that stay, and
-/// directories of the same names come anew.
+/// Makes a directory contain the version `V`, whatever it contained before: names come and go in directories that are kept, and
+/// directories are replaced by others of the same name.
 const VERSION: &str = r#"
 set -e; umask 022; mkdir -p kept link
 rm -rf d0 d1 d2 type kept/* link/*
@@ -42,7 +42,7 @@ fn run_version(store: &Store, id: &str, lease: &Lease, folder: &str, version: us
     step.abort().expect("aborted");
 }
 
-/// What the version looks like, by a shell of this machine in an empty directory.
+/// The listing of the version, created by a local shell in an empty directory.
 fn plain(root: &Path, version: usize) -> Tree {
     let place = root.with_extension("plain");
     let _ = fs::remove_dir_all(&place);
@@ -53,7 +53,7 @@ fn plain(root: &Path, version: usize) -> Tree {
     tree
 }
 
-/// What is listed; times are those of the containers, and the root is its lease's.
+/// The listing; times are those of the containers, and the root is the lease's.
 fn listed(place: &Path) -> Tree {
     let mut tree = snapshot::of(place);
     tree.remove(Path::new(""));
@@ -61,7 +61,7 @@ fn listed(place: &Path) -> Tree {
     tree
 }
 
-/// The version in the cache, all of which is as it should be.
+/// The version in the cache, which must be complete.
 fn version_listed(root: &Path, place: &Path) -> Option<String> {
     let found = listed(place);
     if found.is_empty() {
@@ -73,7 +73,7 @@ fn version_listed(root: &Path, place: &Path) -> Option<String> {
     Some(version.to_string())
 }
 
-/// A child: containers write versions, over and over, into leases of its own and into ones that could be shared.
+/// A child: containers write versions, over and over, into private leases and into ones that can be shared.
 #[test]
 fn child_with_containers() {
     let Some(orders) = Orders::given() else {
@@ -192,7 +192,7 @@ fn a_killed_holder_of_a_shared_lease_takes_nothing_along() {
             thread::sleep(Duration::from_millis(random.below(600)));
             child.kill().expect("killed");
             child.wait().expect("ended");
-            // Its container may still write: until that is gone, the lease is busy.
+            // Its container may still write: until it is gone, the lease is busy.
             let began = Instant::now();
             let released = loop {
                 store.purge().expect("purged");
@@ -216,7 +216,7 @@ fn a_killed_holder_of_a_shared_lease_takes_nothing_along() {
                 &listed(&ours),
                 &format!("{way:?}, kill {kill}"),
             );
-            // Theirs was cut off in the middle; but what is listed there is there.
+            // Theirs was interrupted; but what is listed there exists.
             listed(&view.path);
         }
         store.purge().expect("purged");

@@ -35,7 +35,7 @@ fn real_programs(way: Way) {
         Way { direct: false, .. } => (amount(3, 20), 0),
     };
     let mut n = 0;
-    // Then some that do little, until what they left was merged, and it all once more.
+    // Then some that do little, until what they left was merged, and everything once more.
     while n < generations || beside.compactions < compactions {
         assert!(
             n < generations + 40 * compactions,
@@ -59,7 +59,7 @@ fn real_programs(way: Way) {
     }
     let last = beside.look(n);
     if way.direct {
-        // Holes do not show in a listing. The kernel copies a file of a lower layer by megabytes, and fills as much.
+        // Holes do not show in a listing. The kernel copies a file of a lower layer by megabytes, and fills holes of that size.
         let view = View::of(&last);
         let stat = fs::metadata(view.path.join("sparse/image")).expect("there");
         assert!(
@@ -104,7 +104,7 @@ fn random_changes_are_listed_as_in_a_plain_directory() {
         let store = root.open(way);
         let mut beside = Beside::new(&store, &root, way);
         let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15 + way.number() as u64);
-        // One that is out all the time keeps its layers, whatever becomes of the cache.
+        // A lease that is held all the time keeps its layers, whatever happens to the cache.
         let early = lease(&store, "a");
         let generations = if way.direct {
             amount(30, 1000)

@@ -12,7 +12,7 @@ use super::ground::{Root, View, Way, amount, here, settle};
 const CACHES: [&str; 2] = ["a", "b"];
 const NAMES: [&str; 4] = ["f", "d/f", "d/e/f", "g"];
 
-/// What can be done. Numbers choose among what there is then.
+/// The operations. Numbers choose among what exists then.
 #[derive(Clone, Debug)]
 enum Step {
     Acquire {
@@ -28,7 +28,7 @@ enum Step {
         lease: usize,
         name: usize,
     },
-    /// A directory goes, and one of the same name comes.
+    /// A directory is replaced by one of the same name.
     Replace {
         lease: usize,
     },
@@ -58,16 +58,16 @@ fn step() -> impl Strategy<Value = Step> {
 
 type Files = BTreeMap<String, String>;
 
-/// A cache as it should be.
+/// The expected state of a cache.
 #[derive(Clone, Debug, Default)]
 struct Cache {
     generation: u64,
     files: Files,
-    /// The store has heard of it, and not forgotten it.
+    /// The store knows it, and has not forgotten it.
     known: bool,
 }
 
-/// The tree that one or, if it is shared, more leases are.
+/// The tree of one lease or, if it is shared, of several.
 #[derive(Debug)]
 struct Copy {
     cache: usize,
@@ -83,7 +83,7 @@ struct World {
     store: Option<Store>,
     caches: [Cache; CACHES.len()],
     copies: Vec<Copy>,
-    /// The leases that are out, and which copy each is.
+    /// The outstanding leases, and which copy each is.
     leases: Vec<(Lease, usize)>,
 }
 
@@ -144,7 +144,7 @@ impl World {
         assert_eq!(view.files(), copy.files);
     }
 
-    /// What the copy becomes when its last holder gives it back.
+    /// What happens to the copy when its last holder releases it.
     fn end(&mut self, copy: usize) -> Released {
         let now = self.generation_in_store(self.copies[copy].cache);
         let copy = &self.copies[copy];
@@ -152,8 +152,8 @@ impl World {
         if copy.base != cache.generation {
             return Released::Lost;
         }
-        // What was written and taken back shows in the time of the directory: or does not, where times are whole seconds. Then
-        // either is right.
+        // A file that was written and removed again shows in the directory's time, unless times have whole seconds. Then either
+        // outcome is correct.
         let taken_back = copy.files == cache.files && now == copy.base;
         if !copy.changed || taken_back {
             return Released::Unchanged;
@@ -239,7 +239,7 @@ fn run(root: &Root, way: Way, steps: &[Step]) {
             Step::Discard(lease) => world.discard(lease),
             Step::Delete(cache) => {
                 world.store().delete_cache(CACHES[cache]).expect("deleted");
-                // Of a cache that never was, there is no generation to raise.
+                // A cache that never existed has no generation to raise.
                 let now = &mut world.caches[cache];
                 now.generation += u64::from(now.known);
                 now.files.clear();
@@ -247,7 +247,7 @@ fn run(root: &Root, way: Way, steps: &[Step]) {
             Step::Settle => settle(world.store()),
             Step::Purge => drop(world.store().purge().expect("purged")),
             Step::Reopen => {
-                // Leases are of the store that lent them.
+                // Leases belong to the store that they are from.
                 while !world.leases.is_empty() {
                     world.discard(0);
                 }
@@ -255,7 +255,7 @@ fn run(root: &Root, way: Way, steps: &[Step]) {
                 world.store = Some(root.open(way));
             }
         }
-        // A purge forgets deleted caches that nobody holds, and they begin at 0 again.
+        // A purge forgets deleted caches without leases, and they start at 0 again.
         for (cache, name) in CACHES.iter().enumerate() {
             let idle = !world
                 .copies
@@ -302,7 +302,7 @@ fn random_operations_do_what_a_simple_model_does() {
         runner
             .run(&prop::collection::vec(step(), 1..60), |steps| {
                 let root = Root::new("model");
-                // What works here is found out once for all.
+                // What works on this engine is found out once for all.
                 let known = std::env::temp_dir()
                     .join(format!("docker-store-probed-{}", std::process::id()));
                 if known.exists() {

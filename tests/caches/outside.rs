@@ -1,4 +1,4 @@
-//! Somebody outside the store removes volumes, as `docker volume prune` does.
+//! Another program removes volumes, as `docker volume prune` does.
 
 use std::sync::Mutex;
 
@@ -27,7 +27,7 @@ fn a_cache_whose_volumes_were_pruned_is_empty_with_a_warning_and_no_error_stays(
         let warned = warnings_of(|| {
             let lease = lease(&store, "a");
             assert!(View::of(&lease).files().is_empty());
-            // It is newer than all that were lent before.
+            // It is newer than all earlier leases.
             assert_eq!(lease.generation(), 3);
             View::of(&lease).write("z", "z");
             assert_eq!(lease.release().expect("released"), Released::Won(4));
@@ -62,11 +62,11 @@ fn below_a_missing_layer_the_cache_is_what_it_was_and_what_lay_above_goes() {
             assert_eq!(warned.len(), 1, "{warned:?}");
             assert!(warned[0].contains("was reset to"), "{warned:?}");
         }
-        // It was cloned from what is no more.
+        // It was cloned from a generation that no longer exists.
         assert_eq!(during.release().expect("released"), Released::Lost);
         settle(&store);
         assert_eq!(root.left(), Vec::<String>::new());
-        // And the middle one of three takes one along.
+        // Removing the middle one of three removes another with it.
         for name in ["5", "6", "7"] {
             change(&store, "a", |view| view.write(name, name));
         }
@@ -112,7 +112,7 @@ fn with_the_engines_own_prune_too() {
     let store = root.open(way);
     change(&store, "a", |view| view.write("x", "x"));
     settle(&store);
-    // Only what is of this root: other tests run on this engine.
+    // Only volumes of this root, because other tests run on this engine.
     let filter = format!(
         "%7B%22label%22%3A%5B%22docker-store.prefix%3D{}%22%5D%7D",
         root.prefix().trim_end_matches('-')
@@ -128,7 +128,7 @@ fn with_the_engines_own_prune_too() {
     ));
 }
 
-/// What the library warns of while `what` runs. One test at a time: there is one logger for all.
+/// Returns the library's warnings while `what` runs. One test at a time, because there is one logger for all.
 pub(super) fn warnings_of(what: impl FnOnce()) -> Vec<String> {
     static ONE: Mutex<()> = Mutex::new(());
     static LINES: Mutex<Vec<(std::thread::ThreadId, String)>> = Mutex::new(Vec::new());

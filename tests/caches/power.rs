@@ -1,5 +1,5 @@
-//! What a power failure may leave of caches. Here a failure is told by what tells it: the machine has been started anew, as far as a
-//! process can see. (`tests/power.rs` cuts the power of a disk.)
+//! What a power failure may leave of caches. Here a failure is simulated by its sign: the machine has been restarted, as far as
+//! a process can see. (`tests/power.rs` cuts the power of a disk.)
 
 use docker_store::Released;
 
@@ -29,7 +29,7 @@ fn child_in_another_boot() {
     }
 }
 
-/// Runs the child where the boot has another name, and gives what it found: version, generation, and warnings.
+/// Runs the child in a different boot, and returns what it found: version, generation, and warnings.
 fn boot_and_look(root: &Root, way: Way, number: usize) -> (String, u64, Vec<String>) {
     let child = command(
         "caches::power::child_in_another_boot",
@@ -57,8 +57,8 @@ fn release(store: &docker_store::Store, version: usize) -> Released {
     })
 }
 
-/// Does nothing but open and close, until all is on disk: a busy disk needs more time than a close gives it, and the session of a
-/// store that was dropped ends when its last worker does.
+/// Only opens and closes, until everything is on disk: a busy disk needs more time than a close waits, and the session of a
+/// dropped store ends when its last worker does.
 fn open_and_close(root: &Root, way: Way) {
     for _ in 0..20 {
         if heads(&root.path)[0]["unsure"].is_null() {
@@ -77,7 +77,7 @@ fn after_a_power_failure_a_lease_gets_the_newest_generation_that_was_certainly_o
         for version in [1, 2] {
             assert_eq!(release(&store, version), Released::Won(version as u64));
         }
-        // A close has what was released written to the disk.
+        // A close syncs what was released.
         store.close().expect("closed");
         open_and_close(&root, way);
         let sure = |what: &str| assert!(heads(&root.path)[0]["unsure"].is_null(), "{what}");
@@ -90,10 +90,10 @@ fn after_a_power_failure_a_lease_gets_the_newest_generation_that_was_certainly_o
         for version in [3, 4] {
             assert_eq!(release(&store, version), Released::Won(version as u64));
         }
-        // As a process that is killed: nobody waits for anything.
+        // Like a killed process: nothing is waited for.
         drop(store);
         if !way.direct {
-            // What the engine alone reaches nobody here can sync: nothing is claimed, and nothing dropped.
+            // Volumes that only the engine can access cannot be synced here: nothing is claimed, and nothing dropped.
             sure("out of reach");
             let found = boot_and_look(&root, way, 2);
             assert_eq!(found, (String::from("4"), 4, Vec::new()));
@@ -106,7 +106,7 @@ fn after_a_power_failure_a_lease_gets_the_newest_generation_that_was_certainly_o
             warned[0].contains("generations 3 to 4 of the cache c-a"),
             "{warned:?}"
         );
-        // The child's settling has removed what was dropped, and it is told once.
+        // The child has removed what was dropped, and it is reported once.
         let found = boot_and_look(&root, way, 3);
         assert_eq!(found, (String::from("2"), 5, Vec::new()));
         let store = root.open(way);

@@ -1,5 +1,5 @@
-//! Caches where the engine's containers have other numbers for users than the machine: every way keeps what steps write. The engine
-//! is one of the test's own, so it takes root and `DOCKER_STORE_TEST_LONG`.
+//! Caches if the numbers of users in the engine's containers differ from the host's: every way keeps what steps write. The
+//! engine belongs to the test, so it needs root and `DOCKER_STORE_TEST_LONG`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,17 +11,17 @@ use docker_store::{CacheRequest, Options, Released, Store};
 use super::ground::{Way, amount};
 use crate::common::{begin, import_base, sh};
 
-/// Containers' root is this user of the machine.
+/// The container's root is this user of the host.
 const FIRST: u32 = 300_000;
 
-/// A daemon in a folder of its own, with the machine's own list of user namespaces covered.
+/// A daemon in its own directory, with the host's own list of user namespaces hidden.
 struct Engine {
     folder: PathBuf,
     daemon: Child,
 }
 
 impl Engine {
-    /// `None` where there is nothing to start.
+    /// `None` if no engine can be started.
     fn start() -> Option<Self> {
         if amount(0, 1) == 0 || !rustix::process::geteuid().is_root() {
             return None;
@@ -112,7 +112,7 @@ fn keeps(store: &Store, n: usize) {
         why.contains("archive"),
         "files are not this machine's to write: {why}"
     );
-    // More than a chain of layers has, so that it is compacted, too.
+    // More than a chain of layers may have, so that it is also compacted.
     for generation in 1..=9 {
         let lease = store
             .cache("c", CacheRequest::new().owner(1000, 1001))
@@ -134,7 +134,7 @@ fn keeps(store: &Store, n: usize) {
             lease.release().expect("released"),
             Released::Won(generation)
         );
-        // One that nobody touches is no generation.
+        // A lease without changes is not a generation.
         let untouched = store
             .cache("c", CacheRequest::new().owner(5, 6))
             .expect("a lease");

@@ -1,4 +1,4 @@
-//! Everything that can be seen of a tree: kinds, owners, modes, times, contents, links, attributes.
+//! Everything that is visible in a tree: kinds, owners, modes, times, contents, links, attributes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -89,7 +89,7 @@ fn attributes(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut list = vec![0; 64 << 10];
     let n = llistxattr(path, &mut list[..]).unwrap_or(0);
     let names = list[..n].split(|b| *b == 0).filter(|name| !name.is_empty());
-    // Seen only from inside of a layer; a mount hides them.
+    // Visible only from inside of a layer; a mount hides them.
     let names = names.filter(|name| !name.starts_with(b"trusted.overlay."));
     names
         .map(|name| {

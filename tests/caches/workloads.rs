@@ -1,5 +1,5 @@
-//! What real programs do to a cache, generation after generation, each in a directory of its own: the same in the lease and in a
-//! plain directory beside it.
+//! What real programs do to a cache, generation after generation, each in its own directory: the same in the lease and in a
+//! plain directory.
 
 mod kinds;
 mod programs;
@@ -16,9 +16,9 @@ use super::changes::{self, Pair};
 /// One of them.
 pub struct Workload {
     pub name: &'static str,
-    /// What is done for the `n`-th generation.
+    /// What is done in the `n`-th generation.
     step: fn(&At<'_>, usize),
-    /// The names, of files that have several, that the step changes, links or moves: in an overlay they part from the others.
+    /// The names, of files with several names, that the step changes, links or moves: in an overlay they become separate files.
     parts: fn(&Path, usize) -> Vec<PathBuf>,
 }
 
@@ -70,7 +70,7 @@ impl At<'_> {
         fs::write(&path, text).unwrap_or_else(|e| panic!("{path:?}: {e}"));
     }
 
-    /// As careful programs do: written beside, and renamed over.
+    /// As careful programs do: written under another name, and renamed.
     fn replace(&self, name: &str, text: impl AsRef<[u8]>) {
         let beside = format!("{name}.tmp-1a2b");
         self.write(&beside, text);
@@ -90,7 +90,7 @@ impl At<'_> {
         fs::create_dir_all(self.path(name)).expect("made");
     }
 
-    /// Removes whatever it is, if it is there.
+    /// Removes whatever it is, if it exists.
     fn remove(&self, name: impl AsRef<Path>) {
         let path = self.path(name);
         let Ok(stat) = fs::symlink_metadata(&path) else {
@@ -132,7 +132,7 @@ impl At<'_> {
     }
 
     fn no_attribute(&self, name: &str, attribute: &str) {
-        // Gone with an archive, perhaps.
+        // It may have been lost in an archive.
         let _ = lremovexattr(self.path(name), attribute);
     }
 

@@ -1,4 +1,4 @@
-//! A cancel and a timeout end every call of the header that blocks, while the engine does not answer any more.
+//! A cancel and a timeout end every blocking call of the header, while the engine no longer responds.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -19,7 +19,7 @@ fn a_timeout_and_a_cancel_end_every_call_that_blocks_of_an_engine_that_hangs() {
         let limits = function.limits(&functions);
         let tried = match limits {
             Some(Limits::Asked | Limits::OfStep) if function.blocks() => true,
-            // Without limits: what does not block, and works with what the engine has.
+            // Without limits: what does not block, and uses objects on the engine.
             _ => !function.blocks() && on_the_engine(function),
         };
         if tried {
@@ -65,7 +65,7 @@ fn a_timeout_and_a_cancel_end_every_call_that_blocks_of_an_engine_that_hangs() {
     });
 }
 
-/// Whether it works with an object that may have something on the engine. (The program frees all of them at its end.)
+/// Whether it uses an object that may have something on the engine. (The program frees all of them at its end.)
 fn on_the_engine(function: &Function) -> bool {
     let kinds = [
         "const dstore_store *",
@@ -117,7 +117,7 @@ fn add(function: &Function, limits: Option<Limits>, calls: &mut String, rows: &m
         _ if takes("dstore_step *") && begins => "BARE_STEP",
         "dstore_step_commit_within" | "dstore_step_abort_within" => "RUN_STEP",
         _ if takes("dstore_step *") => "STEP",
-        // What heads say of caches is on this machine; what was given up is waited for.
+        // What heads say of caches is local; what is queued for removal is waited for.
         "dstore_store_caches_within" | "dstore_store_pin" | "dstore_store_pin_cache" => "HERE",
         "dstore_destroy" => "SPARE",
         "dstore_store_close_within" | "dstore_store_complete_deletes" => "GIVEN_UP",
@@ -127,7 +127,7 @@ fn add(function: &Function, limits: Option<Limits>, calls: &mut String, rows: &m
     writeln!(rows, "    {{\"{name}\", {needs}, call_{name}, {blocks}}},").expect("in memory");
 }
 
-/// What C hands in for a parameter.
+/// What C passes for a parameter.
 fn sample(function: &Function, kind: &str, name: &str) -> &'static str {
     match (kind, name) {
         (_, "timeout_ms") => "timeout_ms",
@@ -135,7 +135,7 @@ fn sample(function: &Function, kind: &str, name: &str) -> &'static str {
         (_, "error") => "error",
         ("const char *", "root") if function.name == "dstore_destroy" => "s->spare",
         ("const char *", "root") => "s->root",
-        // What is looked at or deleted must be there, and what is made must not.
+        // What is read or deleted must exist, and what is created must not.
         ("const char *", "id") if function.comment.contains("the result `id`") => "\"base\"",
         ("const char *", "id") => "s->id",
         ("const char *", "base") => "\"base\"",

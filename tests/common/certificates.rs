@@ -1,4 +1,4 @@
-//! Certificates made on the spot: an authority, and what it signs, good and bad.
+//! Certificates created on the spot: a CA, and what it signs, valid and invalid.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub struct Signed {
     key: KeyPair,
 }
 
-/// When a certificate holds.
+/// When a certificate is valid.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Valid {
     Now,
@@ -69,7 +69,7 @@ impl Authority {
         }
     }
 
-    /// The folder that `DOCKER_CERT_PATH` names: whom to believe, and who we are.
+    /// The directory for `DOCKER_CERT_PATH`: the CA to trust, and the client's certificate.
     pub fn write(&self, folder: &Path, own: Option<&Signed>) {
         std::fs::create_dir_all(folder).expect("a folder");
         std::fs::write(folder.join("ca.pem"), self.0.pem()).expect("written");
@@ -85,7 +85,7 @@ impl Signed {
         std::fs::write(folder.join(key), self.key.serialize_pem()).expect("written");
     }
 
-    /// What a server of TLS is made of, which wants `clients`' certificates if it wants any.
+    /// The configuration of a TLS server, which requires `clients`' certificates if it requires any.
     pub fn serving(&self, clients: Option<&Authority>) -> Arc<ServerConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))

@@ -1,7 +1,6 @@
-//! What the tests share: a root and a store of their own, a base to build on, and a look at the engine that goes past the
-//! library.
+//! What the tests share: a root and a store of their own, a base to build on, and queries of the engine without the library.
 //!
-//! The tests need a real engine: run them by `make test`, which makes sure of one.
+//! The tests need a real engine: run them with `make test`, which makes sure that there is one.
 #![allow(dead_code, unreachable_pub, unused_imports)] // each test file uses its part
 
 pub mod asked;
@@ -22,8 +21,8 @@ pub use patience::until;
 use patience::{Watch, ended};
 use sha2::{Digest, Sha256};
 
-/// A root of its own, and so a prefix of its own. Dropping it removes everything under that prefix from the engine, and
-/// fails the test if the library left anything that it should not have.
+/// A root of its own, and so a prefix of its own. Dropping it removes everything under that prefix from the engine, and fails
+/// the test if the library left anything that it should not have.
 pub struct Root {
     pub path: PathBuf,
     prefix: String,
@@ -41,7 +40,7 @@ impl Root {
         Root::at(path)
     }
 
-    /// One where the test wants it.
+    /// A root at the given path.
     pub fn at(path: PathBuf) -> Self {
         let watch = Watch::new();
         std::fs::create_dir(&path).expect("a new directory");
@@ -82,7 +81,7 @@ impl Root {
         format!("{}-image-{id}", self.prefix)
     }
 
-    /// The names of containers, images and volumes of this root that only a step or a lease under way may hold.
+    /// The names of containers, images and volumes of this root that only a step or a lease in progress may hold.
     pub fn leftovers(&self) -> Vec<String> {
         let p = &self.prefix;
         let mut names = asked::containers(p);
@@ -94,13 +93,13 @@ impl Root {
             volumes
                 .into_iter()
                 .filter(|name| !name.starts_with(&format!("{p}-cache-")))
-                // The root's claim on the prefix, which stays.
+                // The root's claim on the prefix, which is kept.
                 .filter(|name| *name != format!("{p}-store")),
         );
         names
     }
 
-    /// [`leftovers`](Self::leftovers) where caches were released: their layers stay.
+    /// Like [`leftovers`](Self::leftovers), if caches were released: their layers are kept.
     pub fn leftovers_beside_caches(&self) -> Vec<String> {
         let layer = format!("{}-layer-", self.prefix);
         self.leftovers()
@@ -128,7 +127,8 @@ impl Drop for Root {
     }
 }
 
-/// Makes the result `marked` of the result `base`, and gives a look at the images that are made of it and have no name.
+/// Creates the result `marked` from the result `base`, and returns a function that lists the images that are based on it and
+/// have no name.
 pub fn marked(root: &Root) -> impl Fn() -> Vec<String> {
     let mark = format!("org.example.mark={}", root.prefix());
     let container = docker(&["create", &root.image("base"), "x"]).remove(0);
@@ -172,7 +172,7 @@ pub fn import_base(store: &Store, id: &str) {
     }
 }
 
-/// Begins a step that must not be there yet.
+/// Begins a step whose result must not exist yet.
 pub fn begin(store: &Store, base: &str, id: &str) -> Step {
     match store.begin(Some(base), id, &Limits::none()).expect("begun") {
         Begun::Step(step) => step,
@@ -191,7 +191,7 @@ pub fn build(store: &Store, base: &str, id: &str, script: &str) {
     step.commit().expect("a commit");
 }
 
-/// What a command prints in a container made of a result, which is not changed by it.
+/// The output of a command in a container created from a result, which is not changed by it.
 pub fn output_in(store: &Store, id: &str, script: &str) -> String {
     let probe = format!("{id}-probe");
     let mut step = begin(store, id, &probe);
@@ -200,7 +200,7 @@ pub fn output_in(store: &Store, id: &str, script: &str) -> String {
     std::fs::read_to_string(store.log_file(&probe).expect("a path")).expect("a log")
 }
 
-/// Runs the `docker` command, and gives its lines. The engine is asked past the library.
+/// Runs the `docker` command, and returns its lines. The library is not involved.
 pub fn docker(args: &[&str]) -> Vec<String> {
     let output = Process::new("docker")
         .args(args)
@@ -247,7 +247,7 @@ pub fn id_of(image: &str) -> String {
     found["Id"].as_str().unwrap_or_default().to_owned()
 }
 
-/// Who keeps the engine's images: each takes an image's file without layers in a way of its own.
+/// What stores the engine's images: each accepts an image's file without layers in a different form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImageStore {
     /// Docker with a storage driver of its own.
@@ -296,8 +296,8 @@ pub fn untar(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-/// In a child that [`spawn`] made for this test: the root it is to work on. A test begins with asking this, and is its own
-/// child's program.
+/// In a child that [`spawn`] started for this test: the root to work on. A test starts with this check, and is its own child's
+/// program.
 pub fn child_of(test: &str) -> Option<PathBuf> {
     let (name, root) = (
         std::env::var("DOCKER_STORE_CHILD").ok()?,
@@ -328,7 +328,7 @@ pub fn role() -> String {
 pub struct Child(std::process::Child);
 
 impl Child {
-    /// Kills it where it stands.
+    /// Kills it immediately.
     pub fn kill(mut self) {
         self.0.kill().expect("killed");
         self.0.wait().expect("its end");
@@ -339,7 +339,7 @@ impl Child {
         assert!(self.wait(), "the child failed");
     }
 
-    /// Waits for its end; gives whether it passed.
+    /// Waits for its end; returns whether it passed.
     pub fn wait(mut self) -> bool {
         ended(&mut self.0, "a child of the test").success()
     }
@@ -356,7 +356,7 @@ impl Drop for Child {
     }
 }
 
-/// Makes the note in the lock of a build so many seconds older.
+/// Makes the note in the lock of a build older by this many seconds.
 pub fn make_older(lock: &Path, seconds: i64) {
     let line = std::fs::read_to_string(lock).expect("a note");
     let (said, _) = line.split_once(" sum=").expect("a note");

@@ -1,10 +1,10 @@
-//! An engine of a test's own, which it may stop, kill and start again.
+//! An engine that belongs to a test, which may stop, kill and restart it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Started as `scripts/engine` starts one; stopped, and its folder removed, when it is dropped.
+/// Started like those of `scripts/engine`; stopped, and its directory removed, when it is dropped.
 pub struct OwnEngine {
     pub folder: PathBuf,
     config: String,
@@ -12,7 +12,7 @@ pub struct OwnEngine {
 }
 
 impl OwnEngine {
-    /// `None` where none can be started: only root can.
+    /// `None` if none can be started: only root can.
     pub fn start() -> Option<Self> {
         OwnEngine::start_with("{}")
     }
@@ -27,7 +27,7 @@ impl OwnEngine {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("docker-store-own-{}-{number}", std::process::id());
-        // Must be on a disk: what is for temporary files may not be.
+        // Must be on a disk: directories for temporary files may not be.
         let engine = OwnEngine {
             folder: Path::new("/var/lib").join(name),
             config: config.to_owned(),
@@ -55,7 +55,7 @@ impl OwnEngine {
         format!("unix://{}", self.folder.join("docker.sock").display())
     }
 
-    /// Ends it as a service is stopped: containers, too.
+    /// Stops it as a service is stopped, including containers.
     pub fn stop(&self) {
         assert!(self.script("down").status.success());
     }
@@ -67,7 +67,7 @@ impl OwnEngine {
         assert!(output.status.success(), "{said}");
     }
 
-    /// Sends the daemon alone a signal (`-STOP`, `-KILL`).
+    /// Sends only the daemon a signal (`-STOP`, `-KILL`).
     pub fn signal(&self, signal: &str) {
         signal_daemon(&self.folder, signal);
     }
@@ -90,7 +90,7 @@ pub fn signal_daemon(folder: &Path, signal: &str) {
     assert!(sent.expect("kill runs").success());
 }
 
-/// Waits for the end of a daemon that was sent a signal, and starts it again, alone: as a service manager does it.
+/// Waits for the end of a daemon that was sent a signal, and starts only the daemon again, as a service manager does.
 pub fn restart_daemon(folder: &Path) {
     let output = script(folder).arg("restart").output();
     let output = output.expect("scripts/engine runs");

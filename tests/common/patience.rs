@@ -1,4 +1,4 @@
-//! No test waits for ever: what does not happen fails it with a reason.
+//! No test waits forever: if the awaited event does not happen, the test fails with a reason.
 
 use std::io::Write;
 use std::process::{Child, ExitStatus};
@@ -14,8 +14,8 @@ pub fn until(what: &str, mut happened: impl FnMut() -> bool) {
     }
 }
 
-/// Waits for the end of a process. One that does not end is killed after three minutes (where the long forms of the tests are
-/// asked for: an hour), and fails the test.
+/// Waits for the end of a process. If it does not end in three minutes (in the long forms of the tests: an hour), it is killed,
+/// and the test fails.
 pub fn ended(child: &mut Child, what: &str) -> ExitStatus {
     let limit = Duration::from_secs(if is_long() { 3600 } else { 180 });
     let began = Instant::now();
@@ -38,10 +38,10 @@ fn is_long() -> bool {
         .any(|name| std::env::var_os(name).is_some())
 }
 
-/// Ends the whole test program, with the name of the test, when the test that made it is not over after a quarter of an
-/// hour. The last resort: a thread that is stuck in the library cannot be made to fail.
+/// Ends the whole test program, with the name of the test, if the test that created this is not over after a quarter of an
+/// hour. The last resort: a thread that hangs in the library cannot be made to fail.
 pub struct Watch {
-    // The thread sees that this is gone.
+    // The thread notices that this was dropped.
     _over: Sender<()>,
 }
 
@@ -49,13 +49,13 @@ impl Watch {
     pub fn new() -> Self {
         let minutes = if is_long() { 240 } else { 15 };
         Watch::for_at_most(Duration::from_secs(60 * minutes), |said| {
-            // Past the harness, which would keep it for a report that never comes.
+            // Not through the harness, which would hold it back for a report that never comes.
             let _ = std::io::stderr().write_all(said.as_bytes());
             std::process::exit(101);
         })
     }
 
-    /// Does something else with what there is to say after some other time.
+    /// Passes the message to `say` after another time.
     pub fn for_at_most(limit: Duration, say: impl FnOnce(&str) + Send + 'static) -> Self {
         let (over, ends) = channel();
         let thread = std::thread::current();

@@ -1,5 +1,5 @@
 //! A socket between a store and the real engine that does to a request what networks, proxies and engines do to them at the
-//! worst moment; and a socket that answers whatever a test says. For faults that an engine does not produce on demand.
+//! worst moment; and a socket that answers whatever a test specifies. For faults that an engine does not produce on demand.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -9,42 +9,42 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What becomes of a request.
+/// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
     Pass,
     /// The connection closes; the engine never sees the request.
     CutBefore,
-    /// The engine sees the request, and carries it out; the connection closes without its answer.
+    /// The engine sees the request, and carries it out; the connection closes without its response.
     CutAfter,
-    /// The engine's answer is cut off after this many bytes.
+    /// The engine's response is truncated after this many bytes.
     Truncate(usize),
-    /// The engine's answer is cut off this many bytes behind its head.
+    /// The engine's response is truncated this many bytes after its head.
     TruncateBody(usize),
-    /// The engine sees so many bytes of the request; then both sides close.
+    /// The engine sees this many bytes of the request; then both sides close.
     CutRequest(usize),
-    /// The request waits so many milliseconds, and its answer as many.
+    /// The request is delayed by this many milliseconds, and its response, too.
     Delay(u64),
-    /// Every byte goes on its own, as far as [`SLICED`]; what is behind that goes in pieces of an odd length.
+    /// Every byte is sent separately, up to [`SLICED`]; the rest is sent in pieces of an odd length.
     Slices,
     /// The connection is reset; the engine never sees the request.
     Reset,
-    /// Nothing happens any more; the engine never sees the request.
+    /// Nothing more happens; the engine never sees the request.
     Stall,
-    /// The engine sees the request, and carries it out; nothing is heard of it.
+    /// The engine sees the request, and carries it out; there is no response.
     StallAfter,
-    /// The engine sees the request; the answer's side of the connection closes before it comes.
+    /// The engine sees the request; the response's side of the connection closes before it comes.
     HalfClose,
-    /// This answer; the engine never sees the request.
+    /// This response; the engine never sees the request.
     Answer(&'static str),
-    /// The engine sees the request, and carries it out; this answer comes in the place of its own.
+    /// The engine sees the request, and carries it out; this response replaces its own.
     AnswerAfter(&'static str),
 }
 
-/// All heads, and the beginnings of bodies. Megabytes of single bytes only keep the engine busy, for half a minute.
+/// All heads, and the beginnings of bodies. Megabytes of single bytes would only keep the engine busy, for half a minute.
 const SLICED: usize = 64 << 10;
 
-/// Sends `bytes` in slices; so many were sent before.
+/// Sends `bytes` in slices; `before` bytes were already sent.
 fn slice(to: &mut UnixStream, bytes: &[u8], before: &mut usize) -> std::io::Result<()> {
     let (first, rest) = bytes.split_at(bytes.len().min(SLICED.saturating_sub(*before)));
     *before += bytes.len();
@@ -64,7 +64,7 @@ struct Inner {
     engine: PathBuf,
     rule: Box<Rule>,
     seen: AtomicUsize,
-    /// The clients' ends of connections on which nothing happens any more.
+    /// The clients' ends of connections on which nothing more happens.
     stalled: Mutex<Vec<UnixStream>>,
     released: AtomicBool,
 }
@@ -104,12 +104,12 @@ impl Proxy {
         }
     }
 
-    /// How many requests have come.
+    /// How many requests have arrived.
     pub fn seen(&self) -> usize {
         self.inner.seen.load(Ordering::SeqCst)
     }
 
-    /// Ends all that stalls, and lets everything pass from now on.
+    /// Ends all that stalls, and passes everything on from now on.
     pub fn release(&self) {
         self.inner.released.store(true, Ordering::SeqCst);
         for stalled in self.inner.stalled.lock().expect("unpoisoned").drain(..) {
@@ -136,7 +136,7 @@ impl Inner {
     }
 }
 
-/// What becomes of the engine's answers on one connection.
+/// What happens to the engine's responses on one connection.
 #[derive(Clone, Copy)]
 enum Back {
     Pass,
@@ -146,7 +146,7 @@ enum Back {
     Truncate(usize),
     TruncateBody(usize),
     Replace(&'static str),
-    /// Left as it is: the connection is to be reset, not shut down in order.
+    /// Left as it is, because the connection is to be reset, not shut down cleanly.
     Leave,
 }
 
@@ -177,13 +177,13 @@ fn serve(mut client: UnixStream, inner: &Inner) {
     let set = |to: Back| *mode.lock().expect("unpoisoned") = to;
     let mut buffer = [0; 64 << 10];
     let (mut slices, mut sliced) = (false, 0);
-    // Looked at before it is taken: a connection that closes with bytes unread is reset.
+    // Peeked before it is read: a connection that closes with unread data is reset.
     while let Ok(n) = peek(&client, &mut buffer) {
         if n == 0 {
             let _ = upstream.shutdown(Shutdown::Write);
             break;
         }
-        // The library sends the head of a request with its first write, and nothing of another before its answer.
+        // The library sends the head of a request with its first write, and nothing of another before its response.
         let act = first_line(&buffer[..n]).map(|line| inner.act(line));
         if act == Some(Act::Reset) {
             set(Back::Leave);
@@ -241,14 +241,14 @@ fn serve(mut client: UnixStream, inner: &Inner) {
     let _ = back.join();
 }
 
-/// Moves the engine's answers.
+/// Passes on the engine's responses.
 fn answers(from: &mut UnixStream, to: &mut UnixStream, mode: &Mutex<Back>) {
     let (mut buffer, mut sliced) = ([0; 64 << 10], 0);
     while let Ok(n) = from.read(&mut buffer) {
         let bytes = &buffer[..n];
         let mut now = *mode.lock().expect("unpoisoned");
         if let Back::TruncateBody(may) = now {
-            // A head comes in one piece.
+            // A head arrives in one piece.
             let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
             now = Back::Truncate(end.map_or(n, |end| end + 4) + may);
         }
@@ -292,7 +292,7 @@ fn peek(client: &UnixStream, buffer: &mut [u8]) -> std::io::Result<usize> {
     }
 }
 
-/// An answer with `status` and a message, and then the end of the connection.
+/// A response with `status` and a message, followed by the end of the connection.
 macro_rules! answer {
     ($status:literal, $message:literal) => {
         concat!(
@@ -305,7 +305,7 @@ macro_rules! answer {
     };
 }
 
-/// As an engine answers that fails; and one that is asked to remove what is being removed.
+/// The responses of a failing engine; and of one that is asked to remove what is being removed.
 pub const FAILED: &str = answer!("500", "as a test has it");
 pub const IN_PROGRESS: &str = answer!("409", "removal of container x is already in progress");
 
@@ -320,7 +320,7 @@ fn first_line(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(&bytes[..end]).ok()
 }
 
-/// The engine's socket, to reach it past the library. An engine that is reached by TLS or ssh has one, too.
+/// The engine's socket, for requests without the library. An engine that is reached by TLS or ssh has one, too.
 pub fn engine_socket() -> PathBuf {
     if let Some(path) = std::env::var_os("DOCKER_STORE_TEST_SOCKET") {
         return path.into();
@@ -332,7 +332,7 @@ pub fn engine_socket() -> PathBuf {
         .into()
 }
 
-/// A socket that gives each connection to `answer`, in a thread of its own.
+/// A socket that passes each connection to `answer`, in a thread of its own.
 pub fn fake(folder: &Path, answer: impl Fn(UnixStream) + Send + Sync + 'static) -> String {
     let path = fresh(folder, "fake");
     let listener = UnixListener::bind(&path).expect("a socket");
@@ -346,7 +346,7 @@ pub fn fake(folder: &Path, answer: impl Fn(UnixStream) + Send + Sync + 'static) 
     format!("unix://{}", path.display())
 }
 
-/// Reads the head of a request, and gives its first line; `None` at the end.
+/// Reads the head of a request, and returns its first line; `None` at the end.
 pub fn read_head(client: &mut UnixStream) -> Option<String> {
     let mut head = Vec::new();
     let mut byte = [0];
@@ -359,7 +359,7 @@ pub fn read_head(client: &mut UnixStream) -> Option<String> {
     first_line(&head).map(str::to_owned)
 }
 
-/// Reads one request: its first line, and its body where that has a length.
+/// Reads one request: its first line, and its body if that has a length.
 pub fn read_request(client: &mut UnixStream) -> Option<(String, Vec<u8>)> {
     let mut head = Vec::new();
     let mut byte = [0];
@@ -378,8 +378,8 @@ pub fn read_request(client: &mut UnixStream) -> Option<(String, Vec<u8>)> {
     Some((first_line(&head)?.to_owned(), body))
 }
 
-/// What a fake engine answers to what an open asks it; `None` for every other request. A volume that is created is the one that
-/// was asked for.
+/// What a fake engine answers to the requests of an open; `None` for every other request. A volume that is created is the
+/// requested one.
 pub fn opened(line: &str, body: &[u8]) -> Option<String> {
     if line.contains("/volumes/create") {
         return Some(String::from_utf8_lossy(body).into_owned());

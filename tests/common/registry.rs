@@ -1,4 +1,5 @@
-//! A registry of a test's own: Debian's `docker-registry`, on a port that the system chooses. Engines speak to 127.0.0.1 in the clear.
+//! A registry that belongs to a test: Debian's `docker-registry`, on a port that the system chooses. Engines use plain HTTP for
+//! 127.0.0.1.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -6,10 +7,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Who may use a registry that asks: `builder`, whose password is `hunter2` (`htpasswd -nbB -C 4`).
+/// The user of a registry that requires a login: `builder`, whose password is `hunter2` (`htpasswd -nbB -C 4`).
 const USERS: &str = "builder:$2y$04$l/t2UBV4nUBJT0nIpQ7AEu7nNZk1KrCnufV2bmSY1VmO7kT/deNQe\n";
 
-/// Stopped, and its folder removed, when it is dropped.
+/// Stopped, and its directory removed, when it is dropped.
 pub struct Registry {
     process: Child,
     folder: PathBuf,
@@ -18,7 +19,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// One that takes anybody, or only `builder`.
+    /// A registry for all users, or only for `builder`.
     pub fn start(asks: bool) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -55,7 +56,7 @@ impl Registry {
                 Some(rest[..end.unwrap_or(rest.len())].to_owned())
             })
             .expect("it listens");
-        // It must not stand still because nobody reads what it says.
+        // It must not block because its output is not read.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         Registry {
             process,
@@ -64,7 +65,7 @@ impl Registry {
         }
     }
 
-    /// What it answers to a GET: the status, the head, the body.
+    /// Its response to a GET: the status, the head, the body.
     pub fn get(&self, path: &str) -> (u16, String, Vec<u8>) {
         let accept = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json";
         self.ask("GET", path, ("Accept", accept), &[])

@@ -1,18 +1,18 @@
-//! An `sshd` of a test's own on the loopback, with keys of its own, and an `ssh` that knows nothing but it.
+//! An `sshd` that belongs to a test, on the loopback, with keys of its own, and an `ssh` that knows only this server.
 
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// Stopped, and its folder removed, when it is dropped.
+/// Stopped, and its directory removed, when it is dropped.
 pub struct Sshd {
     folder: PathBuf,
     process: Child,
 }
 
 impl Sshd {
-    /// `None` where none can be started: only root can.
+    /// `None` if none can be started: only root can.
     pub fn start() -> Option<Self> {
         let need = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/need");
         let program = Path::new("/usr/sbin/sshd");
@@ -76,7 +76,7 @@ impl Sshd {
                 at(known),
             ));
         }
-        // The first value counts: what is for all hosts stands last.
+        // The first value counts: what applies to all hosts is last.
         let (all, each) = client.split_at(client.find("Host good").expect("there"));
         std::fs::write(at("ssh_config"), format!("{each}{all}")).expect("written");
         std::fs::create_dir_all(folder.join("bin")).expect("a folder");
@@ -103,7 +103,7 @@ impl Sshd {
             .spawn()
             .expect("sshd runs");
         let said = BufReader::new(process.stderr.take().expect("its words"));
-        // It goes on talking, and must be heard or it stops.
+        // It keeps writing, and blocks if its output is not read.
         std::thread::spawn(move || said.lines().map_while(Result::ok).for_each(drop));
         super::until("sshd listens", || {
             TcpStream::connect(("127.0.0.1", port)).is_ok()
@@ -111,7 +111,7 @@ impl Sshd {
         Some(Sshd { folder, process })
     }
 
-    /// A `PATH` on which the `ssh` is that which knows this one.
+    /// A `PATH` on which `ssh` is the one that knows this server.
     pub fn path(&self) -> std::ffi::OsString {
         let mut path = self.folder.join("bin").into_os_string();
         path.push(":");

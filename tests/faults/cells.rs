@@ -1,4 +1,4 @@
-//! One cell of a table: an operation that meets a fault at one of its calls, and what must be so after it.
+//! One cell of a table: an operation with a fault at one of its calls, and what must hold afterwards.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -12,35 +12,35 @@ use super::restarts;
 use crate::common::proxy::{Act, IN_PROGRESS, Proxy};
 use crate::common::{Root, docker, import_base, sh, untar};
 
-/// What an operation meets.
+/// A fault that an operation meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     None,
     /// This, at one call.
     Once(Act),
-    /// The call is answered so many times with "in progress".
+    /// The call is answered this many times with "in progress".
     Again(usize),
-    /// From that call on, nothing is heard of the engine.
+    /// From that call on, the engine does not respond.
     Hangs,
-    /// The engine is sent a signal, and started again.
+    /// The engine is sent a signal, and restarted.
     Restart(&'static str, Moment),
 }
 
-/// When the engine ends.
+/// When the engine is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// When the call comes.
+    /// When the call arrives.
     Before,
-    /// So many milliseconds after the engine was sent the call.
+    /// This many milliseconds after the call was passed to the engine.
     After(u64),
 }
 
-/// How an operation is told to end.
+/// How an operation is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
-    /// It is not: the fault passes by itself, or ends it.
+    /// It is not: the fault passes by itself, or stops it.
     Not,
-    /// By a cancel, a moment after the fault was met.
+    /// By a cancel, shortly after the fault.
     Cancel,
     /// By a deadline.
     Deadline,
@@ -49,7 +49,7 @@ pub enum Told {
 /// The time until a deadline.
 pub const DEADLINE: Duration = Duration::from_secs(3);
 
-/// Nothing that meets a fault which passes may take longer.
+/// No operation may take longer with a fault that passes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long after the cancel or the deadline a call may return.
@@ -70,21 +70,21 @@ impl std::fmt::Display for Cell {
     }
 }
 
-/// What came of a cell.
+/// The outcome of a cell.
 pub struct Outcome {
     pub done: Done,
     /// How many calls the operation made.
     pub calls: usize,
-    /// Whether there was that call.
+    /// Whether that call was made.
     pub met: bool,
-    /// How long after it was told to end it returned; or, where it was not, how long it took.
+    /// How long after it was stopped it returned; or, if it was not stopped, how long it took.
     pub late: Duration,
     /// What is not as it must be.
     pub wrong: Vec<String>,
 }
 
 impl Outcome {
-    /// What was wrong, if anything was, and what the operation said.
+    /// What was wrong, if anything was, and what the operation returned.
     pub fn said(&self) -> Option<String> {
         let done = match &self.done {
             Ok(claim) => format!("{claim:?}"),
@@ -100,12 +100,12 @@ impl Drop for Ground {
     }
 }
 
-/// A root with the result `base` and the cache `c`, for one cell after the other.
+/// A root with the result `base` and the cache `c`, for several cells in turn.
 pub struct Ground {
     root: Root,
-    /// Another open store of the root, straight to the engine.
+    /// Another open store of the root, directly connected to the engine.
     direct: Store,
-    /// What the cache said before the cell.
+    /// The contents of the cache before the cell.
     said: RefCell<String>,
 }
 
@@ -121,7 +121,7 @@ impl Ground {
         ground
     }
 
-    /// What every operation finds there.
+    /// What every operation starts from.
     pub fn prepare(&self) {
         import_base(&self.direct, "base");
         let there = self.direct.caches().expect("a listing");
@@ -146,7 +146,7 @@ impl Ground {
         step.abort().expect("aborted");
     }
 
-    /// What the file `f` of the newest generation says.
+    /// The contents of the file `f` in the newest generation.
     fn newest(&self) -> String {
         let lease = self
             .direct
@@ -164,7 +164,7 @@ impl Ground {
             .to_owned()
     }
 
-    /// Tries a cell, and looks at what it left.
+    /// Tries a cell, and examines what it left.
     pub fn play(&self, cell: Cell) -> Outcome {
         let armed = Arc::new(AtomicBool::new(false));
         let calls = Arc::new(AtomicUsize::new(0));
@@ -181,7 +181,7 @@ impl Ground {
                 let n = calls.fetch_add(1, Ordering::SeqCst);
                 let act = match cell.fault {
                     Fault::Once(act) if n == cell.call => act,
-                    // Only a removal is ever told so.
+                    // Only removals get this response.
                     Fault::Again(times)
                         if n >= cell.call
                             && line.starts_with("DELETE")
@@ -192,7 +192,7 @@ impl Ground {
                     }
                     Fault::Hangs if n >= cell.call => Act::Stall,
                     Fault::Restart(signal, moment) if n == cell.call => {
-                        // Held meanwhile: whoever looks for it after the operation waits for it.
+                        // Held in the meantime: code that checks for it after the operation waits for it.
                         let mut restart = restart.lock().expect("unpoisoned");
                         if armed.load(Ordering::SeqCst) {
                             met.store(true, Ordering::SeqCst);
@@ -295,7 +295,7 @@ impl Ground {
                 wrong,
             };
         }
-        // The same handle goes on.
+        // The same handle continues.
         self.prepare();
         let second = fresh();
         let again = scene(&second, Limits::none().timeout(PATIENCE * 2), &|| {});
@@ -316,10 +316,10 @@ impl Ground {
         }
     }
 
-    /// Whether what an operation says is so.
+    /// Checks whether the operation's outcome is true.
     fn judge(&self, operation: &Operation, id: &str, done: &Done, wrong: &mut Vec<String>) {
         let image = self.root.image(id);
-        // Not asked of the library.
+        // Without the library.
         let there = || !docker(&["images", "-q", &image]).is_empty();
         match done {
             Ok(Claim::Nothing) => {}
@@ -348,7 +348,7 @@ impl Ground {
             Ok(claim) => wrong.push(format!("not so: {claim:?}")),
             Err(e) => {
                 let makes = operation.name.starts_with("commit") || operation.name == "build";
-                // What is there may be denied by nobody who does not know.
+                // A result that exists may be denied only if the outcome is unknown.
                 if makes && e.kind() != ErrorKind::OutcomeUnknown && there() {
                     wrong.push("an error, and there is a result".to_owned());
                 }
@@ -356,7 +356,7 @@ impl Ground {
         }
     }
 
-    /// What an engine that has ended must not have taken along, whatever was answered.
+    /// What an engine that was stopped must not have lost, whatever was answered.
     fn judge_after_restart(
         &self,
         operation: &Operation,
@@ -372,7 +372,7 @@ impl Ground {
                 wrong.push(format!("the cache said {before:?}, and now {newest:?}"));
             }
         }
-        // Whoever does not know what came of it is told by the next who builds it.
+        // If the outcome is unknown, the next build finds it out.
         if done
             .as_ref()
             .is_err_and(|e| e.kind() == ErrorKind::OutcomeUnknown)
@@ -388,7 +388,7 @@ impl Ground {
         }
     }
 
-    /// Takes away the names that an operation gave: they are not the store's.
+    /// Removes the names that an operation gave, because they are not the store's.
     fn take_names_away(&self) {
         let given = format!("reference={}*", given_names(&self.root));
         let shown = "{{.Repository}}:{{.Tag}}";
@@ -397,7 +397,7 @@ impl Ground {
         }
     }
 
-    /// Whether nothing is left after the next open and a purge.
+    /// Checks that nothing is left after the next open and a purge.
     fn clean(&self, ids: &[&str], wrong: &mut Vec<String>) {
         self.take_names_away();
         for id in ids {
@@ -406,7 +406,7 @@ impl Ground {
             }
         }
         let next = self.root.open_with(&options(&link(&self.root, None)));
-        // The handle that goes on has what it could not remove meanwhile.
+        // The handle that continues still has what it could not remove in the meantime.
         for purged in [self.direct.purge(), next.purge()] {
             if let Err(e) = purged {
                 wrong.push(format!("purging: {e}"));
@@ -455,7 +455,7 @@ fn options(address: &str) -> Options {
     options
 }
 
-/// One address for whatever socket is behind it: what works with an engine is remembered by its address.
+/// One address for whatever socket is behind it, because facts about an engine are remembered by its address.
 fn link(root: &Root, address: Option<&str>) -> String {
     let link = root.path.join("engine.sock");
     let host = std::env::var("DOCKER_HOST");

@@ -1,4 +1,4 @@
-//! Told to end, it ends: within two seconds after a cancel or a deadline, whatever the engine does.
+//! Cancels and deadlines: a call returns within two seconds, whatever the engine does.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -56,7 +56,7 @@ fn a_call_of_an_engine_that_hangs_returns_within_two_seconds_of_a_cancel_or_a_de
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A pipe that nobody writes to: without a writer, and with one that is silent.
+/// A pipe without data: without a writer, and with a silent one.
 fn silent(root: &Root) -> [(PathBuf, Option<std::fs::File>); 2] {
     [false, true].map(|written| {
         let path = root.path.join(format!("pipe-{written}"));
@@ -96,7 +96,7 @@ fn a_command_that_ends_is_seen_to_end_whatever_its_input_does() {
 
 type Reads = fn(&mut Step, &PathBuf) -> Result<(), Error>;
 
-/// Reads of a pipe in a step named `id` until a cancel, and in another until a deadline.
+/// Reads from a pipe in a step named `id` until a cancel, and in another until a deadline.
 fn ends_when_told(id: &str, store: &Store, base: Option<&str>, pipe: &PathBuf, read: Reads) {
     let cancel = Cancel::new();
     let limits = Limits::none().cancel(&cancel);
@@ -140,7 +140,7 @@ fn what_is_read_of_a_silent_pipe_ends_with_a_cancel_and_a_deadline() {
     ];
     let root = Root::new("silent");
     let store = root.open_with_base();
-    // All at once: each waits for more than a second.
+    // All concurrently, because each waits for more than a second.
     let pipes = silent(&root);
     std::thread::scope(|scope| {
         for (pipe, writer) in &pipes {
@@ -212,7 +212,7 @@ fn an_engine_that_is_stopped_in_the_middle_of_a_command_holds_up_neither_a_cance
             began.elapsed()
         );
         engine.signal("-CONT");
-        // The worker goes on where it was, and the id can be built.
+        // The worker continues, and the id can be built.
         store
             .complete_deletes(&Limits::none().timeout(Duration::from_secs(60)))
             .expect("all removed");

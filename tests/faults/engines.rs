@@ -1,4 +1,4 @@
-//! Engines that are not there, are none, or fail in the middle: a clear error, nothing recorded, nothing lost.
+//! Engines that do not exist, are not engines, or fail in the middle: a clear error, nothing recorded, nothing lost.
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -89,7 +89,7 @@ fn what_is_no_engine_is_told_apart_from_one_that_is_too_old_or_ill() {
     }
 }
 
-/// As a proxy with a wrong path says it, Docker of a call that it does not know, Podman of the same, and one without a word.
+/// The 404 of a proxy with a wrong path, of Docker for an unknown request, of Podman for the same, and one without a message.
 const NO_SUCH_CALL: [&str; 4] = [
     "<html><head><title>404 Not Found</title></head></html>",
     r#"{"message":"page not found"}"#,
@@ -187,7 +187,7 @@ fn a_broken_connection_is_an_error_and_never_an_absent_result() {
         for id in ["base", "absent"] {
             match store.result(id) {
                 Err(e) => assert_eq!(e.kind(), ErrorKind::CutShort, "{act:?}: {e}"),
-                // What came before the cut was all of a short answer.
+                // A short response was complete before the cut.
                 Ok(there) => assert_eq!((there, act), (id == "base", Act::Truncate(400))),
             }
         }
@@ -198,7 +198,7 @@ fn a_broken_connection_is_an_error_and_never_an_absent_result() {
 fn a_look_up_survives_a_connection_that_died_while_idle() {
     let root = Root::new("idle");
     import_base(&root.open(), "base");
-    // The engine sees nothing of the first try, and the second comes over a connection of its own.
+    // The engine sees nothing of the first try, and the second comes over a new connection.
     let proxy = Proxy::new(
         &root.path,
         |n, _| if n == 8 { Act::CutBefore } else { Act::Pass },
@@ -292,7 +292,7 @@ fn a_step_cut_off_at_any_of_its_calls_records_nothing_and_the_next_try_works() {
     for act in [Act::CutBefore, Act::CutAfter] {
         for nth in some_calls(3) {
             let id = format!("s{nth}{}", if act == Act::CutBefore { "b" } else { "a" });
-            // Opening has its calls, too; count from the first of the step.
+            // Opening makes calls, too; count from the first of the step.
             let proxy = Proxy::new(&root.path, {
                 let began = std::sync::atomic::AtomicUsize::new(usize::MAX);
                 let id = id.clone();
@@ -397,7 +397,7 @@ fn output_that_ends_before_its_command_is_not_taken_for_all_of_it() {
         step.commit().expect_err("spoiled");
         assert!(!store.result(id).expect("a look"));
     }
-    // A command that closes its outputs and goes on has all of it in the log.
+    // If a command closes its outputs and continues, all of it is in the log.
     let store = root.open();
     let mut step = begin(&store, "base", "closes");
     step.run(&sh("echo first; exec >&- 2>&-; sleep 1"))
@@ -429,7 +429,7 @@ fn a_commit_whose_last_answer_is_lost_says_what_is_true() {
         }
         assert_eq!(store.result(id).expect("a look"), act == Act::CutAfter);
         drop(store);
-        // The next begin finds the truth.
+        // The next begin finds out what happened.
         let store = root.open();
         match store
             .begin(Some("base"), id, &Limits::none())
@@ -466,7 +466,7 @@ fn a_lease_is_released_although_its_step_could_not_be_removed() {
     step.run(sh("echo work >/cache/work").lease(&first, "/cache"))
         .expect("a run");
     broken.store(true, Ordering::SeqCst);
-    // It is there still, so "OK" would be a lie.
+    // It still exists, so success would be false.
     step.abort().expect_err("the container is there still");
     broken.store(false, Ordering::SeqCst);
     assert!(!root.leftovers().is_empty());
@@ -475,7 +475,7 @@ fn a_lease_is_released_although_its_step_could_not_be_removed() {
     let mut step = begin(&store, "base", "one");
     step.run(sh("cat /cache/work").lease(&second, "/cache"))
         .expect("a run");
-    // One that is under way keeps what it has.
+    // A step in progress keeps what it has.
     let error = second.release().expect_err("in use");
     assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
     step.commit().expect("a commit");
@@ -573,7 +573,7 @@ fn bad_ids_and_roots_are_refused_before_anything_is_sent() {
 
 #[test]
 fn a_full_disk_under_the_root_is_an_error_and_no_result() {
-    // A disk of its own, which only root can make; elsewhere there is nothing to fill.
+    // A separate disk, which only root can create; without one there is nothing to fill.
     let root = Root::new("full");
     let disk = root.path.join("disk");
     std::fs::create_dir(&disk).expect("a directory");
@@ -610,7 +610,7 @@ fn a_full_disk_under_the_root_is_an_error_and_no_result() {
     );
     step.commit().expect_err("spoiled");
     assert!(!store.result("one").expect("a look"));
-    // With room again, the next try works.
+    // With space again, the next try works.
     std::fs::remove_file(store.log_file("one").expect("a path")).expect("removed");
     build(&store, "base", "one", "true");
     // Full to the last byte: nothing can be opened, and nothing is lost.
@@ -635,10 +635,10 @@ fn a_full_disk_under_the_root_is_an_error_and_no_result() {
     drop(store);
 }
 
-/// Podman loses what it makes of files that another image has, too, where that one is removed meanwhile.
+/// Podman also loses what it created from files that another image has, if that image is removed in the meantime.
 #[test]
 fn a_file_of_which_the_engine_lost_a_layer_is_read_again_and_a_stream_is_its_callers() {
-    // As Podman, which no other answer of this engine's is.
+    // As Podman, unlike this engine's other responses.
     const LOST: &str = "HTTP/1.1 500 Internal Server Error\r\nApi-Version: 1.41\r\nLibpod-API-Version: 5.8.0\r\nContent-Length: 45\r\n\r\n{\"message\":\"creating image: layer not known\"}";
     let root = Root::new("lost-layer");
     import_base(&root.open(), "base");
@@ -690,7 +690,7 @@ fn a_file_of_which_the_engine_lost_a_layer_is_read_again_and_a_stream_is_its_cal
     for id in ["imported", "loaded"] {
         assert_eq!(output_in(&root.open(), id, "echo there"), "there\n");
     }
-    // It does not go on for ever, and says why.
+    // It does not retry forever, and returns the reason.
     losses.store(usize::MAX, Ordering::SeqCst);
     for (id, path) in [("never", &path), ("no-more", &saved)] {
         let mut step = step(id);

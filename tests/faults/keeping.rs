@@ -1,4 +1,4 @@
-//! What keeps a store within its bounds and hands results on, as calls that a fault can meet.
+//! Pruning, tagging, pushing and the like, as calls that a fault can meet.
 
 use docker_store::{
     Error, ImageConfig, ImageFormat, Item, Limits, Outcome, Policy, PruneFate, Went,
@@ -7,14 +7,14 @@ use docker_store::{
 use super::operations::{Claim, Done, Operation, Scene, made, operations, truth};
 use crate::common::Root;
 
-/// A policy by which all goes that is not pinned.
+/// A policy that removes everything that is not pinned.
 fn nothing_stays() -> Policy {
     let mut policy = Policy::new();
     policy.most_bytes(0).spare(std::time::Duration::ZERO);
     policy
 }
 
-/// Makes the result of this try, and pins what the next one needs.
+/// Creates the result of this try, and pins what the next one needs.
 fn made_and_pinned(scene: &Scene<'_>) {
     let mut step = scene.begin();
     step.run(&made()).expect("a run");
@@ -24,7 +24,7 @@ fn made_and_pinned(scene: &Scene<'_>) {
     store.pin_cache("c", &Limits::none()).expect("pinned");
 }
 
-/// What a prune says of `item`, which was to go, and why it did not.
+/// What a prune reports about `item`, which was to be removed, and why it was not.
 fn fate(scene: &Scene<'_>, policy: &Policy, item: &Item) -> Result<(PruneFate, String), Error> {
     let mut shown = None;
     let report = scene.store().prune(policy, &scene.limits, |row| {

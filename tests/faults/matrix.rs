@@ -1,4 +1,4 @@
-//! The fault matrix: every operation × every fault × every call, on a real engine. A sample of it in the ordinary run.
+//! The fault matrix: every operation × every fault × every call, on a real engine. The ordinary run tries a sample of it.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -32,7 +32,7 @@ const FAULTS: &[Fault] = &[
     Fault::Again(3),
 ];
 
-/// What only ends when it is told to.
+/// How an operation is stopped that would not end by itself.
 fn told(fault: Fault) -> Told {
     match fault {
         Fault::Once(Act::Stall | Act::StallAfter) => Told::Cancel,
@@ -40,7 +40,7 @@ fn told(fault: Fault) -> Told {
     }
 }
 
-/// Plays `cells` on as many roots as the machine has processors, and twice that; gives what was wrong.
+/// Plays `cells` on as many roots as the machine has processors, and twice that; returns what was wrong.
 pub fn play(
     name: &str,
     cells: &[Cell],
@@ -48,7 +48,7 @@ pub fn play(
 ) -> Vec<String> {
     let next = AtomicUsize::new(0);
     let wrong = Mutex::new(Vec::new());
-    // An engine that ends, ends for all.
+    // An engine that is stopped is stopped for all.
     let threads = match super::restarts::folder() {
         Some(_) => 1,
         None => std::thread::available_parallelism().map_or(2, usize::from) * 2,
@@ -74,7 +74,7 @@ pub fn play(
                         let line = format!("{cell}: {said}");
                         println!("{line}");
                         wrong.lock().expect("unpoisoned").push(line);
-                        // What it left is its own fault, and not the next one's.
+                        // Its leftovers must not be blamed on the next one.
                         ground = None;
                     }
                 }
@@ -90,7 +90,7 @@ fn text(panic: &(dyn Any + Send)) -> &str {
         .unwrap_or("without a word")
 }
 
-/// How many calls each operation makes, on an engine that does well.
+/// How many calls each operation makes, on an engine without faults.
 pub fn calls() -> &'static BTreeMap<&'static str, usize> {
     static CALLS: OnceLock<BTreeMap<&'static str, usize>> = OnceLock::new();
     CALLS.get_or_init(|| count(&chosen(&[ALL, KEEPING])))
@@ -115,11 +115,11 @@ pub fn count(operations: &[&'static Operation]) -> BTreeMap<&'static str, usize>
     counted.into_inner().expect("unpoisoned")
 }
 
-/// Every cell, or each of `one_in` of them; another part of them for another `DOCKER_STORE_TEST_SEED`.
+/// Every cell, or one in `one_in` of them; a different sample for each `DOCKER_STORE_TEST_SEED`.
 pub fn sample<T>(cells: Vec<T>, one_in: usize) -> Vec<T> {
     let seed = std::env::var("DOCKER_STORE_TEST_SEED");
     let seed: usize = seed.ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
-    // A step that is prime to most lengths, so that neighbours are not of one kind.
+    // A step that is coprime to most lengths, so that neighbours are of different kinds.
     cells
         .into_iter()
         .enumerate()
@@ -128,7 +128,7 @@ pub fn sample<T>(cells: Vec<T>, one_in: usize) -> Vec<T> {
         .collect()
 }
 
-/// Those that `DOCKER_STORE_TEST_OPERATIONS` names, with commas between them; without it, `all`.
+/// The operations that `DOCKER_STORE_TEST_OPERATIONS` names, separated by commas; without it, `all`.
 pub fn chosen(all: &[&'static [Operation]]) -> Vec<&'static Operation> {
     let named = std::env::var("DOCKER_STORE_TEST_OPERATIONS");
     let every = all.iter().copied().flatten();
@@ -149,7 +149,7 @@ pub fn is_long() -> bool {
     std::env::var_os("DOCKER_STORE_TEST_LONG").is_some()
 }
 
-/// How many cells there are for each that is tried: in a long run 1, or what `DOCKER_STORE_TEST_ONE_IN` says.
+/// One in how many cells is tried: in a long run 1, or the number in `DOCKER_STORE_TEST_ONE_IN`.
 pub fn one_in(short: usize) -> usize {
     let said = std::env::var("DOCKER_STORE_TEST_ONE_IN").ok();
     let said = said.and_then(|n| n.parse().ok());

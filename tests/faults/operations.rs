@@ -1,5 +1,5 @@
-//! Everything that asks the engine for something, each as one call that a fault can meet, with what it needs made before and
-//! what must be true after it.
+//! Everything that makes requests to the engine, each as one call that a fault can meet, with what must exist before and what
+//! must hold afterwards.
 
 use std::fs::File;
 
@@ -10,17 +10,18 @@ use docker_store::{
 
 use crate::common::{Root, base_tar, sh, tar_of, untar};
 
-/// Where an operation takes place: a store behind a proxy, with the result `base` and the cache `c`, in which is the file `f`.
+/// Where an operation takes place: a store behind a proxy, with the result `base` and the cache `c`, which contains the file
+/// `f`.
 pub struct Scene<'a> {
     pub root: &'a Root,
     /// Where the proxy listens.
     pub address: &'a str,
-    /// `None` only for what opens it.
+    /// `None` only for the operation that opens it.
     pub store: Option<&'a Store>,
-    /// What the operation is to make is named so: each try has names of its own.
+    /// The name of what the operation creates: each try has different names.
     pub id: String,
     pub limits: Limits,
-    /// Called once all is ready: from here on faults happen.
+    /// Called once everything is prepared: from here on faults happen.
     pub go: &'a dyn Fn(),
 }
 
@@ -40,13 +41,13 @@ impl Scene<'_> {
         }
     }
 
-    /// Begins faults, which hold for all that `step` does from now on.
+    /// Starts the faults, for everything that `step` does from now on.
     pub fn go(&self, step: &mut Step) {
         step.limit(&self.limits);
         (self.go)();
     }
 
-    /// A name that is not the store's own: the ground takes it away.
+    /// A name that is not the store's own: the ground removes it.
     pub fn given_name(&self) -> String {
         format!("{}{}:1", given_names(self.root), self.id)
     }
@@ -56,7 +57,7 @@ impl Scene<'_> {
         lease.expect("a lease")
     }
 
-    /// A lease in which the file `f` says `id`.
+    /// A lease in which the file `f` contains `id`.
     fn written(&self) -> Lease {
         let lease = self.lease();
         let mut step = self.begin();
@@ -74,31 +75,31 @@ impl Scene<'_> {
     }
 }
 
-/// What names begin with that the operations give.
+/// The start of the names that the operations give.
 pub fn given_names(root: &Root) -> String {
     format!("example.test/t{}/", root.prefix())
 }
 
-/// What came of the call, and what was left to do after it.
+/// The outcome of the call, and what remains to be done after it.
 pub type Done = Result<Claim, Error>;
 
-/// What an operation that succeeded says is so.
+/// What a successful operation claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
     Nothing,
-    /// The result with the try's id is there, and its file `/made` says so.
+    /// The result with the try's id exists, and its file `/made` contains it.
     Made,
-    /// The same of a result without such a file.
+    /// The same for a result without such a file.
     Exists,
     /// There is no such result.
     Gone,
-    /// The cache is at what this try wrote.
+    /// The cache contains what this try wrote.
     Released,
-    /// There is no such cache.
+    /// The cache does not exist.
     CacheGone,
     /// An image has this name.
     Named(String),
-    /// What was said is wrong, whatever is there.
+    /// The answer is wrong, whatever exists.
     Lie(String),
 }
 
@@ -341,7 +342,7 @@ operations! { ALL:
     },
 }
 
-// For an engine that ends in the middle of them: all of a build, at the pace of one, and nothing answered that is not looked at.
+// For an engine that is stopped in the middle: a whole build, slowly, with every answer checked.
 operations! { BUILDS:
     "slow-build" => |scene| {
         let mut step = scene.begin();
@@ -382,14 +383,14 @@ operations! { BUILDS:
         ran?;
         step.commit_within(&scene.limits).map(|()| Claim::Made)
     },
-    // What was held when the engine ended is not lost.
+    // What was held when the engine stopped is not lost.
     "held" => |scene| {
         let lease = scene.written();
         let mut step = scene.begin_on(Some("base"));
         step.run(&made()).expect("a run");
         scene.go(&mut step);
         let ran = step.run(sh("test -e /made").lease(&lease, "/c")).map(drop);
-        // As it can, with no engine or half of one.
+        // As well as possible, with no engine or half of one.
         let _ = step.abort();
         match (lease.release_within(&scene.limits)?, ran) {
             (Released::Won(_), _) => Ok(Claim::Released),

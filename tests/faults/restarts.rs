@@ -1,5 +1,5 @@
-//! An engine that is killed or stopped, and started again, in the middle of everything; with containers that it takes along, and with
-//! `live-restore`, which keeps them. The same handle goes on, and nothing lies.
+//! An engine that is killed or stopped, and restarted, in the middle of everything; with containers that are stopped with it,
+//! and with `live-restore`, which keeps them. The same handle continues, and no answer is false.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -20,12 +20,12 @@ use crate::common::{Root, begin, import_base, sh};
 
 const TEST: &str = "faults::restarts::an_engine_that_is_started_again_in_the_middle_of_any_call_takes_nothing_along";
 
-/// In a child of this test: where the engine is that may be ended, which is the one in `DOCKER_HOST`.
+/// In a child of this test: where the engine is that may be stopped, which is the one in `DOCKER_HOST`.
 pub fn folder() -> Option<PathBuf> {
     std::env::var_os("DOCKER_STORE_TEST_RESTARTS").map(PathBuf::from)
 }
 
-/// Ends the engine, and starts it again.
+/// Stops the engine, and starts it again.
 pub fn begin_restart(signal: &'static str, moment: Moment) -> JoinHandle<()> {
     let folder = folder().expect("an engine of our own");
     if moment == Moment::Before {
@@ -79,10 +79,10 @@ fn an_engine_that_is_started_again_in_the_middle_of_any_call_takes_nothing_along
 
 const LIVE: &str = r#"{"live-restore": true}"#;
 
-/// An operation, what ends the engine and when, and at which call.
+/// An operation, what stops the engine and when, and at which call.
 type End = (&'static str, (&'static str, Moment), usize);
 
-/// Without and with `live-restore`, in the ordinary run: which end, at which call of which operation. One of a build, when its
+/// Without and with `live-restore`, in the ordinary run: which stop, at which call of which operation. One of a build, when its
 /// container starts and when it is committed; and one where much is held.
 const SAMPLE: [[End; 2]; 2] = [
     [
@@ -95,7 +95,7 @@ const SAMPLE: [[End; 2]; 2] = [
     ],
 ];
 
-/// A few ends, or every end at every call of every operation.
+/// A few stops, or every stop at every call of every operation.
 fn play_all() {
     if is_long() {
         return play_each();

@@ -1,4 +1,4 @@
-/* What Rust's standard library wants of Windows' bcryptprimitives.dll, for a Wine that has none (before 9.0). */
+/* What Rust's standard library needs of Windows' bcryptprimitives.dll, for a Wine that does not have it (before 9.0). */
 #include <windows.h>
 #include <ntsecapi.h>
 

@@ -1,7 +1,7 @@
-/* A named pipe as Docker's is, in front of an engine that listens on a port: for Wine, where no engine has one.
+/* A named pipe like Docker's, in front of an engine that listens on a port: for Wine, where no engine has one.
  *
- * The pipe carries messages, and one of no bytes says that no more will be sent, in either direction. As many as want to
- * connect may, two threads for each.
+ * The pipe carries messages, and an empty one is the end of the data in its direction. Any number of clients
+ * may connect; each gets two threads.
  *
  * Usage: bridge PIPE PORT
  */
@@ -33,7 +33,7 @@ static HANDLE event(void)
     return made;
 }
 
-/* Waits for what was begun on the pipe: how many bytes were moved, or -1. */
+/* Waits for the transfer on the pipe: returns how many bytes were transferred, or -1. */
 static int end(HANDLE pipe, BOOL begun, OVERLAPPED *transfer)
 {
     DWORD moved = 0;
@@ -90,7 +90,7 @@ static DWORD WINAPI from_engine(void *argument)
             n = 0;
         int m = end(connection->pipe, WriteFile(connection->pipe, bytes, (DWORD)n, NULL, &transfer), &transfer);
         if (m < n) {
-            /* The client has gone: the engine is to know. */
+            /* The client has gone: tell the engine. */
             shutdown(connection->engine, SD_BOTH);
             break;
         }

@@ -28,7 +28,7 @@ def at_once(count, work):
         start.wait()
         try:
             work(n)
-        except Exception as e:  # told to whoever asked, below
+        except Exception as e:  # reported in the answer, below
             failures.append(e)
 
     threads = [threading.Thread(target=run, args=(n,)) for n in range(int(count))]

@@ -20,7 +20,7 @@ struct Document {
 
 pub(crate) fn run(context: &Context, screen: &mut Screen) -> Result<u8, Failure> {
     let (caches, pins) = context.with_store(|store| {
-        // Also those whose bytes nobody has counted yet, which may take its time.
+        // Also caches whose size has not been measured yet, which may take long.
         Ok((store.caches_within(context.limits())?, store.pins()?))
     })?;
     let is_pinned = |cache: &CacheInfo| {

@@ -1,4 +1,4 @@
-//! What was built on what, as a tree beside what each takes.
+//! Which result was built on which, as a tree with the size of each.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -11,7 +11,7 @@ use crate::screen::Screen;
 use crate::table::{LEFT, RIGHT};
 use crate::tree::{self, Lines};
 
-/// Prints all of them; one of them is the one that was asked for.
+/// Prints all of them; one of them is the requested one.
 pub(crate) fn tree(
     screen: &mut Screen,
     results: &[&ResultUsage],
@@ -53,7 +53,7 @@ pub(crate) fn tree(
     screen.table(&columns, drawn.into_iter().map(line).collect())
 }
 
-/// What keeps it from a prune.
+/// What protects it from a prune.
 pub(crate) fn notes(result: &ResultUsage) -> String {
     let notes = [
         (result.pinned, "pinned"),
@@ -67,13 +67,13 @@ pub(crate) fn notes(result: &ResultUsage) -> String {
     true_ones.join(", ")
 }
 
-/// What `id` stands on, the lowest first; itself; and what was built on it.
+/// What `id` is based on, lowest first; itself; and what was built on it.
 pub(crate) fn around<'a>(results: &'a [ResultUsage], id: &str) -> Vec<&'a ResultUsage> {
     let by_id: BTreeMap<&str, &ResultUsage> = results.iter().map(|r| (r.id.as_str(), r)).collect();
     let mut chain = Vec::new();
     let mut next = by_id.get(id).copied();
     while let Some(result) = next {
-        // Ids that were built anew on each other may go round.
+        // Ids that were rebuilt on each other may form a cycle.
         if chain
             .iter()
             .any(|known: &&ResultUsage| known.id == result.id)

@@ -1,4 +1,4 @@
-//! `dstore destroy`: a root is given up, or what is left of one whose directory is gone.
+//! `dstore destroy`: destroys a root, or what is left of one whose directory no longer exists.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -71,16 +71,14 @@ pub(crate) fn run(
             there.things.first().and_then(|thing| thing.root.as_deref()),
         ) {
             (Some(root), _) => root.display().to_string(),
-            (None, of) => of
-                .unwrap_or("a root that was nobody knows where")
-                .to_owned(),
+            (None, of) => of.unwrap_or("a root whose path is unknown").to_owned(),
         };
         confirm(context, &there, &of)?;
     }
     tell(context, screen, &destroy(root, &how)?, false)
 }
 
-/// Each root that has left anything on the engine, or is in use there.
+/// Lists each root that has left anything on the engine, or is in use there.
 fn remains(context: &Context, screen: &mut Screen) -> Result<u8, Failure> {
     let found = Store::remains(context.options(), None, context.limits())?;
     if context.json {
@@ -116,12 +114,12 @@ fn remains(context: &Context, screen: &mut Screen) -> Result<u8, Failure> {
     Ok(DONE)
 }
 
-/// Somebody at a terminal says yes; nobody else can.
+/// Asks for confirmation, which is possible only at a terminal.
 fn confirm(context: &Context, there: &Remains, of: &str) -> Result<(), Failure> {
     let stdin = io::stdin();
     if !stdin.is_terminal() || context.json {
         return Err(Failure::usage(
-            "give --yes to mean it, or --dry-run to look first",
+            "add --yes to confirm, or --dry-run to look first",
         ));
     }
     let of = names::shown(of.as_bytes());
@@ -130,7 +128,7 @@ fn confirm(context: &Context, there: &Remains, of: &str) -> Result<(), Failure> 
         counted(there)
     );
     let _ = io::stderr().flush();
-    // Ctrl-C is an answer, too.
+    // Ctrl-C also counts as an answer.
     while !streams::is_answered() {
         context.still_wanted("asking")?;
     }
@@ -194,7 +192,7 @@ fn kind(kind: RemnantKind) -> &'static str {
         RemnantKind::Volume => "volume",
         RemnantKind::File => "file",
         RemnantKind::Engine => "engine",
-        // One that a later library has.
+        // A kind that a later version of the library adds.
         _ => "thing",
     }
 }

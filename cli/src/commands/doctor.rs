@@ -1,4 +1,4 @@
-//! `dstore doctor`: how all is, and what to do where that is not well.
+//! `dstore doctor`: checks the engine and the store, and advises what to do about problems.
 
 use docker_store::{Error, ErrorKind, Health, Store};
 use serde::Serialize;
@@ -70,7 +70,7 @@ fn document(store: &Store, health: Health, leftovers: Left) -> Document {
     if leftovers.sum() > 0 {
         troubles.push(Trouble {
             what: format!("sessions that were killed left something on the engine: {leftovers}"),
-            advice: "dstore purge removes it; where that does not help, the engine's log tells why it refuses".to_owned(),
+            advice: "dstore purge removes it; if that does not help, the engine's log says why it refuses".to_owned(),
         });
     }
     Document {
@@ -96,11 +96,11 @@ fn document(store: &Store, health: Health, leftovers: Left) -> Document {
 
 fn tell(screen: &mut Screen, found: &Document) -> Result<(), Failure> {
     let clock = match found.clock_ahead_ms {
-        // Less than a look at it takes says nothing.
+        // A difference smaller than the duration of the check means nothing.
         Some(-99..=99) => "as this machine's".to_owned(),
         Some(ms) if ms > 0 => format!("{:.1} s ahead of this machine's", ms as f64 / 1000.0),
         Some(ms) => format!("{:.1} s behind this machine's", ms as f64 / -1000.0),
-        None => "the engine does not tell".to_owned(),
+        None => "the engine does not report it".to_owned(),
     };
     let caches = match found.strategy {
         Some(strategy) => format!("{strategy}: {}", found.strategy_reason),
@@ -148,21 +148,21 @@ fn unwell(context: &Context, screen: &mut Screen, error: Error) -> Result<u8, Fa
     let advice = match error.kind() {
         ErrorKind::Cancelled | ErrorKind::TimedOut => return Err(error.into()),
         ErrorKind::Unreachable => {
-            "see that the engine runs (`docker version` asks the same one), and that DOCKER_HOST, the docker context or --engine name it"
+            "check that the engine runs (`docker version` uses the same one), and that DOCKER_HOST, the docker context or --engine name it"
         }
         ErrorKind::Unsupported => {
             "use Docker 20.10 or newer, or Podman 4.3 or newer; docs/engines.md says which were tested"
         }
         ErrorKind::Io => {
-            "see who owns the root and whether its disk is full; dstore is to run as the one who builds"
+            "see who owns the root and whether its disk is full; run dstore as the user who builds"
         }
         ErrorKind::Conflict => {
             "see whether another root, or a copy of this one, uses the same names"
         }
         ErrorKind::Corrupt => {
-            "put back the file that is named, from a backup; without one, give the root up and build anew"
+            "restore the named file from a backup; without one, destroy the root and build again"
         }
-        _ => "what the message names is where to look; -v tells more",
+        _ => "look at what the message names; -v shows more",
     };
     let status = Failure::from(error);
     match context.json {

@@ -1,4 +1,4 @@
-//! What is done to each of several names, whatever becomes of the others.
+//! Applies an operation to each of several names, whatever the outcome for the others.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -11,7 +11,8 @@ use crate::ending::{DONE, Failure, kind_of};
 use crate::names;
 use crate::screen::Screen;
 
-/// Does it, and prints each name that it was done to; in JSON as the list `done`. The first failure tells the status.
+/// Does it, and prints each name for which it succeeded; in JSON as the list `done`. The first failure determines the exit
+/// status.
 pub(crate) fn run(
     context: &Context,
     screen: &mut Screen,
@@ -32,7 +33,7 @@ pub(crate) fn run(
                     }
                     good.push(shown);
                 }
-                // Nor would it be done to the rest.
+                // It would fail for the others, too.
                 Err(Failure::Store(e)) if e.kind() == ErrorKind::Cancelled => return Err(e.into()),
                 Err(failure) => {
                     if !context.json {

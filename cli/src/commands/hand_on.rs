@@ -1,4 +1,4 @@
-//! `dstore tag`, `push`, `save` and `load`: results that leave the store, and come.
+//! `dstore tag`, `push`, `save` and `load`: exporting and importing results.
 
 use std::io::{BufRead, IsTerminal};
 use std::path::Path;
@@ -26,7 +26,7 @@ pub(crate) fn tag(context: &Context, screen: &mut Screen, tag: &Tag) -> Result<u
     Ok(DONE)
 }
 
-/// The image that had the name is still there, and perhaps under no name.
+/// The image that had the name still exists, possibly without a name.
 fn moved(from: Option<String>) {
     if let Some(from) = from {
         eprintln!("dstore: {from} had that name before");
@@ -71,7 +71,7 @@ pub(crate) fn push(context: &Context, screen: &mut Screen, push: &Push) -> Resul
     Ok(DONE)
 }
 
-/// A line of standard input: a password among the arguments is seen by everybody.
+/// A line of standard input, because a password among the arguments is visible to all users.
 fn password() -> Result<String, Failure> {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
@@ -102,7 +102,7 @@ pub(crate) fn load(context: &Context, screen: &mut Screen, load: &Load) -> Resul
     let is_stdin = load.file == Path::new("-");
     if is_stdin && std::io::stdin().is_terminal() {
         return Err(Failure::usage(
-            "an archive is nothing to type: name a FILE, or pipe it",
+            "an archive cannot be typed: name a FILE, or pipe it",
         ));
     }
     let mut bar = Bar::new();
@@ -112,7 +112,7 @@ pub(crate) fn load(context: &Context, screen: &mut Screen, load: &Load) -> Resul
             Ok(())
         };
         let limits = context.limits();
-        // By its path, a silent pipe does not hold up Ctrl-C.
+        // By its path: a silent pipe then does not block Ctrl-C.
         Ok(match is_stdin {
             true if cfg!(unix) => {
                 store.load_file(&load.id, Path::new("/dev/stdin"), &mut report, limits)?

@@ -1,4 +1,4 @@
-//! `dstore log`: a build's log, and how it grows.
+//! `dstore log`: a build's log, and its continuation.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -14,10 +14,10 @@ use crate::ending::{DONE, FAILED, Failure};
 use crate::screen::Screen;
 use crate::streams;
 
-/// How often a log that grows is looked at.
+/// How often a growing log is checked.
 const MOMENT: Duration = Duration::from_millis(100);
 
-/// A build that is not under way in so many looks has ended: who waits for it takes a moment to begin another try.
+/// A build that is not in progress in this many checks has ended: a waiting builder takes some time to begin another attempt.
 const LOOKS: u32 = 4;
 
 pub(crate) fn run(context: &Context, screen: &mut Screen, log: &Log) -> Result<u8, Failure> {
@@ -40,14 +40,14 @@ fn none(id: &str) -> Failure {
     ))
 }
 
-/// Until nobody builds it any more.
+/// Until the id is no longer being built.
 fn follow(context: &Context, store: &Store, screen: &mut Screen, log: &Log) -> Result<u8, Failure> {
     let mut follower = store.follow_log(&log.id)?;
-    // Of which try something was shown.
+    // The attempt of which something was shown.
     let mut shown = None;
     let (mut seen, mut looks) = (false, 0);
     loop {
-        // First: what is written until it has ended is read after this.
+        // First: anything that was written before the build ended is then read below.
         let building = store.building(&log.id)?;
         seen |= building;
         while let Some(piece) = follower.next_piece()? {
@@ -76,11 +76,11 @@ fn follow(context: &Context, store: &Store, screen: &mut Screen, log: &Log) -> R
             if !store.result_within(&log.id, context.limits())? {
                 break;
             }
-            // Of a try that nobody saw: its log, and then the end.
+            // An attempt that was missed: its log, and then the end.
             looks = 0;
             continue;
         }
-        // There is nothing that could end.
+        // There is nothing to follow.
         if !is_there(store, log)? && !building && !seen && !log.wait {
             break;
         }
@@ -99,7 +99,7 @@ fn is_there(store: &Store, log: &Log) -> Result<bool, Failure> {
     Ok(store.log_file(&log.id)?.exists())
 }
 
-/// A moment; less where somebody wants an end, or nobody reads.
+/// A short pause; shorter if the command was cancelled, or standard output is no longer read.
 fn pause(context: &Context) -> Result<(), Failure> {
     context.still_wanted("following the log")?;
     // `dstore log -f ID | head -1` ends then, and not at the next line.
@@ -121,7 +121,7 @@ fn open(path: &Path) -> Result<Option<File>, Failure> {
     }
 }
 
-/// What there is of it by now.
+/// Copies what exists so far.
 fn copy(log: &mut File, screen: &mut Screen, path: &Path) -> Result<(), Failure> {
     let mut bytes = vec![0; 64 * 1024];
     loop {

@@ -27,7 +27,7 @@ pub(crate) fn run(context: &Context, screen: &mut Screen, ls: &Ls) -> Result<u8,
         let building = under_way(store, &usage)?;
         Ok((usage.results, building))
     })?;
-    // By id they are, and so are those that stand on one base.
+    // They are sorted by id, and so are results with the same base.
     match ls.sort {
         _ if ls.tree => {}
         Sort::Id => {}

@@ -23,7 +23,7 @@ use crate::context::Context;
 use crate::ending::{DONE, Failure};
 use crate::generate;
 
-/// Runs it, and gives the exit status.
+/// Runs it, and returns the exit status.
 pub(crate) fn run(context: &Context, command: Command) -> Result<u8, Failure> {
     let mut screen = context.screen();
     let status = match command {
@@ -48,7 +48,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Completions { shell } => generate::completions(shell, &mut screen).map(|()| DONE),
         Command::Generate { directory } => generate::all(&directory).map(|()| DONE),
     };
-    // What was printed before a failure is seen, too.
+    // What was printed before a failure is also shown.
     let flushed = screen.flush();
     let status = status?;
     flushed.map(|()| status)

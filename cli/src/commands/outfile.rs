@@ -1,4 +1,4 @@
-//! Where an archive goes: standard output, or a file that has its name once it is whole.
+//! The destination of an archive: standard output, or a file that gets its name once it is complete.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ use crate::ending::{DONE, Failure};
 use crate::progress::Bar;
 use crate::screen::Screen;
 
-/// Has `fill` write an archive there, shows how far it is, and says how long it became.
+/// Has `fill` write an archive there, shows the progress, and returns the length.
 pub(crate) fn write(
     context: &Context,
     screen: &mut Screen,
@@ -22,12 +22,12 @@ pub(crate) fn write(
     let Some(file) = file.filter(|file| *file != Path::new("-")) else {
         if screen.is_terminal() {
             return Err(Failure::usage(
-                "an archive is nothing for a terminal: give --output FILE, or pipe it",
+                "an archive cannot be written to a terminal: use --output FILE, or a pipe",
             ));
         }
         let mut out = Counted::new(screen.raw());
         let filled = fill(&mut out);
-        // What the system said of the output says more than that a callback failed.
+        // The system's error about the output says more than the failure of a callback.
         if let Some(e) = out.failed {
             return Err(Failure::output(e));
         }
@@ -55,7 +55,7 @@ pub(crate) fn write(
     Ok(DONE)
 }
 
-/// Counts what passes, and keeps why it does not.
+/// Counts the bytes that pass, and keeps the error if they do not.
 struct Counted<'a, W> {
     out: &'a mut W,
     bar: Bar,
@@ -93,7 +93,7 @@ impl<W: Write> Write for Counted<'_, W> {
     }
 }
 
-/// A file beside the one that is to be: whoever looks finds the old one or the new one, never half of it.
+/// A temporary file beside the final one: a reader finds the old one or the new one, never a partial one.
 struct Part {
     open: File,
     path: PathBuf,

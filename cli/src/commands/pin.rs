@@ -38,7 +38,7 @@ pub(crate) fn pin(
         return list(context, screen);
     }
     each::run(context, screen, "pinned", pin.names, |store, name| {
-        // One that was pinned before is pinned.
+        // One that was already pinned stays pinned.
         match pin.cache {
             true => store.pin_cache(name, context.limits())?,
             false => store.pin(&String::from_utf8_lossy(name), context.limits())?,

@@ -39,7 +39,7 @@ pub(crate) fn run(context: &Context, screen: &mut Screen, prune: &Prune) -> Resu
     let mut printed = Ok(());
     let report = context.with_store(|store| {
         let report = store.prune(&policy, context.limits(), |row| {
-            // Where nobody reads, the prune goes on: that is what it was started for.
+            // If standard output is no longer read, the prune continues: it was started for its effect.
             if !context.json && printed.is_ok() {
                 printed = line(screen, context.verbose, prune.dry_run, row, now)
                     .and_then(|()| screen.flush());
@@ -99,7 +99,7 @@ pub(crate) fn item(item: &Item) -> (&'static str, &[u8]) {
         Item::Result(id) => ("result", id.as_bytes()),
         Item::Cache(name) => ("cache", name),
         Item::Log(id) => ("log", id.as_bytes()),
-        // One that a later library has.
+        // A kind that a later version of the library adds.
         _ => ("thing", b""),
     }
 }

@@ -1,4 +1,4 @@
-//! `dstore usage`: what takes the space.
+//! `dstore usage`: disk usage.
 
 use docker_store::{DiskFree, Usage};
 use serde::Serialize;
@@ -135,7 +135,7 @@ pub(crate) fn free_text(free: DiskFree) -> String {
             free.root
         ),
         None => format!(
-            "{:.1} % of the root's disk; the engine's is not to be seen from here",
+            "{:.1} % of the root's disk; the engine's is not accessible from here",
             free.root
         ),
     }

@@ -1,4 +1,4 @@
-//! `dstore why`: whether a result is there, and if not, what is known of that.
+//! `dstore why`: whether a result exists, and if not, what is known of it.
 
 use std::time::SystemTime;
 
@@ -57,7 +57,7 @@ pub(crate) fn run(context: &Context, screen: &mut Screen, id: &str) -> Result<u8
         State::Unknown => (
             "unknown",
             format!(
-                "{id} is not there, and nothing is known of it: it was never built here, or went long ago"
+                "{id} is not there, and nothing is known of it: it was never built here, or was removed long ago"
             ),
             None,
         ),

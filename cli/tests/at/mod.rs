@@ -1,4 +1,4 @@
-//! How the tests of `dstore` run it: on a root of their own, through pipes and through a terminal.
+//! How the tests run `dstore`: on a root of their own, through pipes and through a terminal.
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
 
 use std::io::{Read, Write};
@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::common::patience::ended;
 use crate::common::{Root, until};
 
-/// What whoever runs the tests may have set, and what dstore, or the crate that decides about colours, hears.
+/// Variables that may be set when the tests are run, and that affect dstore, or the crate that decides about colours.
 const OF_THE_USER: [&str; 6] = [
     "DSTORE_ROOT",
     "NO_COLOR",
@@ -23,7 +23,7 @@ const OF_THE_USER: [&str; 6] = [
     "CI",
 ];
 
-/// `program`, with the signals that a shell has its background jobs ignore: the tests may be one.
+/// `program`, with the signals reset that a shell makes its background jobs ignore: the tests may be one.
 fn hearing(program: &str) -> Command {
     // By its path: some tests give the program another PATH.
     let mut command = Command::new("/usr/bin/env");
@@ -70,7 +70,7 @@ pub fn says(root: &Root, arguments: &[&str]) -> Said {
     at(root, arguments).output().expect("it runs").into()
 }
 
-/// What it printed where all went well.
+/// What it printed if it succeeded.
 pub fn prints(root: &Root, arguments: &[&str]) -> String {
     let said = says(root, arguments);
     assert_eq!(said.status, Some(0), "{arguments:?}: {said:?}");
@@ -78,7 +78,7 @@ pub fn prints(root: &Root, arguments: &[&str]) -> String {
     said.out
 }
 
-/// The document that it printed, whatever the status.
+/// The document that it printed, whatever the exit status.
 pub fn json(root: &Root, arguments: &[&str]) -> (Value, Option<i32>) {
     let mut with_json = vec!["--json"];
     with_json.extend(arguments);
@@ -94,7 +94,7 @@ pub fn json(root: &Root, arguments: &[&str]) -> (Value, Option<i32>) {
     )
 }
 
-/// `dstore` on a terminal of its own, 100 columns wide, with somebody at the keys.
+/// `dstore` on a terminal of its own, 100 columns wide, with a user who types.
 pub struct Terminal {
     script: Child,
     shows: Receiver<Vec<u8>>,
@@ -102,7 +102,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// `words` as a shell takes them; `$DSTORE` is the program with its root.
+    /// `words` are parsed by a shell; `$DSTORE` is the program with its root.
     pub fn run(root: &Root, words: &str) -> Terminal {
         let program = format!(
             "{} --root {}",
@@ -142,7 +142,7 @@ impl Terminal {
         }
     }
 
-    /// What it has shown by now.
+    /// What it has shown so far.
     pub fn shown(&mut self) -> String {
         while let Ok(bytes) = self.shows.recv_timeout(Duration::from_millis(10)) {
             self.seen.extend(bytes);
@@ -162,7 +162,7 @@ impl Terminal {
         stdin.flush().expect("pressed");
     }
 
-    /// All that it showed, and how it ended.
+    /// Everything that it showed, and how it ended.
     pub fn end(mut self) -> (String, Option<i32>) {
         let status = ended(&mut self.script, "dstore on a terminal");
         while let Ok(bytes) = self.shows.recv() {

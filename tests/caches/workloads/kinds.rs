@@ -110,7 +110,7 @@ fn capabilities(at: &At<'_>, n: usize) {
                 at.mode(&name, 0o755);
                 at.attribute(&name, "security.capability", &CAPABILITY);
             }
-            // Writing takes them away, and so does another owner.
+            // Writing clears them, and so does changing the owner.
             1 => at.append(&name, "more"),
             2 => at.owner(&name, 5, n as u32),
             _ => at.attribute(&name, "security.capability", &CAPABILITY),
@@ -125,7 +125,7 @@ fn acls(at: &At<'_>, n: usize) {
         3 => at.no_attribute("d", "system.posix_acl_default"),
         _ => {}
     }
-    // They inherit, or not.
+    // With and without inheritance.
     at.write(format!("d/{n}"), "x");
     at.folder(format!("d/sub-{n}"));
     at.write("own", n.to_string());
@@ -133,7 +133,7 @@ fn acls(at: &At<'_>, n: usize) {
     at.mode("own", 0o600 + (n as u32 % 8) * 8);
 }
 
-/// A name that is something else each time.
+/// A name that is a different kind of file each time.
 fn types(at: &At<'_>, n: usize) {
     for k in 0..5 {
         let name = format!("t{k}");
@@ -156,7 +156,7 @@ fn renames(at: &At<'_>, n: usize) {
     at.write(format!("folder-{n}/in/file"), n.to_string());
     if n > 0 {
         at.rename(&format!("a{}", n - 1), &format!("b{}", n - 1));
-        // One that lies in a layer below is copied: mv does that.
+        // A directory in a lower layer has to be copied: mv does that.
         at.sh(&format!("mv folder-{0} moved-{0}", n - 1));
     }
     if n > 1 {
@@ -244,7 +244,7 @@ fn sticky(at: &At<'_>, n: usize) {
         at.folder(name);
         at.owner(name, 3, 33 + n as u32 % 2);
         at.mode(name, mode);
-        // Of the directory's group, in one that says so.
+        // A setgid directory passes its group on.
         at.write(format!("{name}/{}", n % 4), n.to_string());
         at.folder(format!("{name}/sub-{}", n % 4));
         at.remove(format!("{name}/sub-{}", (n + 2) % 4));
@@ -300,7 +300,7 @@ fn symlinks(at: &At<'_>, n: usize) {
     at.remove("long");
     at.symlink("x/".repeat(1900 + n), "long");
     at.write(format!("folder/{n}"), "through it");
-    // A link gives way to a directory, and that to a link.
+    // A link is replaced by a directory, and that by a link.
     at.remove("turns");
     match n % 2 {
         0 => at.symlink("folder", "turns"),
@@ -326,7 +326,7 @@ fn links_across(at: &At<'_>, n: usize) {
     }
 }
 
-/// Nothing but one thing of each file.
+/// Changes only one property of each file.
 fn only(at: &At<'_>, n: usize, change: impl Fn(&At<'_>, &str, usize)) {
     if n == 0 {
         ["f", "g", "d/h", "d/e/i"]

@@ -1,4 +1,4 @@
-//! Programs that keep their things in caches.
+//! Programs that store their files in caches.
 
 use std::fs;
 use std::path::PathBuf;
@@ -49,7 +49,7 @@ fn ccache(at: &At<'_>, n: usize) {
     }
 }
 
-/// Commits, branches, and now and then everything in one pack. The index holds inode numbers: it goes.
+/// Commits, branches, and occasionally everything in one pack. The index contains inode numbers, so it is removed.
 fn git(at: &At<'_>, n: usize) {
     let setup = "export GIT_AUTHOR_DATE=\"$((1000000000 + N)) +0000\" GIT_COMMITTER_DATE=\"$((1000000000 + N)) +0000\" \
         GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b GIT_CONFIG_NOSYSTEM=1 HOME=/nonexistent; \
@@ -81,7 +81,7 @@ fn sqlite(at: &At<'_>, n: usize) {
     at.sh(&format!(
         "sqlite3 db '{sql} PRAGMA wal_checkpoint(TRUNCATE); PRAGMA integrity_check;' >/dev/null"
     ));
-    // What a program that did not end well leaves lies there until the next one comes.
+    // The leftovers of a program that crashed remain until the next one comes.
     match n % 3 {
         0 => ["left", "left-wal", "left-shm"]
             .iter()
@@ -93,7 +93,7 @@ fn sqlite(at: &At<'_>, n: usize) {
     }
 }
 
-/// What is the same is the same file, under its hash and wherever it is used.
+/// Equal files are one file, under its hash and wherever it is used.
 fn link_farm(at: &At<'_>, n: usize) {
     at.folder(".links");
     at.folder(format!("profile-{n}"));
@@ -168,7 +168,7 @@ fn npm(at: &At<'_>, n: usize) {
     }
 }
 
-/// What is built is linked to where users look for it; sessions are renamed when they are done.
+/// Build outputs are linked to where users look for them; sessions are renamed when they are done.
 fn cargo(at: &At<'_>, n: usize) {
     at.folder("debug/deps");
     for name in ["app", "tool"] {
@@ -201,7 +201,7 @@ fn cargo(at: &At<'_>, n: usize) {
     );
 }
 
-/// Files that come new, are dressed beside and renamed over, and files that are gone at the source.
+/// Files that are new, that are written under another name and renamed, and that no longer exist at the source.
 fn rsync(at: &At<'_>, n: usize) {
     for k in 0..10 {
         if (n + k) % 3 != 0 {
@@ -217,7 +217,7 @@ fn rsync(at: &At<'_>, n: usize) {
     at.remove(format!("tree/f{}", n % 10));
 }
 
-/// An archive unpacked over what is there.
+/// An archive extracted over existing files.
 fn tar(at: &At<'_>, n: usize) {
     at.sh(&format!(
         "rm -rf in out.tar; mkdir -p in/d/e$(({n} % 3)) out; echo {n} >in/d/f; echo {n} >in/d/e$(({n} % 3))/g; ln in/d/f in/hard; \
@@ -227,7 +227,7 @@ fn tar(at: &At<'_>, n: usize) {
     ));
 }
 
-/// Files that grow, are cut, and move on by one.
+/// Files that grow, are truncated, and are rotated.
 fn logs(at: &At<'_>, n: usize) {
     at.append("log", &format!("line {n}\n").repeat(50));
     at.append("cut", "some text");
@@ -246,7 +246,7 @@ fn logs(at: &At<'_>, n: usize) {
     }
 }
 
-/// A file is moved from directory to directory, and what is known of it is in its name.
+/// A file is moved from directory to directory, and its state is in its name.
 fn maildir(at: &At<'_>, n: usize) {
     ["tmp", "new", "cur"]
         .iter()
@@ -271,7 +271,7 @@ fn maildir(at: &At<'_>, n: usize) {
     }
 }
 
-/// Empty files that mean something, and directories that are thrown away and made again.
+/// Empty files that have a meaning, and directories that are removed and created again.
 fn python(at: &At<'_>, n: usize) {
     for k in 0..3 {
         let package = format!("lib/pkg{k}");
@@ -324,7 +324,7 @@ fn apt(at: &At<'_>, n: usize) {
     }
 }
 
-/// Two files for each action, by their hash, and a trim now and then.
+/// Two files for each action, by their hash, and an occasional trim.
 fn go_build(at: &At<'_>, n: usize) {
     for k in 0..6 {
         let hash = (n * 6 + k) * 31 % 256;

@@ -1,10 +1,10 @@
-//! bollard, measured by the benchmarks of docker-store: reads a command a line, does it, and answers how long each time took.
+//! bollard, measured by the benchmarks of docker-store: reads one command a line, does it, and answers how long each time took.
 //!
 //! ```text
 //! ping N | result IMAGE N | volume NAME N   N times, one after another
-//! threads IMAGE TASKS EACH                  looks from so many tasks at once; one time for all
+//! threads IMAGE TASKS EACH                  lookups from several tasks concurrently; one time for all
 //! step PREFIX BASE ID                       one step that runs /bin/true, as docker-store names things
-//! steps PREFIX BASE ID COUNT                so many at once
+//! steps PREFIX BASE ID COUNT                this many concurrently
 //! ```
 //! An answer is `ok` and nanoseconds, or `error` and why.
 
@@ -28,7 +28,7 @@ type Answer<T> = Result<T, String>;
 
 fn main() {
     let host = std::env::var("DOCKER_HOST").expect("DOCKER_HOST");
-    // One thread is the quickest that it can be for calls one after another; several are for several at once.
+    // One thread is the fastest for sequential calls; several are for concurrent ones.
     let one = Builder::new_current_thread()
         .enable_all()
         .build()
@@ -135,7 +135,7 @@ async fn several(docker: &Docker, words: &[&str]) -> Answer<Vec<Duration>> {
     Ok(vec![began.elapsed()])
 }
 
-/// Whether the image is there; both are good answers.
+/// Whether the image exists; both are valid responses.
 async fn look(docker: &Docker, image: &str) -> Answer<bool> {
     match docker.inspect_image(image).await {
         Ok(_) => Ok(true),
@@ -146,7 +146,7 @@ async fn look(docker: &Docker, image: &str) -> Answer<bool> {
     }
 }
 
-/// What a step of docker-store does, as somebody would write it with bollard.
+/// What a step of docker-store does, as a typical program would do it with bollard.
 async fn step(docker: &Docker, prefix: &str, base: &str, id: &str) -> Result<(), Error> {
     let (result, tmp) = (
         format!("{prefix}-image-{id}"),
