@@ -44,7 +44,7 @@ pub(crate) fn run(context: &Context, screen: &mut Screen, id: &str) -> Result<u8
                 Went::Pruned => ("pruned", "a prune removed it"),
                 Went::Vanished => (
                     "vanished",
-                    "somebody removed its image on the engine, which was noticed",
+                    "its image was removed on the engine, which was noticed",
                 ),
                 _ => ("gone", "it went"),
             };
