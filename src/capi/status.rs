@@ -168,6 +168,12 @@ mod tests {
         for (number, status) in ALL.into_iter().enumerate() {
             assert_eq!(status as usize, number);
         }
+        // No status is missing from the list: each is declared in this file with its number.
+        let declared = include_str!("status.rs").lines().filter(|line| {
+            let line = line.trim_start();
+            line.starts_with("DSTORE_") && line.contains(" = ") && line.ends_with(',')
+        });
+        assert_eq!(declared.count(), ALL.len());
     }
 
     #[test]

@@ -43,8 +43,8 @@ pub enum dstore_counter {
     DSTORE_COUNT_RELEASES_LOST = 12,
     /// Releases of a lease in which nothing had changed.
     DSTORE_COUNT_RELEASES_UNCHANGED = 13,
-    /// Volumes and containers removed in the background, after the call that queued them had
-    /// returned.
+    /// Jobs done in the background, after the call that queued them had returned: the removal of a
+    /// volume or a container, and the discarding of a lease.
     DSTORE_COUNT_DEFERRED_DELETES = 14,
     /// Releases discarded because the cache would exceed its limit.
     DSTORE_COUNT_RELEASES_TOO_LARGE = 15,

@@ -36,7 +36,8 @@ pub struct Stats {
     pub releases_unchanged: u64,
     /// Releases that were discarded because the cache would have exceeded its limit.
     pub releases_too_large: u64,
-    /// Volumes and containers that were removed after the call that queued them had returned.
+    /// Jobs done in the background after the call that queued them had returned: the removal of a volume or a container, and the
+    /// discarding of a lease.
     pub deferred_deletes: u64,
 }
 

@@ -298,3 +298,37 @@ fn pins_are_kept_in_the_root_and_listed_and_a_prune_leaves_what_is_pinned() {
     super::prunes::prune(&store, &mut all.clone());
     assert_eq!(left(&store), ["later"]);
 }
+
+#[test]
+fn what_a_killed_writer_left_is_removed_after_a_while_wherever_it_is() {
+    let root = Root::new("killed-writers");
+    let store = root.open_with_base();
+    store.pin("base", &Limits::none()).expect("pinned");
+    store.pin_cache("c", &Limits::none()).expect("pinned");
+    store.limit_cache("c", Some(1000)).expect("limited");
+    let mut left = Vec::new();
+    for folder in [
+        "",
+        "pins/results",
+        "pins/caches",
+        "limits",
+        "results",
+        "gone",
+    ] {
+        let folder = root.path.join(".store").join(folder);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        for (kind, days) in [("old", 40), ("new", 1)] {
+            let path = folder.join(format!(".new-{kind}"));
+            let file = std::fs::File::create(&path).expect("created");
+            let at = SystemTime::now() - Duration::from_secs(days * 24 * 3600);
+            file.set_modified(at).expect("set");
+            left.push((path, kind == "old"));
+        }
+    }
+    usage(&store);
+    for (path, old) in left {
+        assert_eq!(path.exists(), !old, "{}", path.display());
+    }
+    assert_eq!(store.pins().expect("listed").len(), 2);
+    store.close().expect("closed");
+}

@@ -242,7 +242,16 @@ pub(crate) fn forget_old(paths: &Paths, now: SystemTime) {
         let at = fs::symlink_metadata(path).and_then(|found| found.modified());
         at.is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age > REMEMBERED))
     };
-    for folder in [paths.gone(), paths.records().to_owned()] {
+    let folders = [
+        paths.gone(),
+        paths.records().to_owned(),
+        paths.pinned_results(),
+        paths.pinned_caches(),
+        paths.cache_limits(),
+        paths.own(),
+        paths.of_engine(),
+    ];
+    for folder in folders {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let path = entry.path();
             let unfinished = is_unfinished(&entry.file_name().to_string_lossy());
