@@ -507,11 +507,20 @@ fn a_chain_longer_than_an_image_has_layers_works() {
     let mut base = "base".to_owned();
     for n in 0..STEPS {
         let id = format!("step{n}");
-        build(&store, &base, &id, &format!("echo {n} >> /chain"));
+        let mut step = begin(&store, &base, &id);
+        // To start a container takes the engine longer than all the rest: most steps do without.
+        if n % 20 == 0 {
+            step.run(sh(&format!("mkdir -p /chain && touch /chain/{n}")))
+                .expect("a run");
+        } else {
+            step.copy_in("/chain", &mut tar_of(&n.to_string(), b"").as_slice())
+                .expect("copied in");
+        }
+        step.commit().expect("a commit");
         base = id;
     }
     assert_eq!(
-        output_in(&store, &base, "wc -l < /chain").trim(),
+        output_in(&store, &base, "ls /chain | wc -l").trim(),
         STEPS.to_string()
     );
     assert_eq!(root.leftovers(), Vec::<String>::new());

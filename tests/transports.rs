@@ -50,6 +50,7 @@ fn child(test: &str, folder: &Path, role: &str, environment: &[(&str, &std::ffi:
         .env("DOCKER_STORE_CHILD", test)
         .env("DOCKER_STORE_CHILD_ROOT", folder)
         .env("DOCKER_STORE_CHILD_ROLE", role)
+        .env("DOCKER_STORE_TEST_SOCKET", socket())
         .stdin(Stdio::null());
     for name in [
         "DOCKER_HOST",
