@@ -1,48 +1,50 @@
 /*
- * docker_store.h - a build store in Docker: results are images, caches are volumes that are lent
- * as private writable copies, and logs are plain files.
+ * docker_store.h - a build store in Docker. Results are images, caches are volumes that are leased
+ * as writable copies, and logs are plain files.
  *
- * Generated from src/capi by cbindgen: change it there, then `make header`.
+ * Generated from src/capi by cbindgen. Change it there, then run `make header`.
  *
- * What holds for every call, unless its own comment says otherwise:
+ * These rules apply to every function, unless its own comment says otherwise.
  *
- * ERRORS. What can fail returns a dstore_status, and takes a `dstore_error **` last. That may be
- * NULL; if it is not, it is set to NULL on success, and on failure to an error that says more, to
- * be freed with dstore_error_free(). Answers are written on success alone; but where an answer is
- * an object to be freed, it is NULL after a failure.
+ * ERRORS. A function that can fail returns a dstore_status and takes a `dstore_error **` as its
+ * last parameter. Pass NULL if you do not need details. Otherwise it is set to NULL on success, and
+ * to an error object on failure; free the object with dstore_error_free(). Other output parameters
+ * are written only on success. Exception: an output that returns an object or a string to be freed
+ * is set to NULL on failure.
  *
- * NULL. Arguments are not NULL, short of those named after "May be NULL". One that is all the same
- * is answered with DSTORE_INVALID_ARGUMENT, and so is text that is not UTF-8, and a number that
- * should stand for a name and does not.
+ * NULL. Pointers must not be NULL, except those that a function lists after "May be NULL". A NULL
+ * pointer that is not listed returns DSTORE_INVALID_ARGUMENT. So does text that is not UTF-8, and a
+ * number that is not a value of the enum it stands for.
  *
- * OWNERSHIP. Objects are made by the calls whose comments name a ..._free(), and freed by that one,
- * once; given NULL it does nothing. What an object was made from may be freed before it. Text that
- * is said to be borrowed lives as long as the object it came from. What is handed in is copied, and
- * need live no longer than the call.
+ * OWNERSHIP. A function that returns an object names the ..._free() function for it. Call that
+ * function once; it is a no-op if passed NULL. Objects may be freed in any order: a store may be
+ * freed before its steps. Borrowed text is valid until the object it came from is freed. Strings
+ * and buffers that you pass in are copied and need be valid only during the call.
  *
- * THREADS. A store, a cancel, an error and a list may be used by any number of threads at once.
- * So may any other object by calls that take it as const. Without the const, a call has it for
- * itself, and another that comes in between is told DSTORE_BUSY. Freeing an object must not meet any
- * other call that is given it.
+ * THREADS. Stores, cancels, errors and lists are thread-safe. For other objects, functions that
+ * take a const pointer may run concurrently. A function that takes a non-const pointer uses the
+ * object exclusively; a call that conflicts with one in progress returns DSTORE_BUSY. Do not free
+ * an object while another call is using it.
  *
- * CALLBACKS run during the call that was given them, on the thread that made it, and with no lock
- * of the library's held: they may make any calls, but on the step whose call they are in, which is
- * DSTORE_BUSY. They return 0 to go on; anything else ends the call with DSTORE_CALLBACK. They must
- * not throw, longjmp or end the thread. `user_data` is for them alone.
+ * CALLBACKS run on the calling thread, before the call returns, with no lock of the library held. A
+ * callback may call any function, except functions on the step whose call is running it: they
+ * return DSTORE_BUSY. Return 0 to continue; any other value stops the call with DSTORE_CALLBACK. A
+ * callback must not throw, longjmp() or end the thread. The library only passes `user_data`
+ * through.
  *
- * TEXT is UTF-8 and ends with a zero byte. Names and paths that are said to be "any bytes" need not
- * be UTF-8.
+ * TEXT is NUL-terminated UTF-8. Names and paths described as "any bytes" need not be UTF-8.
  *
- * WAITING. A call that blocks ends by the engine's answer, its timeout or its dstore_cancel, and
- * never by a signal. Those without a timeout give up on an engine that does not answer a short
- * question for a minute.
+ * BLOCKING. A blocking call ends when the engine answers, its timeout expires or its dstore_cancel
+ * is triggered; signals do not interrupt it. Even without a timeout, a call returns
+ * DSTORE_TIMED_OUT if the engine leaves a short request unanswered for a minute.
  *
- * THE PROCESS. The library prints nothing but a report of a fault of its own, or of memory that ran
- * out, which ends the process. It installs no signal handler, raises no SIGPIPE, changes nothing
- * that is the whole process's (short of dstore_log_collect()), and starts no threads but to remove
- * what is no longer needed. Its descriptors are 3 or higher, also where the host has closed its own
- * streams, and none outlives an exec. In a child that is forked without exec every call of a store, a step or
- * a lease of its parent's answers DSTORE_CLOSED, and a free does nothing.
+ * THE PROCESS. The library prints nothing, except a report if it has an internal error or if memory
+ * runs out; running out of memory aborts the process. It installs no signal handler, raises no
+ * SIGPIPE, and changes no process-wide state (except in dstore_log_collect()). It starts threads
+ * only for background work (removing what is no longer needed, maintaining caches), for host name
+ * lookups and for ssh. Its descriptors are 3 or higher, even if the host program has closed its
+ * standard streams, and are closed on exec. In a child that is forked without exec, every call on a
+ * store, step or lease of the parent returns DSTORE_CLOSED, and freeing one is a no-op.
  */
 
 
@@ -53,7 +55,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Stands before calls whose answer must not go unseen: a compiler that can warns of that. */
+/* Marks functions whose return value must not be ignored; GCC and Clang warn if it is. */
 #ifndef DSTORE_MUST_USE
 #if defined(__GNUC__) || defined(__clang__)
 #define DSTORE_MUST_USE __attribute__((warn_unused_result))
@@ -62,7 +64,7 @@
 #endif
 #endif
 
-/* The version of this header. The library that runs says its own with dstore_version(). */
+/* The version of this header. dstore_version() returns the version of the library in use. */
 #define DSTORE_VERSION_MAJOR 0
 #define DSTORE_VERSION_MINOR 1
 #define DSTORE_VERSION_PATCH 0
@@ -72,8 +74,8 @@
 
 
 /**
- * How a call went. The numbers never change, and later versions may add some: take one that you do
- * not know for a failure.
+ * The result of a call. The numbers never change. Later versions may add new ones; treat an
+ * unknown status as a failure.
  */
 enum dstore_status
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -81,28 +83,28 @@ enum dstore_status
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * It did what was asked.
+     * The call succeeded.
      */
     DSTORE_OK = 0,
     /**
-     * An argument that the library or the engine cannot take. Nothing has changed.
+     * The library or the engine does not accept an argument. Nothing has changed.
      */
     DSTORE_INVALID_ARGUMENT = 1,
     /**
-     * What was named does not exist: a base, an image, a path in a container.
+     * The named object does not exist: for example, a base, an image, or a path in a container.
      */
     DSTORE_NOT_FOUND = 2,
     /**
-     * Something is not in the state that this needs: a step that has failed, or whatever the engine
-     * says so of (HTTP 409).
+     * An object is in the wrong state for this call: for example, the step has failed, or the
+     * engine answered HTTP 409.
      */
     DSTORE_CONFLICT = 3,
     /**
-     * The engine is doing it already, such as a removal that another call began.
+     * The engine is already doing it: for example, another call has started the same removal.
      */
     DSTORE_IN_PROGRESS = 4,
     /**
-     * Somebody else is using it: try again later.
+     * Another call or process is using the object. Try again later.
      */
     DSTORE_BUSY = 5,
     /**
@@ -110,7 +112,7 @@ enum dstore_status
      */
     DSTORE_CANCELLED = 6,
     /**
-     * A timeout passed. What was asked may or may not have happened.
+     * A timeout expired. The operation may or may not have been carried out.
      */
     DSTORE_TIMED_OUT = 7,
     /**
@@ -118,24 +120,25 @@ enum dstore_status
      */
     DSTORE_UNREACHABLE = 8,
     /**
-     * Something answers, but it is no engine that this library can use: not an engine, or too old.
+     * The server at the address is not an engine that this library can use (not a Docker engine,
+     * or too old), or what was requested is not possible with this engine.
      */
     DSTORE_UNSUPPORTED = 9,
     /**
-     * The engine failed (HTTP 5xx, or an error in the middle of a stream), or its answer makes no
-     * sense or has no end.
+     * The engine failed (HTTP 5xx, or an error inside a stream), or its response is invalid or
+     * endless.
      */
     DSTORE_ENGINE = 10,
     /**
-     * A connection or a stream ended in the middle.
+     * A connection or a stream ended before it was complete.
      */
     DSTORE_CUT_SHORT = 11,
     /**
-     * This machine's file system or operating system refused.
+     * The local file system or operating system reported an error.
      */
     DSTORE_IO = 12,
     /**
-     * The command of a step ended with a status other than zero: see dstore_error_exit_code().
+     * The command of a step exited with a non-zero status. See dstore_error_exit_code().
      */
     DSTORE_COMMAND_FAILED = 13,
     /**
@@ -143,34 +146,36 @@ enum dstore_status
      */
     DSTORE_OUT_OF_MEMORY = 14,
     /**
-     * A callback returned something other than zero.
+     * A callback returned a value other than zero.
      */
     DSTORE_CALLBACK = 15,
     /**
-     * The store, step or lease was closed, committed, aborted or released before.
+     * The store, step or lease has already been closed, committed, aborted, released or discarded.
      */
     DSTORE_CLOSED = 16,
     /**
-     * A file of the store's own, or of docker's configuration, makes no sense.
+     * A file of the store or of Docker's client configuration is invalid.
      */
     DSTORE_CORRUPT = 17,
     /**
-     * A fault of the library's own. The handle that was in use can only be freed from now on.
+     * An internal error: a bug in the library. The handle passed to the call is unusable; only
+     * free it.
      */
     DSTORE_INTERNAL = 18,
     /**
-     * The engine was cut off in the call that decides, and does not tell what came of it: the result
-     * may or may not be there. The next look, or the next begin of the same id, finds the truth.
+     * The connection to the engine was lost during the deciding request, and the engine does not
+     * report the outcome. The result may or may not exist. Look the result up, or begin the same
+     * id again, to find out.
      */
     DSTORE_OUTCOME_UNKNOWN = 19,
     /**
-     * The command of a step did not end by itself: somebody killed, stopped or removed its container
-     * from outside, or the engine went down. That says nothing about the command: try again.
+     * The command of a step did not exit by itself: its container was killed, stopped or removed
+     * from outside, or the engine went down. This says nothing about the command. Try again.
      */
     DSTORE_KILLED = 20,
     /**
-     * The command of a step was never started: its program is not there, or cannot be executed.
-     * dstore_error_exit_code() is what a shell would give, 127 and 126.
+     * The command of a step was never started: its program does not exist or cannot be executed.
+     * dstore_error_exit_code() returns what a shell would report: 127 or 126.
      */
     DSTORE_NOT_STARTED = 21,
 };
@@ -191,11 +196,11 @@ enum dstore_outcome
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * The result was there before, or another build of the same id made it meanwhile.
+     * The result already existed, or another build of the same id created it in the meantime.
      */
     DSTORE_HIT = 1,
     /**
-     * This call built it.
+     * This call built the result.
      */
     DSTORE_BUILT = 2,
 };
@@ -208,7 +213,7 @@ typedef int32_t dstore_outcome;
 #endif // __cplusplus
 
 /**
- * What became of a lease that was released.
+ * The outcome of releasing a lease.
  */
 enum dstore_released
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -216,24 +221,25 @@ enum dstore_released
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * It is now the newest generation of the cache.
+     * The lease is now the newest generation of the cache.
      */
     DSTORE_RELEASE_WON = 1,
     /**
-     * The cache is no longer the generation that was cloned: another release came first, or the
-     * cache was deleted.
+     * The lease was discarded: another release came first, the cache was deleted, or something
+     * other than this store removed the lease's volume.
      */
     DSTORE_RELEASE_LOST = 2,
     /**
-     * Nothing in it had changed, so the cache stays as it is.
+     * Nothing in the lease had changed. The cache is unchanged.
      */
     DSTORE_RELEASE_UNCHANGED = 3,
     /**
-     * Others still hold this shared lease; the last of them publishes it.
+     * Other holders still use this shared lease. It is published when the last of them releases or
+     * discards it.
      */
     DSTORE_RELEASE_SHARED = 4,
     /**
-     * With it the cache would hold more than its limit: it is given up, and the cache stays as it is.
+     * The cache would exceed its limit. The lease was discarded, and the cache is unchanged.
      */
     DSTORE_RELEASE_TOO_LARGE = 5,
 };
@@ -254,16 +260,16 @@ enum dstore_strategy
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * Overlay where the engine can, found out by trying; else copy.
+     * Overlay if a probe shows that the engine supports it; otherwise copy.
      */
     DSTORE_STRATEGY_AUTOMATIC = 0,
     /**
-     * A lease is a new layer over the layers of the generation: constant in time, Linux engines
+     * A lease is a new layer over the layers of the generation. Takes constant time; Linux engines
      * only.
      */
     DSTORE_STRATEGY_OVERLAY = 1,
     /**
-     * A lease is a copy of the generation's files: any engine.
+     * A lease is a copy of the generation's files. Works on any engine.
      */
     DSTORE_STRATEGY_COPY = 2,
 };
@@ -276,7 +282,7 @@ typedef int32_t dstore_strategy;
 #endif // __cplusplus
 
 /**
- * How a result that is not there any more has gone.
+ * How a result that no longer exists was removed.
  */
 enum dstore_went
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -284,11 +290,11 @@ enum dstore_went
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * Nobody knows of one that was there, or it is there still.
+     * No such result is known, or it still exists.
      */
     DSTORE_WENT_UNKNOWN = 0,
     /**
-     * Somebody deleted it.
+     * A caller deleted it.
      */
     DSTORE_WENT_DELETED = 1,
     /**
@@ -296,8 +302,8 @@ enum dstore_went
      */
     DSTORE_WENT_PRUNED = 2,
     /**
-     * Somebody removed it on the engine, past the store: when is not known, but when that was
-     * noticed.
+     * Something other than a store removed it from the engine. When is unknown; the time is when
+     * that was noticed.
      */
     DSTORE_WENT_VANISHED = 3,
 };
@@ -310,7 +316,7 @@ typedef int32_t dstore_went;
 #endif // __cplusplus
 
 /**
- * Which of its outputs a command wrote to.
+ * Which output a command wrote to.
  */
 enum dstore_channel
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -335,7 +341,7 @@ typedef int32_t dstore_channel;
 #endif // __cplusplus
 
 /**
- * How leases of one cache that are out at the same time relate.
+ * How concurrent leases of one cache relate.
  */
 enum dstore_cache_mode
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -343,19 +349,19 @@ enum dstore_cache_mode
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * Each lease is a copy of its own; of those cloned from one generation, the first changed one
-     * that is released wins.
+     * Each lease is a separate copy. Among leases cloned from the same generation, the first
+     * release that contains changes wins.
      */
     DSTORE_CACHE_PRIVATE = 0,
     /**
-     * One holder at a time, in all processes: others wait, and each sees what the one before
-     * released. A private lease may still win in between.
+     * One holder at a time, across all processes. Other callers wait, and each sees what the
+     * previous holder released. A private lease may still win in the meantime.
      */
     DSTORE_CACHE_LOCKED = 1,
     /**
-     * Those who hold a lease at the same time, in all processes, hold the same one, mounted by all
-     * their containers at once. The last release publishes it. Waits for a locked lease, and the
-     * other way round.
+     * Concurrent holders, in any process, share one lease, and their containers mount it at the
+     * same time. When the last holder releases or discards it, it is published if any holder
+     * released it. Shared and locked leases of a cache wait for each other.
      */
     DSTORE_CACHE_SHARED = 2,
 };
@@ -368,7 +374,7 @@ typedef int32_t dstore_cache_mode;
 #endif // __cplusplus
 
 /**
- * What a store counts from the moment it is opened, for this handle alone.
+ * What a store counts from when it is opened. Each handle has its own counters.
  */
 enum dstore_counter
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -376,11 +382,11 @@ enum dstore_counter
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * Builds that found their result there.
+     * Builds whose result already existed.
      */
     DSTORE_COUNT_RESULT_HITS = 1,
     /**
-     * Builds that did not.
+     * Builds whose result did not exist yet.
      */
     DSTORE_COUNT_RESULT_MISSES = 2,
     /**
@@ -388,7 +394,7 @@ enum dstore_counter
      */
     DSTORE_COUNT_RESULTS_COMMITTED = 3,
     /**
-     * Leases of a cache that had something in it.
+     * Leases of a cache that had contents.
      */
     DSTORE_COUNT_CACHE_HITS = 4,
     /**
@@ -404,7 +410,7 @@ enum dstore_counter
      */
     DSTORE_COUNT_CLONES_COPY = 7,
     /**
-     * Bytes that clones copied, as far as this process saw them pass.
+     * Bytes copied by clones, as far as they passed through this process.
      */
     DSTORE_COUNT_BYTES_COPIED = 8,
     /**
@@ -420,7 +426,8 @@ enum dstore_counter
      */
     DSTORE_COUNT_RELEASES_WON = 11,
     /**
-     * Releases discarded because another had won since the clone.
+     * Releases discarded because another release came first, the cache was deleted, or the lease's
+     * volume was removed from outside.
      */
     DSTORE_COUNT_RELEASES_LOST = 12,
     /**
@@ -428,11 +435,12 @@ enum dstore_counter
      */
     DSTORE_COUNT_RELEASES_UNCHANGED = 13,
     /**
-     * Volumes and containers removed after the call that gave them up had returned.
+     * Jobs done in the background, after the call that queued them had returned: the removal of a
+     * volume or a container, and the discarding of a lease.
      */
     DSTORE_COUNT_DEFERRED_DELETES = 14,
     /**
-     * Releases given up because the cache would hold more than its limit.
+     * Releases discarded because the cache would exceed its limit.
      */
     DSTORE_COUNT_RELEASES_TOO_LARGE = 15,
 };
@@ -445,7 +453,7 @@ typedef int32_t dstore_counter;
 #endif // __cplusplus
 
 /**
- * The form of a result's file. Both are one tar stream, without compression.
+ * The format of a result's file. Both formats are one uncompressed tar stream.
  */
 enum dstore_image_format
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -453,12 +461,12 @@ enum dstore_image_format
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * A docker archive, as `docker save` writes it.
+     * A Docker archive, as written by `docker save`.
      */
     DSTORE_IMAGE_DOCKER = 1,
     /**
-     * An OCI image layout. It has a manifest.json beside its index, so that whoever takes docker
-     * archives takes it, too.
+     * An OCI image layout. It also contains a manifest.json, so programs that read Docker archives
+     * accept it.
      */
     DSTORE_IMAGE_OCI = 2,
 };
@@ -471,7 +479,7 @@ typedef int32_t dstore_image_format;
 #endif // __cplusplus
 
 /**
- * How much a line of the log matters.
+ * The severity of a line of the log.
  */
 enum dstore_log_level
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -479,15 +487,15 @@ enum dstore_log_level
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * None at all.
+     * No lines.
      */
     DSTORE_LOG_OFF = 0,
     /**
-     * Faults of the library's own.
+     * Internal errors of the library.
      */
     DSTORE_LOG_ERROR = 1,
     /**
-     * What went wrong without making a call fail: something that was not removed.
+     * Problems that did not make a call fail: for example, something could not be removed.
      */
     DSTORE_LOG_WARNING = 2,
     /**
@@ -495,11 +503,11 @@ enum dstore_log_level
      */
     DSTORE_LOG_INFO = 3,
     /**
-     * How.
+     * How it was done.
      */
     DSTORE_LOG_DEBUG = 4,
     /**
-     * All of it.
+     * Everything.
      */
     DSTORE_LOG_TRACE = 5,
 };
@@ -512,7 +520,7 @@ typedef int32_t dstore_log_level;
 #endif // __cplusplus
 
 /**
- * What kind of thing is left of a root.
+ * The kind of an object in a dstore_remains list.
  */
 enum dstore_remnant
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -524,19 +532,19 @@ enum dstore_remnant
      */
     DSTORE_REMNANT_CONTAINER = 1,
     /**
-     * A name of an image, or an image without one.
+     * A tag of an image, or an untagged image.
      */
     DSTORE_REMNANT_IMAGE = 2,
     /**
-     * A volume: of a cache, a lease, a secret, or the claim on the root's names.
+     * A volume of a cache, a lease or a secret, or the volume that claims the root's names.
      */
     DSTORE_REMNANT_VOLUME = 3,
     /**
-     * A file or folder of the root.
+     * A file or directory of the root.
      */
     DSTORE_REMNANT_FILE = 4,
     /**
-     * All that an engine has which cannot be asked.
+     * Everything on an engine that cannot be reached.
      */
     DSTORE_REMNANT_ENGINE = 5,
 };
@@ -549,7 +557,7 @@ typedef int32_t dstore_remnant;
 #endif // __cplusplus
 
 /**
- * What a store keeps, one of it.
+ * The kind of an item that a store keeps.
  */
 enum dstore_item
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -557,7 +565,7 @@ enum dstore_item
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * A result; its name is its id.
+     * A result. Its name is its id.
      */
     DSTORE_ITEM_RESULT = 1,
     /**
@@ -565,7 +573,7 @@ enum dstore_item
      */
     DSTORE_ITEM_CACHE = 2,
     /**
-     * The log of the builds of an id, which is its name.
+     * The log of the builds of an id. Its name is that id.
      */
     DSTORE_ITEM_LOG = 3,
 };
@@ -578,7 +586,7 @@ typedef int32_t dstore_item;
 #endif // __cplusplus
 
 /**
- * What became of something that a prune looked at.
+ * What a prune did with an item.
  */
 enum dstore_fate
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -586,19 +594,19 @@ enum dstore_fate
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
     /**
-     * It was removed; in a dry run, it would be.
+     * It was removed. In a dry run, it would be removed.
      */
     DSTORE_FATE_REMOVED = 1,
     /**
-     * Somebody else removed it meanwhile.
+     * Another caller or process removed it in the meantime.
      */
     DSTORE_FATE_GONE = 2,
     /**
-     * It must stay: the row says why.
+     * It must be kept. The row says why.
      */
     DSTORE_FATE_SPARED = 3,
     /**
-     * It could not be removed: the row says why.
+     * It could not be removed. The row says why.
      */
     DSTORE_FATE_FAILED = 4,
 };
@@ -611,135 +619,143 @@ typedef int32_t dstore_fate;
 #endif // __cplusplus
 
 /**
- * A list of caches, as they were at one moment. It does not change, so any number of threads may
- * read it.
+ * A list of caches, as they were at one moment. It is immutable, so any number of threads may read
+ * it.
  */
 typedef struct dstore_caches dstore_caches;
 
 /**
- * A switch that ends the calls and steps it was given to, from any thread. Once on, it stays on.
- * All its calls may be made from any thread at any time, short of a free.
+ * A cancellation token. Triggering it stops every call and step that it was passed to. It cannot
+ * be reset. Thread-safe, except for dstore_cancel_free().
  */
 typedef struct dstore_cancel dstore_cancel;
 
 /**
- * A command and its surroundings. Whatever is set here ends with the command: the result keeps its
- * base's configuration. May be run any number of times, by any number of threads at once. A setter
- * that fails is remembered: dstore_step_run() then fails with the same error, so a setter's own
- * status need not be looked at.
+ * A command and its environment. Its settings apply only to the command: the result keeps its
+ * base's configuration. May be run any number of times, by any number of threads concurrently. The
+ * first error of a setter is remembered, and dstore_step_run() then fails with the same status, so
+ * the caller may ignore the status of a setter.
  */
 typedef struct dstore_command dstore_command;
 
 /**
- * Why a call failed. It does not change, so any number of threads may read it, and any thread may
+ * Why a call failed. It is immutable, so any number of threads may read it, and any thread may
  * free it.
  */
 typedef struct dstore_error dstore_error;
 
 /**
- * What was found out about the engine at one moment. It does not change, so any number of threads
- * may read it.
+ * The state of the engine at one moment. It is immutable, so any number of threads may read it.
  */
 typedef struct dstore_health dstore_health;
 
 /**
- * A file or a folder of this machine, and what of it is taken, how. By default all of it, owned by
- * root, with the modes and times that it has here. Sockets are passed over, as by "docker build"; pipes and
- * devices are copied as such. Links inside a folder stay links, and names that share a file (hard
- * links) share one in the step, too. Extended attributes are not copied, and holes are filled with
- * zeros. May be used any number of times, by any number of threads at once. A setter that fails is
- * remembered: the calls that use the object then fail with the same error.
+ * A local file or directory, and which parts of it are copied and how. By default everything is
+ * copied, owned by root, with its local modes and times. Sockets are skipped, as by "docker
+ * build"; pipes and devices are copied as such. Links inside a directory stay links, and hard
+ * links to one file stay hard links in the step. Extended attributes are not copied, and holes are
+ * filled with zeros. May be used any number of times, by any number of threads concurrently. The
+ * first error of a setter is remembered, and calls that use the object then fail with the same
+ * status.
  */
 typedef struct dstore_host_files dstore_host_files;
 
 /**
- * What a result says to whoever runs it, set over what its base says; what is not set stays. May be
- * used for any number of steps, by any number of threads at once. A setter that fails is remembered:
- * dstore_step_configure() then fails with the same error, so a setter's own status need not be
- * looked at.
+ * Image settings of a result, for programs that run it as an image. They override those of its
+ * base; what is not set is kept. May be used for any number of steps, by any number of threads
+ * concurrently. The first error of a setter is remembered, and dstore_step_configure() then fails
+ * with the same status, so the caller may ignore the status of a setter.
  */
 typedef struct dstore_image_config dstore_image_config;
 
 /**
- * A copy of a cache, lent until it is released or discarded. Any number of threads at once may ask
- * and mount it; it is released or discarded by one thread, with none of the others in between.
+ * A writable copy of a cache, valid until it is released or discarded. Any number of threads may
+ * mount it and query it concurrently. Releasing or discarding it requires exclusive use; a
+ * conflicting call returns DSTORE_BUSY.
  */
 typedef struct dstore_lease dstore_lease;
 
 /**
- * How to open a store. Every setting has a default that suits most, and NULL in place of options
- * stands for all of them. Used by one thread at a time to set. A setter that fails is remembered:
- * dstore_store_open() then fails with the same error, so a setter's own status need not be looked
- * at.
+ * Options for dstore_store_open(). Every option has a default; pass NULL to use all defaults. Only
+ * one thread at a time may set options. The first error of a setter is remembered, and
+ * dstore_store_open() then fails with the same status, so the caller may ignore the status of a
+ * setter.
  */
 typedef struct dstore_options dstore_options;
 
 /**
- * A list of pins, as they were at one moment. It does not change, so any number of threads may read
+ * A list of pins, as they were at one moment. It is immutable, so any number of threads may read
  * it.
  */
 typedef struct dstore_pins dstore_pins;
 
 /**
- * What a prune is to bring a store to. One that asks for nothing removes nothing. First goes what
- * was unused for too long; then, while there is too much or too little is free, what was used the
- * longest ago, and among equals what was built in the shortest time. A result goes after those that
- * were built on it. Used by one thread at a time to set. A setter that fails is remembered:
- * dstore_store_prune() then fails with the same error.
+ * The limits to which a prune reduces a store. A policy without limits removes nothing. First,
+ * items that were unused for too long are removed. Then, while the store is too large or too
+ * little disk space is free, the least recently used items are removed; among equals, the one that
+ * was fastest to build. A result is removed after the results that were built on it. Only one
+ * thread at a time may set the policy. The first error of a setter is remembered, and
+ * dstore_store_prune() then fails with the same status.
  */
 typedef struct dstore_policy dstore_policy;
 
 /**
- * What a prune did: a row for each thing that it looked at, first what had to stay, then what was
- * tried, in that order. It does not change, so any number of threads may read it.
+ * The report of a prune: a row for each item that it considered. Items that must be kept come
+ * first, then the items that it tried to remove, in that order. It is immutable, so any number of
+ * threads may read it.
  */
 typedef struct dstore_pruned dstore_pruned;
 
 /**
- * What there is, or was, of roots: a list that does not change, so any number of threads may read it.
+ * A list of objects of roots that exist, or that were removed. It is immutable, so any number of
+ * threads may read it.
  */
 typedef struct dstore_remains dstore_remains;
 
 /**
- * A list of results, as they were at one moment. It does not change, so any number of threads may
+ * A list of results, as they were at one moment. It is immutable, so any number of threads may
  * read it.
  */
 typedef struct dstore_results dstore_results;
 
 /**
- * A build in progress, until it is committed or aborted. Used by one thread at a time, which may
- * change from call to call; a call in the middle of another, from a callback or a second thread,
- * returns DSTORE_BUSY. A call that fails leaves a step that can only be aborted: further ones return
- * DSTORE_CONFLICT. But DSTORE_INVALID_ARGUMENT and DSTORE_BUSY leave it as it was.
+ * A build in progress, until it is committed or aborted. Only one call at a time may use a step; a
+ * second one, from another thread or a callback, returns DSTORE_BUSY. Successive calls may come
+ * from different threads. dstore_step_id() may be called at any time.
+ *
+ * If a call fails, the step can only be aborted: other calls return DSTORE_CONFLICT, except
+ * dstore_step_limit() and getters. The step stays usable after DSTORE_INVALID_ARGUMENT, except
+ * from copying out to a pipe; after DSTORE_BUSY because the handle is in use; after DSTORE_IO
+ * because a local file to import, load or copy in cannot be opened for reading; and after
+ * DSTORE_NOT_FOUND from copying out a path that does not exist.
  */
 typedef struct dstore_step dstore_step;
 
 /**
- * An open store. All its calls may be made from any number of threads at once, short of a free;
- * and any number of processes may have the same root open. A child process that is forked without
- * `exec` is answered DSTORE_CLOSED, and may open a store of its own.
+ * An open store. Thread-safe, except for dstore_store_free(). Any number of processes may have the
+ * same root open. In a child process that is forked without `exec`, its calls return
+ * DSTORE_CLOSED; the child may open a store of its own.
  */
 typedef struct dstore_store dstore_store;
 
 /**
- * What takes the space of a store, as it was at one moment. It does not change, so any number of
- * threads may read it.
+ * The disk usage of a store at one moment. It is immutable, so any number of threads may read it.
  */
 typedef struct dstore_usage dstore_usage;
 
 /**
- * Takes the next `length` bytes of a stream; never none. Returns 0 to go on; anything else ends
- * the call.
+ * Receives the next `length` bytes of a stream, at least one. Return 0 to continue; any other
+ * value stops the call.
  */
 typedef int32_t (*dstore_write_callback)(void *user_data,
                                          const char *bytes,
                                          size_t length);
 
 /**
- * Takes a piece of the log of a build that somebody else makes, `length` bytes as they were written:
- * not cut at lines, never none, and not ended by a zero. `attempt` counts from 1: where it is higher
- * than before, the build before ended without a result, and this is from the start of another one's
- * log. Returns 0 to go on; anything else ends the wait.
+ * Receives a piece of the log of another build: `length` bytes, at least one, as they were
+ * written. They are not split at line boundaries and not NUL-terminated. `attempt` counts from 1.
+ * If it is higher than before, the previous build ended without a result, and this is the start of
+ * the next build's log. Return 0 to continue; any other value stops waiting.
  */
 typedef int32_t (*dstore_follow_callback)(void *user_data,
                                           uint32_t attempt,
@@ -747,16 +763,16 @@ typedef int32_t (*dstore_follow_callback)(void *user_data,
                                           size_t length);
 
 /**
- * Does the work of a build with `step`, which is the library's: not to be freed, committed,
- * aborted or kept. Returns 0 for the result to be recorded; anything else aborts the step.
+ * Performs the work of a build. The library owns `step`: do not free, commit or abort it, and do
+ * not use it after returning. Return 0 to commit the step; any other value aborts it.
  */
 typedef int32_t (*dstore_work_callback)(void *user_data,
                                         dstore_step *step);
 
 /**
- * Takes a piece of what a command wrote, `length` bytes as they came: not cut at lines, never
- * none, and not ended by a zero. `channel` is a dstore_channel. Returns 0 to go on; anything else
- * ends the command.
+ * Receives output of a command: `length` bytes, at least one. They are not split at line
+ * boundaries and not NUL-terminated. `channel` is a dstore_channel. Return 0 to continue; any
+ * other value stops the command.
  */
 typedef int32_t (*dstore_output_callback)(void *user_data,
                                           int32_t channel,
@@ -764,9 +780,9 @@ typedef int32_t (*dstore_output_callback)(void *user_data,
                                           size_t length);
 
 /**
- * Gives the next bytes of a stream: puts at most `capacity` of them into `buffer`, and how many
- * into `*length`, which is 0 as it comes; 0 is the end of the stream. Returns 0 to go on; anything
- * else ends the call.
+ * Supplies the next bytes of a stream: writes up to `capacity` bytes to `buffer` and stores their
+ * number in `*length`. `*length` is 0 on entry; leaving it 0 ends the stream. Return 0 to
+ * continue; any other value stops the call.
  */
 typedef int32_t (*dstore_read_callback)(void *user_data,
                                         char *buffer,
@@ -774,9 +790,9 @@ typedef int32_t (*dstore_read_callback)(void *user_data,
                                         size_t *length);
 
 /**
- * Hears how far a long call has come. `status` says what is being done in the engine's words
- * ("Downloading"), `item` to which layer ("" for all); `current` of `total` bytes are done, and
- * `total` is 0 where nobody knows. Returns 0 to go on; anything else ends the call.
+ * Reports the progress of a long call. `status` is the engine's description ("Downloading").
+ * `item` is the layer it applies to, or "" for all. `current` of `total` bytes are done; `total`
+ * is 0 if unknown. Return 0 to continue; any other value stops the call.
  */
 typedef int32_t (*dstore_progress_callback)(void *user_data,
                                             const char *status,
@@ -785,9 +801,9 @@ typedef int32_t (*dstore_progress_callback)(void *user_data,
                                             uint64_t total);
 
 /**
- * Takes a line of the library's log: `length` bytes of UTF-8, and a zero after them. `level` is a
- * dstore_log_level. Returns 0 to go on; anything else ends the call, and the lines that are left
- * stay for the next one.
+ * Receives a line of the library's log: `length` bytes of UTF-8, followed by a NUL. `level` is a
+ * dstore_log_level. Return 0 to continue; any other value stops the call, and the remaining lines
+ * are kept for the next one.
  */
 typedef int32_t (*dstore_log_callback)(void *user_data,
                                        int32_t level,
@@ -795,10 +811,10 @@ typedef int32_t (*dstore_log_callback)(void *user_data,
                                        size_t length);
 
 /**
- * Takes a row of what a prune does, as it comes: `item` is a dstore_item, `name` has `length` bytes
- * and a zero after them, `bytes` go with it, it was used last at `last_use` (seconds since 1970),
- * `fate` is a dstore_fate, and `why` says why it stayed ("" for what went). Returns 0 to go on;
- * anything else ends the prune.
+ * Receives a row of a prune, as it happens. `item` is a dstore_item. `name` has `length` bytes,
+ * followed by a NUL. `bytes` is the space that its removal frees, and `last_use` when it was last
+ * used, in seconds since 1970. `fate` is a dstore_fate. `why` says why the item was kept, or is ""
+ * if it was removed. Return 0 to continue; any other value stops the prune.
  */
 typedef int32_t (*dstore_prune_callback)(void *user_data,
                                          int32_t item,
@@ -814,82 +830,83 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * The version of the library that runs, as DSTORE_VERSION_STRING was when it was built. A constant
- * that nobody frees.
+ * Returns the version of the library in use: the DSTORE_VERSION_STRING that it was built with. A
+ * constant; do not free it.
  *
  * Does not block.
  */
 const char *dstore_version(void);
 
 /**
- * The version of the library that runs, as DSTORE_VERSION_NUMBER was when it was built: 1002003 is
- * 1.2.3.
+ * Returns the version of the library in use: the DSTORE_VERSION_NUMBER that it was built with.
+ * 1002003 is version 1.2.3.
  *
  * Does not block.
  */
 uint32_t dstore_version_number(void);
 
 /**
- * A status in a word or two, for a person: "not found". A constant that nobody frees; never NULL,
- * whatever the number.
+ * Returns a short human-readable name of a status, such as "not found". A constant; do not free
+ * it. Never returns NULL, whatever the number.
  *
  * Does not block.
  */
 const char *dstore_status_name(int32_t status);
 
 /**
- * The status that the failed call returned; DSTORE_OK for NULL.
+ * Returns the status of the failed call, or DSTORE_OK if `error` is NULL.
  *
  * Does not block. May be NULL: error.
  */
 dstore_status dstore_error_status(const dstore_error *error);
 
 /**
- * One line for a person: what was being done, to what, and what the engine or the system answered.
- * UTF-8. Borrowed from `error`; NULL for NULL.
+ * Returns one human-readable line of UTF-8: the operation, its object, and what the engine or the
+ * system reported. Borrowed from `error`. Returns NULL if `error` is NULL.
  *
  * Does not block. May be NULL: error.
  */
 const char *dstore_error_message(const dstore_error *error);
 
 /**
- * The HTTP status that the engine answered with; 0 where it did not.
+ * Returns the HTTP status of the engine's response, or 0 if the engine did not respond.
  *
  * Does not block. May be NULL: error.
  */
 int32_t dstore_error_http_status(const dstore_error *error);
 
 /**
- * The operating system's error number, an `errno`; 0 where there was none.
+ * Returns the operating system's error number (an `errno`), or 0 if there was none.
  *
  * Does not block. May be NULL: error.
  */
 int32_t dstore_error_os_errno(const dstore_error *error);
 
 /**
- * The exit status of the command, for DSTORE_COMMAND_FAILED and DSTORE_OUT_OF_MEMORY; else -1.
+ * Returns the exit status of the command after DSTORE_COMMAND_FAILED, DSTORE_OUT_OF_MEMORY and
+ * DSTORE_NOT_STARTED. Returns -1 otherwise.
  *
  * Does not block. May be NULL: error.
  */
 int64_t dstore_error_exit_code(const dstore_error *error);
 
 /**
- * Frees an error. NULL is fine.
+ * Frees an error; no-op if NULL.
  *
  * Does not block.
  */
 void dstore_error_free(dstore_error *error);
 
 /**
- * Frees a string that a call gave. NULL is fine.
+ * Frees a string that the library returned; no-op if NULL.
  *
  * Does not block.
  */
 void dstore_string_free(char *string);
 
 /**
- * A new switch, which is off. Free it with dstore_cancel_free(). NULL only where the library
- * itself is at fault.
+ * Creates a cancellation token. Free it with dstore_cancel_free(). Returns NULL only on an
+ * internal error.
  *
  * Does not block.
  */
@@ -897,31 +914,32 @@ DSTORE_MUST_USE
 dstore_cancel *dstore_cancel_new(void);
 
 /**
- * Turns the switch on: calls that wait wake at once, clean up, and return DSTORE_CANCELLED. May be
- * called from a signal handler: takes no lock, allocates nothing, and keeps `errno`.
+ * Triggers the token. Calls that are waiting wake up, clean up and return DSTORE_CANCELLED. May be
+ * called from a signal handler: it takes no lock, allocates nothing and preserves `errno`.
  *
  * Does not block. May be NULL: cancel.
  */
 void dstore_cancel_trigger(const dstore_cancel *cancel);
 
 /**
- * Whether the switch is on. May be called from a signal handler, as dstore_cancel_trigger().
+ * Returns whether the token has been triggered. May be called from a signal handler, like
+ * dstore_cancel_trigger().
  *
  * Does not block. May be NULL: cancel.
  */
 bool dstore_cancel_is_triggered(const dstore_cancel *cancel);
 
 /**
- * Frees a switch. NULL is fine. What it was given to goes on, and can no longer be cancelled by
- * it.
+ * Frees a cancellation token; no-op if NULL. Calls and steps that were given it continue and can
+ * no longer be cancelled with it.
  *
  * Does not block.
  */
 void dstore_cancel_free(dstore_cancel *cancel);
 
 /**
- * New options, all at their defaults. Free them with dstore_options_free(). NULL only where the
- * library itself is at fault.
+ * Creates options with all defaults. Free them with dstore_options_free(). Returns NULL only on an
+ * internal error.
  *
  * Does not block.
  */
@@ -929,9 +947,10 @@ DSTORE_MUST_USE
 dstore_options *dstore_options_new(void);
 
 /**
- * The engine's address: "unix:///var/run/docker.sock", "tcp://host:2376" or "ssh://user@host". By
- * default `DOCKER_HOST`, else the current docker context, else that socket. Whether tcp is with TLS,
- * and with which certificates, the context says, or `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH`.
+ * Sets the engine's address: "unix:///var/run/docker.sock", "tcp://host:2376" or
+ * "ssh://user@host". The default is `DOCKER_HOST`, otherwise the current Docker context, otherwise
+ * that socket. Whether tcp uses TLS, and with which certificates, is taken from the context, or
+ * from `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH`.
  *
  * Does not block.
  */
@@ -940,8 +959,8 @@ dstore_status dstore_options_engine(dstore_options *options,
                                     dstore_error **error);
 
 /**
- * The word in front of every name on the engine, of a-z and 0-9; "obuilder" by default, so that
- * OBuilder finds the results.
+ * Sets the word that every name on the engine starts with: 1 to 32 characters from a-z and 0-9.
+ * The default is "obuilder", so that OBuilder finds the results.
  *
  * Does not block.
  */
@@ -950,7 +969,7 @@ dstore_status dstore_options_name(dstore_options *options,
                                   dstore_error **error);
 
 /**
- * How caches are cloned: a dstore_strategy, DSTORE_STRATEGY_AUTOMATIC by default.
+ * Sets how caches are cloned: a dstore_strategy. The default is DSTORE_STRATEGY_AUTOMATIC.
  *
  * Does not block.
  */
@@ -959,9 +978,10 @@ dstore_status dstore_options_strategy(dstore_options *options,
                                       dstore_error **error);
 
 /**
- * Whether the files of the engine's volumes may be used directly where this process can reach
- * them; true by default. Otherwise everything goes through the engine's archive calls, which are
- * slower and keep less of each file: whole seconds, and no extended attributes but capabilities.
+ * Sets whether the library accesses the files of the engine's volumes directly, if this process
+ * can. The default is true. Otherwise all access goes through the engine's archive calls. They are
+ * slower and keep less of each file: whole seconds only, and no extended attributes except
+ * capabilities.
  *
  * Does not block.
  */
@@ -970,13 +990,14 @@ dstore_status dstore_options_direct(dstore_options *options,
                                     dstore_error **error);
 
 /**
- * Whether the engine itself is to set up the network of steps that have none; false by default.
+ * Sets whether the engine itself sets up the network of steps that have no network. The default is
+ * false.
  *
- * Docker runs a program of its own for that in each container, which takes a third of the time of a
- * small step. Otherwise the container's runtime does it, where that was tried and behaves: a network
- * namespace with `lo` alone, up, and an `/etc/hosts` that names `localhost` and the container. That
- * file cannot be written to then; in the engine's own way it can, and what is written is lost with
- * the container.
+ * Docker runs a program of its own for that in each container, which takes a third of the time of
+ * a small step. By default the container's runtime does it, if a probe showed that this works. It
+ * creates a network namespace that has only `lo`, which is up. It also creates an `/etc/hosts`
+ * that names `localhost` and the container; commands cannot write to that file. If the engine sets
+ * up the network, they can, and what they write is lost with the container.
  *
  * Does not block.
  */
@@ -985,13 +1006,15 @@ dstore_status dstore_options_engine_network(dstore_options *options,
                                             dstore_error **error);
 
 /**
- * Whether the files of a released lease are synced to disk before it becomes the cache's next
- * generation; false by default. A killed process loses nothing either way, and after a power failure
- * a cache is whole either way. With it, the cache is then what was released last. Without it, it is
- * the newest generation that was certainly on disk: what was released in the last five seconds, and
- * for as long as the disk was still busy with it, is dropped, with a warning in the log.
+ * Sets whether the files of a released lease are synced to disk before it becomes the cache's next
+ * generation. The default is false. Either way, nothing is lost if a process is killed, and after
+ * a power failure a cache is one whole generation. With sync, that is the last released
+ * generation. Without it, that is the newest generation that was certainly on disk. Releases of
+ * the last five seconds, or longer if the disk was still busy with them, are dropped, with a
+ * warning in the log.
  *
- * Only where this process reaches the engine's volumes as files: docs/conventions.md has the rest.
+ * Has an effect only if this process can access the engine's volumes directly. See
+ * docs/conventions.md.
  *
  * Does not block.
  */
@@ -1000,9 +1023,10 @@ dstore_status dstore_options_sync(dstore_options *options,
                                   dstore_error **error);
 
 /**
- * A group whose members may use the root as its owner may; by default nobody else may. The library's
- * own files are then that group's, and so are logs and the caller's state. Asked for once, by the
- * root's owner, who must be in the group; members open it with the same.
+ * Sets a group whose members may use the root as its owner may. By default no other user may. The
+ * library's own files, the logs and the caller's state then belong to that group. Set it the first
+ * time as the root's owner, who must be in the group; members then open the root with the same
+ * group.
  *
  * Does not block.
  */
@@ -1011,10 +1035,11 @@ dstore_status dstore_options_group(dstore_options *options,
                                    dstore_error **error);
 
 /**
- * The most bytes that the log of a step may have; by default as many as the disk has. At the limit
- * the step fails (DSTORE_IO), or with `drop` the rest is counted and dropped, and the log's last
- * line says how much that was; an output callback gets all of it. The same holds at the limit that
- * the process has for its files, RLIMIT_FSIZE, and no SIGXFSZ is raised.
+ * Sets the maximum size of a step's log in bytes. By default only the disk limits it. When the
+ * limit is reached, the step fails with DSTORE_IO. If `drop` is true, further output is counted
+ * and dropped instead, and the log's last line reports how much; an output callback still receives
+ * everything. The same happens at the process's own file size limit, RLIMIT_FSIZE, and SIGXFSZ is
+ * not raised.
  *
  * Does not block.
  */
@@ -1024,7 +1049,8 @@ dstore_status dstore_options_log_limit(dstore_options *options,
                                        dstore_error **error);
 
 /**
- * How long opening may take to reach the engine, in milliseconds and not 0; 30 seconds by default.
+ * Sets how long opening may take to reach the engine, in milliseconds. It must not be 0. The
+ * default is 30 seconds.
  *
  * Does not block.
  */
@@ -1033,17 +1059,18 @@ dstore_status dstore_options_connect_timeout(dstore_options *options,
                                              dstore_error **error);
 
 /**
- * Frees options. NULL is fine. A store that was opened with them goes on.
+ * Frees options; no-op if NULL. A store that was opened with them is not affected.
  *
  * Does not block.
  */
 void dstore_options_free(dstore_options *options);
 
 /**
- * Opens the store at `root`, a directory of this machine (any bytes), which is made if its parent
- * exists; and removes what dead processes left behind. Free the store with dstore_store_free().
+ * Opens the store at `root`, a local directory (any bytes). Creates the directory if its parent
+ * exists. Removes what terminated processes have left behind. Free the store with
+ * dstore_store_free().
  *
- * Blocks, for a handful of engine calls and the removal of leftovers. May be NULL: options.
+ * Blocks, for a few engine calls and the removal of leftovers. May be NULL: options.
  */
 DSTORE_MUST_USE
 dstore_status dstore_store_open(const char *root,
@@ -1052,9 +1079,9 @@ dstore_status dstore_store_open(const char *root,
                                 dstore_error **error);
 
 /**
- * dstore_store_open() for as long as `timeout_ms` (0 is none) and `cancel` allow. Told to end, it
- * leaves nothing open, and another open goes on with what was left.
- * Free what it gives with dstore_store_free().
+ * Like dstore_store_open(), limited by `timeout_ms` (0 means no timeout) and `cancel`. If either
+ * stops the call, nothing stays open, and the next open continues the removal of leftovers. Free
+ * the store with dstore_store_free().
  *
  * Blocks. May be NULL: cancel, options.
  */
@@ -1067,14 +1094,17 @@ dstore_status dstore_store_open_within(const char *root,
                                        dstore_error **error);
 
 /**
- * Closes the store, and waits for removals under way, and for at most two seconds for layers of caches
- * that are being merged and for released files to reach the disk. Calls on it, its steps and its leases that are
- * under way go on. Those that come after this return DSTORE_CLOSED, short of those that ask the
- * engine nothing. What steps and leases hold is removed when they are freed, and
- * dstore_store_complete_deletes() waits for that. The handle itself is still to be freed.
+ * Closes the store and waits for pending removals, for up to ten seconds. An engine that takes
+ * longer completes them later, and the next open of this root removes what is left. Also waits,
+ * for up to two seconds, for cache layers that are being merged and for released files to reach
+ * the disk.
  *
- * Removals are waited for ten seconds at most: an engine that takes longer goes on with them, and the
- * next open of this root looks for what is left.
+ * Calls already running on the store, its steps and its leases continue. Later calls return
+ * DSTORE_CLOSED, except getters, dstore_step_limit(), dstore_store_log_file(),
+ * dstore_store_count(), dstore_store_complete_deletes(), dstore_lease_discard() and the ..._free()
+ * functions. dstore_step_abort() cleans up and still returns DSTORE_CLOSED. What open steps and
+ * leases hold on the engine is removed when they are freed; dstore_store_complete_deletes() waits
+ * for that. The handle must still be freed.
  *
  * Blocks.
  */
@@ -1082,8 +1112,8 @@ dstore_status dstore_store_close(const dstore_store *store,
                                  dstore_error **error);
 
 /**
- * dstore_store_close() for as long as `timeout_ms` (0 is none) and `cancel` allow. Where that ends
- * it the store is closed all the same, and removals are still under way.
+ * Like dstore_store_close(), limited by `timeout_ms` (0 means no timeout) and `cancel`. If either
+ * stops the call, the store is closed anyway, and removals are still pending.
  *
  * Blocks. May be NULL: cancel.
  */
@@ -1094,57 +1124,63 @@ dstore_status dstore_store_close_within(const dstore_store *store,
                                         dstore_error **error);
 
 /**
- * Frees a store, and closes it without waiting if nobody has closed it. NULL is fine.
+ * Frees a store; no-op if NULL. If the store is still open, closes it without waiting.
  *
  * Does not block.
  */
 void dstore_store_free(dstore_store *store);
 
 /**
- * The root directory, without symbolic links. Borrowed from `store`; NULL for NULL.
+ * Returns the root directory, with symbolic links resolved. Borrowed from `store`. Returns NULL if
+ * `store` is NULL.
  *
  * Does not block. May be NULL: store.
  */
 const char *dstore_store_root(const dstore_store *store);
 
 /**
- * What every name of this store on the engine begins with. Borrowed from `store`; NULL for NULL.
+ * Returns the prefix of every name that this store uses on the engine. Borrowed from `store`.
+ * Returns NULL if `store` is NULL.
  *
  * Does not block. May be NULL: store.
  */
 const char *dstore_store_prefix(const dstore_store *store);
 
 /**
- * A directory for the caller's own files. Borrowed from `store`; NULL for NULL.
+ * Returns a directory for the caller's own files. Borrowed from `store`. Returns NULL if `store`
+ * is NULL.
  *
  * Does not block. May be NULL: store.
  */
 const char *dstore_store_state_dir(const dstore_store *store);
 
 /**
- * A directory that is empty and that nobody may enter. Borrowed from `store`; NULL for NULL.
+ * Returns an empty directory without access permissions. Borrowed from `store`. Returns NULL if
+ * `store` is NULL.
  *
  * Does not block. May be NULL: store.
  */
 const char *dstore_store_empty_dir(const dstore_store *store);
 
 /**
- * The address of the engine. Borrowed from `store`; NULL for NULL.
+ * Returns the address of the engine. Borrowed from `store`. Returns NULL if `store` is NULL.
  *
  * Does not block. May be NULL: store.
  */
 const char *dstore_store_engine(const dstore_store *store);
 
 /**
- * The version of the Engine API that is spoken: "1.41". Borrowed from `store`; NULL for NULL.
+ * Returns the version of the Engine API in use, such as "1.41". Borrowed from `store`. Returns
+ * NULL if `store` is NULL.
  *
  * Does not block. May be NULL: store.
  */
 const char *dstore_store_api_version(const dstore_store *store);
 
 /**
- * The path of the log of the build of `id`, whether it exists yet or not. It grows while the build
- * runs, and another try makes a new file. Free it with dstore_string_free().
+ * Returns in `*path` the path of the log of the build of `id`, whether the file exists yet or not.
+ * The file grows while the build runs; another attempt creates a new file. Free the path with
+ * dstore_string_free().
  *
  * Does not block.
  */
@@ -1155,7 +1191,7 @@ dstore_status dstore_store_log_file(const dstore_store *store,
                                     dstore_error **error);
 
 /**
- * Whether `id` has been built. A broken connection is an error, never false.
+ * Sets `*present` to whether `id` has been built. A broken connection is an error, never false.
  *
  * Blocks, for one round trip to the engine.
  */
@@ -1166,7 +1202,7 @@ dstore_status dstore_store_result(const dstore_store *store,
                                   dstore_error **error);
 
 /**
- * dstore_store_result() for as long as `timeout_ms` (0 is none) and `cancel` allow.
+ * Like dstore_store_result(), limited by `timeout_ms` (0 means no timeout) and `cancel`.
  *
  * Blocks. May be NULL: cancel.
  */
@@ -1179,9 +1215,9 @@ dstore_status dstore_store_result_within(const dstore_store *store,
                                          dstore_error **error);
 
 /**
- * Removes the result `id` and its log. That there is none is no error, and `deleted` then false.
- * Other names of the same image stay, and so do the results that were built on it. DSTORE_BUSY
- * while `id` is being built, or where a container of somebody else's is made of it.
+ * Removes the result `id` and its log. If it does not exist, returns DSTORE_OK and sets `*deleted`
+ * to false. Other tags of the image, and results built on it, are kept. Returns DSTORE_BUSY while
+ * `id` is being built, or if a container outside this store was created from it.
  *
  * Blocks. May be NULL: deleted.
  */
@@ -1191,8 +1227,8 @@ dstore_status dstore_store_delete(const dstore_store *store,
                                   dstore_error **error);
 
 /**
- * dstore_store_delete() for as long as `timeout_ms` (0 is none) and `cancel` allow. Told to end,
- * it may have deleted all the same.
+ * Like dstore_store_delete(), limited by `timeout_ms` (0 means no timeout) and `cancel`. If either
+ * stops the call, the result may have been deleted anyway.
  *
  * Blocks. May be NULL: cancel, deleted.
  */
@@ -1205,7 +1241,7 @@ dstore_status dstore_store_delete_within(const dstore_store *store,
                                          dstore_error **error);
 
 /**
- * Lists all results, by id. Free the list with dstore_results_free().
+ * Lists all results, sorted by id. Free the list with dstore_results_free().
  *
  * Blocks, for one round trip to the engine.
  */
@@ -1215,8 +1251,8 @@ dstore_status dstore_store_results(const dstore_store *store,
                                    dstore_error **error);
 
 /**
- * dstore_store_results() for as long as `timeout_ms` (0 is none) and `cancel` allow.
- * Free what it gives with dstore_results_free().
+ * Like dstore_store_results(), limited by `timeout_ms` (0 means no timeout) and `cancel`. Free the
+ * list with dstore_results_free().
  *
  * Blocks. May be NULL: cancel.
  */
@@ -1228,14 +1264,15 @@ dstore_status dstore_store_results_within(const dstore_store *store,
                                           dstore_error **error);
 
 /**
- * How many results are in the list; 0 for NULL.
+ * Returns the number of results in the list, or 0 if `results` is NULL.
  *
  * Does not block. May be NULL: results.
  */
 size_t dstore_results_count(const dstore_results *results);
 
 /**
- * The id of the result at `index`, from 0 on. Borrowed from `results`; NULL beyond the end.
+ * Returns the id of the result at `index`, counted from 0. Borrowed from `results`. Returns NULL
+ * if `index` is beyond the end.
  *
  * Does not block. May be NULL: results.
  */
@@ -1243,7 +1280,8 @@ const char *dstore_results_id(const dstore_results *results,
                               size_t index);
 
 /**
- * When the image of the result at `index` was made, in seconds since 1970; 0 beyond the end.
+ * Returns when the image of the result at `index` was created, in seconds since 1970, or 0 beyond
+ * the end.
  *
  * Does not block. May be NULL: results.
  */
@@ -1251,8 +1289,8 @@ int64_t dstore_results_created(const dstore_results *results,
                                size_t index);
 
 /**
- * The size of the result at `index` in bytes, counting layers that it shares with others; 0 beyond
- * the end.
+ * Returns the size of the result at `index` in bytes, including layers that it shares with other
+ * images, or 0 beyond the end.
  *
  * Does not block. May be NULL: results.
  */
@@ -1260,16 +1298,17 @@ uint64_t dstore_results_size(const dstore_results *results,
                              size_t index);
 
 /**
- * Frees a list. NULL is fine.
+ * Frees a list; no-op if NULL.
  *
  * Does not block.
  */
 void dstore_results_free(dstore_results *results);
 
 /**
- * Writes the file or directory at `path` of the result `id` as a tar stream, whose first entry is
- * the last component of `path`, to `write`; `bytes` is how many that were. `timeout_ms` 0 is none.
- * DSTORE_NOT_FOUND where there is no such result or no such path in it.
+ * Passes the file or directory at `path` in the result `id` to `write`, as a tar stream. Its first
+ * entry is named after the last component of `path`. `*bytes` is set to the number of bytes
+ * written. `timeout_ms` 0 means no timeout. Returns DSTORE_NOT_FOUND if the result or the path
+ * does not exist.
  *
  * Blocks. May be NULL: cancel, user_data, bytes.
  */
@@ -1285,9 +1324,10 @@ dstore_status dstore_store_copy_out(const dstore_store *store,
                                     dstore_error **error);
 
 /**
- * dstore_store_copy_out() to the file `tar` of this machine (any bytes), which must not be a pipe.
- * It is written beside its name, and put there when it is whole: until then, and after a failure, what
- * was there stays. A link is followed.
+ * Like dstore_store_copy_out(), but writes to the local file `tar` (any bytes), which must not be
+ * a pipe. The bytes are written to a temporary file next to it, which is renamed to `tar` when it
+ * is complete. Until then, and after a failure, an existing file is unchanged. A symbolic link is
+ * followed.
  *
  * Blocks. May be NULL: cancel, bytes.
  */
@@ -1302,14 +1342,15 @@ dstore_status dstore_store_copy_out_file(const dstore_store *store,
                                          dstore_error **error);
 
 /**
- * Makes the id of a result of all that goes into it: of its `name` and of `count` parts, such as the
- * id of its base, its commands and the digests of the files that it takes. The same name and parts
- * give the same id in every version, from C, OCaml and Rust; others give another one, as far as
- * SHA-256 tells. Where a part ends counts: "ab", "c" is not "a", "bc". How many bytes each part has
- * is in `lengths`; NULL if all of them end with a zero byte.
+ * Derives the id of a result from everything that goes into it: its `name` and `count` parts. The
+ * parts are, for example, the id of its base, its commands and the digests of the files that it
+ * uses. The same name and parts give the same id in every version, from C, OCaml, Python and Rust.
+ * Different ones give a different id, as far as SHA-256 can tell. Boundaries between parts count:
+ * "ab", "c" and "a", "bc" give different ids. `lengths` holds the number of bytes of each part;
+ * pass NULL if all parts are NUL-terminated.
  *
- * An id is what is readable of the name (a-z, 0-9 and -, at most 40 characters), - and 64 hex
- * digits. Any store takes it. Free it with dstore_string_free().
+ * An id consists of the readable characters of the name (a-z, 0-9 and -, up to 40), a - and 64 hex
+ * digits. Every store accepts it. Free it with dstore_string_free().
  *
  * `name` and `parts` are any bytes.
  *
@@ -1324,15 +1365,16 @@ dstore_status dstore_id(const char *name,
                         dstore_error **error);
 
 /**
- * Begins to build `id` on the result `base`, or on nothing where that is NULL. If `id` has been
- * built, there is nothing to do: `*step` is then NULL, and the status DSTORE_OK. Waits while
- * anybody else, in this process or another, builds the same id. `timeout_ms` (0 is none), counted
- * from now, and `cancel` hold for this call and for all of the step. DSTORE_NOT_FOUND for a base
- * that has not been built. Free the step with dstore_step_free().
+ * Begins to build `id` on the result `base`, or on nothing if `base` is NULL. If `id` has already
+ * been built, returns DSTORE_OK and sets `*step` to NULL. Waits while another thread or process
+ * builds the same id. `timeout_ms` (0 means no timeout), counted from now, and `cancel` apply to
+ * this call and to the whole step. Returns DSTORE_NOT_FOUND if `base` has not been built. Free the
+ * step with dstore_step_free().
  *
- * A step without a base begins by what its first call brings: dstore_step_import(), dstore_step_pull(),
- * dstore_step_load(), dstore_step_use_image(); or with no files at all. Nothing can be run in that but what
- * was copied in, and if nothing was, a commit records a result without any files.
+ * A step without a base starts from what its first call supplies: dstore_step_import(),
+ * dstore_step_pull(), dstore_step_load() or dstore_step_use_image(). Without such a call it starts
+ * with no files, and only programs that were copied in can be run. If nothing was copied in, a
+ * commit records a result without any files.
  *
  * Blocks. May be NULL: base, cancel.
  */
@@ -1346,12 +1388,14 @@ dstore_status dstore_store_begin(const dstore_store *store,
                                  dstore_error **error);
 
 /**
- * dstore_store_begin(); and while that waits for another build of the same id, gives `log` what that
- * one writes to its log, as it is written: all of it, from its start, and whole when this answers that
- * the result is there. Nothing where nobody is waited for. The log of a build that fails or is killed
- * comes to its end; then that of another one, as a further attempt, or this call answers with a step.
- * DSTORE_CANCELLED and DSTORE_TIMED_OUT come at once, and so does DSTORE_CALLBACK, where `log` does not
- * return 0. Free the step with dstore_step_free().
+ * Like dstore_store_begin(). While it waits for another build of the same id, it also passes to
+ * `log` what that build writes to its log, as it is written. The log is passed from its start, and
+ * is complete when this call reports that the result exists. If there is no build to wait for,
+ * `log` is not called. If the other build fails or is killed, its log ends; the log of the next
+ * build then follows as a further attempt, or this call returns a step.
+ *
+ * Returns DSTORE_CANCELLED or DSTORE_TIMED_OUT without delay, and DSTORE_CALLBACK if `log` does
+ * not return 0. Free the step with dstore_step_free().
  *
  * Blocks. May be NULL: base, cancel, log, user_data.
  */
@@ -1367,8 +1411,8 @@ dstore_status dstore_store_begin_following(const dstore_store *store,
                                            dstore_error **error);
 
 /**
- * Whether somebody, in this process or another, builds `id` now. For who follows its log: what was
- * written before the end is there to be read after it.
+ * Sets `*building` to whether `id` is being built, by this process or another. Use it to follow a
+ * log: once it is false, everything the build wrote can be read from the log file.
  *
  * Does not block.
  */
@@ -1379,8 +1423,9 @@ dstore_status dstore_store_building(const dstore_store *store,
                                     dstore_error **error);
 
 /**
- * dstore_store_begin(); then, unless it is a hit, `work`; and then dstore_step_commit(), or
- * dstore_step_abort() where `work` does not return 0. `outcome` is a dstore_outcome.
+ * Calls dstore_store_begin() and, if the result does not exist yet, `work`. Commits the step if
+ * `work` returns 0; aborts it otherwise. `*outcome` is set to a dstore_outcome. See
+ * dstore_step_commit() and dstore_step_abort().
  *
  * Blocks. May be NULL: base, cancel, user_data, outcome.
  */
@@ -1396,15 +1441,15 @@ dstore_status dstore_store_build(const dstore_store *store,
                                  dstore_error **error);
 
 /**
- * The id that a commit will record. Borrowed from `step`; NULL for NULL.
+ * Returns the id that a commit will record. Borrowed from `step`. Returns NULL if `step` is NULL.
  *
  * Does not block. May be NULL: step.
  */
 const char *dstore_step_id(const dstore_step *step);
 
 /**
- * From now on `timeout_ms` (0 is none; counted from this call) and `cancel` hold for the step, in
- * place of those that it was begun with.
+ * Replaces the limits that the step was begun with. From now on `timeout_ms` (0 means no timeout;
+ * counted from this call) and `cancel` apply to the step.
  *
  * Does not block. May be NULL: cancel.
  */
@@ -1414,9 +1459,9 @@ dstore_status dstore_step_limit(dstore_step *step,
                                 dstore_error **error);
 
 /**
- * Writes `length` bytes to the step's log, between what its commands write.
+ * Writes `length` bytes to the step's log, between the output of its commands.
  *
- * Does not block, short of the disk. May be NULL: bytes, if there are none.
+ * Does not block, except on disk writes. May be NULL: bytes, if there are none.
  */
 dstore_status dstore_step_write_log(dstore_step *step,
                                     const char *bytes,
@@ -1424,17 +1469,19 @@ dstore_status dstore_step_write_log(dstore_step *step,
                                     dstore_error **error);
 
 /**
- * Runs `command` on what the step has come to, until it ends. Its output goes to the log as it
- * comes, and each piece to `output` after that. `exit_code` is the command's exit status: 0 to
- * 255, and 128 + the signal's number where a signal ended it. Other than 0 is
- * DSTORE_COMMAND_FAILED, unless the command allows it.
+ * Runs `command` on the step's current files and waits until it exits. Output is written to the
+ * log as it arrives, and then passed to `output`. `*exit_code` is set to the command's exit
+ * status: 0 to 255, or 128 + N if it was killed by signal N. A non-zero status returns
+ * DSTORE_COMMAND_FAILED, unless dstore_command_allow_failure() was set. After
+ * DSTORE_COMMAND_FAILED, `*exit_code` is not written; use dstore_error_exit_code().
  *
- * A program that is not there, or cannot be executed, is DSTORE_NOT_STARTED; if the command allows
- * failures, the exit code is 127 or 126, as a shell has it, and dstore_step_was_started() tells it from a
- * command's own. A step that was begun with nothing has no programs but those that were copied in.
+ * Returns DSTORE_NOT_STARTED if the program does not exist or cannot be executed. If the command
+ * allows failures, `*exit_code` is then 127 or 126, as in a shell; dstore_step_was_started() tells
+ * this from the exit status of a command that ran. A step that was begun with nothing has no
+ * programs except those that were copied in.
  *
- * DSTORE_CANCELLED, DSTORE_TIMED_OUT and DSTORE_CALLBACK end the command, and its container is
- * gone.
+ * When this returns DSTORE_CANCELLED, DSTORE_TIMED_OUT or DSTORE_CALLBACK, the command has been
+ * killed, and its container is removed or being removed in the background.
  *
  * Blocks. May be NULL: output, user_data, exit_code.
  */
@@ -1447,18 +1494,19 @@ dstore_status dstore_step_run(dstore_step *step,
                               dstore_error **error);
 
 /**
- * Whether the last command for which dstore_step_run() returned DSTORE_OK was started at all. Before any,
- * and for NULL, it is false.
+ * Returns whether the last command for which dstore_step_run() returned DSTORE_OK was started at
+ * all. Returns false if there was none, or if `step` is NULL.
  *
  * Does not block. May be NULL: step.
  */
 bool dstore_step_was_started(const dstore_step *step);
 
 /**
- * Records the result, and ends the step. The result appears with the last engine call, at once and
- * whole: whatever happens before leaves none. After an error there is no result, and the step has
- * been aborted (unless it was DSTORE_BUSY), so that a new one may begin; after
- * DSTORE_OUTCOME_UNKNOWN there may be one, and that new one finds it. The handle is still to be freed.
+ * Records the result and ends the step. The result appears atomically, with the last engine call:
+ * nothing that happens before leaves a result. After an error there is no result, and the step has
+ * been aborted, so a new one may begin. Exceptions: if the step is in use (DSTORE_BUSY), it is
+ * unchanged; after DSTORE_OUTCOME_UNKNOWN the result may exist, and the next begin of the id finds
+ * it. The handle must still be freed.
  *
  * Blocks.
  */
@@ -1467,8 +1515,8 @@ dstore_status dstore_step_commit(dstore_step *step,
                                  dstore_error **error);
 
 /**
- * dstore_step_commit() for as long as `timeout_ms` (0 is none) and `cancel` allow. They hold in
- * place of those that the step was begun with.
+ * Like dstore_step_commit(), limited by `timeout_ms` (0 means no timeout) and `cancel`. They
+ * replace the limits that the step was begun with.
  *
  * Blocks. May be NULL: cancel.
  */
@@ -1479,10 +1527,10 @@ dstore_status dstore_step_commit_within(dstore_step *step,
                                         dstore_error **error);
 
 /**
- * Ends the step without a result, and removes its container and its tag. The log stays. The handle
- * is still to be freed. A step that was told to end is given a second and a half for that: what then
- * is still there is removed in the background, and the answer is DSTORE_CANCELLED or
- * DSTORE_TIMED_OUT.
+ * Ends the step without a result, and removes its container and its tag. The log is kept. The
+ * handle must still be freed. If the step has been cancelled or has timed out, cleaning up may
+ * take a second and a half. What is not removed by then is removed in the background, and the call
+ * returns DSTORE_CANCELLED or DSTORE_TIMED_OUT.
  *
  * Blocks.
  */
@@ -1490,9 +1538,9 @@ dstore_status dstore_step_abort(dstore_step *step,
                                 dstore_error **error);
 
 /**
- * dstore_step_abort() for as long as `timeout_ms` (0 is none) and `cancel` allow. They hold in
- * place of those that the step was begun with. What is not removed in time is removed in the
- * background, and the id can be built again after that.
+ * Like dstore_step_abort(), limited by `timeout_ms` (0 means no timeout) and `cancel`. They
+ * replace the limits that the step was begun with. What is not removed in time is removed in the
+ * background; after that, the id can be built again.
  *
  * Blocks. May be NULL: cancel.
  */
@@ -1503,17 +1551,18 @@ dstore_status dstore_step_abort_within(dstore_step *step,
                                        dstore_error **error);
 
 /**
- * Frees a step. NULL is fine. One that is neither committed nor aborted is aborted in the
- * background: dstore_store_complete_deletes() waits for that.
+ * Frees a step; no-op if NULL. A step that is neither committed nor aborted is aborted in the
+ * background; dstore_store_complete_deletes() waits for that.
  *
  * Does not block.
  */
 void dstore_step_free(dstore_step *step);
 
 /**
- * Begins with the files in a tar stream that `read` gives: a base that needs no registry. Only for
- * a step without a base, and first. What the stream must be, dstore_step_copy_in() says; an archive of
- * `docker save`, which is an image and no root file system, is DSTORE_INVALID_ARGUMENT.
+ * Starts the step from the files in a tar stream supplied by `read`; needs no registry. Valid only
+ * for a step begun without a base, and before any other source, command or copy.
+ * dstore_step_copy_in() describes the stream. Returns DSTORE_INVALID_ARGUMENT for an archive
+ * written by `docker save`, which is an image and not a root file system.
  *
  * Blocks. May be NULL: read_data, progress, progress_data.
  */
@@ -1526,8 +1575,8 @@ dstore_status dstore_step_import(dstore_step *step,
                                  dstore_error **error);
 
 /**
- * dstore_step_import() from the file `tar` of this machine (any bytes). One that is silent, as a pipe
- * may be, is waited for no longer than the step's limits allow.
+ * Like dstore_step_import(), but reads the local file `tar` (any bytes). If the file supplies no
+ * data, as a pipe may, the call waits no longer than the step's limits allow.
  *
  * Blocks. May be NULL: progress, user_data.
  */
@@ -1539,10 +1588,11 @@ dstore_status dstore_step_import_file(dstore_step *step,
                                       dstore_error **error);
 
 /**
- * Begins with an image that the engine pulls from its registry, such as "debian:bookworm". Only
- * for a step without a base, and first. `user` and `password` are for a registry that asks for
- * them; the user `<token>` has an identity token for a password. `server` is the registry's
- * address, as in the reference.
+ * Starts the step from an image that the engine pulls from its registry, such as
+ * "debian:bookworm". Valid only for a step begun without a base, and before any other source,
+ * command or copy. `user` and `password` are the credentials for the registry, if it requires
+ * them. To use an identity token, pass `<token>` as the user and the token as the password.
+ * `server` is the registry's address, as written in `reference`.
  *
  * Blocks. May be NULL: server, progress, user_data; user and password, if both are.
  */
@@ -1557,10 +1607,10 @@ dstore_status dstore_step_pull(dstore_step *step,
                                dstore_error **error);
 
 /**
- * dstore_step_pull() of the image for machines of `platform`: "os/arch" or "os/arch/variant", such as
- * "linux/arm64" or "linux/arm/v7". Only for a step without a base, and first. An image that has not
- * got it is DSTORE_NOT_FOUND. Commands of the step run only if the engine's machine can run that
- * platform's programs.
+ * Like dstore_step_pull(), but pulls the image for `platform`: "os/arch" or "os/arch/variant",
+ * such as "linux/arm64" or "linux/arm/v7". Returns DSTORE_NOT_FOUND if the image does not exist
+ * for that platform. Commands of the step run only if the engine's host can run that platform's
+ * programs.
  *
  * Blocks. May be NULL: server, progress, user_data; user and password, if both are.
  */
@@ -1576,7 +1626,8 @@ dstore_status dstore_step_pull_platform(dstore_step *step,
                                         dstore_error **error);
 
 /**
- * Begins with an image that the engine has already. Only for a step without a base, and first.
+ * Starts the step from an image that the engine already has. Valid only for a step begun without a
+ * base, and before any other source, command or copy.
  *
  * Blocks.
  */
@@ -1586,15 +1637,17 @@ dstore_status dstore_step_use_image(dstore_step *step,
                                     dstore_error **error);
 
 /**
- * Unpacks a tar stream that `read` gives below `path`, an absolute path in the step, which is made
- * where it is missing. Owners, modes and times are those in the stream.
+ * Extracts the tar stream supplied by `read` into `path`, an absolute path in the step. Missing
+ * directories are created. Owners, modes and times are taken from the stream.
  *
- * The stream must come to the end of an archive: a block of 512 zeros where an entry would begin (there
- * should be two; one is taken, and what follows is nobody's concern). One that ends before, or has
- * no bytes at all, is DSTORE_CUT_SHORT. It may be packed by gzip, and is then looked at in the same
- * way; and by what else the engine takes (bzip2 and xz; zstd from Docker 23 on), of which only the
- * packing's own end is looked for, by the engine. While `read` itself blocks, no limit and no cancel
- * ends the call; dstore_step_copy_in_file() waits for a silent pipe as limits allow.
+ * The stream must contain the end of an archive: a block of 512 zero bytes in place of an entry.
+ * (The format asks for two; one is enough, and what follows is ignored.) Returns DSTORE_CUT_SHORT
+ * if the stream ends before that, or is empty. The stream may be compressed with gzip; its
+ * contents are then checked in the same way. It may also use another compression that the engine
+ * supports: bzip2 and xz, and zstd since Docker 23. For these, only the engine checks, and only
+ * that the compressed data is complete. While `read` itself blocks, neither a limit nor a cancel
+ * stops the call; dstore_step_copy_in_file() waits for a silent pipe only as long as the limits
+ * allow.
  *
  * Blocks. May be NULL: user_data.
  */
@@ -1606,8 +1659,8 @@ dstore_status dstore_step_copy_in(dstore_step *step,
                                   dstore_error **error);
 
 /**
- * dstore_step_copy_in() from the file `tar` of this machine (any bytes). One that is silent, as a pipe
- * may be, is waited for no longer than the step's limits allow.
+ * Like dstore_step_copy_in(), but reads the local file `tar` (any bytes). If the file supplies no
+ * data, as a pipe may, the call waits no longer than the step's limits allow.
  *
  * Blocks.
  */
@@ -1618,9 +1671,10 @@ dstore_status dstore_step_copy_in_file(dstore_step *step,
                                        dstore_error **error);
 
 /**
- * Writes the file or directory at `path`, an absolute path in the step, as a tar stream, whose
- * first entry is the last component of `path`, to `write`; `bytes` is how many that were.
- * DSTORE_NOT_FOUND where there is no such path: the step then goes on.
+ * Passes the file or directory at `path`, an absolute path in the step, to `write` as a tar
+ * stream. Its first entry is named after the last component of `path`. `*bytes` is set to the
+ * number of bytes written. Returns DSTORE_NOT_FOUND if the path does not exist; the step stays
+ * usable.
  *
  * Blocks. May be NULL: user_data, bytes.
  */
@@ -1633,9 +1687,10 @@ dstore_status dstore_step_copy_out(dstore_step *step,
                                    dstore_error **error);
 
 /**
- * dstore_step_copy_out() to the file `tar` of this machine (any bytes), which must not be a pipe. It
- * is written beside its name, and put there when it is whole: until then, and after a failure, what
- * was there stays. A link is followed.
+ * Like dstore_step_copy_out(), but writes to the local file `tar` (any bytes), which must not be a
+ * pipe. The bytes are written to a temporary file next to it, which is renamed to `tar` when it is
+ * complete. Until then, and after a failure, an existing file is unchanged. A symbolic link is
+ * followed.
  *
  * Blocks. May be NULL: bytes.
  */
@@ -1647,8 +1702,9 @@ dstore_status dstore_step_copy_out_file(dstore_step *step,
                                         dstore_error **error);
 
 /**
- * The file or folder at `path` of this machine (any bytes), which is looked at when it is used. If
- * it is a link, what the link leads to is taken. Free it with dstore_host_files_free().
+ * Creates an object for the local file or directory at `path` (any bytes), which is read when the
+ * object is used. If it is a symbolic link, its target is used. Free it with
+ * dstore_host_files_free().
  *
  * Does not block.
  */
@@ -1658,10 +1714,11 @@ dstore_status dstore_host_files_new(const char *path,
                                     dstore_error **error);
 
 /**
- * Leaves out what `pattern` fits, as a line of a .dockerignore would: relative to the folder, * and ?
- * for anything within a name, ** for any folders, and ! before it for what is taken in again. The
- * last line that fits decides. What is in a folder that is left out is taken in again only by a
- * line that begins with the folder's name. Patterns do not hold for a single file.
+ * Excludes what matches `pattern`, as a line of a .dockerignore file does. The pattern is relative
+ * to the directory; * and ? match within a name, ** matches any directories, and a leading !
+ * includes matches again. The last matching line decides. The contents of an excluded directory
+ * are included again only by a line that starts with the directory's name. Patterns do not apply
+ * to a single file.
  *
  * Does not block.
  */
@@ -1670,7 +1727,7 @@ dstore_status dstore_host_files_exclude(dstore_host_files *files,
                                         dstore_error **error);
 
 /**
- * Takes in again what `pattern` fits: dstore_host_files_exclude() with a ! before it.
+ * Includes again what matches `pattern`: like dstore_host_files_exclude() with a leading !.
  *
  * Does not block.
  */
@@ -1679,7 +1736,7 @@ dstore_status dstore_host_files_include(dstore_host_files *files,
                                         dstore_error **error);
 
 /**
- * Adds all lines of a .dockerignore, of which `text` is the text, without its comments.
+ * Adds all lines of a .dockerignore file, whose contents are `text`, except its comments.
  *
  * Does not block.
  */
@@ -1688,9 +1745,9 @@ dstore_status dstore_host_files_dockerignore(dstore_host_files *files,
                                              dstore_error **error);
 
 /**
- * What it is called in the step: one name (any bytes). By default a file keeps its name, and what is
- * in a folder is put directly below the path that it is copied to; a folder with a name is put
- * there itself.
+ * Sets the name in the step: one path component (any bytes). By default a file keeps its name, and
+ * the contents of a directory are placed directly in the path that they are copied to. A directory
+ * with a name is placed there itself.
  *
  * Does not block.
  */
@@ -1699,7 +1756,7 @@ dstore_status dstore_host_files_name(dstore_host_files *files,
                                      dstore_error **error);
 
 /**
- * Who owns all of it in the step. By default root, 0 and 0.
+ * Sets the owner of everything in the step. The default is root, 0 and 0.
  *
  * Does not block.
  */
@@ -1709,7 +1766,7 @@ dstore_status dstore_host_files_owner(dstore_host_files *files,
                                       dstore_error **error);
 
 /**
- * Keeps the owners that the files have here, by their numbers.
+ * Keeps the numeric owners that the local files have.
  *
  * Does not block.
  */
@@ -1717,7 +1774,7 @@ dstore_status dstore_host_files_keep_owners(dstore_host_files *files,
                                             dstore_error **error);
 
 /**
- * When all of it was last changed, in `seconds` since 1970: then the same files are the same bytes
+ * Sets all modification times to `seconds` since 1970. The same files then give the same bytes
  * each time, and have the same digest. By default the times are kept.
  *
  * Does not block.
@@ -1727,11 +1784,11 @@ dstore_status dstore_host_files_fixed_times(dstore_host_files *files,
                                             dstore_error **error);
 
 /**
- * The digest of what dstore_step_copy_in_host() would send now, without sending it: 64 hex digits of a
- * SHA-256, for dstore_id(). It covers names, kinds, modes, owners, times, contents and links, and not
- * where the folder is, how its file system orders names or which parts of a file are holes. `timeout_ms`: 0
- * is none. What cannot be read, or is changed while it is read, is DSTORE_IO. Free the digest with
- * dstore_string_free().
+ * Computes the digest of what dstore_step_copy_in_host() would send now, without sending it: 64
+ * hex digits of a SHA-256, for dstore_id(). It covers names, types, modes, owners, times, contents
+ * and links. It does not depend on the directory's location, the order of names in its file
+ * system, or which parts of a file are holes. `timeout_ms` 0 means no timeout. Returns DSTORE_IO
+ * if a file cannot be read or changes while it is read. Free the digest with dstore_string_free().
  *
  * Blocks. May be NULL: cancel.
  */
@@ -1743,10 +1800,11 @@ dstore_status dstore_host_files_digest(const dstore_host_files *files,
                                        dstore_error **error);
 
 /**
- * Copies `files` of this machine below `path`, an absolute path in the step, which is made where it
- * is missing: what is in a folder, or a single file under its name. They are read as they are sent,
- * and nothing is kept. `digest` is that of what was sent, as by dstore_host_files_digest(); free it with
- * dstore_string_free(). What cannot be read, or is changed while it is read, is DSTORE_IO.
+ * Copies the local `files` into `path`, an absolute path in the step; missing directories are
+ * created. The contents of a directory are copied, or a single file under its name. Files are read
+ * while they are sent, and nothing is stored locally. `*digest` is set to the digest of what was
+ * sent, like that of dstore_host_files_digest(); free it with dstore_string_free(). Returns
+ * DSTORE_IO if a file cannot be read or changes while it is read.
  *
  * Blocks.
  */
@@ -1758,15 +1816,15 @@ dstore_status dstore_step_copy_in_host(dstore_step *step,
                                        dstore_error **error);
 
 /**
- * Frees it. NULL is fine.
+ * Frees the object; no-op if NULL.
  *
  * Does not block.
  */
 void dstore_host_files_free(dstore_host_files *files);
 
 /**
- * A new configuration, in which nothing is set. Free it with dstore_image_config_free(). NULL only
- * where the library itself is at fault.
+ * Creates a configuration in which nothing is set. Free it with dstore_image_config_free().
+ * Returns NULL only on an internal error.
  *
  * Does not block.
  */
@@ -1774,8 +1832,8 @@ DSTORE_MUST_USE
 dstore_image_config *dstore_image_config_new(void);
 
 /**
- * The words in front of whatever is run; none takes the base's away. The command of the base stays:
- * set that, too.
+ * Sets the entrypoint: the words in front of every command. No words remove the base's entrypoint.
+ * The base's command is kept; set it as well if it does not fit.
  *
  * Does not block. May be NULL: argv, if argc is 0.
  */
@@ -1785,7 +1843,7 @@ dstore_status dstore_image_config_entrypoint(dstore_image_config *config,
                                              dstore_error **error);
 
 /**
- * What is run where nothing else is asked for; no words take the base's away.
+ * Sets the default command. No words remove the base's command.
  *
  * Does not block. May be NULL: argv, if argc is 0.
  */
@@ -1795,7 +1853,7 @@ dstore_status dstore_image_config_command(dstore_image_config *config,
                                           dstore_error **error);
 
 /**
- * An environment variable. NULL for a value takes the base's away.
+ * Sets an environment variable. A `value` of NULL removes the base's variable.
  *
  * Does not block. May be NULL: value.
  */
@@ -1805,7 +1863,7 @@ dstore_status dstore_image_config_env(dstore_image_config *config,
                                       dstore_error **error);
 
 /**
- * A label. NULL for a value takes the base's away.
+ * Sets a label. A `value` of NULL removes the base's label.
  *
  * Does not block. May be NULL: value.
  */
@@ -1815,8 +1873,8 @@ dstore_status dstore_image_config_label(dstore_image_config *config,
                                         dstore_error **error);
 
 /**
- * The user: a name or a number, or either with ":" and a group. "" is nobody in particular, which is
- * root.
+ * Sets the user: a name or a number, optionally followed by ":" and a group. "" sets no user,
+ * which means root.
  *
  * Does not block.
  */
@@ -1825,7 +1883,7 @@ dstore_status dstore_image_config_user(dstore_image_config *config,
                                        dstore_error **error);
 
 /**
- * The working directory, an absolute path.
+ * Sets the working directory, an absolute path.
  *
  * Does not block.
  */
@@ -1834,8 +1892,8 @@ dstore_status dstore_image_config_directory(dstore_image_config *config,
                                             dstore_error **error);
 
 /**
- * A port that is listened at: "80", "80/tcp" or "53/udp". With `exposed` false the base's is taken
- * away.
+ * Declares a port that the program listens on: "80", "80/tcp" or "53/udp". If `exposed` is false,
+ * removes the base's declaration.
  *
  * Does not block.
  */
@@ -1845,8 +1903,8 @@ dstore_status dstore_image_config_port(dstore_image_config *config,
                                        dstore_error **error);
 
 /**
- * A place for which an engine makes a volume in each container, an absolute path. With `declared`
- * false the base's is taken away.
+ * Declares an absolute path at which an engine creates a volume for each container. If `declared`
+ * is false, removes the base's declaration.
  *
  * Does not block.
  */
@@ -1856,7 +1914,8 @@ dstore_status dstore_image_config_volume(dstore_image_config *config,
                                          dstore_error **error);
 
 /**
- * The signal that asks it to end: "SIGTERM", "TERM" or "15". "" is as if none were set.
+ * Sets the signal that asks the program to stop: "SIGTERM", "TERM" or "15". "" is the same as not
+ * set.
  *
  * Does not block.
  */
@@ -1865,10 +1924,11 @@ dstore_status dstore_image_config_stop_signal(dstore_image_config *config,
                                               dstore_error **error);
 
 /**
- * How an engine finds out whether a container is well: by a command that ends with 0. No words take
- * the base's check away. A time or `retries` of 0 is the engine's own default: how long from one to the
- * next, how long one may take, for how long after the start failures do not count, and after how many
- * in a row it is not well. Podman keeps no health check: a commit there fails.
+ * Sets the command with which an engine checks a container's health: exit status 0 means healthy.
+ * No words remove the base's check. A time or `retries` of 0 selects the engine's default. The
+ * times are the interval between checks, the timeout of one check, and the period after the start
+ * in which failures do not count. `retries` is the number of consecutive failures after which the
+ * container is unhealthy. Podman does not support health checks: a commit there fails.
  *
  * Does not block. May be NULL: argv, if argc is 0.
  */
@@ -1882,8 +1942,8 @@ dstore_status dstore_image_config_health_check(dstore_image_config *config,
                                                dstore_error **error);
 
 /**
- * dstore_image_config_health_check() by a line for the image's shell. NULL for one says that none is
- * made, whatever the base says.
+ * Like dstore_image_config_health_check(), but `line` is run by the image's shell. A `line` of
+ * NULL disables health checks, whatever the base specifies.
  *
  * Does not block. May be NULL: line.
  */
@@ -1896,16 +1956,17 @@ dstore_status dstore_image_config_health_shell(dstore_image_config *config,
                                                dstore_error **error);
 
 /**
- * Frees a configuration. NULL is fine.
+ * Frees a configuration; no-op if NULL.
  *
  * Does not block.
  */
 void dstore_image_config_free(dstore_image_config *config);
 
 /**
- * Sets what the step's result says to whoever runs it. Commands of the step still run as its base
- * says. May be called at any time before the commit, and again: later settings stand over earlier ones.
- * The commit is DSTORE_UNSUPPORTED where the engine cannot be given exactly this.
+ * Sets the image settings of the step's result. Commands of the step still run with the base's
+ * settings. May be called at any time before the commit, and repeatedly: later settings override
+ * earlier ones. If the engine cannot be given exactly these settings, the commit returns
+ * DSTORE_UNSUPPORTED.
  *
  * Does not block.
  */
@@ -1915,10 +1976,11 @@ dstore_status dstore_step_configure(dstore_step *step,
                                     dstore_error **error);
 
 /**
- * Gives the result `id` the further name `name`, "[HOST[:PORT]/]PATH[:TAG]", taking it from whatever
- * image had it: `moved_from` is the id of that one, to be freed with dstore_string_free(), or NULL if
- * there was none. The name is the caller's: it stays when the result is deleted, and the image with it.
- * One that objects of a store have is DSTORE_INVALID_ARGUMENT. `timeout_ms` 0 is none.
+ * Adds the tag `name`, "[HOST[:PORT]/]PATH[:TAG]", to the result `id`, and removes it from any
+ * other image. `*moved_from` is set to the id of the image that had the tag, or to NULL if there
+ * was none; free it with dstore_string_free(). The tag belongs to the caller: when the result is
+ * deleted, the tag and its image are kept. Returns DSTORE_INVALID_ARGUMENT if `name` is one that
+ * objects of a store use. `timeout_ms` 0 means no timeout.
  *
  * Blocks. May be NULL: cancel.
  */
@@ -1932,11 +1994,12 @@ dstore_status dstore_store_tag(const dstore_store *store,
                                dstore_error **error);
 
 /**
- * Pushes the result `id` to a registry under `name`, which says which one:
- * "registry.example:5000/team/app:1.0". It is given that name on the engine, too, as by
- * dstore_store_tag(). The engine sends it, and is who must reach and believe the registry. `user`,
- * `password` and `server` are as for dstore_step_pull(). `digest` is what the registry knows it by, to
- * be freed with dstore_string_free(); NULL where the engine does not tell. `timeout_ms` 0 is none.
+ * Pushes the result `id` to a registry under `name`, which includes the registry:
+ * "registry.example:5000/team/app:1.0". The result also gets this tag on the engine, as with
+ * dstore_store_tag(). The engine sends the image, so the engine must be able to reach the registry
+ * and trust it. `user`, `password` and `server` are as for dstore_step_pull(). `*digest` is set to
+ * the digest by which the registry knows the image, or to NULL if the engine does not report it;
+ * free it with dstore_string_free(). `timeout_ms` 0 means no timeout.
  *
  * Blocks. May be NULL: server, progress, user_data, cancel; user and password, if both are.
  */
@@ -1955,10 +2018,10 @@ dstore_status dstore_store_push(const dstore_store *store,
                                 dstore_error **error);
 
 /**
- * Writes the result `id` as a file that every engine loads, as does dstore_store_load(), to `write`;
- * `bytes` is how many that were. `format` is a dstore_image_format. `name` is what who loads it will
- * call the image; without one it has none. The same image gives the same bytes, whatever engine has it.
- * `timeout_ms` 0 is none.
+ * Passes the result `id` to `write` as an image file that every engine and dstore_store_load() can
+ * load. `*bytes` is set to the number of bytes written. `format` is a dstore_image_format. `name`
+ * is the name that the image gets when it is loaded; if it is NULL, the image has no name. The
+ * same image gives the same bytes on every engine. `timeout_ms` 0 means no timeout.
  *
  * Blocks. May be NULL: name, cancel, user_data, bytes.
  */
@@ -1975,9 +2038,10 @@ dstore_status dstore_store_save(const dstore_store *store,
                                 dstore_error **error);
 
 /**
- * dstore_store_save() to the file `file` of this machine (any bytes), which must not be a pipe. It is
- * written beside its name, and put there when it is whole: until then, and after a failure, what was
- * there stays. A link is followed.
+ * Like dstore_store_save(), but writes to the local file `file` (any bytes), which must not be a
+ * pipe. The bytes are written to a temporary file next to it, which is renamed to `file` when it
+ * is complete. Until then, and after a failure, an existing file is unchanged. A symbolic link is
+ * followed.
  *
  * Blocks. May be NULL: name, cancel, bytes.
  */
@@ -1993,11 +2057,12 @@ dstore_status dstore_store_save_file(const dstore_store *store,
                                      dstore_error **error);
 
 /**
- * Records the image in a file that `read` gives as the result `id`, unless that is there: then `built`
- * is false, and nothing is read. The file is a docker archive or an OCI layout, which gzip may have
- * packed; names in it are passed over. One that is cut short or lacks a part is DSTORE_CUT_SHORT; one of
- * several images, or none, DSTORE_INVALID_ARGUMENT. While `read` itself blocks, no limit and no cancel
- * ends the call. `timeout_ms` 0 is none.
+ * Records the image in the file supplied by `read` as the result `id`. If that result already
+ * exists, sets `*built` to false and reads nothing. The file is a Docker archive or an OCI layout,
+ * optionally compressed with gzip; image names in it are ignored. Returns DSTORE_CUT_SHORT if the
+ * file is truncated or incomplete, and DSTORE_INVALID_ARGUMENT if it contains no image or several.
+ * While `read` itself blocks, neither a limit nor a cancel stops the call. `timeout_ms` 0 means no
+ * timeout.
  *
  * Blocks. May be NULL: read_data, progress, progress_data, cancel, built.
  */
@@ -2014,8 +2079,8 @@ dstore_status dstore_store_load(const dstore_store *store,
                                 dstore_error **error);
 
 /**
- * dstore_store_load() from the file `file` of this machine (any bytes). One that is silent, as a pipe
- * may be, is waited for no longer than the limits allow.
+ * Like dstore_store_load(), but reads the local file `file` (any bytes). If the file supplies no
+ * data, as a pipe may, the call waits no longer than the limits allow.
  *
  * Blocks. May be NULL: progress, user_data, cancel, built.
  */
@@ -2031,8 +2096,9 @@ dstore_status dstore_store_load_file(const dstore_store *store,
                                      dstore_error **error);
 
 /**
- * Begins with the image in a file that `read` gives, as for dstore_store_load(). Only for a step without
- * a base, and first. A commit of it that did nothing else records just that image.
+ * Starts the step from the image in the file supplied by `read`, as for dstore_store_load(). Valid
+ * only for a step begun without a base, and before any other source, command or copy. A commit
+ * without any other change records exactly that image.
  *
  * Blocks. May be NULL: read_data, progress, progress_data.
  */
@@ -2045,8 +2111,8 @@ dstore_status dstore_step_load(dstore_step *step,
                                dstore_error **error);
 
 /**
- * dstore_step_load() from the file `file` of this machine (any bytes). One that is silent, as a pipe may
- * be, is waited for no longer than the step's limits allow.
+ * Like dstore_step_load(), but reads the local file `file` (any bytes). If the file supplies no
+ * data, as a pipe may, the call waits no longer than the step's limits allow.
  *
  * Blocks. May be NULL: progress, user_data.
  */
@@ -2058,8 +2124,8 @@ dstore_status dstore_step_load_file(dstore_step *step,
                                     dstore_error **error);
 
 /**
- * A command of `argc` words: the program, looked up in the container's PATH, and its arguments. No
- * shell is involved. Free it with dstore_command_free().
+ * Creates a command of `argc` words: the program, looked up in the container's PATH, and its
+ * arguments. No shell is involved. Free it with dstore_command_free().
  *
  * Does not block. May be NULL: argv, if argc is 0.
  */
@@ -2079,7 +2145,7 @@ dstore_status dstore_command_arg(dstore_command *command,
                                  dstore_error **error);
 
 /**
- * Puts `argc` words before the arguments, in place of the image's own entrypoint.
+ * Puts `argc` words before the arguments, instead of the image's own entrypoint.
  *
  * Does not block. May be NULL: argv, if argc is 0.
  */
@@ -2089,7 +2155,7 @@ dstore_status dstore_command_entrypoint(dstore_command *command,
                                         dstore_error **error);
 
 /**
- * Puts the image's own entrypoint before the arguments, as `docker run` would.
+ * Puts the image's own entrypoint before the arguments, as `docker run` does.
  *
  * Does not block.
  */
@@ -2097,7 +2163,7 @@ dstore_status dstore_command_image_entrypoint(dstore_command *command,
                                               dstore_error **error);
 
 /**
- * The working directory, made where it is missing. By default the image's.
+ * Sets the working directory; it is created if missing. The default is the image's.
  *
  * Does not block.
  */
@@ -2106,7 +2172,7 @@ dstore_status dstore_command_cwd(dstore_command *command,
                                  dstore_error **error);
 
 /**
- * Sets an environment variable over the image's own.
+ * Sets an environment variable, overriding the image's.
  *
  * Does not block.
  */
@@ -2116,7 +2182,8 @@ dstore_status dstore_command_env(dstore_command *command,
                                  dstore_error **error);
 
 /**
- * The user: a name or a number, or either with ":" and a group. By default the image's.
+ * Sets the user: a name or a number, optionally followed by ":" and a group. The default is the
+ * image's.
  *
  * Does not block.
  */
@@ -2125,8 +2192,8 @@ dstore_status dstore_command_user(dstore_command *command,
                                   dstore_error **error);
 
 /**
- * The host name that the command sees. By default "docker-store" in a container without a network, and
- * what the engine makes up in others.
+ * Sets the host name that the command sees. The default is "docker-store" in a container without a
+ * network; otherwise the engine chooses one.
  *
  * Does not block.
  */
@@ -2135,9 +2202,9 @@ dstore_status dstore_command_hostname(dstore_command *command,
                                       dstore_error **error);
 
 /**
- * The network, by the engine's name for it: "host", "bridge", ... By default "none": the safe
- * choice, and the fast one (it saves a tenth of a second): `lo` alone, and an `/etc/hosts` that cannot be
- * written to; see dstore_options_engine_network().
+ * Sets the network, by the engine's name for it: "host", "bridge", ... The default is "none",
+ * which is safe and fast (it saves a tenth of a second). It provides only `lo`, and an
+ * `/etc/hosts` that the command cannot write to; see dstore_options_engine_network().
  *
  * Does not block.
  */
@@ -2146,7 +2213,7 @@ dstore_status dstore_command_network(dstore_command *command,
                                      dstore_error **error);
 
 /**
- * How many processors' time it may use, in billionths: 1.5 processors are 1500000000.
+ * Limits the command's processor time, in billionths of a processor: 1500000000 is 1.5 processors.
  *
  * Does not block.
  */
@@ -2155,8 +2222,8 @@ dstore_status dstore_command_nano_cpus(dstore_command *command,
                                        dstore_error **error);
 
 /**
- * How many bytes of memory it may use, swap included. Beyond that the kernel kills it:
- * DSTORE_OUT_OF_MEMORY.
+ * Limits the command's memory, including swap, to `bytes`. If the command exceeds the limit, the
+ * kernel kills it and the run returns DSTORE_OUT_OF_MEMORY.
  *
  * Does not block.
  */
@@ -2176,8 +2243,8 @@ dstore_status dstore_command_lease(dstore_command *command,
                                    dstore_error **error);
 
 /**
- * Mounts the engine's volume `name`, which must exist, at `target`, an absolute path. Nothing of the
- * image is copied into it.
+ * Mounts the engine's volume `name`, which must exist, at `target`, an absolute path. Nothing of
+ * the image is copied into it.
  *
  * Does not block.
  */
@@ -2188,7 +2255,7 @@ dstore_status dstore_command_volume(dstore_command *command,
                                     dstore_error **error);
 
 /**
- * Mounts `source`, an absolute path on the engine's machine, at `target`, an absolute path.
+ * Mounts `source`, an absolute path on the engine's host, at `target`, an absolute path.
  *
  * Does not block.
  */
@@ -2200,8 +2267,9 @@ dstore_status dstore_command_bind(dstore_command *command,
 
 /**
  * Gives the command a read-only file at `target`, an absolute path, with `length` bytes of
- * content, owned by `uid` and `gid`, and of a mode up to 0777. The content is copied, and is never
- * in the result, the log, the environment or what the engine shows of the container.
+ * content. It is owned by `uid` and `gid`, and its mode is `mode`, up to 0777. The content is
+ * copied. It never appears in the result, the log, the environment or what the engine shows of the
+ * container.
  *
  * Does not block. May be NULL: content, if there is none.
  */
@@ -2215,8 +2283,7 @@ dstore_status dstore_command_secret(dstore_command *command,
                                     dstore_error **error);
 
 /**
- * What the command reads on its standard input: `length` bytes, which are copied. By default
- * nothing.
+ * Sets the command's standard input to `length` bytes, which are copied. The default is empty.
  *
  * Does not block. May be NULL: content, if there is none.
  */
@@ -2226,9 +2293,8 @@ dstore_status dstore_command_stdin(dstore_command *command,
                                    dstore_error **error);
 
 /**
- * A file of this machine (any bytes) that the command reads on its standard input, opened when the
- * command is run. It may be a pipe: one that is silent holds up neither the end of the command nor a
- * cancel.
+ * Sets the command's standard input to a local file (any bytes), which is opened when the command
+ * is run. It may be a pipe: a silent pipe delays neither the end of the command nor a cancel.
  *
  * Does not block.
  */
@@ -2237,7 +2303,8 @@ dstore_status dstore_command_stdin_file(dstore_command *command,
                                         dstore_error **error);
 
 /**
- * Ends the command after so many milliseconds, more than 0: DSTORE_TIMED_OUT.
+ * Kills the command after `timeout_ms` milliseconds, which must not be 0. The run then returns
+ * DSTORE_TIMED_OUT.
  *
  * Does not block.
  */
@@ -2246,9 +2313,9 @@ dstore_status dstore_command_timeout(dstore_command *command,
                                      dstore_error **error);
 
 /**
- * Whether an exit status other than zero is an answer, not an error. By default it is an error,
- * and the step can then only be aborted. A program that cannot be started is then an answer, too:
- * dstore_step_was_started() tells.
+ * If `allow` is true, a non-zero exit status is not an error. By default it is: the run returns
+ * DSTORE_COMMAND_FAILED, and the step can only be aborted. A program that cannot be started is
+ * then not an error either; see dstore_step_was_started().
  *
  * Does not block.
  */
@@ -2257,17 +2324,17 @@ dstore_status dstore_command_allow_failure(dstore_command *command,
                                            dstore_error **error);
 
 /**
- * Frees a command. NULL is fine. A run that is under way goes on.
+ * Frees a command; no-op if NULL. A run in progress continues.
  *
  * Does not block.
  */
 void dstore_command_free(dstore_command *command);
 
 /**
- * Lends a writable copy of the newest generation of the cache `name`, which is any bytes but none.
- * A cache that does not exist is created, empty. The copy's root directory belongs to `uid` and
- * `gid`; `mode` is a dstore_cache_mode; `timeout_ms` (0 is none) and `cancel` hold for the waiting
- * and the copying. Free the lease with dstore_lease_free().
+ * Leases a writable copy of the newest generation of the cache `name`, any non-empty byte string.
+ * A cache that does not exist is created, empty. The copy's root directory is owned by `uid` and
+ * `gid`. `mode` is a dstore_cache_mode. `timeout_ms` (0 means no timeout) and `cancel` apply to
+ * waiting and copying. Free the lease with dstore_lease_free().
  *
  * Blocks. May be NULL: cancel.
  */
@@ -2283,36 +2350,38 @@ dstore_status dstore_store_cache(const dstore_store *store,
                                  dstore_error **error);
 
 /**
- * The name of the engine's volume, which dstore_command_lease() mounts. Borrowed from `lease`;
- * NULL for NULL.
+ * Returns the name of the engine's volume that dstore_command_lease() mounts. Borrowed from
+ * `lease`. Returns NULL if `lease` is NULL.
  *
  * Does not block. May be NULL: lease.
  */
 const char *dstore_lease_volume(const dstore_lease *lease);
 
 /**
- * The generation that it was cloned from; 0 is a cache that nobody has released yet.
+ * Returns the generation that the lease was cloned from. 0 means that the cache has never been
+ * released.
  *
  * Does not block. May be NULL: lease.
  */
 uint64_t dstore_lease_generation(const dstore_lease *lease);
 
 /**
- * Gives the lease back: if the cache is still at the generation that was cloned, and anything was
- * changed, the lease becomes the next generation, atomically. `released`, a dstore_released, is
- * what became of it. DSTORE_BUSY while any container, running or not, still mounts it; after that,
- * as after any error but DSTORE_CLOSED, it can be released again. The handle is still to be freed.
+ * Releases the lease. If its files have changed and the cache is still at the generation that was
+ * cloned, the lease atomically becomes the next generation. `*released`, a dstore_released, is set
+ * to the outcome. Returns DSTORE_BUSY while a container, running or not, mounts the lease. After
+ * any error except DSTORE_CLOSED, the lease stays open and can be released again. The handle must
+ * still be freed.
  *
- * Blocks, for as long as it takes to look for changes: where leases are copies, that is a look at
- * every file. May be NULL: released.
+ * Blocks, for as long as it takes to detect changes. With the copy strategy this examines every
+ * file, or every byte if only the engine can access the volume. May be NULL: released.
  */
 dstore_status dstore_lease_release(dstore_lease *lease,
                                    dstore_released *released,
                                    dstore_error **error);
 
 /**
- * dstore_lease_release() for as long as `timeout_ms` (0 is none) and `cancel` allow. A lease that
- * could not be released in time is open still.
+ * Like dstore_lease_release(), limited by `timeout_ms` (0 means no timeout) and `cancel`. If
+ * either stops the call, the lease stays open.
  *
  * Blocks. May be NULL: cancel, released.
  */
@@ -2324,7 +2393,7 @@ dstore_status dstore_lease_release_within(dstore_lease *lease,
                                           dstore_error **error);
 
 /**
- * Gives the lease back without keeping anything of it. The handle is still to be freed.
+ * Discards the lease: nothing of it is kept. The handle must still be freed.
  *
  * Does not block.
  */
@@ -2332,7 +2401,7 @@ dstore_status dstore_lease_discard(dstore_lease *lease,
                                    dstore_error **error);
 
 /**
- * Frees a lease. NULL is fine. One that is neither released nor discarded is discarded in the
+ * Frees a lease; no-op if NULL. A lease that is neither released nor discarded is discarded in the
  * background.
  *
  * Does not block.
@@ -2340,9 +2409,9 @@ dstore_status dstore_lease_discard(dstore_lease *lease,
 void dstore_lease_free(dstore_lease *lease);
 
 /**
- * How caches are cloned, and `reason`, why so, for people. Free that with dstore_string_free(). Finds
- * out what works on this engine if nobody has yet. DSTORE_UNSUPPORTED where an option asks for a
- * strategy that does not work here.
+ * Sets `*strategy` to how caches are cloned, and `*reason` to a human-readable explanation; free
+ * it with dstore_string_free(). If this engine has not been probed yet, probes it. Returns
+ * DSTORE_UNSUPPORTED if an option requests a strategy that does not work on this engine.
  *
  * Blocks.
  */
@@ -2353,8 +2422,8 @@ dstore_status dstore_store_strategy(const dstore_store *store,
                                     dstore_error **error);
 
 /**
- * dstore_store_strategy() for as long as `timeout_ms` (0 is none) and `cancel` allow.
- * Free what it gives with dstore_string_free().
+ * Like dstore_store_strategy(), limited by `timeout_ms` (0 means no timeout) and `cancel`. Free
+ * `*reason` with dstore_string_free().
  *
  * Blocks. May be NULL: cancel.
  */
@@ -2367,9 +2436,9 @@ dstore_status dstore_store_strategy_within(const dstore_store *store,
                                            dstore_error **error);
 
 /**
- * Removes the cache `name` (any bytes but none). Leases in flight go on, and their releases are
- * discarded. That there is none is no error, and `deleted` then false. DSTORE_BUSY where a
- * container that is not of this store mounts it.
+ * Deletes the cache `name` (any non-empty byte string). Outstanding leases continue, and their
+ * releases are discarded. If the cache does not exist, returns DSTORE_OK and sets `*deleted` to
+ * false. Returns DSTORE_BUSY if a container outside this store mounts it.
  *
  * Blocks. May be NULL: deleted.
  */
@@ -2379,8 +2448,8 @@ dstore_status dstore_store_delete_cache(const dstore_store *store,
                                         dstore_error **error);
 
 /**
- * dstore_store_delete_cache() for as long as `timeout_ms` (0 is none) and `cancel` allow. Told to
- * end, it may have deleted all the same.
+ * Like dstore_store_delete_cache(), limited by `timeout_ms` (0 means no timeout) and `cancel`. If
+ * either stops the call, the cache may have been deleted anyway.
  *
  * Blocks. May be NULL: cancel, deleted.
  */
@@ -2393,12 +2462,13 @@ dstore_status dstore_store_delete_cache_within(const dstore_store *store,
                                                dstore_error **error);
 
 /**
- * Gives the cache `name` (any bytes but none) a limit of its own, in bytes, or takes it away (0);
- * for all processes, from now on, also where the cache is not there yet. What is released and would make the cache hold more is given
- * up (DSTORE_RELEASE_TOO_LARGE, which is counted), and the cache stays as it was. Bytes are those of
- * its layers, so a file that is written anew in each of them counts in each until they are merged,
- * which then is done in the background. Only where this process reaches the engine's volumes as
- * files; elsewhere a release says in the log that it has not looked.
+ * Sets the size limit of the cache `name` (any non-empty byte string) in bytes; 0 removes it. The
+ * limit applies to all processes from now on, and may be set before the cache exists. A release
+ * that would make the cache exceed the limit gives DSTORE_RELEASE_TOO_LARGE and is counted; the
+ * lease is discarded and the cache is unchanged. The size is that of the cache's layers. A file
+ * that is rewritten in several layers counts in each of them until they are merged in the
+ * background. Has an effect only if this process can access the engine's volumes directly;
+ * otherwise a release logs that it did not check the size.
  *
  * Does not block.
  */
@@ -2409,7 +2479,7 @@ dstore_status dstore_store_limit_cache(const dstore_store *store,
                                        dstore_error **error);
 
 /**
- * Lists all caches, by name. Free the list with dstore_caches_free().
+ * Lists all caches, sorted by name. Free the list with dstore_caches_free().
  *
  * Blocks.
  */
@@ -2419,8 +2489,8 @@ dstore_status dstore_store_caches(const dstore_store *store,
                                   dstore_error **error);
 
 /**
- * dstore_store_caches() for as long as `timeout_ms` (0 is none) and `cancel` allow.
- * Free what it gives with dstore_caches_free().
+ * Like dstore_store_caches(), limited by `timeout_ms` (0 means no timeout) and `cancel`. Free the
+ * list with dstore_caches_free().
  *
  * Blocks. May be NULL: cancel.
  */
@@ -2432,15 +2502,15 @@ dstore_status dstore_store_caches_within(const dstore_store *store,
                                          dstore_error **error);
 
 /**
- * How many caches are in the list; 0 for NULL.
+ * Returns the number of caches in the list, or 0 if `caches` is NULL.
  *
  * Does not block. May be NULL: caches.
  */
 size_t dstore_caches_count(const dstore_caches *caches);
 
 /**
- * The name of the cache at `index`, from 0 on: `*length` bytes, and a zero after them. Borrowed
- * from `caches`; NULL beyond the end.
+ * Returns the name of the cache at `index`, counted from 0: `*length` bytes, followed by a NUL.
+ * Borrowed from `caches`. Returns NULL if `index` is beyond the end.
  *
  * Does not block. May be NULL: caches, length.
  */
@@ -2449,8 +2519,8 @@ const char *dstore_caches_name(const dstore_caches *caches,
                                size_t *length);
 
 /**
- * The generation that a lease of the cache at `index` would be cloned from; 0 where none was
- * released yet, and beyond the end.
+ * Returns the generation that a lease of the cache at `index` would be cloned from. Returns 0 if
+ * it has never been released, and beyond the end.
  *
  * Does not block. May be NULL: caches.
  */
@@ -2458,8 +2528,8 @@ uint64_t dstore_caches_generation(const dstore_caches *caches,
                                   size_t index);
 
 /**
- * What the newest generation of the cache at `index` is made of: overlay layers, or one whole
- * copy. DSTORE_STRATEGY_AUTOMATIC beyond the end.
+ * Returns what the newest generation of the cache at `index` consists of: overlay layers, or one
+ * whole copy. Returns DSTORE_STRATEGY_AUTOMATIC beyond the end.
  *
  * Does not block. May be NULL: caches.
  */
@@ -2467,7 +2537,8 @@ dstore_strategy dstore_caches_strategy(const dstore_caches *caches,
                                        size_t index);
 
 /**
- * How many volumes the newest generation of the cache at `index` is made of; 0 beyond the end.
+ * Returns the number of volumes that the newest generation of the cache at `index` consists of, or
+ * 0 beyond the end.
  *
  * Does not block. May be NULL: caches.
  */
@@ -2475,7 +2546,8 @@ size_t dstore_caches_layers(const dstore_caches *caches,
                             size_t index);
 
 /**
- * How many bytes the cache at `index` has on disk; -1 where that is not known, and beyond the end.
+ * Returns the disk usage of the cache at `index` in bytes. Returns -1 if it is unknown, and beyond
+ * the end.
  *
  * Does not block. May be NULL: caches.
  */
@@ -2483,7 +2555,7 @@ int64_t dstore_caches_bytes(const dstore_caches *caches,
                             size_t index);
 
 /**
- * When the cache at `index` was made, in seconds since 1970; 0 beyond the end.
+ * Returns when the cache at `index` was created, in seconds since 1970, or 0 beyond the end.
  *
  * Does not block. May be NULL: caches.
  */
@@ -2491,7 +2563,8 @@ int64_t dstore_caches_created(const dstore_caches *caches,
                               size_t index);
 
 /**
- * When the cache at `index` was last lent or released, in seconds since 1970; 0 beyond the end.
+ * Returns when the cache at `index` was last leased or released, in seconds since 1970, or 0
+ * beyond the end.
  *
  * Does not block. May be NULL: caches.
  */
@@ -2499,7 +2572,8 @@ int64_t dstore_caches_last_use(const dstore_caches *caches,
                                size_t index);
 
 /**
- * How many leases of the cache at `index` are out, in all processes; 0 beyond the end.
+ * Returns the number of outstanding leases of the cache at `index`, in all processes, or 0 beyond
+ * the end.
  *
  * Does not block. May be NULL: caches.
  */
@@ -2507,7 +2581,8 @@ size_t dstore_caches_leases(const dstore_caches *caches,
                             size_t index);
 
 /**
- * The most bytes that the cache at `index` may hold; 0 where it has no limit, and beyond the end.
+ * Returns the size limit of the cache at `index` in bytes. Returns 0 if it has no limit, and
+ * beyond the end.
  *
  * Does not block. May be NULL: caches.
  */
@@ -2515,15 +2590,15 @@ uint64_t dstore_caches_limit(const dstore_caches *caches,
                              size_t index);
 
 /**
- * Frees a list. NULL is fine.
+ * Frees a list; no-op if NULL.
  *
  * Does not block.
  */
 void dstore_caches_free(dstore_caches *caches);
 
 /**
- * Asks whether the engine answers, for as long as `timeout_ms` (0 is none) and `cancel` allow. One
- * that was upgraded or replaced since the last call is spoken to in its own version from now on.
+ * Checks whether the engine answers, limited by `timeout_ms` (0 means no timeout) and `cancel`. If
+ * the engine was upgraded or replaced since the last call, its API version is used from now on.
  *
  * Blocks, for one round trip to the engine. May be NULL: cancel.
  */
@@ -2534,13 +2609,13 @@ dstore_status dstore_store_ping(const dstore_store *store,
                                 dstore_error **error);
 
 /**
- * Finds out how the engine is, how the store gets along with it, and what is not as well as it
- * could be, for as long as `timeout_ms` (0 is none) and `cancel` allow. An engine that does not
- * answer is an error; what is merely slow or missing is told by dstore_health_trouble(). Free what
- * it gives with dstore_health_free().
+ * Collects the state of the engine, how this store uses it, and a list of problems, limited by
+ * `timeout_ms` (0 means no timeout) and `cancel`. If the engine does not answer, returns an error.
+ * What is only slow or missing is reported by dstore_health_trouble(). Free the object with
+ * dstore_health_free().
  *
- * Blocks, for some engine calls; the first time on an engine, for a trial of how caches can be
- * cloned. May be NULL: cancel.
+ * Blocks, for some engine calls; the first time on an engine, also for a probe of how caches can
+ * be cloned. May be NULL: cancel.
  */
 DSTORE_MUST_USE
 dstore_status dstore_store_health(const dstore_store *store,
@@ -2550,106 +2625,111 @@ dstore_status dstore_store_health(const dstore_store *store,
                                   dstore_error **error);
 
 /**
- * What answers: "Docker", "Podman", or what else it calls itself. Borrowed from `health`; NULL for
- * NULL.
+ * Returns the engine's product name: "Docker", "Podman", or what it reports. Borrowed from
+ * `health`. Returns NULL if `health` is NULL.
  *
  * Does not block. May be NULL: health.
  */
 const char *dstore_health_engine(const dstore_health *health);
 
 /**
- * The engine's version: "28.5.2". Borrowed from `health`; NULL for NULL.
+ * Returns the engine's version, such as "28.5.2". Borrowed from `health`. Returns NULL if `health`
+ * is NULL.
  *
  * Does not block. May be NULL: health.
  */
 const char *dstore_health_engine_version(const dstore_health *health);
 
 /**
- * The version of the Engine API that is spoken with it now: "1.47". Borrowed from `health`; NULL
- * for NULL.
+ * Returns the version of the Engine API in use, such as "1.47". Borrowed from `health`. Returns
+ * NULL if `health` is NULL.
  *
  * Does not block. May be NULL: health.
  */
 const char *dstore_health_api_version(const dstore_health *health);
 
 /**
- * The newest version of the Engine API that the engine speaks: "1.51". Borrowed from `health`; NULL
- * for NULL.
+ * Returns the newest version of the Engine API that the engine supports, such as "1.51". Borrowed
+ * from `health`. Returns NULL if `health` is NULL.
  *
  * Does not block. May be NULL: health.
  */
 const char *dstore_health_newest_api_version(const dstore_health *health);
 
 /**
- * The address at which it was reached. Borrowed from `health`; NULL for NULL.
+ * Returns the address at which the engine was reached. Borrowed from `health`. Returns NULL if
+ * `health` is NULL.
  *
  * Does not block. May be NULL: health.
  */
 const char *dstore_health_address(const dstore_health *health);
 
 /**
- * Where the engine keeps images: its storage driver, "overlay2"; or "containerd (overlayfs)".
- * Borrowed from `health`; NULL for NULL.
+ * Returns where the engine stores images: its storage driver, such as "overlay2", or "containerd
+ * (overlayfs)". Borrowed from `health`. Returns NULL if `health` is NULL.
  *
  * Does not block. May be NULL: health.
  */
 const char *dstore_health_image_store(const dstore_health *health);
 
 /**
- * How caches are cloned. DSTORE_STRATEGY_AUTOMATIC where they cannot be, and for NULL.
+ * Returns how caches are cloned. Returns DSTORE_STRATEGY_AUTOMATIC if they cannot be cloned, and
+ * if `health` is NULL.
  *
  * Does not block. May be NULL: health.
  */
 dstore_strategy dstore_health_strategy(const dstore_health *health);
 
 /**
- * Why they are cloned so, or cannot be. Borrowed from `health`; NULL for NULL.
+ * Returns why caches are cloned this way, or cannot be cloned. Borrowed from `health`. Returns
+ * NULL if `health` is NULL.
  *
  * Does not block. May be NULL: health.
  */
 const char *dstore_health_strategy_reason(const dstore_health *health);
 
 /**
- * Who sets up the network of steps that have none, the runtime or the engine, and why. Borrowed from
- * `health`; NULL for NULL.
+ * Returns what sets up the network of steps without a network, the runtime or the engine, and why.
+ * Borrowed from `health`. Returns NULL if `health` is NULL.
  *
  * Does not block. May be NULL: health.
  */
 const char *dstore_health_network(const dstore_health *health);
 
 /**
- * By how many milliseconds the engine's clock is ahead of this machine's; negative where it is
- * behind. INT64_MIN where that is not known, and for NULL.
+ * Returns by how many milliseconds the engine's clock is ahead of the local clock; negative if it
+ * is behind. Returns INT64_MIN if it is unknown, and if `health` is NULL.
  *
  * Does not block. May be NULL: health.
  */
 int64_t dstore_health_clock_ahead_ms(const dstore_health *health);
 
 /**
- * How much is free on the file system of the store's root, in percent; -1 for NULL.
+ * Returns the free space on the file system of the store's root, in percent, or -1 if `health` is
+ * NULL.
  *
  * Does not block. May be NULL: health.
  */
 double dstore_health_free_root(const dstore_health *health);
 
 /**
- * How much is free on the file system of the engine's data, in percent; -1 where that is not on
- * this machine or not to be seen, and for NULL.
+ * Returns the free space on the file system of the engine's data, in percent. Returns -1 if that
+ * is not on the local machine or not accessible, and if `health` is NULL.
  *
  * Does not block. May be NULL: health.
  */
 double dstore_health_free_engine(const dstore_health *health);
 
 /**
- * How many things are not as well as they could be; 0 for NULL.
+ * Returns the number of problems, or 0 if `health` is NULL.
  *
  * Does not block. May be NULL: health.
  */
 size_t dstore_health_troubles(const dstore_health *health);
 
 /**
- * What is not well, at `index` from 0 on: one line for a person. Borrowed from `health`; NULL beyond
- * the end.
+ * Returns the problem at `index`, counted from 0, as one human-readable line. Borrowed from
+ * `health`. Returns NULL if `index` is beyond the end.
  *
  * Does not block. May be NULL: health.
  */
@@ -2657,7 +2737,8 @@ const char *dstore_health_trouble(const dstore_health *health,
                                   size_t index);
 
 /**
- * What to do about the trouble at `index`. Borrowed from `health`; NULL beyond the end.
+ * Returns what to do about the problem at `index`. Borrowed from `health`. Returns NULL if `index`
+ * is beyond the end.
  *
  * Does not block. May be NULL: health.
  */
@@ -2665,17 +2746,18 @@ const char *dstore_health_advice(const dstore_health *health,
                                  size_t index);
 
 /**
- * Frees what was found. NULL is fine.
+ * Frees the object; no-op if NULL.
  *
  * Does not block.
  */
 void dstore_health_free(dstore_health *health);
 
 /**
- * How much space is free, in percent. `percent` is the scarcer of the other two: `root` is the
- * file system of the store's root, `engine` that of the engine's data, or -1 where that is not on
- * this machine or not to be seen. The percentages are those of df(1), from the other end: what is
- * available of what is used and available. What only root may use is not counted.
+ * Returns the free space, in percent. `*root` is the free space on the file system of the store's
+ * root. `*engine` is the free space on the file system of the engine's data, or -1 if that is not
+ * on the local machine or not accessible. `*percent` is the lower of the two. The percentages are
+ * those of df(1), reversed: the available space as a share of used plus available space. Space
+ * reserved for the superuser is not counted.
  *
  * Blocks, for one engine call. May be NULL: percent, root, engine.
  */
@@ -2686,7 +2768,7 @@ dstore_status dstore_store_df(const dstore_store *store,
                               dstore_error **error);
 
 /**
- * dstore_store_df() for as long as `timeout_ms` (0 is none) and `cancel` allow.
+ * Like dstore_store_df(), limited by `timeout_ms` (0 means no timeout) and `cancel`.
  *
  * Blocks. May be NULL: cancel, percent, root, engine.
  */
@@ -2700,7 +2782,7 @@ dstore_status dstore_store_df_within(const dstore_store *store,
                                      dstore_error **error);
 
 /**
- * What a counter stands at: `counter` is a dstore_counter.
+ * Sets `*value` to the value of a counter. `counter` is a dstore_counter.
  *
  * Does not block.
  */
@@ -2710,9 +2792,9 @@ dstore_status dstore_store_count(const dstore_store *store,
                                  dstore_error **error);
 
 /**
- * Removes what dead processes left, as opening does, and counts it: containers of steps and
- * copies, tags of steps, leases and other volumes that no cache needs. What a live process holds
- * stays.
+ * Removes what terminated processes have left behind, as opening does, and counts it. It removes
+ * containers of steps and copies, tags of steps, leases, and other volumes that no cache needs.
+ * What a running process holds is kept.
  *
  * Blocks. May be NULL: containers, images, volumes.
  */
@@ -2723,8 +2805,8 @@ dstore_status dstore_store_purge(const dstore_store *store,
                                  dstore_error **error);
 
 /**
- * dstore_store_purge() for as long as `timeout_ms` (0 is none) and `cancel` allow. What was not
- * removed in time is left to the next.
+ * Like dstore_store_purge(), limited by `timeout_ms` (0 means no timeout) and `cancel`. What is
+ * not removed in time is left for the next purge or open.
  *
  * Blocks. May be NULL: cancel, containers, images, volumes.
  */
@@ -2738,8 +2820,9 @@ dstore_status dstore_store_purge_within(const dstore_store *store,
                                         dstore_error **error);
 
 /**
- * Waits until everything that was given up (freed steps, released leases, deleted caches) has left
- * the engine. `timeout_ms` 0 is none. Also after dstore_store_close().
+ * Waits until everything queued for removal (from freed steps, released leases and deleted caches)
+ * is gone from the engine. `timeout_ms` 0 means no timeout. May also be called after
+ * dstore_store_close().
  *
  * Blocks. May be NULL: cancel.
  */
@@ -2749,17 +2832,20 @@ dstore_status dstore_store_complete_deletes(const dstore_store *store,
                                             dstore_error **error);
 
 /**
- * Gives up the root at `root` (any bytes): removes everything of it from every engine that it was used
- * with, and from the disk: results, caches, logs, what steps left, the caller's own files in its state
- * directory, and the directory. Names that dstore_store_tag() gave stay. With `dry_run` nothing is removed.
- * What could not be removed is in `remains` with its reason: then the root stays, too, and the next call
- * goes on, as it does after one that was cut off or killed.
+ * Destroys the root at `root` (any bytes): removes everything of it from every engine that it was
+ * used with, and from the disk. That is its results, caches, logs, leftovers of steps, the
+ * caller's own files in its state directory, and the directory itself. Tags added by
+ * dstore_store_tag() are kept. If `dry_run` is true, nothing is removed. `*remains` lists the
+ * root's objects and, for each that could not be removed, the reason. In that case the root is
+ * kept as well, and the next call continues, as it does after a call that was interrupted or
+ * killed.
  *
- * DSTORE_BUSY while a store is open there, in any process; DSTORE_NOT_FOUND where nothing is there;
- * DSTORE_INVALID_ARGUMENT for what is no store's root. DSTORE_UNREACHABLE where an engine cannot be asked
- * that the root was used with: nothing was removed then. With `abandon` what is there is given up, too; it
- * can be found later by the root's identity. `options` say where an engine is that has another address
- * now. `timeout_ms` 0 is none. Free what it gives with dstore_remains_free().
+ * Returns DSTORE_BUSY while a store is open there, in any process; DSTORE_NOT_FOUND if nothing
+ * exists there; DSTORE_INVALID_ARGUMENT if it is not a store's root. Returns DSTORE_UNREACHABLE,
+ * and removes nothing, if an engine that the root was used with cannot be reached. If `abandon` is
+ * true, the root is destroyed anyway; what is on that engine can be found later by the root's
+ * identity. `options` gives the address of an engine whose address has changed. `timeout_ms` 0
+ * means no timeout. Free the list with dstore_remains_free().
  *
  * Blocks. May be NULL: options, cancel.
  */
@@ -2774,10 +2860,10 @@ dstore_status dstore_destroy(const char *root,
                              dstore_error **error);
 
 /**
- * What roots have on an engine, by the identities that the objects carry; that of `identity` alone, if it
- * is not NULL. Nothing is removed. Whether a root is still there, the engine does not know: where it was
- * is told, and people know the rest. `timeout_ms` 0 is none. Free what it gives with
- * dstore_remains_free().
+ * Lists the objects that roots have on an engine, by the identities that the objects carry. If
+ * `identity` is not NULL, lists only the objects of that root. Removes nothing. The engine does
+ * not know whether a root still exists; the list says where the root was, and a person must
+ * decide. `timeout_ms` 0 means no timeout. Free the list with dstore_remains_free().
  *
  * Blocks. May be NULL: options, identity, cancel.
  */
@@ -2790,10 +2876,11 @@ dstore_status dstore_find_remains(const dstore_options *options,
                                   dstore_error **error);
 
 /**
- * Removes from an engine what is left there of a root whose directory is gone, by its identity: look with
- * dstore_find_remains() first. DSTORE_BUSY while a container of it runs; DSTORE_CONFLICT where the root is on
- * this machine, where it was. A root that is elsewhere loses its results and caches. `timeout_ms` 0 is
- * none. Free what it gives with dstore_remains_free().
+ * Removes from an engine what is left of the root with this identity, whose directory no longer
+ * exists. Call dstore_find_remains() first. Returns DSTORE_BUSY while one of its containers is
+ * running, and DSTORE_CONFLICT if the root still exists at its path on the local machine. A root
+ * that exists elsewhere loses its results and caches. `timeout_ms` 0 means no timeout. Free the
+ * list with dstore_remains_free().
  *
  * Blocks. May be NULL: options, cancel.
  */
@@ -2806,14 +2893,15 @@ dstore_status dstore_destroy_remains(const dstore_options *options,
                                      dstore_error **error);
 
 /**
- * How many things are in the list; 0 for NULL.
+ * Returns the number of objects in the list, or 0 if `remains` is NULL.
  *
  * Does not block. May be NULL: remains.
  */
 size_t dstore_remains_count(const dstore_remains *remains);
 
 /**
- * What the thing at `index` is, from 0 on: a dstore_remnant; 0 beyond the end.
+ * Returns the kind of the object at `index`, counted from 0: a dstore_remnant, or 0 beyond the
+ * end.
  *
  * Does not block. May be NULL: remains.
  */
@@ -2821,8 +2909,8 @@ int32_t dstore_remains_kind(const dstore_remains *remains,
                             size_t index);
 
 /**
- * The name of the thing at `index` on its engine, or its path. Borrowed from `remains`; NULL beyond the
- * end.
+ * Returns the name of the object at `index` on its engine, or its path. Borrowed from `remains`.
+ * Returns NULL if `index` is beyond the end.
  *
  * Does not block. May be NULL: remains.
  */
@@ -2830,7 +2918,8 @@ const char *dstore_remains_name(const dstore_remains *remains,
                                 size_t index);
 
 /**
- * The identity of the root that the thing at `index` is of. Borrowed from `remains`; NULL beyond the end.
+ * Returns the identity of the root that the object at `index` belongs to. Borrowed from `remains`.
+ * Returns NULL if `index` is beyond the end.
  *
  * Does not block. May be NULL: remains.
  */
@@ -2838,8 +2927,8 @@ const char *dstore_remains_identity(const dstore_remains *remains,
                                     size_t index);
 
 /**
- * Where that root was when it claimed its names. Borrowed from `remains`; NULL where that is not known,
- * and beyond the end.
+ * Returns the path at which that root claimed its names. Borrowed from `remains`. Returns NULL if
+ * it is unknown, and beyond the end.
  *
  * Does not block. May be NULL: remains.
  */
@@ -2847,8 +2936,8 @@ const char *dstore_remains_root(const dstore_remains *remains,
                                 size_t index);
 
 /**
- * The address of the engine that has the thing at `index`; "" for a file. Borrowed from `remains`; NULL
- * beyond the end.
+ * Returns the address of the engine that has the object at `index`, or "" for a file. Borrowed
+ * from `remains`. Returns NULL if `index` is beyond the end.
  *
  * Does not block. May be NULL: remains.
  */
@@ -2856,7 +2945,7 @@ const char *dstore_remains_engine(const dstore_remains *remains,
                                   size_t index);
 
 /**
- * Whether the thing at `index` was removed; false beyond the end.
+ * Returns whether the object at `index` was removed, or false beyond the end.
  *
  * Does not block. May be NULL: remains.
  */
@@ -2864,8 +2953,8 @@ bool dstore_remains_removed(const dstore_remains *remains,
                             size_t index);
 
 /**
- * Why the thing at `index` is there still that was to go. Borrowed from `remains`; NULL where it is not,
- * and beyond the end.
+ * Returns why the object at `index` could not be removed. Borrowed from `remains`. Returns NULL if
+ * there was no such failure, and beyond the end.
  *
  * Does not block. May be NULL: remains.
  */
@@ -2873,17 +2962,17 @@ const char *dstore_remains_kept(const dstore_remains *remains,
                                 size_t index);
 
 /**
- * Frees a list. NULL is fine.
+ * Frees a list; no-op if NULL.
  *
  * Does not block.
  */
 void dstore_remains_free(dstore_remains *remains);
 
 /**
- * Has the library collect its log from now on, for all stores of the process: lines of up to
- * `level`, a dstore_log_level; DSTORE_LOG_OFF ends that. Unless this is called, nothing is
- * collected. DSTORE_CONFLICT in a process whose own Rust code has set a logger: that gets the
- * lines then.
+ * Starts collecting the library's log, for all stores of the process: lines up to `level`, a
+ * dstore_log_level. DSTORE_LOG_OFF stops collecting. Until this is called, nothing is collected.
+ * Returns DSTORE_CONFLICT if the process's own Rust code has installed a logger, which then
+ * receives the lines.
  *
  * Does not block.
  */
@@ -2891,10 +2980,10 @@ dstore_status dstore_log_collect(int32_t level,
                                  dstore_error **error);
 
 /**
- * Gives `callback` the lines that were collected and not fetched yet, oldest first, on this
- * thread. If there are none, waits `timeout_ms` for the first; 0 does not wait. A thread of the
- * caller's that does nothing else may so be the one that writes the log. Of lines that nobody
- * fetches, the newest few thousand are kept.
+ * Passes the lines that were collected and not fetched yet to `callback`, oldest first, on the
+ * calling thread. If there are none, waits up to `timeout_ms` for the first; 0 does not wait. A
+ * dedicated thread can write the log by calling this in a loop. If lines are not fetched, only the
+ * newest few thousand are kept.
  *
  * Blocks, for `timeout_ms` at most. May be NULL: user_data.
  */
@@ -2904,11 +2993,11 @@ dstore_status dstore_log_fetch(uint64_t timeout_ms,
                                dstore_error **error);
 
 /**
- * Finds out what takes the space: a row for each result, cache and log, what dead processes left,
- * and sums that count shared layers once; for as long as `timeout_ms` (0 is none) and `cancel`
- * allow. Free what it gives with dstore_usage_free().
+ * Collects the disk usage: a row for each result, cache and log, the leftovers of terminated
+ * processes, and sums that count shared layers once. Limited by `timeout_ms` (0 means no timeout)
+ * and `cancel`. Free the object with dstore_usage_free().
  *
- * Blocks, for three listings of the engine's. May be NULL: cancel.
+ * Blocks, for three lists from the engine. May be NULL: cancel.
  */
 DSTORE_MUST_USE
 dstore_status dstore_store_usage(const dstore_store *store,
@@ -2918,80 +3007,85 @@ dstore_status dstore_store_usage(const dstore_store *store,
                                  dstore_error **error);
 
 /**
- * How many bytes all results hold, layers that they share counted once, also those of bases that
- * have lost their name; 0 for NULL.
+ * Returns the size of all results in bytes. Layers that results share are counted once, and layers
+ * of untagged bases are included. Returns 0 if `usage` is NULL.
  *
  * Does not block. May be NULL: usage.
  */
 uint64_t dstore_usage_results_bytes(const dstore_usage *usage);
 
 /**
- * How many bytes all caches hold, as far as that is known; 0 for NULL.
+ * Returns the size of all caches in bytes, as far as it is known, or 0 if `usage` is NULL.
  *
  * Does not block. May be NULL: usage.
  */
 uint64_t dstore_usage_caches_bytes(const dstore_usage *usage);
 
 /**
- * How many bytes all logs hold; 0 for NULL.
+ * Returns the size of all logs in bytes, or 0 if `usage` is NULL.
  *
  * Does not block. May be NULL: usage.
  */
 uint64_t dstore_usage_logs_bytes(const dstore_usage *usage);
 
 /**
- * Of how many results nobody knows what they share with others: each is counted as a whole; 0 for
- * NULL.
+ * Returns the number of results for which it is unknown what they share with others; each of them
+ * is counted in full. Returns 0 if `usage` is NULL.
  *
  * Does not block. May be NULL: usage.
  */
 uint64_t dstore_usage_results_unknown(const dstore_usage *usage);
 
 /**
- * The bytes of how many caches nobody has counted yet: they are not in the sum; 0 for NULL.
+ * Returns the number of caches whose size is unknown; they are not in the sum. Returns 0 if
+ * `usage` is NULL.
  *
  * Does not block. May be NULL: usage.
  */
 uint64_t dstore_usage_caches_unknown(const dstore_usage *usage);
 
 /**
- * How the sums were found, in words for a person. Borrowed from `usage`; NULL for NULL.
+ * Returns a human-readable text that says how the sums were computed. Borrowed from `usage`.
+ * Returns NULL if `usage` is NULL.
  *
  * Does not block. May be NULL: usage.
  */
 const char *dstore_usage_how(const dstore_usage *usage);
 
 /**
- * How many containers dead processes left; 0 for NULL.
+ * Returns the number of containers that terminated processes have left behind, or 0 if `usage` is
+ * NULL.
  *
  * Does not block. May be NULL: usage.
  */
 uint64_t dstore_usage_left_containers(const dstore_usage *usage);
 
 /**
- * How many images only dead steps hold; 0 for NULL.
+ * Returns the number of images that only steps of terminated processes hold, or 0 if `usage` is
+ * NULL.
  *
  * Does not block. May be NULL: usage.
  */
 uint64_t dstore_usage_left_images(const dstore_usage *usage);
 
 /**
- * How many volumes dead processes left that no cache names; 0 for NULL.
+ * Returns the number of volumes that terminated processes have left behind and no cache names, or
+ * 0 if `usage` is NULL.
  *
  * Does not block. May be NULL: usage.
  */
 uint64_t dstore_usage_left_volumes(const dstore_usage *usage);
 
 /**
- * How many results there are; 0 for NULL.
+ * Returns the number of results, or 0 if `usage` is NULL.
  *
  * Does not block. May be NULL: usage.
  */
 size_t dstore_usage_results(const dstore_usage *usage);
 
 /**
- * The id of the result at `index`, from 0 on; they are in the order of their ids. Borrowed from
- * `usage`; NULL beyond the end.
+ * Returns the id of the result at `index`, counted from 0. Results are sorted by id. Borrowed from
+ * `usage`. Returns NULL if `index` is beyond the end.
  *
  * Does not block. May be NULL: usage.
  */
@@ -2999,8 +3093,8 @@ const char *dstore_usage_result_id(const dstore_usage *usage,
                                    size_t index);
 
 /**
- * The engine's id of the image that the result at `index` is. Borrowed from `usage`; NULL beyond
- * the end.
+ * Returns the engine's id of the image of the result at `index`. Borrowed from `usage`. Returns
+ * NULL if `index` is beyond the end.
  *
  * Does not block. May be NULL: usage.
  */
@@ -3008,8 +3102,9 @@ const char *dstore_usage_result_image(const dstore_usage *usage,
                                       size_t index);
 
 /**
- * The id of the result that the one at `index` was built on, whether that is still there or not.
- * Borrowed from `usage`; NULL where it was built on nothing or nobody knows, and beyond the end.
+ * Returns the id of the result that the result at `index` was built on, whether that still exists
+ * or not. Borrowed from `usage`. Returns NULL if it was built on nothing or the base is unknown,
+ * and beyond the end.
  *
  * Does not block. May be NULL: usage.
  */
@@ -3017,7 +3112,7 @@ const char *dstore_usage_result_base(const dstore_usage *usage,
                                      size_t index);
 
 /**
- * How many bytes the result at `index` holds beside what its base holds; 0 beyond the end.
+ * Returns the size of the result at `index` in bytes, without its base, or 0 beyond the end.
  *
  * Does not block. May be NULL: usage.
  */
@@ -3025,8 +3120,8 @@ uint64_t dstore_usage_result_own_bytes(const dstore_usage *usage,
                                        size_t index);
 
 /**
- * How many bytes the result at `index` has, counting layers that it shares with others; 0 beyond
- * the end.
+ * Returns the size of the result at `index` in bytes, including layers that it shares with other
+ * images, or 0 beyond the end.
  *
  * Does not block. May be NULL: usage.
  */
@@ -3034,7 +3129,8 @@ uint64_t dstore_usage_result_bytes(const dstore_usage *usage,
                                    size_t index);
 
 /**
- * When the image of the result at `index` was made, in seconds since 1970; 0 beyond the end.
+ * Returns when the image of the result at `index` was created, in seconds since 1970, or 0 beyond
+ * the end.
  *
  * Does not block. May be NULL: usage.
  */
@@ -3042,9 +3138,9 @@ int64_t dstore_usage_result_created(const dstore_usage *usage,
                                     size_t index);
 
 /**
- * When the result at `index` was used last, in seconds since 1970: committed, found by a look or a
- * build, begun with, or copied out of. Where there is no record of that, when its image was made;
- * 0 beyond the end.
+ * Returns when the result at `index` was last used, in seconds since 1970. A use is a commit, a
+ * lookup or begin that found it, a begin on top of it, or a copy out of it. If no use is recorded,
+ * returns when its image was created. Returns 0 beyond the end.
  *
  * Does not block. May be NULL: usage.
  */
@@ -3052,8 +3148,8 @@ int64_t dstore_usage_result_last_use(const dstore_usage *usage,
                                      size_t index);
 
 /**
- * How many milliseconds it took to build the result at `index`; -1 where nobody knows, and beyond
- * the end.
+ * Returns how many milliseconds it took to build the result at `index`. Returns -1 if it is
+ * unknown, and beyond the end.
  *
  * Does not block. May be NULL: usage.
  */
@@ -3061,7 +3157,7 @@ int64_t dstore_usage_result_build_ms(const dstore_usage *usage,
                                      size_t index);
 
 /**
- * Whether the result at `index` is pinned; false beyond the end.
+ * Returns whether the result at `index` is pinned, or false beyond the end.
  *
  * Does not block. May be NULL: usage.
  */
@@ -3069,7 +3165,8 @@ bool dstore_usage_result_pinned(const dstore_usage *usage,
                                 size_t index);
 
 /**
- * Whether somebody builds the id of the result at `index` now; false beyond the end.
+ * Returns whether the id of the result at `index` was being built, by this process or another, or
+ * false beyond the end.
  *
  * Does not block. May be NULL: usage.
  */
@@ -3077,7 +3174,7 @@ bool dstore_usage_result_building(const dstore_usage *usage,
                                   size_t index);
 
 /**
- * Whether a step under way is built on the result at `index`; false beyond the end.
+ * Returns whether a step in progress was built on the result at `index`, or false beyond the end.
  *
  * Does not block. May be NULL: usage.
  */
@@ -3085,7 +3182,7 @@ bool dstore_usage_result_held(const dstore_usage *usage,
                               size_t index);
 
 /**
- * How many bytes the log of the result at `index` has; 0 beyond the end.
+ * Returns the size of the log of the result at `index` in bytes, or 0 beyond the end.
  *
  * Does not block. May be NULL: usage.
  */
@@ -3093,15 +3190,17 @@ uint64_t dstore_usage_result_log_bytes(const dstore_usage *usage,
                                        size_t index);
 
 /**
- * All caches, by name, for the calls on a dstore_caches; bytes are known only where somebody has
- * counted them before. Borrowed from `usage`: not to be freed. NULL for NULL.
+ * Returns all caches, sorted by name, for the functions that take a dstore_caches. Their sizes are
+ * known only if they have been counted before. Borrowed from `usage`: do not free it. Returns NULL
+ * if `usage` is NULL.
  *
  * Does not block. May be NULL: usage.
  */
 const dstore_caches *dstore_usage_caches(const dstore_usage *usage);
 
 /**
- * Whether the cache at `index` of dstore_usage_caches() is pinned; false beyond the end.
+ * Returns whether the cache at `index` of dstore_usage_caches() is pinned, or false beyond the
+ * end.
  *
  * Does not block. May be NULL: usage.
  */
@@ -3109,15 +3208,15 @@ bool dstore_usage_cache_pinned(const dstore_usage *usage,
                                size_t index);
 
 /**
- * How many logs there are; 0 for NULL.
+ * Returns the number of logs, or 0 if `usage` is NULL.
  *
  * Does not block. May be NULL: usage.
  */
 size_t dstore_usage_logs(const dstore_usage *usage);
 
 /**
- * Of which build the log at `index` is, from 0 on; they are in the order of their ids. Borrowed
- * from `usage`; NULL beyond the end.
+ * Returns the id of the build whose log is at `index`, counted from 0. Logs are sorted by id.
+ * Borrowed from `usage`. Returns NULL if `index` is beyond the end.
  *
  * Does not block. May be NULL: usage.
  */
@@ -3125,7 +3224,7 @@ const char *dstore_usage_log_id(const dstore_usage *usage,
                                 size_t index);
 
 /**
- * How many bytes the log at `index` has; 0 beyond the end.
+ * Returns the size of the log at `index` in bytes, or 0 beyond the end.
  *
  * Does not block. May be NULL: usage.
  */
@@ -3133,7 +3232,7 @@ uint64_t dstore_usage_log_bytes(const dstore_usage *usage,
                                 size_t index);
 
 /**
- * When the log at `index` was written last, in seconds since 1970; 0 beyond the end.
+ * Returns when the log at `index` was last written, in seconds since 1970, or 0 beyond the end.
  *
  * Does not block. May be NULL: usage.
  */
@@ -3141,7 +3240,7 @@ int64_t dstore_usage_log_written(const dstore_usage *usage,
                                  size_t index);
 
 /**
- * Whether there is a result of the log at `index`; false beyond the end.
+ * Returns whether the result of the log at `index` exists, or false beyond the end.
  *
  * Does not block. May be NULL: usage.
  */
@@ -3149,15 +3248,15 @@ bool dstore_usage_log_has_result(const dstore_usage *usage,
                                  size_t index);
 
 /**
- * Frees what was found. NULL is fine.
+ * Frees the object; no-op if NULL.
  *
  * Does not block.
  */
 void dstore_usage_free(dstore_usage *usage);
 
 /**
- * A new policy, which asks for nothing. Free it with dstore_policy_free(). NULL only where the
- * library itself is at fault.
+ * Creates a policy without limits. Free it with dstore_policy_free(). Returns NULL only on an
+ * internal error.
  *
  * Does not block.
  */
@@ -3165,9 +3264,9 @@ DSTORE_MUST_USE
 dstore_policy *dstore_policy_new(void);
 
 /**
- * The most bytes that are to stay, of all kinds that may go together, as a dstore_usage counts
- * them. Caches that nobody has counted yet are counted by the prune: as files, or else by asking
- * the engine, which may take it seconds.
+ * Sets the maximum size, in bytes, of all items of the kinds that may be removed, as counted by a
+ * dstore_usage. The prune counts caches whose size is unknown: as files, or otherwise by asking
+ * the engine, which may take seconds.
  *
  * Does not block.
  */
@@ -3176,8 +3275,8 @@ dstore_status dstore_policy_most_bytes(dstore_policy *policy,
                                        dstore_error **error);
 
 /**
- * The least bytes that are to be free on the engine's disk, which must be of this machine and in
- * sight: else the prune answers DSTORE_UNSUPPORTED.
+ * Sets the minimum free space on the engine's disk, in bytes. The disk must be on the local
+ * machine and accessible; otherwise the prune returns DSTORE_UNSUPPORTED.
  *
  * Does not block.
  */
@@ -3186,8 +3285,9 @@ dstore_status dstore_policy_least_free_bytes(dstore_policy *policy,
                                              dstore_error **error);
 
 /**
- * The least that is to be free on the engine's disk, in percent as dstore_store_df() and
- * df(1) say it. DSTORE_INVALID_ARGUMENT for what is no number from 0 to 100.
+ * Sets the minimum free space on the engine's disk, in percent as reported by dstore_store_df()
+ * and computed by df(1). Returns DSTORE_INVALID_ARGUMENT if `percent` is not a number from 0 to
+ * 100.
  *
  * Does not block.
  */
@@ -3196,8 +3296,9 @@ dstore_status dstore_policy_least_free_percent(dstore_policy *policy,
                                                dstore_error **error);
 
 /**
- * What nobody used for so many milliseconds goes, however much room there is. A result goes alone
- * then, if only those that were built on it are used: their layers stay.
+ * Removes items that have not been used for this many milliseconds, however much space is free. A
+ * result may then be removed while results that were built on it are kept because they are in use;
+ * their layers are kept.
  *
  * Does not block.
  */
@@ -3206,7 +3307,7 @@ dstore_status dstore_policy_unused_for(dstore_policy *policy,
                                        dstore_error **error);
 
 /**
- * So many results stay at least.
+ * Sets the minimum number of results to keep.
  *
  * Does not block.
  */
@@ -3215,9 +3316,9 @@ dstore_status dstore_policy_keep_results(dstore_policy *policy,
                                          dstore_error **error);
 
 /**
- * Results that were used within so many milliseconds stay. By default a minute, while anybody but
- * this store has the root open or where this store has told of a result itself; else none. Whoever
- * was told that a result is there has so long to begin something on it.
+ * Keeps results that were used within this many milliseconds. The default is one minute if another
+ * store has the root open, or if this store has reported a result itself; otherwise none. A caller
+ * that was told that a result exists has this long to begin a step on it.
  *
  * Does not block.
  */
@@ -3226,7 +3327,7 @@ dstore_status dstore_policy_spare(dstore_policy *policy,
                                   dstore_error **error);
 
 /**
- * Whether results may go, with their logs; true by default.
+ * Sets whether results may be removed, with their logs. The default is true.
  *
  * Does not block.
  */
@@ -3235,7 +3336,7 @@ dstore_status dstore_policy_results(dstore_policy *policy,
                                     dstore_error **error);
 
 /**
- * Whether caches may go; true by default.
+ * Sets whether caches may be removed. The default is true.
  *
  * Does not block.
  */
@@ -3244,8 +3345,8 @@ dstore_status dstore_policy_caches(dstore_policy *policy,
                                    dstore_error **error);
 
 /**
- * Whether logs may go by themselves: those of builds that failed, and of results that stay; false
- * by default.
+ * Sets whether logs may be removed alone: those of failed builds, and of results that are kept.
+ * The default is false.
  *
  * Does not block.
  */
@@ -3254,7 +3355,7 @@ dstore_status dstore_policy_logs(dstore_policy *policy,
                                  dstore_error **error);
 
 /**
- * Whether to tell only what would go; false by default.
+ * Sets whether the prune only reports what it would remove. The default is false.
  *
  * Does not block.
  */
@@ -3263,21 +3364,22 @@ dstore_status dstore_policy_dry_run(dstore_policy *policy,
                                     dstore_error **error);
 
 /**
- * Frees a policy. NULL is fine.
+ * Frees a policy; no-op if NULL.
  *
  * Does not block.
  */
 void dstore_policy_free(dstore_policy *policy);
 
 /**
- * Brings the store to the bounds of `policy`: removes results, caches and logs until they hold, for
- * as long as `timeout_ms` (0 is none) and `cancel` allow. Any number of processes may do so at once,
- * while others build. What is being built stays, and the base of a step under way, what is leased or
- * pinned, and results that somebody was told of just now (dstore_policy_spare()).
+ * Reduces the store to the limits of `policy`: removes results, caches and logs until the limits
+ * are met. Limited by `timeout_ms` (0 means no timeout) and `cancel`. Any number of processes may
+ * prune concurrently, while others build. The following are kept: what is being built, the base of
+ * a step in progress, what is leased or pinned, and results that a caller has just been told about
+ * (dstore_policy_spare()).
  *
- * `each` is called with every row as it comes, and ends the prune by another answer than 0. What was
- * removed by then is gone. Each thing is tried once; that one could not be removed is no error, but
- * a row. Free what it gives with dstore_pruned_free().
+ * `each` is called with every row as it happens, and stops the prune if it does not return 0. What
+ * was removed by then stays removed. Each item is tried once. If an item cannot be removed, that
+ * is not an error but a row. Free the report with dstore_pruned_free().
  *
  * Blocks. May be NULL: cancel, each, user_data.
  */
@@ -3292,14 +3394,15 @@ dstore_status dstore_store_prune(const dstore_store *store,
                                  dstore_error **error);
 
 /**
- * How many rows there are; 0 for NULL.
+ * Returns the number of rows, or 0 if `pruned` is NULL.
  *
  * Does not block. May be NULL: pruned.
  */
 size_t dstore_pruned_count(const dstore_pruned *pruned);
 
 /**
- * What the row at `index` is about, from 0 on: a dstore_item; 0 beyond the end.
+ * Returns the kind of the item in the row at `index`, counted from 0: a dstore_item, or 0 beyond
+ * the end.
  *
  * Does not block. May be NULL: pruned.
  */
@@ -3307,8 +3410,8 @@ int32_t dstore_pruned_item(const dstore_pruned *pruned,
                            size_t index);
 
 /**
- * The name of what the row at `index` is about: `*length` bytes, and a zero after them. Borrowed from
- * `pruned`; NULL beyond the end.
+ * Returns the name of the item in the row at `index`: `*length` bytes, followed by a NUL. Borrowed
+ * from `pruned`. Returns NULL if `index` is beyond the end.
  *
  * Does not block. May be NULL: pruned, length.
  */
@@ -3317,8 +3420,8 @@ const char *dstore_pruned_name(const dstore_pruned *pruned,
                                size_t *length);
 
 /**
- * How many bytes go with what the row at `index` is about, as a dstore_usage counts them: of a
- * result what no other holds; 0 beyond the end.
+ * Returns how many bytes the removal of the item in the row at `index` frees, as counted by a
+ * dstore_usage. For a result, this is what no other result holds. Returns 0 beyond the end.
  *
  * Does not block. May be NULL: pruned.
  */
@@ -3326,7 +3429,8 @@ uint64_t dstore_pruned_bytes(const dstore_pruned *pruned,
                              size_t index);
 
 /**
- * When what the row at `index` is about was used last, in seconds since 1970; 0 beyond the end.
+ * Returns when the item in the row at `index` was last used, in seconds since 1970, or 0 beyond
+ * the end.
  *
  * Does not block. May be NULL: pruned.
  */
@@ -3334,7 +3438,8 @@ int64_t dstore_pruned_last_use(const dstore_pruned *pruned,
                                size_t index);
 
 /**
- * What became of what the row at `index` is about: a dstore_fate; 0 beyond the end.
+ * Returns what the prune did with the item in the row at `index`: a dstore_fate, or 0 beyond the
+ * end.
  *
  * Does not block. May be NULL: pruned.
  */
@@ -3342,8 +3447,8 @@ int32_t dstore_pruned_fate(const dstore_pruned *pruned,
                            size_t index);
 
 /**
- * Why what the row at `index` is about stayed; "" for what went. Borrowed from `pruned`; NULL
- * beyond the end.
+ * Returns why the item in the row at `index` was kept, or "" if it was removed. Borrowed from
+ * `pruned`. Returns NULL if `index` is beyond the end.
  *
  * Does not block. May be NULL: pruned.
  */
@@ -3351,40 +3456,43 @@ const char *dstore_pruned_why(const dstore_pruned *pruned,
                               size_t index);
 
 /**
- * By how many bytes the engine's disk has more free than before, whoever did that; 0 where it has
- * less, and -1 where that disk is not in sight, in a dry run, and for NULL.
+ * Returns by how many bytes the free space on the engine's disk has grown, whatever caused it, or
+ * 0 if it has shrunk. Returns -1 if that disk is not accessible, in a dry run, and if `pruned` is
+ * NULL.
  *
  * Does not block. May be NULL: pruned.
  */
 int64_t dstore_pruned_freed(const dstore_pruned *pruned);
 
 /**
- * How many bytes are kept now of the kinds that may go, as a dstore_usage counts them; 0 for NULL.
+ * Returns the size, in bytes, of what is kept of the kinds that may be removed, as counted by a
+ * dstore_usage. Returns 0 if `pruned` is NULL.
  *
  * Does not block. May be NULL: pruned.
  */
 uint64_t dstore_pruned_kept(const dstore_pruned *pruned);
 
 /**
- * Whether all that was asked for is reached; in a dry run, would be. false for NULL.
+ * Returns whether all limits of the policy are met or, in a dry run, would be met. Returns false
+ * if `pruned` is NULL.
  *
  * Does not block. May be NULL: pruned.
  */
 bool dstore_pruned_reached(const dstore_pruned *pruned);
 
 /**
- * Frees what a prune told. NULL is fine.
+ * Frees the report; no-op if NULL.
  *
  * Does not block.
  */
 void dstore_pruned_free(dstore_pruned *pruned);
 
 /**
- * Pins the result `id`, whether it is there or not, for as long as `timeout_ms` (0 is none) and
- * `cancel` allow: no prune of any process removes it from now on. `pinned` is false where it was
- * pinned before. A delete removes it all the same, and the pin stays.
+ * Pins the result `id`, whether it exists or not: from now on no prune of any process removes it.
+ * Limited by `timeout_ms` (0 means no timeout) and `cancel`. `*pinned` is set to false if it was
+ * already pinned. A delete removes the result anyway, and the pin is kept.
  *
- * Blocks, while a prune is just removing it. May be NULL: cancel, pinned.
+ * Blocks, while a prune is removing the result. May be NULL: cancel, pinned.
  */
 DSTORE_MUST_USE
 dstore_status dstore_store_pin(const dstore_store *store,
@@ -3395,7 +3503,8 @@ dstore_status dstore_store_pin(const dstore_store *store,
                                dstore_error **error);
 
 /**
- * Takes the pin of the result `id` away. That there is none is no error, and `unpinned` then false.
+ * Removes the pin of the result `id`. If there is none, returns DSTORE_OK and sets `*unpinned` to
+ * false.
  *
  * Does not block. May be NULL: unpinned.
  */
@@ -3406,9 +3515,9 @@ dstore_status dstore_store_unpin(const dstore_store *store,
                                  dstore_error **error);
 
 /**
- * dstore_store_pin() of the cache `name` (any bytes but none).
+ * Like dstore_store_pin(), for the cache `name` (any non-empty byte string).
  *
- * Blocks, while somebody else works on the cache. May be NULL: cancel, pinned.
+ * Blocks, while another call uses the cache. May be NULL: cancel, pinned.
  */
 DSTORE_MUST_USE
 dstore_status dstore_store_pin_cache(const dstore_store *store,
@@ -3419,7 +3528,7 @@ dstore_status dstore_store_pin_cache(const dstore_store *store,
                                      dstore_error **error);
 
 /**
- * dstore_store_unpin() of the cache `name`.
+ * Like dstore_store_unpin(), for the cache `name`.
  *
  * Does not block. May be NULL: unpinned.
  */
@@ -3430,8 +3539,9 @@ dstore_status dstore_store_unpin_cache(const dstore_store *store,
                                        dstore_error **error);
 
 /**
- * Lists what is pinned: results by id, then caches by name, whether they are there or not. Kept in
- * the root, for all engines that it is used with. Free the list with dstore_pins_free().
+ * Lists all pins: results sorted by id, then caches sorted by name, whether they exist or not.
+ * Pins are stored in the root, for all engines that it is used with. Free the list with
+ * dstore_pins_free().
  *
  * Does not block.
  */
@@ -3441,8 +3551,9 @@ dstore_status dstore_store_pins(const dstore_store *store,
                                 dstore_error **error);
 
 /**
- * How the result `id` has gone, if it was there once and is not any more, and when, in seconds since
- * 1970 (0 where that is not known). Remembered for thirty days.
+ * Sets `*went` to how the result `id` was removed, if it once existed and no longer does. `*when`
+ * is set to the time of the removal, in seconds since 1970, or 0 if it is unknown. Remembered for
+ * thirty days.
  *
  * Does not block. May be NULL: when.
  */
@@ -3454,15 +3565,31 @@ dstore_status dstore_store_went(const dstore_store *store,
                                 dstore_error **error);
 
 /**
+ * Does what dstore_store_went() does, and asks the engine if the store has no record of how the
+ * result `id` went. So it also reports a result that another program removed on the engine.
+ *
+ * Blocks. May be NULL: cancel, when.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_why_gone(const dstore_store *store,
+                                    const char *id,
+                                    uint64_t timeout_ms,
+                                    const dstore_cancel *cancel,
+                                    dstore_went *went,
+                                    int64_t *when,
+                                    dstore_error **error);
+
+/**
  * How many pins are in the list; 0 for NULL.
+ * Returns the number of pins in the list, or 0 if `pins` is NULL.
  *
  * Does not block. May be NULL: pins.
  */
 size_t dstore_pins_count(const dstore_pins *pins);
 
 /**
- * What is pinned at `index`, from 0 on: DSTORE_ITEM_RESULT or DSTORE_ITEM_CACHE, as a number; 0
- * beyond the end.
+ * Returns the kind of what is pinned at `index`, counted from 0: DSTORE_ITEM_RESULT or
+ * DSTORE_ITEM_CACHE, as a number, or 0 beyond the end.
  *
  * Does not block. May be NULL: pins.
  */
@@ -3470,8 +3597,8 @@ int32_t dstore_pins_item(const dstore_pins *pins,
                          size_t index);
 
 /**
- * The name of what is pinned at `index`: `*length` bytes, and a zero after them. Borrowed from
- * `pins`; NULL beyond the end.
+ * Returns the name of what is pinned at `index`: `*length` bytes, followed by a NUL. Borrowed from
+ * `pins`. Returns NULL if `index` is beyond the end.
  *
  * Does not block. May be NULL: pins, length.
  */
@@ -3480,7 +3607,7 @@ const char *dstore_pins_name(const dstore_pins *pins,
                              size_t *length);
 
 /**
- * Since when the one at `index` is pinned, in seconds since 1970; 0 beyond the end.
+ * Returns when the pin at `index` was set, in seconds since 1970, or 0 beyond the end.
  *
  * Does not block. May be NULL: pins.
  */
@@ -3488,7 +3615,7 @@ int64_t dstore_pins_since(const dstore_pins *pins,
                           size_t index);
 
 /**
- * Frees a list. NULL is fine.
+ * Frees a list; no-op if NULL.
  *
  * Does not block.
  */
