@@ -510,7 +510,7 @@ fn a_chain_longer_than_an_image_has_layers_works() {
         let mut step = begin(&store, &base, &id);
         // To start a container takes the engine longer than all the rest: most steps do without.
         if n % 20 == 0 {
-            step.run(sh(&format!("mkdir -p /chain && touch /chain/{n}")))
+            step.run(&sh(&format!("mkdir -p /chain && touch /chain/{n}")))
                 .expect("a run");
         } else {
             step.copy_in("/chain", &mut tar_of(&n.to_string(), b"").as_slice())

@@ -536,7 +536,10 @@ fn what_cannot_be_reached_is_said_in_words() {
     // Without a client certificate, although one is required.
     let bare = folder.0.join("bare");
     ours.write(&bare, None);
-    let wants = format!("{} => ours", front(good.serving(Some(&ours))));
+    let wants = format!(
+        "{} => requires a client certificate",
+        front(good.serving(Some(&ours)))
+    );
     run(&wants, &environment(&bare));
     // If the docker command would not use the default engine, the library does not either.
     run("ca.pem", &environment(&folder.0.join("nowhere")));

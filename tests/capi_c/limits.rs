@@ -109,16 +109,18 @@ fn add(function: &Function, limits: Option<Limits>, calls: &mut String, rows: &m
     }
     .expect("in memory");
     let takes = |kind: &str| function.parameters.iter().any(|(k, _)| k.ends_with(kind));
-    let begins = function.comment.contains("step without a base")
-        || name.contains("import")
-        || name.contains("step_load");
+    let sources = ["step_import", "step_load", "step_pull", "step_use_image"];
+    let begins = sources.iter().any(|source| name.contains(source));
     let needs = match name.as_str() {
         _ if takes("dstore_lease *") => "LEASE",
         _ if takes("dstore_step *") && begins => "BARE_STEP",
         "dstore_step_commit_within" | "dstore_step_abort_within" => "RUN_STEP",
         _ if takes("dstore_step *") => "STEP",
         // What heads say of caches is local; what is queued for removal is waited for.
-        "dstore_store_caches_within" | "dstore_store_pin" | "dstore_store_pin_cache" => "HERE",
+        "dstore_store_caches_within"
+        | "dstore_store_pin"
+        | "dstore_store_pin_cache"
+        | "dstore_host_files_digest" => "HERE",
         "dstore_destroy" => "SPARE",
         "dstore_store_close_within" | "dstore_store_complete_deletes" => "GIVEN_UP",
         _ => "NOTHING",

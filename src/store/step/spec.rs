@@ -384,7 +384,10 @@ mod tests {
                 |c| _ = c.secret("a", "", (0, 0), 0),
                 "the target \"a\" of a secret is not",
             ),
-            (|c| _ = c.user("a\0"), "the user \"a\\0\" has a zero byte"),
+            (
+                |c| _ = c.user("a\0"),
+                "the user \"a\\0\" contains a NUL byte",
+            ),
         ] {
             let message = refused(change);
             let all = format!("the command \"prog\" of a step: {says}");
