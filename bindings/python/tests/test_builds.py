@@ -19,6 +19,7 @@ from docker_store import (
     Counter,
     Fate,
     HealthCheck,
+    HostFiles,
     ImageConfig,
     Item,
     LogLevel,
@@ -95,6 +96,44 @@ def test_files_go_by_paths_as_by_streams(store: Store, tmp_path: Path) -> None:
     assert stream.getvalue() == target.read_bytes()
     with pytest.raises(errors.NotFound), begun(store, "none") as step:
         step.copy_out("/no/such", stream)
+
+
+def test_local_files_are_copied_as_chosen_with_their_digest(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "src/sub").mkdir(parents=True)
+    (tmp_path / "src/main.c").write_text("int main;")
+    (tmp_path / "src/sub/kept.o").write_text("kept")
+    (tmp_path / "src/sub/left.o").write_text("left")
+    files = HostFiles(tmp_path / "src", exclude=["**/*.o", "!sub/kept.o"], name="app", owner=(3, 4), fixed_times=5)
+    digest = files.digest()
+    assert len(digest) == 64
+    assert files.digest() == digest
+    (tmp_path / "src/sub/left.o").write_text("what is excluded does not count")
+    with begun(store, "local") as step:
+        assert step.copy_in_host("/in", files) == digest
+        step.copy_in_host("/", tmp_path / "src/main.c")
+    image = f"{store.prefix}-image-local"
+    look = "cd /in && find . -type f | sort && stat -c '%u:%g %Y' app/main.c && cat /main.c"
+    words = docker("run", "--rm", "--network", "none", image, "/bin/sh", "-c", look)
+    assert words == ["./app/main.c", "./app/sub/kept.o", "3:4", "5", "int", "main;"]
+    (tmp_path / "src/main.c").write_text("int other;")
+    assert files.digest() != digest
+    with pytest.raises(errors.Io):
+        HostFiles(tmp_path / "none").digest()
+    with pytest.raises(errors.InvalidArgument), begun(store, "no") as step:
+        step.copy_in_host("relative", files)
+
+
+def test_a_program_that_is_missing_is_told_from_a_command_that_ends_with_127(store: Store) -> None:
+    with begun(store, "missing") as step:
+        assert step.run(Command(shell("exit 127"), allow_failure=True)) == 127
+        assert step.was_started
+        assert step.run(Command(["no-such-program"], allow_failure=True)) == 127
+        assert not step.was_started
+    with pytest.raises(errors.NotStarted) as missing, begun(store, "none") as step:
+        step.run(["no-such-program"])
+    assert missing.value.exit_code == 127
+    with pytest.raises(errors.InvalidArgument, match="platform"), begun(store, "pulled", None) as bare:
+        bare.pull("localhost:1/none:1", platform="no platform")
 
 
 def test_a_failure_says_what_went_wrong_and_leaves_no_result(store: Store) -> None:

@@ -17,6 +17,7 @@ LEFT_OUT = {
     "dstore_store_begin": "begin_following without a callback does the same",
     "dstore_store_build": "begin and commit, so that the work's exceptions are Python's own",
     "dstore_command_arg": "the words come all at once",
+    "dstore_host_files_include": "exclude with a leading ! does the same",
 }
 # Of functions with two forms, the form with limits is used.
 WITHIN = "_within takes limits, and does the same without any"

@@ -20,6 +20,7 @@ from ._cancel import Cancel
 from ._error import Error
 from ._library import version
 from .command import Bind, Command, HealthCheck, ImageConfig, Secret, Volume
+from .host_files import HostFiles
 from .ids import make_id
 from .lease import Lease
 from .listing import (
@@ -59,6 +60,7 @@ __all__ = [
     "Gone",
     "Health",
     "HealthCheck",
+    "HostFiles",
     "ImageConfig",
     "ImageFormat",
     "Item",

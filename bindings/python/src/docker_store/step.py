@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from ctypes import byref, c_int64, c_uint64
+from ctypes import byref, c_int64, c_uint64, c_void_p
 from types import TracebackType
 from typing import Any, Callable
 
 from ._abi import Channel
-from ._call import Path, Readable, Turn, Writable, blocking, call, milliseconds, optional, path, text, told
+from ._call import Path, Readable, Turn, Writable, blocking, call, milliseconds, optional, path, taken, text, told
 from ._cancel import Cancel, Switch
 from ._error import Error
 from ._handle import Handle, ended
 from ._library import library
 from .command import Command, ImageConfig, as_path
 from .errors import Busy, InvalidArgument
+from .host_files import HostFiles
 
 #: Receives the engine's description ("Downloading"), the layer, the bytes done and the total (0 if unknown).
 Progress = Callable[[str, str, int, int], object]
@@ -75,15 +76,23 @@ class Step:
         self,
         reference: str,
         *,
+        platform: str | None = None,
         user: str | None = None,
         password: str | None = None,
         server: str | None = None,
         progress: Progress | None = None,
     ) -> None:
-        """Starts the step from an image that the engine pulls from its registry. Only for a step without a base, and first."""
+        """Starts the step from an image that the engine pulls from its registry. Only for a step without a base, and first.
+
+        `platform` is "os/arch" or "os/arch/variant". Raises `NotFound` if the image does not exist for that platform.
+        """
         at, name = self._at, text(reference, "reference")
         login = optional(user, "user"), optional(password, "password"), optional(server, "server")
-        self._within(lambda turn: call(library.dstore_step_pull, at, name, *login, turn.progress(progress), None))
+        if platform is None:
+            self._within(lambda turn: call(library.dstore_step_pull, at, name, *login, turn.progress(progress), None))
+        else:
+            chosen = text(platform, "platform"), *login
+            self._within(lambda turn: call(library.dstore_step_pull_platform, at, name, *chosen, turn.progress(progress), None))
 
     def use_image(self, reference: str) -> None:
         """Starts the step from an image that the engine already has. Only for a step without a base, and first."""
@@ -97,6 +106,25 @@ class Step:
         at, code = self._at, c_int64()
         self._within(lambda turn: call(library.dstore_step_run, at, made.pointer, turn.output(output), None, byref(code)))
         return code.value
+
+    @property
+    def was_started(self) -> bool:
+        """Returns whether the last command that `run` returned for was started.
+
+        This tells an exit status of 127 or 126 of a command from a program that does not exist or cannot be executed, if
+        failures are allowed. Otherwise such a program raises `NotStarted`.
+        """
+        return bool(library.dstore_step_was_started(self._at))
+
+    def copy_in_host(self, to: str, files: HostFiles | Path) -> str:
+        """Copies local files into `to`, an absolute path in the step. Returns the digest of what was sent, for `make_id`.
+
+        A path means the whole file or directory, owned by root.
+        """
+        files = files if isinstance(files, HostFiles) else HostFiles(files)
+        made, digest = files._made(), c_void_p()
+        self._call(library.dstore_step_copy_in_host, text(to, "to"), made.pointer, byref(digest))
+        return taken(digest) or ""
 
     def copy_in(self, to: str, tar: Path | Readable) -> None:
         """Extracts a tar archive, a path or an object with `read`, into `to`, an absolute path in the step."""
