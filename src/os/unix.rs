@@ -133,10 +133,11 @@ impl Facts {
             () => Sort::File,
         };
         let device = match sort {
-            Sort::CharDevice | Sort::BlockDevice => (
-                rustix::fs::major(found.rdev()),
-                rustix::fs::minor(found.rdev()),
-            ),
+            Sort::CharDevice | Sort::BlockDevice => {
+                // As wide as the system has it: macOS keeps it in 32 bits.
+                let device = found.rdev() as rustix::fs::Dev;
+                (rustix::fs::major(device), rustix::fs::minor(device))
+            }
             _ => (0, 0),
         };
         let number = (found.dev(), found.ino());

@@ -228,7 +228,7 @@ pub fn some_calls(stride: usize) -> impl Iterator<Item = usize> {
     let stride = amount(stride, 1);
     let nanos = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |now| now.subsec_nanos() / 1000);
+        .map_or(0, |now| now.subsec_micros());
     let first = nanos as usize % stride;
     println!("every {stride}-th call, from {first} on");
     (first..).step_by(stride)
