@@ -434,7 +434,7 @@ fn a_pull_is_of_the_platform_that_was_asked_for_or_says_that_there_is_none() {
     ] {
         let missing = pull("missing", tag, platform).expect_err("no such platform");
         assert_eq!(missing.kind(), ErrorKind::NotFound, "{missing}");
-        let says = format!("has not got the platform {platform}");
+        let says = format!("does not exist for the platform {platform}");
         assert!(missing.message().contains(&says), "{missing}");
     }
     for bad in ["linux", "linux/", "a/b/c/d"] {
