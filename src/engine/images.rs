@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::Read;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -11,9 +12,15 @@ use crate::engine::answer::List;
 use crate::engine::call::{Call, QUICK, REMOVAL, Send};
 use crate::engine::progress::Message;
 use crate::engine::system::UPLOAD_STALL;
-use crate::engine::{BodyReader, Engine};
+use crate::engine::{BodyReader, Engine, stopped};
 use crate::error::{Error, ErrorKind, Result};
 use crate::wait::Wait;
+
+/// How often a list of images is requested again, and the pause before. Docker with containerd's image store (seen on 28.5) reads
+/// each image after it has listed the names, and answers 404 if another request has removed one of them in the meantime. A second
+/// in all outlasts the removals of a prune; an engine that fails for another reason is reported after that.
+const RELISTS: u32 = 20;
+const RELIST_PAUSE: Duration = Duration::from_millis(50);
 
 /// The fields of an image that the store reads.
 #[derive(Clone, Debug, Deserialize)]
@@ -209,8 +216,19 @@ impl Engine {
         wait: Wait<'_>,
     ) -> Result<Vec<Listed>> {
         let target = self.path("/images/json");
-        let call = Call::get(target.query("filters", &filters.to_string()));
-        let listed: List<_> = self.ask(&doing, call, wait.at_most(QUICK))?;
+        let target = target.query("filters", &filters.to_string());
+        for _ in 0..RELISTS {
+            let call = Call::get(target.clone());
+            match self.ask::<List<_>>(&doing, call, wait.at_most(QUICK)) {
+                Err(e) if e.kind() == ErrorKind::NotFound => {
+                    log::debug!("{e}; listed again");
+                    let rested = wait.sleep(RELIST_PAUSE);
+                    rested.map_err(|stop| stopped(&doing, stop))?;
+                }
+                listed => return listed.map(|listed| listed.0),
+            }
+        }
+        let listed: List<_> = self.ask(&doing, Call::get(target), wait.at_most(QUICK))?;
         Ok(listed.0)
     }
 

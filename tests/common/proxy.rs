@@ -307,6 +307,7 @@ macro_rules! answer {
 
 /// The responses of a failing engine; and of one that is asked to remove what is being removed.
 pub const FAILED: &str = answer!("500", "as a test has it");
+pub const DIGEST_GONE: &str = answer!("404", "NotFound: content digest sha256:ec7a: not found");
 pub const IN_PROGRESS: &str = answer!("409", "removal of container x is already in progress");
 
 fn first_line(bytes: &[u8]) -> Option<&str> {

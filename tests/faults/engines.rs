@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::common::proxy::{Act, Proxy, fake, opened, read_head, read_request};
+use crate::common::proxy::{Act, DIGEST_GONE, Proxy, fake, opened, read_head, read_request};
 use crate::common::{Root, base_tar, begin, build, import_base, output_in, sh, some_calls};
 use docker_store::{
     Begun, CacheRequest, Error, ErrorKind, ImageFormat, Limits, Options, Released, Store,
@@ -335,6 +335,41 @@ fn a_step_cut_off_at_any_of_its_calls_records_nothing_and_the_next_try_works() {
             }
         }
     }
+}
+
+#[test]
+fn a_list_during_which_another_image_is_removed_is_requested_again() {
+    let root = Root::new("relisted");
+    import_base(&root.open(), "base");
+    let failures = Arc::new(AtomicUsize::new(0));
+    let left = Arc::clone(&failures);
+    let proxy = Proxy::new(&root.path, move |_, line| {
+        let fails = |n: usize| n.checked_sub(1);
+        let is_list = line.contains("/images/json");
+        match is_list
+            && left
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, fails)
+                .is_ok()
+        {
+            true => Act::Answer(DIGEST_GONE),
+            false => Act::Pass,
+        }
+    });
+    let store = open_at(&root, &proxy.address).expect("a store");
+    let ids = || {
+        store
+            .results()
+            .map(|rows| rows.into_iter().map(|row| row.id).collect::<Vec<_>>())
+    };
+    failures.store(3, Ordering::SeqCst);
+    assert_eq!(ids().expect("listed"), ["base"]);
+    assert_eq!(failures.load(Ordering::SeqCst), 0);
+    // An engine that always fails is an error, and not an empty list.
+    failures.store(usize::MAX, Ordering::SeqCst);
+    let error = ids().expect_err("never listed");
+    assert!(error.message().contains("content digest"), "{error}");
+    failures.store(0, Ordering::SeqCst);
+    assert_eq!(ids().expect("listed"), ["base"]);
 }
 
 #[test]
