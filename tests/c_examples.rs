@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use abi::{Folder, Linked, compile, run, valgrind};
-use common::{Root, amount, base_tar, begin, sh, until};
+use common::{Root, base_tar, begin, is_long, sh, until};
 
 /// An example that is compiled.
 struct Example {
@@ -62,7 +62,7 @@ impl Example {
 fn each_way(name: &str, ways: &[Linked], test: &str, promise: impl Fn(&Example, &Root) + Sync) {
     let folder = Folder::new(test);
     let all = [Linked::Shared, Linked::Static, Linked::Sanitized];
-    let ways = if amount(0, 1) == 1 { &all } else { ways };
+    let ways = if is_long() { &all } else { ways };
     thread::scope(|scope| {
         for &linked in ways {
             let (folder, promise) = (&folder, &promise);

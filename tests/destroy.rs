@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::own_engine::OwnEngine;
-use common::{Root, begin, build, child_of, docker, import_base, sh, spawn};
+use common::{Root, begin, build, child_of, docker, import_base, is_long, sh, spawn};
 use docker_store::{
     CacheRequest, Destroy, ErrorKind, Fate, Limits, Options, Remains, RemnantKind, Store,
 };
@@ -237,7 +237,7 @@ fn killed_at_any_moment_the_next_one_finishes_the_work() {
         let _ = destroy_when_free(&root);
         return;
     }
-    let long = std::env::var_os("DOCKER_STORE_TEST_LONG").is_some();
+    let long = is_long();
     let root = Root::new("killed");
     // How long a complete destruction takes here.
     let store = root.open();

@@ -16,13 +16,9 @@ use std::time::{Duration, Instant};
 use common::certificates::{Authority, Valid};
 use common::own_engine::OwnEngine;
 use common::sshd::Sshd;
-use common::{child_of, sh};
+use common::{child_of, is_long, sh};
 use docker_store::{Cancel, ErrorKind, Limits, Options, Store};
 use sha2::{Digest, Sha256};
-
-fn is_long() -> bool {
-    std::env::var_os("DOCKER_STORE_TEST_LONG").is_some()
-}
 
 /// A directory of a test, which is removed at its end.
 struct Folder(PathBuf);

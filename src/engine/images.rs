@@ -217,10 +217,11 @@ impl Engine {
     ) -> Result<Vec<Listed>> {
         let target = self.path("/images/json");
         let target = target.query("filters", &filters.to_string());
-        for _ in 0..RELISTS {
+        let mut again = 0..RELISTS;
+        loop {
             let call = Call::get(target.clone());
             match self.ask::<List<_>>(&doing, call, wait.at_most(QUICK)) {
-                Err(e) if e.kind() == ErrorKind::NotFound => {
+                Err(e) if e.kind() == ErrorKind::NotFound && again.next().is_some() => {
                     log::debug!("{e}; listed again");
                     let rested = wait.sleep(RELIST_PAUSE);
                     rested.map_err(|stop| stopped(&doing, stop))?;
@@ -228,8 +229,6 @@ impl Engine {
                 listed => return listed.map(|listed| listed.0),
             }
         }
-        let listed: List<_> = self.ask(&doing, Call::get(target), wait.at_most(QUICK))?;
-        Ok(listed.0)
     }
 
     /// Creates an image of a container's files with the name `name`, which is the engine's last step. `config` is merged over

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use docker_store::{Limits, Policy, Store, Went};
 
-use crate::common::{Root, build, child_of, docker, spawn, until};
+use crate::common::{Root, amount, build, child_of, docker, spawn, until};
 use crate::prunes::prune;
 use crate::records::usage;
 
@@ -21,11 +21,7 @@ fn a_prune_that_is_killed_at_any_moment_is_finished_by_the_next_one() {
     }
     let root = Root::new("killed");
     let store = root.open_with_base();
-    let rounds = if std::env::var_os("DOCKER_STORE_TEST_LONG").is_some() {
-        60
-    } else {
-        6
-    };
+    let rounds = amount(6, 60) as u64;
     let mut removed = 0;
     for round in 0..rounds {
         build(&store, "base", "a", "head -c 3000000 /dev/urandom > /a");

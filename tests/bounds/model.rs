@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use docker_store::{Begun, CacheRequest, Limits, Policy, PruneFate, Store};
 
-use crate::common::{Root, begin, tar_of};
+use crate::common::{Root, amount, begin, tar_of};
 use crate::records::usage;
 
 /// Numbers that look random, from a seed that is printed.
@@ -121,11 +121,7 @@ fn random_stores_are_pruned_as_a_small_model_is() {
     let mut random = Random(seed);
     let root = Root::new("model");
     let (store, other) = (root.open(), root.open());
-    let rounds = if std::env::var_os("DOCKER_STORE_TEST_LONG").is_some() {
-        40
-    } else {
-        3
-    };
+    let rounds = amount(3, 40);
     let mut all_ever = Model::new();
     for round in 0..rounds {
         grow(&root, &store, &mut random, round);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use docker_store::{Begun, CacheRequest, ErrorKind, Limits, Policy, ResultUsage, Store};
 
-use crate::common::{Root, child_of, docker, role, sh, spawn};
+use crate::common::{Root, amount, child_of, docker, role, sh, spawn};
 use crate::records::usage;
 
 const TEST: &str = "soak::four_processes_that_build_under_a_budget_stay_within_it_and_miss_no_base";
@@ -20,8 +20,7 @@ const SPARE: Duration = Duration::from_secs(10);
 const LAG: Duration = Duration::from_secs(15);
 
 fn length() -> Duration {
-    let long = std::env::var_os("DOCKER_STORE_TEST_LONG").is_some();
-    Duration::from_secs(if long { 600 } else { 60 })
+    Duration::from_secs(amount(60, 600) as u64)
 }
 
 #[test]

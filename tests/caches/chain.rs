@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use docker_store::Strategy;
 
 use super::children::{place_to_write, version_in};
-use super::ground::{Root, View, Way, amount, here, lease, settle};
+use super::ground::{Root, View, Way, here, lease, settle};
+use crate::common::amount;
 
 #[test]
 fn a_long_chain_of_releases_stays_fast_and_leaves_few_volumes() {

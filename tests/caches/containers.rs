@@ -7,7 +7,8 @@ use crate::common::{begin, import_base};
 
 use super::beside::Beside;
 use super::changes;
-use super::ground::{Root, Way, amount, in_all_ways, is_podman};
+use super::ground::{Root, Way, in_all_ways, is_podman};
+use crate::common::amount;
 
 /// What the `N`-th container does. Moving a directory from a lower layer copies it, and not every `mv` keeps fractions of a
 /// second: so those times are set again.

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use docker_store::Released;
 
 use super::children::{Journal, Orders, place_to_write, start, version_in, write_version};
-use super::ground::{Root, View, Way, amount, lease, settle};
+use super::ground::{Root, View, Way, lease, settle};
+use crate::common::amount;
 use crate::common::patience::ended;
 
 const PROCESSES: usize = 4;

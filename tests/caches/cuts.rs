@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use docker_store::{CacheRequest, Released, Store};
 
 use super::children::{Journal, Orders, command, in_boot, place_to_write};
-use super::ground::{View, Way, amount, heads, lease, settle};
+use super::ground::{View, Way, heads, lease, settle};
 use super::outside::warnings_of;
+use crate::common::amount;
 use crate::common::import_base;
 
 /// Tells the children the directory of a series of cuts: their reports must survive the cut.

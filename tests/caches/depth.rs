@@ -9,7 +9,8 @@ use serde_json::json;
 
 use super::children::place_to_write;
 use super::contract::container_with;
-use super::ground::{Root, Way, amount, heads, lease, request, settle};
+use super::ground::{Root, Way, heads, lease, request, settle};
+use crate::common::{amount, is_long};
 
 /// How long closing may wait for merges, according to its documentation, with a margin for a busy machine.
 const CLOSING: Duration = Duration::from_secs(10);
@@ -73,7 +74,7 @@ fn with_a_process_for_each_lease_the_chain_stays_short_and_nobody_waits_for_it()
     );
     assert!(deepest <= 7, "{deepest} layers");
     assert!(close.1 < CLOSING, "{close:?}");
-    if std::env::var_os("DOCKER_STORE_TEST_LONG").is_some() {
+    if is_long() {
         assert!(acquire.1 <= acquire.0 * 3, "acquire {acquire:?}");
         assert!(release.1 <= release.0 * 3, "release {release:?}");
     }

@@ -11,8 +11,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use docker_store::{CacheRequest, ErrorKind, Released};
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, lsetxattr, mkdirat, mknodat, openat};
 
-use super::ground::{Root, View, Way, amount, here, in_all_ways, lease, settle};
+use super::ground::{Root, View, Way, here, in_all_ways, lease, settle};
 use super::snapshot::{self, Tree};
+use crate::common::amount;
 
 /// Files of all kinds, in the directory `root`.
 fn fill(root: &Path) {

@@ -18,7 +18,8 @@ use crate::common::{begin, import_base};
 use super::beside::Beside;
 use super::changes;
 use super::children::place_to_write;
-use super::ground::{Root, Way, amount, lease};
+use super::ground::{Root, Way, lease};
+use crate::common::amount;
 
 /// Keeps one of these tests from seeing the mounts that the other keeps.
 static ONE: Mutex<()> = Mutex::new(());

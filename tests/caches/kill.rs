@@ -12,7 +12,8 @@ use docker_store::Store;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::children::{Journal, Orders, place_to_write, start, version_in, write_version};
-use super::ground::{Root, View, Way, address, amount, here, lease, settle};
+use super::ground::{Root, View, Way, address, here, lease, settle};
+use crate::common::amount;
 use crate::common::patience::ended;
 use crate::common::proxy::{Act, Proxy};
 use crate::common::some_calls;

@@ -12,9 +12,10 @@ use crate::common::{begin, import_base};
 
 use super::changes::{self, Numbers};
 use super::children::{Journal, Orders, start};
-use super::ground::{Root, View, Way, address, amount, here, lease, settle};
+use super::ground::{Root, View, Way, address, here, lease, settle};
 use super::kill::check_seen;
 use super::snapshot::{self, Tree};
+use crate::common::amount;
 
 const CACHE: &str = "a";
 

@@ -9,8 +9,9 @@ use docker_store::Strategy;
 
 use super::beside::Beside;
 use super::changes::Numbers;
-use super::ground::{Root, View, Way, amount, here, in_all_ways, lease};
+use super::ground::{Root, View, Way, here, in_all_ways, lease};
 use super::workloads;
+use crate::common::amount;
 
 /// What real programs leave is listed as in a plain directory.
 fn real_programs(way: Way) {

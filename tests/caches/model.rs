@@ -7,7 +7,8 @@ use docker_store::{CacheMode, CacheRequest, Lease, Released, Store};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::ground::{Root, View, Way, amount, here, settle};
+use super::ground::{Root, View, Way, here, settle};
+use crate::common::amount;
 
 const CACHES: [&str; 2] = ["a", "b"];
 const NAMES: [&str; 4] = ["f", "d/f", "d/e/f", "g"];

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use docker_store::{CacheRequest, Options, Released, Store};
 
-use super::ground::{Way, amount};
+use super::ground::Way;
+use crate::common::amount;
 use crate::common::{begin, import_base, sh};
 
 /// The container's root is this user of the host.

@@ -39,32 +39,32 @@ pub fn get(path: &str) -> Value {
     request("GET", path, None).1
 }
 
-/// The names of all containers, running or not, that begin with `prefix`.
+/// The names of all containers, running or not, that have `prefix` in them: more than those of the library's own making.
 pub fn containers(prefix: &str) -> Vec<String> {
     let listed = get("/containers/json?all=1");
     let names = items(&listed).flat_map(|container| texts(&container["Names"]));
     names
         .map(|name| name.trim_start_matches('/').to_owned())
-        .filter(|name| name.starts_with(prefix))
+        .filter(|name| name.contains(prefix))
         .collect()
 }
 
-/// The names of images that begin with `prefix`, with their tags. (Podman puts a registry of its own before them.)
+/// The names of images that have `prefix` in them, with their tags. (Podman puts a registry of its own before them.)
 pub fn image_names(prefix: &str) -> Vec<String> {
     let listed = get("/images/json");
     let names = items(&listed).flat_map(|image| texts(&image["RepoTags"]));
     names
-        .filter(|name| name.trim_start_matches("localhost/").starts_with(prefix))
+        .filter(|name| name.contains(prefix))
         .map(str::to_owned)
         .collect()
 }
 
-/// The names of volumes that begin with `prefix`.
+/// The names of volumes that have `prefix` in them.
 pub fn volumes(prefix: &str) -> Vec<String> {
     let listed = get("/volumes");
     let names = items(&listed["Volumes"]).filter_map(|volume| volume["Name"].as_str());
     names
-        .filter(|name| name.starts_with(prefix))
+        .filter(|name| name.contains(prefix))
         .map(str::to_owned)
         .collect()
 }

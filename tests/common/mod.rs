@@ -111,17 +111,20 @@ impl Root {
 
 impl Drop for Root {
     fn drop(&mut self) {
-        let p = &self.prefix;
-        let remove = |what: String| drop(asked::request("DELETE", &what, None));
-        for name in asked::containers(p) {
-            remove(format!("/containers/{name}?force=1&v=1"));
-        }
-        for name in asked::image_names(&format!("{p}-")) {
-            // Not by force: Podman would take all other names of it along, of other tests' roots.
-            remove(format!("/images/{name}"));
-        }
-        for name in asked::volumes(&format!("{p}-")) {
-            remove(format!("/volumes/{name}?force=1"));
+        // An engine that the test has ended has nothing to ask.
+        if asked::connect().is_ok() {
+            let p = &self.prefix;
+            let remove = |what: String| drop(asked::request("DELETE", &what, None));
+            for name in asked::containers(p) {
+                remove(format!("/containers/{name}?force=1&v=1"));
+            }
+            for name in asked::image_names(&format!("{p}-")) {
+                // Not by force: Podman would take all other names of it along, of other tests' roots.
+                remove(format!("/images/{name}"));
+            }
+            for name in asked::volumes(&format!("{p}-")) {
+                remove(format!("/volumes/{name}?force=1"));
+            }
         }
         let _ = Process::new("rm").arg("-rf").arg(&self.path).status();
     }
@@ -215,11 +218,12 @@ pub fn docker(args: &[&str]) -> Vec<String> {
 
 /// How much of something a test does: `short`, or `long` where `DOCKER_STORE_TEST_LONG` asks for what takes its time.
 pub fn amount(short: usize, long: usize) -> usize {
-    if std::env::var_os("DOCKER_STORE_TEST_LONG").is_some() {
-        long
-    } else {
-        short
-    }
+    if is_long() { long } else { short }
+}
+
+/// Whether tests may take their time.
+pub fn is_long() -> bool {
+    std::env::var_os("DOCKER_STORE_TEST_LONG").is_some()
 }
 
 /// Of the calls that something makes, those to try in this run: all in a long one, else every `stride`-th, from another one on in

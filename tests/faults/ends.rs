@@ -9,10 +9,10 @@ use docker_store::{Begun, Cancel, Error, ErrorKind, Limits, Step, Store};
 
 use super::cells::{Cell, Fault, Told};
 use super::keeping::KEEPING;
-use super::matrix::{calls, chosen, is_long, one_in, play, sample};
+use super::matrix::{calls, chosen, one_in, play, sample};
 use super::operations::ALL;
 use crate::common::own_engine::OwnEngine;
-use crate::common::{Root, begin, sh};
+use crate::common::{Root, begin, is_long, sh};
 
 #[test]
 fn a_call_of_an_engine_that_hangs_returns_within_two_seconds_of_a_cancel_or_a_deadline() {

@@ -9,6 +9,7 @@ use std::sync::{Mutex, OnceLock};
 use super::cells::{Cell, Fault, Ground, Told};
 use super::keeping::KEEPING;
 use super::operations::{ALL, BUILDS, Operation};
+use crate::common::amount;
 use crate::common::proxy::{Act, FAILED};
 
 const FAULTS: &[Fault] = &[
@@ -145,15 +146,11 @@ pub fn chosen(all: &[&'static [Operation]]) -> Vec<&'static Operation> {
     }
 }
 
-pub fn is_long() -> bool {
-    std::env::var_os("DOCKER_STORE_TEST_LONG").is_some()
-}
-
 /// One in how many cells is tried: in a long run 1, or the number in `DOCKER_STORE_TEST_ONE_IN`.
 pub fn one_in(short: usize) -> usize {
     let said = std::env::var("DOCKER_STORE_TEST_ONE_IN").ok();
     let said = said.and_then(|n| n.parse().ok());
-    said.unwrap_or(if is_long() { 1 } else { short })
+    said.unwrap_or(amount(short, 1))
 }
 
 #[test]

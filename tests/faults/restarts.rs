@@ -12,8 +12,9 @@ use docker_store::{Limits, Options};
 
 use super::cells::{Cell, Fault, Moment, Told};
 use super::keeping::KEEPING;
-use super::matrix::{chosen, count, is_long, one_in, play, sample};
+use super::matrix::{chosen, count, one_in, play, sample};
 use super::operations::{ALL, BUILDS};
+use crate::common::is_long;
 use crate::common::own_engine::{OwnEngine, restart_daemon, signal_daemon};
 use crate::common::proxy::{Act, FAILED, Proxy};
 use crate::common::{Root, begin, import_base, sh};

@@ -242,7 +242,7 @@ pub(crate) fn forget_old(paths: &Paths, now: SystemTime) {
         let at = fs::symlink_metadata(path).and_then(|found| found.modified());
         at.is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age > REMEMBERED))
     };
-    let folders = [
+    let mut folders = vec![
         paths.gone(),
         paths.records().to_owned(),
         paths.pinned_results(),
@@ -251,6 +251,8 @@ pub(crate) fn forget_old(paths: &Paths, now: SystemTime) {
         paths.own(),
         paths.of_engine(),
     ];
+    // The last two are one for the first engine.
+    folders.dedup();
     for folder in folders {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let path = entry.path();

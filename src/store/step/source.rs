@@ -103,20 +103,7 @@ impl Step {
         login: Option<&RegistryLogin>,
         report: Report<'_>,
     ) -> Result<()> {
-        self.working("pulling a base", |open, step| {
-            open.only_first("pulling a base")?;
-            named(reference)?;
-            let login = login.map(RegistryLogin::header);
-            step.site.engine.pull_image(
-                reference,
-                None,
-                login.as_deref(),
-                step.wait,
-                |message| Progress::of(message).map_or(Ok(()), &mut *report),
-            )?;
-            open.begin_with(step, reference, &format!("image {reference}"))?;
-            open.look_at_networks(step)
-        })
+        self.pull_for(None, reference, login, report)
     }
 
     /// Like [`pull`](Self::pull), for the image of `platform`: `os/arch` or `os/arch/variant`, such as `linux/arm64` or
@@ -133,23 +120,36 @@ impl Step {
         login: Option<&RegistryLogin>,
         report: Report<'_>,
     ) -> Result<()> {
+        self.pull_for(Some(platform), reference, login, report)
+    }
+
+    fn pull_for(
+        &mut self,
+        platform: Option<&str>,
+        reference: &str,
+        login: Option<&RegistryLogin>,
+        report: Report<'_>,
+    ) -> Result<()> {
         self.working("pulling a base", |open, step| {
             open.only_first("pulling a base")?;
             named(reference)?;
-            let wanted = Platform::parse(platform)?;
+            let wanted = platform.map(Platform::parse).transpose()?;
             let login = login.map(RegistryLogin::header);
             let engine = &step.site.engine;
             let mut again = 0..PULLS;
             let image = loop {
-                engine
-                    .pull_image(
-                        reference,
-                        Some(platform),
-                        login.as_deref(),
-                        step.wait,
-                        |message| Progress::of(message).map_or(Ok(()), &mut *report),
-                    )
-                    .map_err(|e| wanted.missing(reference, e))?;
+                let pulled = engine.pull_image(
+                    reference,
+                    platform,
+                    login.as_deref(),
+                    step.wait,
+                    |message| Progress::of(message).map_or(Ok(()), &mut *report),
+                );
+                let Some(wanted) = &wanted else {
+                    pulled?;
+                    break reference.to_owned();
+                };
+                pulled.map_err(|e| wanted.missing(reference, e))?;
                 let found = engine.inspect_image(reference, step.wait)?;
                 let found = found.ok_or_else(|| must_exist(&format!("image {reference}")))?;
                 // An engine accepts an image that exists for one platform only, whichever platform was requested.
