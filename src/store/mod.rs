@@ -32,6 +32,7 @@ mod options;
 mod orphans;
 mod ownership;
 mod paths;
+mod pax;
 mod place;
 mod platform;
 #[cfg_attr(not(target_os = "linux"), path = "points_elsewhere.rs")]

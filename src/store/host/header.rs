@@ -4,8 +4,7 @@
 use tar::{EntryType, Header};
 
 use crate::os::Facts;
-
-pub(super) const BLOCK: usize = 512;
+use crate::store::pax::{self, BLOCK};
 
 /// The maximum length of a name and a link in an old header.
 const SHORT: usize = 100;
@@ -24,14 +23,14 @@ impl Entry<'_> {
     pub(super) fn write(&self, stream: &mut Vec<u8>) {
         let mut records = Vec::new();
         if self.name.len() > SHORT {
-            record(&mut records, "path", self.name);
+            pax::add(&mut records, b"path", self.name);
         }
         if self.link.len() > SHORT {
-            record(&mut records, "linkpath", self.link);
+            pax::add(&mut records, b"linkpath", self.link);
         }
         let (seconds, nanos) = self.facts.changed;
         if nanos != 0 || seconds < 0 {
-            record(&mut records, "mtime", moment(seconds, nanos).as_bytes());
+            pax::add(&mut records, b"mtime", moment(seconds, nanos).as_bytes());
         }
         if !records.is_empty() {
             let mut header = Header::new_ustar();
@@ -71,18 +70,6 @@ fn fill(field: &mut [u8], bytes: &[u8]) {
     field[..n].copy_from_slice(&bytes[..n]);
 }
 
-/// Adds `LENGTH KEY=VALUE\n`, whose length counts itself.
-fn record(records: &mut Vec<u8>, key: &str, value: &[u8]) {
-    let rest = key.len() + value.len() + 3;
-    let mut length = rest;
-    while rest + length.to_string().len() != length {
-        length = rest + length.to_string().len();
-    }
-    records.extend_from_slice(format!("{length} {key}=").as_bytes());
-    records.extend_from_slice(value);
-    records.push(b'\n');
-}
-
 /// Formats seconds since 1970 with a fraction: half a second before that is -0.5.
 fn moment(seconds: i64, nanos: u32) -> String {
     match (seconds, nanos) {
@@ -101,24 +88,6 @@ fn moment(seconds: i64, nanos: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_record_counts_its_own_length() {
-        for (value, expected) in [
-            (&b"x"[..], "9 path=x\n".to_owned()),
-            (b"12", "11 path=12\n".to_owned()),
-            (&[b'a'; 90], format!("99 path={}\n", "a".repeat(90))),
-            (&[b'a'; 91], format!("101 path={}\n", "a".repeat(91))),
-        ] {
-            let mut records = Vec::new();
-            record(&mut records, "path", value);
-            assert_eq!(records, expected.as_bytes());
-            assert_eq!(
-                expected.split(' ').next(),
-                Some(expected.len().to_string().as_str())
-            );
-        }
-    }
 
     #[test]
     fn a_moment_before_1970_is_negative_as_a_whole() {

@@ -18,8 +18,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::local as fs;
 use crate::os::{self, Facts, Sort};
 use crate::store::host::files::{HostFiles, Owner};
-use crate::store::host::header::{BLOCK, Entry};
+use crate::store::host::header::Entry;
 use crate::store::names::hex;
+use crate::store::pax::BLOCK;
 use crate::wait::{Limits, Wait};
 
 /// The start of every digest's input: a different way of computing digests will use a different word.

@@ -4,7 +4,6 @@
 
 pub(crate) mod look;
 pub(crate) mod owners;
-mod pax;
 pub(crate) mod tar;
 pub(crate) mod tree;
 

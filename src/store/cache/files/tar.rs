@@ -2,7 +2,7 @@
 
 use crate::store::cache::files::look::RootLook;
 
-pub(crate) const BLOCK: usize = 512;
+pub(crate) use crate::store::pax::BLOCK;
 
 /// How many zero bytes end an archive.
 pub(crate) const END: usize = 2 * BLOCK;

@@ -13,9 +13,9 @@ use tar::{EntryType, Header};
 
 use crate::store::cache::files::look::RootLook;
 use crate::store::cache::files::owners::Owners;
-use crate::store::cache::files::pax;
 use crate::store::cache::files::tar::{BLOCK, END, MOST_ZEROS};
 use crate::store::names::hex;
+use crate::store::pax;
 
 /// The maximum length of an extended header that is accepted: the names and attributes of one file. On Linux, a path has up to
 /// 4 KiB and an attribute up to 64 KiB. An archive with a longer header was not created by an engine.

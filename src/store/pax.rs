@@ -2,11 +2,12 @@
 
 use tar::{EntryType, Header};
 
-use crate::store::cache::files::tar::BLOCK;
+/// The unit of every tar stream.
+pub(crate) const BLOCK: usize = 512;
 
 /// Returns the key and the value of the first record, and the rest. A value is any bytes, including line breaks: its length
 /// determines its end.
-pub(super) fn record(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+pub(crate) fn record(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let digits = text.iter().position(|b| *b == b' ')?;
     let length: usize = std::str::from_utf8(&text[..digits]).ok()?.parse().ok()?;
     let line = text.get(digits + 1..length)?.strip_suffix(b"\n")?;
@@ -15,7 +16,7 @@ pub(super) fn record(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 }
 
 /// Adds a record: its length, which counts itself, the key and the value.
-pub(super) fn add(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+pub(crate) fn add(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     let rest = key.len() + value.len() + " =\n".len();
     let mut length = rest + 1;
     while length != rest + length.to_string().len() {
@@ -29,7 +30,7 @@ pub(super) fn add(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
 }
 
 /// Returns the extended header of these records: it precedes the header of the entry that it is about.
-pub(super) fn header(records: &[u8]) -> Vec<u8> {
+pub(crate) fn header(records: &[u8]) -> Vec<u8> {
     let mut header = Header::new_ustar();
     header.as_mut_bytes()[..3].copy_from_slice(b"pax");
     header.set_entry_type(EntryType::XHeader);
@@ -78,6 +79,24 @@ mod tests {
             "18446744073709551615 a=b\n",
         ] {
             assert_eq!(record(broken.as_bytes()), None, "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_counts_its_own_length() {
+        for (value, expected) in [
+            (&b"x"[..], "9 path=x\n".to_owned()),
+            (b"12", "11 path=12\n".to_owned()),
+            (&[b'a'; 90], format!("99 path={}\n", "a".repeat(90))),
+            (&[b'a'; 91], format!("101 path={}\n", "a".repeat(91))),
+        ] {
+            let mut records = Vec::new();
+            add(&mut records, b"path", value);
+            assert_eq!(records, expected.as_bytes());
+            assert_eq!(
+                expected.split(' ').next(),
+                Some(expected.len().to_string().as_str())
+            );
         }
     }
 }
