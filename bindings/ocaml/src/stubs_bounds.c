@@ -256,11 +256,22 @@ CAMLprim value ocaml_dstore_pins(value v_store)
     CAMLreturn(call_end(v_call, v_array));
 }
 
-/* A pair: how it was removed, and when. */
+/* Ends the call with a pair: how a result went, and when. */
+static value end_with_pair(value v_call, dstore_went went, int64_t when)
+{
+    CAMLparam1(v_call);
+    CAMLlocal1(v_pair);
+
+    v_pair = caml_alloc_small(2, 0);
+    Field(v_pair, 0) = Val_int(went);
+    Field(v_pair, 1) = Val_long(when);
+    CAMLreturn(call_end(v_call, v_pair));
+}
+
 CAMLprim value ocaml_dstore_went(value v_store, value v_id)
 {
     CAMLparam2(v_store, v_id);
-    CAMLlocal2(v_call, v_pair);
+    CAMLlocal1(v_call);
     struct call *call;
     struct cell *store;
     const char *id;
@@ -273,17 +284,13 @@ CAMLprim value ocaml_dstore_went(value v_store, value v_id)
     id = call_text(call, "id", v_id);
     if (call_ready(call))
         call->status = dstore_store_went(store->object.store, id, &went, &when, &call->error);
-    v_pair = caml_alloc_small(2, 0);
-    Field(v_pair, 0) = Val_int(went);
-    Field(v_pair, 1) = Val_long(when);
-    CAMLreturn(call_end(v_call, v_pair));
+    CAMLreturn(end_with_pair(v_call, went, when));
 }
 
-/* The same. */
 CAMLprim value ocaml_dstore_why_gone(value v_store, value v_id, value v_limits)
 {
     CAMLparam3(v_store, v_id, v_limits);
-    CAMLlocal2(v_call, v_pair);
+    CAMLlocal1(v_call);
     struct call *call;
     struct cell *store;
     struct limits limits;
@@ -301,10 +308,7 @@ CAMLprim value ocaml_dstore_why_gone(value v_store, value v_id, value v_limits)
         call->status = dstore_store_why_gone(store->object.store, id, limits.timeout_ms, limits.cancel, &went, &when, &call->error);
         caml_acquire_runtime_system();
     }
-    v_pair = caml_alloc_small(2, 0);
-    Field(v_pair, 0) = Val_int(went);
-    Field(v_pair, 1) = Val_long(when);
-    CAMLreturn(call_end(v_call, v_pair));
+    CAMLreturn(end_with_pair(v_call, went, when));
 }
 
 CAMLprim value ocaml_dstore_limit_cache(value v_store, value v_name, value v_bytes)
