@@ -661,6 +661,14 @@ typedef struct dstore_health dstore_health;
 typedef struct dstore_host_files dstore_host_files;
 
 /**
+ * A local directory that files are unpacked into, and how. It is created if it does not exist. By
+ * default the files belong to the user of this process, and have the permissions that they have in
+ * the container, less the umask and without set-user-ID, set-group-ID and sticky bits. May be used
+ * any number of times, by any number of threads concurrently.
+ */
+typedef struct dstore_host_folder dstore_host_folder;
+
+/**
  * Image settings of a result, for programs that run it as an image. They override those of its
  * base; what is not set is kept. May be used for any number of steps, by any number of threads
  * concurrently. The first error of a setter is remembered, and dstore_step_configure() then fails
@@ -1821,6 +1829,91 @@ dstore_status dstore_step_copy_in_host(dstore_step *step,
  * Does not block.
  */
 void dstore_host_files_free(dstore_host_files *files);
+
+/**
+ * Creates an object for the local directory at `path` (any bytes). If it is a symbolic link to a
+ * directory, that directory is used. Free the object with dstore_host_folder_free().
+ *
+ * Does not block.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_host_folder_new(const char *path,
+                                     dstore_host_folder **folder,
+                                     dstore_error **error);
+
+/**
+ * Gives everything this numeric user and group. This usually needs privileges.
+ *
+ * Does not block.
+ */
+dstore_status dstore_host_folder_owner(dstore_host_folder *folder,
+                                       uint32_t uid,
+                                       uint32_t gid,
+                                       dstore_error **error);
+
+/**
+ * Keeps the numeric owners that the files have in the container. This usually needs privileges.
+ *
+ * Does not block.
+ */
+dstore_status dstore_host_folder_keep_owners(dstore_host_folder *folder,
+                                             dstore_error **error);
+
+/**
+ * Keeps the modes that the files have in the container, with all bits.
+ *
+ * Does not block.
+ */
+dstore_status dstore_host_folder_keep_modes(dstore_host_folder *folder,
+                                            dstore_error **error);
+
+/**
+ * Unpacks the file or directory at `path`, an absolute path in the step, into the local directory
+ * `folder`: the contents of a directory, or a single file under its name. If `path` is a symbolic
+ * link, the link itself is copied. `*bytes` is set to the number of bytes in the files.
+ *
+ * No name and no link leads out of the local directory: links are created as they are, but none is
+ * followed. A file or link that exists there is replaced. A directory that exists keeps its mode
+ * and owner, and its other files. New files have the times of those in the step. Hard links stay
+ * hard links, and pipes are created as such. Extended attributes are not copied, and holes are
+ * filled with zeros. After an error, what was unpacked before is left.
+ *
+ * Returns DSTORE_NOT_FOUND if `path` does not exist; the step stays usable. Returns
+ * DSTORE_UNSUPPORTED for a device, and on Windows for a link or a pipe. Returns DSTORE_IO if
+ * something cannot be created: a file in place of a directory, or a file in what is a link there.
+ *
+ * Blocks. May be NULL: bytes.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_step_copy_out_host(dstore_step *step,
+                                        const char *path,
+                                        const dstore_host_folder *folder,
+                                        uint64_t *bytes,
+                                        dstore_error **error);
+
+/**
+ * Unpacks the file or directory at `path` in the result `id` into the local directory `folder`, as
+ * dstore_step_copy_out_host() does. `timeout_ms` 0 means no timeout. Returns DSTORE_NOT_FOUND if
+ * the result or the path does not exist.
+ *
+ * Blocks. May be NULL: cancel, bytes.
+ */
+DSTORE_MUST_USE
+dstore_status dstore_store_copy_out_host(const dstore_store *store,
+                                         const char *id,
+                                         const char *path,
+                                         uint64_t timeout_ms,
+                                         const dstore_cancel *cancel,
+                                         const dstore_host_folder *folder,
+                                         uint64_t *bytes,
+                                         dstore_error **error);
+
+/**
+ * Frees the object; no-op if NULL.
+ *
+ * Does not block.
+ */
+void dstore_host_folder_free(dstore_host_folder *folder);
 
 /**
  * Creates a configuration in which nothing is set. Free it with dstore_image_config_free().

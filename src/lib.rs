@@ -34,6 +34,7 @@ pub use crate::cancel::Cancel;
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::store::cache::{CacheInfo, CacheMode, CacheRequest, Lease, Released};
 pub use crate::store::host::files::HostFiles;
+pub use crate::store::host::folder::HostFolder;
 pub use crate::store::id::{ID_MAX, id};
 pub use crate::store::progress::Progress;
 pub use crate::store::registry::RegistryLogin;

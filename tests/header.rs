@@ -9,7 +9,7 @@ use std::{env, fs};
 use abi::{Folder, assert_made, root, run};
 
 /// The files of the C ABI, in the order of their functions in the header.
-const SOURCES: [&str; 29] = [
+const SOURCES: [&str; 30] = [
     "version",
     "status",
     "error",
@@ -24,6 +24,7 @@ const SOURCES: [&str; 29] = [
     "source",
     "copy",
     "host_files",
+    "host_folder",
     "image_config",
     "publish",
     "command",

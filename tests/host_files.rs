@@ -1,8 +1,13 @@
-//! Local files in a step: in the form of `tar`, chosen as by `docker build`, and with a digest that identifies them.
+//! Local files in a step: in the form of `tar`, chosen as by `docker build`, and with a digest that identifies them. And the files
+//! of a step here.
 
 #![cfg(unix)]
 
 mod common;
+#[path = "host_files/reading.rs"]
+mod reading;
+#[path = "host_files/unpacked.rs"]
+mod unpacked;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

@@ -32,7 +32,8 @@ dstore_step_import dstore_step_import_file dstore_step_pull dstore_step_pull_pla
 dstore_step_load_file dstore_progress_callback
 ## Files into and out of a step
 dstore_step_copy_in dstore_step_copy_in_file dstore_step_copy_out dstore_step_copy_out_file dstore_read_callback
-dstore_write_callback dstore_step_copy_in_host dstore_host_files dstore_host_files_*
+dstore_write_callback dstore_step_copy_in_host dstore_host_files dstore_host_files_* dstore_step_copy_out_host
+dstore_store_copy_out_host dstore_host_folder dstore_host_folder_*
 ## Image settings of a result
 dstore_image_config dstore_step_configure dstore_image_config_*
 ## Publishing a result

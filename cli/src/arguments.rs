@@ -235,6 +235,9 @@ pub(crate) struct Export {
     /// The output file; standard output by default
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,
+    /// Unpack the files into this directory, in place of an archive
+    #[arg(short, long, value_name = "DIRECTORY", value_hint = ValueHint::DirPath, conflicts_with = "output")]
+    pub(crate) unpack: Option<PathBuf>,
 }
 
 #[derive(Args)]

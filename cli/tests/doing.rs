@@ -96,6 +96,26 @@ fn an_export_is_the_files_of_the_result_and_whole_or_not_there() {
             .any(|(name, _)| name.ends_with("d/f"))
     );
 
+    // Unpacked, it belongs to who asked for it.
+    let folder = root.path.join("unpacked");
+    let name_of_folder = folder.display().to_string();
+    let said = prints(
+        &root,
+        &["export", "made", "/d", "--unpack", &name_of_folder],
+    );
+    assert_eq!(said, format!("{name_of_folder}: 6 B\n"));
+    assert_eq!(std::fs::read(folder.join("f")).expect("a file"), b"hello\n");
+    let (document, _) = json(&root, &["export", "made", "/d", "-u", &name_of_folder]);
+    assert_eq!(
+        (&document["bytes"], &document["file"]),
+        (&6.into(), &name_of_folder.clone().into())
+    );
+    let said = says(
+        &root,
+        &["export", "made", "-o", &name, "-u", &name_of_folder],
+    );
+    assert_eq!(said.status, Some(2), "{said:?}");
+
     // A failure leaves the file as it was, and no other file.
     let before = names_in(&root.path);
     let said = says(&root, &["export", "made", "/nowhere", "-o", &name]);

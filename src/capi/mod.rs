@@ -28,6 +28,7 @@ mod fallible;
 mod handle;
 mod health;
 mod host_files;
+mod host_folder;
 mod id;
 mod image_config;
 mod item;

@@ -22,6 +22,30 @@ pub(crate) use self::unix::*;
 #[cfg(windows)]
 pub(crate) use self::windows::*;
 
+/// What a file is given when its contents are complete. On Windows only the time counts.
+#[cfg_attr(windows, allow(dead_code))]
+pub(crate) struct Dress {
+    /// A user's and a group's number.
+    pub(crate) owner: Option<(u32, u32)>,
+    pub(crate) mode: u32,
+    /// All bits of the mode; otherwise the permissions, less the umask.
+    pub(crate) exact: bool,
+    /// When it was last written: seconds since 1970, and nanoseconds.
+    pub(crate) changed: (i64, u32),
+}
+
+impl Dress {
+    /// Returns the same without an owner and a mode: these stay as they are.
+    pub(crate) fn only_time(self) -> Self {
+        Dress {
+            owner: None,
+            mode: 0o7777,
+            exact: false,
+            ..self
+        }
+    }
+}
+
 // Functions that open nothing.
 #[allow(unused_imports)]
 pub(crate) use std::fs::{

@@ -1,5 +1,7 @@
 //! Systems whose open files are numbers; a new file gets the lowest free number.
 
+mod tree;
+
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -116,7 +118,6 @@ pub(crate) fn opened_pair<E: From<Errno>>(
 }
 
 /// `rustix::fs::openat`.
-#[cfg(target_os = "linux")]
 pub(crate) fn openat(
     folder: impl AsFd,
     name: impl rustix::path::Arg,
@@ -131,4 +132,5 @@ pub(crate) fn longest_file() -> u64 {
     getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX)
 }
 
+pub(crate) use self::tree::{Tree, dress_file};
 pub(crate) use std::fs::rename;

@@ -1,5 +1,7 @@
 //! Windows, where a file that another process has open cannot always be replaced.
 
+mod tree;
+
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,6 +9,8 @@ use std::time::{Duration, Instant};
 use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, ERROR_FILE_TOO_LARGE, ERROR_SHARING_VIOLATION,
 };
+
+pub(crate) use self::tree::{Tree, dress_file};
 
 /// The error number for a file that would be too large.
 pub(crate) const TOO_LARGE: i32 = ERROR_FILE_TOO_LARGE as i32;

@@ -1,7 +1,8 @@
-//! What all copies of files out of or into a container share: an absolute path, a stream that is copied, and the owners in it.
+//! What all copies of files out of or into a container share: an absolute path and a stream that is copied.
 
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 
+use crate::engine::BodyReader;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The buffer size for copying tar streams. It is large enough for few system calls, and small enough for many concurrent
@@ -42,19 +43,13 @@ pub(crate) fn pour(from: &mut dyn Read, to: &mut dyn Write) -> Result<u64> {
     }
 }
 
-/// Returns the owner of an entry, whose numbers may be too large for a header.
-pub(crate) fn owner(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<(u64, u64)> {
-    let header: tar::Header = entry.header().clone();
-    let (mut user, mut group) = (header.uid()?, header.gid()?);
-    for record in entry.pax_extensions()?.into_iter().flatten().flatten() {
-        let number = record.value().ok().and_then(|value| value.parse().ok());
-        match (record.key_bytes(), number) {
-            (b"uid", Some(number)) => user = number,
-            (b"gid", Some(number)) => group = number,
-            _ => {}
-        }
-    }
-    Ok((user, group))
+/// Gives an archive from the engine to `take`. If reading it failed, that is the error, whatever `take` made of it.
+pub(crate) fn taken(
+    mut body: BodyReader<'_>,
+    take: impl FnOnce(&mut dyn Read) -> Result<u64>,
+) -> Result<u64> {
+    let done = take(&mut body);
+    body.why().map_or(done, Err)
 }
 
 #[cfg(test)]

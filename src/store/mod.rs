@@ -50,6 +50,7 @@ mod site;
 mod stats;
 pub(crate) mod step;
 mod tar_end;
+mod tar_entry;
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -75,6 +76,7 @@ pub use self::stats::Stats;
 
 use self::bounds::{found, pins, prune, record, usage};
 use self::cache::{CacheInfo, CacheRequest, Caches, Lease};
+use self::host::folder::HostFolder;
 use self::progress::Progress;
 use self::registry::RegistryLogin;
 use self::site::Site;
@@ -399,6 +401,22 @@ impl Store {
         limits: &Limits,
     ) -> Result<u64> {
         results::copy_out(&self.site, id, path, tar, limits)
+    }
+
+    /// Unpacks the file or directory at `path` of the result `id` into the local directory `into`, safely, as
+    /// [`Step::copy_out_host`] does. Returns the number of bytes in the files.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the result or the path does not exist; otherwise as for that.
+    pub fn copy_out_host(
+        &self,
+        id: &str,
+        path: &str,
+        into: &HostFolder,
+        limits: &Limits,
+    ) -> Result<u64> {
+        results::copy_out_host(&self.site, id, path, into, limits)
     }
 
     /// Gives the result `id` the additional name `name`, `[HOST[:PORT]/]PATH[:TAG]`. If another image has that name, it loses

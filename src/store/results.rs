@@ -1,16 +1,18 @@
 //! Results: checking, listing, deleting, copying files out.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
 use crate::engine::images::must_exist;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::archive::{absolute, pour};
+use crate::store::archive::{absolute, pour, taken};
 use crate::store::bounds::record::{self, Went};
 use crate::store::clock;
 use crate::store::helper::remove_if_made;
+use crate::store::host::folder::HostFolder;
+use crate::store::host::unpack::Unpacking;
 use crate::store::lock::FileLock;
 use crate::store::site::Site;
 use crate::wait::{Limits, Wait};
@@ -113,6 +115,29 @@ pub(crate) fn copy_out(
     tar: &mut dyn Write,
     limits: &Limits,
 ) -> Result<u64> {
+    archived(site, id, path, limits, |body| pour(body, tar))
+}
+
+/// Unpacks a path of a result into a local directory.
+pub(crate) fn copy_out_host(
+    site: &Site,
+    id: &str,
+    path: &str,
+    into: &HostFolder,
+    limits: &Limits,
+) -> Result<u64> {
+    let unpacking = Unpacking::into(into, limits.wait())?;
+    archived(site, id, path, limits, |body| unpacking.unpack(body))
+}
+
+/// Gives a path of a result to `take`, as a tar stream.
+fn archived(
+    site: &Site,
+    id: &str,
+    path: &str,
+    limits: &Limits,
+    take: impl FnOnce(&mut dyn Read) -> Result<u64>,
+) -> Result<u64> {
     site.check_open("copying out of a result")?;
     let id = site.names.id(id)?;
     absolute("the path to copy out,", path)?;
@@ -134,11 +159,8 @@ pub(crate) fn copy_out(
             _ => e,
         })?;
     // While a container of it exists, the image is kept.
-    let copied = record::mark(site, &id, wait).and_then(|_| {
-        let mut body = site.engine.get_archive(&container, path, wait)?;
-        let copied = pour(&mut body, tar);
-        body.why().map_or(copied, Err)
-    });
+    let copied = record::mark(site, &id, wait)
+        .and_then(|_| taken(site.engine.get_archive(&container, path, wait)?, take));
     site.remove_container(&container, wait);
     copied
 }

@@ -334,6 +334,30 @@ static void copy_files(const dstore_store *store)
     CHECK(digest == NULL);
     dstore_host_files_free(files);
     run(step, "test \"$(stat -c '%u %g %Y' /host/renamed)\" = '3 4 5'");
+    char folder_name[1000], out_name[1100];
+    snprintf(folder_name, sizeof folder_name, "%s/out", dstore_store_state_dir(store));
+    snprintf(out_name, sizeof out_name, "%s/renamed", folder_name);
+    dstore_host_folder *folder;
+    struct stat found;
+    OK(dstore_host_folder_new(folder_name, &folder, &error));
+    OK(dstore_step_copy_out_host(step, "/host", folder, &again, &error));
+    CHECK(stat(out_name, &found) == 0 && found.st_uid == geteuid() && found.st_mtime == 5);
+    CHECK((uint64_t)found.st_size == again && file_has(out_name, "hello"));
+    OK(dstore_host_folder_keep_modes(folder, &error));
+    OK(dstore_host_folder_owner(folder, geteuid(), getegid(), &error));
+    OK(dstore_step_copy_out_host(step, "/host/renamed", folder, NULL, &error));
+    OK(dstore_store_copy_out_host(store, "three", "/hello", 60000, NULL, folder, &again, &error));
+    EXPECT(DSTORE_NOT_FOUND, dstore_store_copy_out_host(store, "three", "/nothing", 0, NULL, folder, NULL, &error));
+    EXPECT(DSTORE_NOT_FOUND, dstore_step_copy_out_host(step, "/nothing", folder, NULL, &error));
+    if (geteuid() == 0) {
+        OK(dstore_host_folder_keep_owners(folder, &error));
+        OK(dstore_step_copy_out_host(step, "/host", folder, NULL, &error));
+        CHECK(stat(out_name, &found) == 0 && found.st_uid == 3 && found.st_gid == 4);
+    }
+    dstore_host_folder_free(folder);
+    CHECK(unlink(out_name) == 0);
+    snprintf(out_name, sizeof out_name, "%s/hello", folder_name);
+    CHECK(unlink(out_name) == 0 && rmdir(folder_name) == 0);
     EXPECT(DSTORE_NOT_FOUND, dstore_step_copy_out_file(step, "/nothing", second_name, NULL, &error));
     OK(dstore_step_copy_out_file(step, "/two/hello", second_name, &again, &error));
     CHECK(again == bytes);

@@ -7,7 +7,7 @@
 /* What the calls work with. Each row has its own, so that all of them can run concurrently. */
 struct scene {
     const char *root, *tar;
-    char id[32], file[512], spare[512];
+    char id[32], file[512], spare[512], folder_name[512];
     dstore_options *options;
     dstore_image_config *config;
     dstore_command *command;
@@ -22,6 +22,7 @@ struct scene {
     dstore_pins *pins;
     dstore_policy *policy;
     dstore_host_files *files;
+    dstore_host_folder *folder;
     dstore_pruned *pruned;
     dstore_went went;
     char *string;
@@ -130,6 +131,7 @@ static void prepare(struct scene *scene, int n)
     snprintf(scene->id, sizeof scene->id, "row-%d", n);
     snprintf(scene->file, sizeof scene->file, "%s/row-%d.tar", root, n);
     snprintf(scene->spare, sizeof scene->spare, "%s/spare", root);
+    snprintf(scene->folder_name, sizeof scene->folder_name, "%s/row-%d", root, n);
     scene->config = dstore_image_config_new();
     scene->options = dstore_options_new();
     OK(dstore_options_engine(scene->options, address, &error));
@@ -137,6 +139,7 @@ static void prepare(struct scene *scene, int n)
     scene->command = sh("true");
     scene->policy = dstore_policy_new();
     OK(dstore_host_files_new(scene->tar, &scene->files, &error));
+    OK(dstore_host_folder_new(scene->folder_name, &scene->folder, &error));
     switch (row->needs) {
     case NOTHING:
     case HERE:
@@ -234,6 +237,7 @@ static void *play(void *argument)
     dstore_pins_free(scene.pins);
     dstore_policy_free(scene.policy);
     dstore_host_files_free(scene.files);
+    dstore_host_folder_free(scene.folder);
     dstore_pruned_free(scene.pruned);
     dstore_string_free(scene.string);
     dstore_command_free(scene.command);

@@ -69,9 +69,11 @@ static void calls(const dstore_store *store, dstore_step *step, dstore_lease *le
     dstore_command *command = sh("true");
     dstore_image_config *config = dstore_image_config_new();
     dstore_host_files *files = NULL, *new_files = NULL;
+    dstore_host_folder *folder = NULL, *new_folder = NULL;
     const char *words[] = {"true"};
     dstore_error *error = NULL, *some_error = NULL;
     OK(dstore_host_files_new("/etc/passwd", &files, &error));
+    OK(dstore_host_folder_new("/nowhere/at/all", &folder, &error));
     dstore_store *new_store = NULL;
     dstore_step *new_step = NULL;
     dstore_command *new_command = NULL;
@@ -104,11 +106,12 @@ static void calls(const dstore_store *store, dstore_step *step, dstore_lease *le
     (void)flag, (void)number, (void)code, (void)length, (void)part;
     (void)output, (void)progress, (void)give, (void)take, (void)work, (void)line, (void)row;
     CHECK(!new_store && !new_step && !new_command && !new_lease && !new_results && !new_caches && !new_health && !new_remains &&
-          !new_usage && !new_pins && !new_pruned && !new_files && !string && !error);
+          !new_usage && !new_pins && !new_pruned && !new_files && !new_folder && !string && !error);
     dstore_error_free(some_error);
     dstore_command_free(command);
     dstore_image_config_free(config);
     dstore_host_files_free(files);
+    dstore_host_folder_free(folder);
     dstore_cancel_free(cancel);
     dstore_options_free(options);
     dstore_policy_free(policy);

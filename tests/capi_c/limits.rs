@@ -168,6 +168,7 @@ fn sample(function: &Function, kind: &str, name: &str) -> &'static str {
         ("dstore_remains **", _) => "&s->remains",
         ("const dstore_image_config *", _) => "s->config",
         ("const dstore_host_files *", _) => "s->files",
+        ("const dstore_host_folder *", _) => "s->folder",
         ("dstore_usage **", _) => "&s->usage",
         ("dstore_pins **", _) => "&s->pins",
         ("dstore_pruned **", _) => "&s->pruned",

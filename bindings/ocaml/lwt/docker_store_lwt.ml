@@ -57,6 +57,7 @@ module Step = struct
   let copy_in_host t path files = run_on t (fun _ step -> Step.copy_in_host step path files)
   let copy_out t path write = run_on t (fun call step -> Step.copy_out step path (heard call write))
   let copy_out_file t path tar = run_on t (fun _ step -> Step.copy_out_file step path tar)
+  let copy_out_host t path folder = run_on t (fun _ step -> Step.copy_out_host step path folder)
 end
 
 module Lease = struct
@@ -148,6 +149,9 @@ let copy_out ?timeout t ~id path write =
 
 let copy_out_file ?timeout t ~id path tar =
   cancelled_by_promise (fun _ cancel -> copy_out_file ?timeout ~cancel t ~id path tar)
+
+let copy_out_host ?timeout t ~id path folder =
+  cancelled_by_promise (fun _ cancel -> copy_out_host ?timeout ~cancel t ~id path folder)
 
 let tag ?timeout t ~id name = cancelled_by_promise (fun _ cancel -> tag ?timeout ~cancel t ~id name)
 

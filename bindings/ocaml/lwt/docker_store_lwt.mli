@@ -71,6 +71,7 @@ module Step : sig
   val copy_in_host : t -> string -> Host_files.t -> string answer
   val copy_out : t -> string -> (string -> unit Lwt.t) -> int answer
   val copy_out_file : t -> string -> string -> int answer
+  val copy_out_host : t -> string -> Host_folder.t -> int answer
 end
 
 (** {1 Leases} *)
@@ -145,6 +146,7 @@ val results : ?timeout:float -> t -> result_info list answer
 val delete : ?timeout:float -> t -> string -> bool answer
 val copy_out : ?timeout:float -> t -> id:string -> string -> (string -> unit Lwt.t) -> int answer
 val copy_out_file : ?timeout:float -> t -> id:string -> string -> string -> int answer
+val copy_out_host : ?timeout:float -> t -> id:string -> string -> Host_folder.t -> int answer
 
 (** {1 Publishing, and giving a root up} *)
 

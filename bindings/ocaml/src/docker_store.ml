@@ -3,6 +3,7 @@ module Cancel = Cancel
 module Command = Command
 module Image_config = Image_config
 module Host_files = Host_files
+module Host_folder = Host_folder
 module Step = Step
 module Lease = Lease
 module Log = Log
@@ -113,6 +114,10 @@ let delete ?timeout ?cancel t id = Error.check (Raw.delete t.raw id (Limits.make
 
 let copy_out ?timeout ?cancel t ~id path write =
   Guard.call (Guard.write write) (Raw.copy_out t.raw id path (Limits.make ?timeout ?cancel ()))
+
+let copy_out_host ?timeout ?cancel t ~id path folder =
+  let limits = Limits.make ?timeout ?cancel () in
+  Error.check (Host_folder.with_raw folder (Raw.copy_out_host t.raw id path limits))
 
 let copy_out_file ?timeout ?cancel t ~id path tar =
   Error.check (Raw.copy_out_file t.raw id path (Limits.make ?timeout ?cancel ()) tar)

@@ -46,6 +46,7 @@ module Cancel = Cancel
 module Command = Command
 module Image_config = Image_config
 module Host_files = Host_files
+module Host_folder = Host_folder
 module Step = Step
 module Lease = Lease
 module Log = Log
@@ -230,6 +231,11 @@ val copy_out_file : ?timeout:float -> ?cancel:Cancel.t -> t -> id:string -> stri
 (** [copy_out_file store ~id path tar] is like {!copy_out}, but writes to the local file [tar], which must not be a
     pipe. The bytes are written to a temporary file next to it, which is renamed to [tar] when it is complete. Until
     then, and after a failure, an existing file is unchanged. *)
+
+val copy_out_host :
+  ?timeout:float -> ?cancel:Cancel.t -> t -> id:string -> string -> Host_folder.t -> (int, Error.t) result
+(** [copy_out_host store ~id path folder] unpacks the file or directory at [path] in the result [id] into a local
+    directory, as {!Step.copy_out_host} does. Returns [Not_found] if the result or the path does not exist. *)
 
 (** {1 Publishing a result} *)
 

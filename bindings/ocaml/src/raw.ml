@@ -7,6 +7,7 @@ type cancel
 type command
 type image_config
 type host_files
+type host_folder
 
 (* The event passed to a callback; valid while the callback runs. *)
 type event [@@immediate]
@@ -105,6 +106,8 @@ external results : store -> limits -> result_info array answer = "ocaml_dstore_r
 external copy_out : store -> string -> string -> limits -> hear -> int answer = "ocaml_dstore_copy_out"
 external copy_out_file : store -> string -> string -> limits -> string -> int answer = "ocaml_dstore_copy_out_file"
 
+external copy_out_host : store -> string -> string -> limits -> host_folder -> int answer = "ocaml_dstore_copy_out_host"
+
 (* Publishing results, and loading one. *)
 
 type login = { user : string; password : string; server : string option }
@@ -156,10 +159,14 @@ external step_copy_in : step -> string -> hear -> unit answer = "ocaml_dstore_st
 external step_copy_in_file : step -> string -> string -> unit answer = "ocaml_dstore_step_copy_in_file"
 external step_copy_out : step -> string -> hear -> int answer = "ocaml_dstore_step_copy_out"
 external step_copy_out_file : step -> string -> string -> int answer = "ocaml_dstore_step_copy_out_file"
+external step_copy_out_host : step -> string -> host_folder -> int answer = "ocaml_dstore_step_copy_out_host"
 external step_copy_in_host : step -> string -> host_files -> string answer = "ocaml_dstore_step_copy_in_host"
 
 (* Local files. *)
 
+external host_folder_new : string -> host_folder answer = "ocaml_dstore_host_folder_new"
+external host_folder_owner : host_folder -> (int * int) option -> unit answer = "ocaml_dstore_host_folder_owner"
+external host_folder_keep_modes : host_folder -> unit answer = "ocaml_dstore_host_folder_keep_modes"
 external host_files_new : string -> host_files answer = "ocaml_dstore_host_files_new"
 external host_files_exclude : host_files -> string -> unit answer = "ocaml_dstore_host_files_exclude"
 external host_files_dockerignore : host_files -> string -> unit answer = "ocaml_dstore_host_files_dockerignore"

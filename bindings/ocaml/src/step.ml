@@ -57,4 +57,5 @@ let copy_in t path input = Guard.call (Guard.read input) (Raw.step_copy_in t.raw
 let copy_in_file t path tar = Error.check (Raw.step_copy_in_file t.raw path tar)
 let copy_in_host t path files = Error.check (Host_files.with_raw files (Raw.step_copy_in_host t.raw path))
 let copy_out t path write = Guard.call (Guard.write write) (Raw.step_copy_out t.raw path)
+let copy_out_host t path folder = Error.check (Host_folder.with_raw folder (Raw.step_copy_out_host t.raw path))
 let copy_out_file t path tar = Error.check (Raw.step_copy_out_file t.raw path tar)

@@ -122,6 +122,18 @@ val copy_out_file : t -> string -> string -> (int, Error.t) result
 (** [copy_out_file step path tar] is like {!copy_out}, but writes to the local file [tar], which must not be a pipe.
     Until the file is complete, and after a failure, an existing file is unchanged. *)
 
+val copy_out_host : t -> string -> Host_folder.t -> (int, Error.t) result
+(** [copy_out_host step path folder] unpacks the file or directory at [path], an absolute path in the step, into a local
+    directory: the contents of a directory, or a single file under its name. If [path] is a symbolic link, the link
+    itself is copied. Returns the number of bytes in the files.
+
+    No name and no link leads out of the local directory: links are created as they are, but none is followed. A file or
+    link that exists there is replaced. A directory that exists keeps its mode and owner, and its other files. New files
+    have the times of those in the step. Extended attributes are not copied, and holes are filled with zeros. After an
+    error, what was unpacked before is left.
+
+    Returns [Not_found] if [path] does not exist; the step stays usable. Returns [Unsupported] for a device. *)
+
 (**/**)
 
 val raw_login : login option -> Raw.login option

@@ -49,6 +49,7 @@ union object {
     dstore_pruned *pruned;
     dstore_pins *pins;
     dstore_host_files *host_files;
+    dstore_host_folder *host_folder;
 };
 
 struct kind {
@@ -72,7 +73,7 @@ struct cell {
 
 extern const struct kind store_kind, step_kind, lease_kind, cancel_kind, options_kind, command_kind, results_kind,
     caches_kind, health_kind, image_config_kind, remains_kind, usage_kind, policy_kind, pruned_kind, pins_kind,
-    host_files_kind;
+    host_files_kind, host_folder_kind;
 
 /* Allocates a handle whose object is created later, from `parent` if it is not NULL. The caller is in a call on
  * `parent`. */

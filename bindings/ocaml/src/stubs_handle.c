@@ -25,6 +25,7 @@ FREE(policy)
 FREE(pruned)
 FREE(pins)
 FREE(host_files)
+FREE(host_folder)
 
 /* An open store has sockets, and a step or a lease has objects on the engine. These numbers limit how many unreachable
  * ones may exist before a full collection. The other objects are only a little memory. */
@@ -44,6 +45,7 @@ const struct kind policy_kind = {"", free_policy, 0, 1};
 const struct kind pruned_kind = {"", free_pruned, 0, 1};
 const struct kind pins_kind = {"", free_pins, 0, 1};
 const struct kind host_files_kind = {"", free_host_files, 0, 1};
+const struct kind host_folder_kind = {"", free_host_folder, 0, 1};
 
 #define Cell_val(v) (*(struct cell **)Data_custom_val(v))
 

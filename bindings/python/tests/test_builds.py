@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 import threading
 import time
@@ -20,6 +21,7 @@ from docker_store import (
     Fate,
     HealthCheck,
     HostFiles,
+    HostFolder,
     ImageConfig,
     Item,
     LogLevel,
@@ -96,6 +98,23 @@ def test_files_go_by_paths_as_by_streams(store: Store, tmp_path: Path) -> None:
     assert stream.getvalue() == target.read_bytes()
     with pytest.raises(errors.NotFound), begun(store, "none") as step:
         step.copy_out("/no/such", stream)
+
+
+def test_files_are_unpacked_into_a_local_directory(store: Store, tmp_path: Path) -> None:
+    with begun(store, "tree") as step:
+        step.run(shell("mkdir -p /t/d && echo one > /t/one && ln -s one /t/d/link && chown 3:4 /t/one && chmod 4711 /t/one"))
+        assert step.copy_out_host("/t", tmp_path / "by-step") == 4
+        with pytest.raises(errors.NotFound):
+            step.copy_out_host("/no/such", tmp_path / "by-step")
+    assert (tmp_path / "by-step/d/link").readlink() == Path("one")
+    found = (tmp_path / "by-step/one").stat()
+    assert (found.st_uid, found.st_mode & 0o7000) == (os.geteuid(), 0)
+    into = HostFolder(tmp_path / "by-store", owner=(os.geteuid(), os.getegid()), keep_modes=True)
+    assert store.copy_out_host("tree", "/t/one", into) == 4
+    assert (tmp_path / "by-store/one").stat().st_mode & 0o7777 == 0o4711
+    if os.geteuid() == 0:
+        store.copy_out_host("tree", "/t", HostFolder(tmp_path / "owned", keep_owners=True))
+        assert (tmp_path / "owned/one").stat().st_uid == 3
 
 
 def test_local_files_are_copied_as_chosen_with_their_digest(store: Store, tmp_path: Path) -> None:

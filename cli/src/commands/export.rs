@@ -1,15 +1,28 @@
 //! `dstore export`: the files of a result.
 
+use docker_store::HostFolder;
+use serde_json::json;
+
+use crate::amounts;
 use crate::arguments::Export;
 use crate::commands::outfile;
 use crate::context::Context;
-use crate::ending::Failure;
+use crate::ending::{DONE, Failure};
 use crate::screen::Screen;
 
 pub(crate) fn run(context: &Context, screen: &mut Screen, export: &Export) -> Result<u8, Failure> {
+    let (id, path) = (&export.id, &export.path);
     context.with_store(|store| {
-        outfile::write(context, screen, export.output.as_deref(), |out| {
-            store.copy_out(&export.id, &export.path, out, context.limits())
-        })
+        let Some(folder) = &export.unpack else {
+            return outfile::write(context, screen, export.output.as_deref(), |out| {
+                store.copy_out(id, path, out, context.limits())
+            });
+        };
+        let bytes = store.copy_out_host(id, path, &HostFolder::new(folder), context.limits())?;
+        match context.json {
+            true => screen.json(&json!({ "file": folder.to_string_lossy(), "bytes": bytes }))?,
+            false => screen.line(format!("{}: {}", folder.display(), amounts::bytes(bytes)))?,
+        }
+        Ok(DONE)
     })
 }

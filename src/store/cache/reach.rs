@@ -7,11 +7,11 @@ use std::path::Path;
 
 use tar::EntryType;
 
-use crate::store::archive::owner;
 use crate::store::cache::files::look::RootLook;
 use crate::store::cache::files::owners::Owners;
 use crate::store::cache::files::tar::{archive, folder};
 use crate::store::cache::files::trial;
+use crate::store::tar_entry::{self, padded, parts};
 
 /// Owners that must be kept apart: root, two different ones, a normal user's, and the last one that most user namespaces have.
 const OWNERS: [(u32, u32); 4] = [(0, 0), (1, 2), (1000, 1001), (65_534, 65_533)];
@@ -123,20 +123,19 @@ impl Sample {
 
     /// Returns the contents of an archive of the directory, by name.
     fn read(&self, archive: &[u8]) -> io::Result<BTreeMap<String, Entry>> {
-        let mut archive = tar::Archive::new(archive);
+        let mut archive = archive;
         let mut read = BTreeMap::new();
-        for entry in archive.entries()? {
-            let mut entry = entry?;
+        while let Some(entry) = tar_entry::next(&mut archive)? {
+            let (size, owner) = (entry.size()?, entry.owner()?);
             let mut content = Vec::new();
-            entry.read_to_end(&mut content)?;
-            let name = entry
-                .path()?
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            let owner = owner(&mut entry)?;
-            let header = entry.header();
+            (&mut archive).take(size).read_to_end(&mut content)?;
+            io::copy(
+                &mut (&mut archive).take(padded(size) - size),
+                &mut io::sink(),
+            )?;
+            let name = parts(&entry.path()).pop().unwrap_or_default();
+            let name = String::from_utf8_lossy(&name).into_owned();
+            let header = entry.header;
             let found = Entry {
                 kind: header.entry_type(),
                 owner,

@@ -4,9 +4,11 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::archive::{absolute, pour};
+use crate::store::archive::{absolute, pour, taken};
 use crate::store::host::files::HostFiles;
+use crate::store::host::folder::HostFolder;
 use crate::store::host::packed::Packed;
+use crate::store::host::unpack::Unpacking;
 use crate::store::step::{Made, Open, Step, StepContext, input, of_step, spec};
 use crate::store::tar_end::Watched;
 
@@ -72,9 +74,40 @@ impl Step {
     /// [`NotFound`](ErrorKind::NotFound) if the path does not exist; this does not fail the step. [`Io`](ErrorKind::Io) if
     /// `tar` cannot be written.
     pub fn copy_out(&mut self, path: &str, tar: &mut dyn Write) -> Result<u64> {
+        self.copying_out(path, |body| pour(body, tar))
+    }
+
+    /// Unpacks the file or directory at `path`, an absolute path, into the local directory `into`: the contents of a directory,
+    /// or a single file under its name. If `path` is a symbolic link, the link itself is copied. Returns the number of bytes in
+    /// the files.
+    ///
+    /// No name and no link leads out of `into`: links are created as they are, but none is followed. A file or link that exists
+    /// there is replaced; a directory that exists keeps its mode and owner, and its other files. New files have the times of
+    /// those in the step. Hard links stay hard links, and pipes are created as such. Extended attributes are not copied, and
+    /// holes are filled with zeros. After an error, what was unpacked before is left.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if the path does not exist; this does not fail the step. [`Unsupported`] for a device,
+    /// and on Windows for a link or a pipe. [`Io`](ErrorKind::Io) if something cannot be created: a file where a directory is,
+    /// or a file in what is a link there.
+    ///
+    /// [`Unsupported`]: ErrorKind::Unsupported
+    pub fn copy_out_host(&mut self, path: &str, into: &HostFolder) -> Result<u64> {
+        let limits = self.limits.clone();
+        // Before anything is asked for, so that a directory that cannot be used does not fail the step.
+        let unpacking = Unpacking::into(into, limits.wait())?;
+        self.copying_out(path, |body| unpacking.unpack(body))
+    }
+
+    fn copying_out(
+        &mut self,
+        path: &str,
+        take: impl FnOnce(&mut dyn Read) -> Result<u64>,
+    ) -> Result<u64> {
         let mut missing = None;
         let copied = self.working("copying files out", |open, step| {
-            match open.copy_out(step, path, tar) {
+            match open.copy_out(step, path, take) {
                 Err(e) if e.kind() == ErrorKind::NotFound => {
                     missing = Some(of_step(e, step.id));
                     Ok(0)
@@ -107,12 +140,16 @@ impl Open {
         engine.put_archive(&container, path, tar, step.wait)
     }
 
-    fn copy_out(&mut self, step: &StepContext<'_>, path: &str, tar: &mut dyn Write) -> Result<u64> {
+    fn copy_out(
+        &mut self,
+        step: &StepContext<'_>,
+        path: &str,
+        take: impl FnOnce(&mut dyn Read) -> Result<u64>,
+    ) -> Result<u64> {
         absolute("the path to copy out,", path)?;
         let container = self.some_container(step)?;
-        let mut body = step.site.engine.get_archive(&container, path, step.wait)?;
-        let copied = pour(&mut body, tar);
-        body.why().map_or(copied, Err)
+        let engine = &step.site.engine;
+        taken(engine.get_archive(&container, path, step.wait)?, take)
     }
 
     /// Returns the step's container, and creates one if there is none.

@@ -11,8 +11,9 @@ use std::path::{Component, Path, PathBuf};
 use tar::EntryType;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::archive::owner;
+use crate::os;
 use crate::store::step::StepContext;
+use crate::store::tar_entry::{self, Entry};
 
 /// The maximum number of links to follow on the way to a target, as in the kernel.
 const LINKS_MAX: u32 = 40;
@@ -96,23 +97,19 @@ fn look(step: &StepContext<'_>, container: &str, path: &Path) -> Result<Option<L
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
         archive => archive?,
     };
-    let read = |archive| -> std::io::Result<Option<Look>> {
-        let mut archive = tar::Archive::new(archive);
-        let Some(entry) = archive.entries()?.next() else {
-            return Ok(None);
-        };
-        let mut entry = entry?;
-        let owner = owner(&mut entry)?;
-        let header = entry.header();
-        Ok(Some(Look {
+    let read = |entry: Entry| -> std::io::Result<Look> {
+        let header = &entry.header;
+        let link = entry.link().unwrap_or_default();
+        let is_link = header.entry_type().is_symlink();
+        Ok(Look {
             kind: header.entry_type(),
-            owner,
+            owner: entry.owner()?,
             mode: header.mode()? & 0o7777,
             time: header.mtime()?,
-            link: entry.link_name()?.map(|link| link.into_owned()),
-        }))
+            link: os::text_of(&link).filter(|_| is_link).map(PathBuf::from),
+        })
     };
-    let found = read(&mut archive);
+    let found = tar_entry::next(&mut archive).and_then(|entry| entry.map(read).transpose());
     found.map_err(|e| {
         let doing = format!("reading {path} in container {container}");
         archive.why().unwrap_or_else(|| Error::io(doing, &e))

@@ -128,6 +128,17 @@ let files () =
     let* digest = Host_files.digest files in
     equal "the digest of what was sent" digest sent;
     let* _ = Step.run step (sh "test \"$(stat -c '%u %g %Y' /by/host/host.tar)\" = '3 4 5'") in
+    let here = Filename.concat (state_dir store) "out" in
+    let* bytes = Step.copy_out_host step "/by/host" (Host_folder.make here) in
+    let there = Filename.concat here "host.tar" in
+    equal_int "every byte" bytes (Unix.stat there).st_size;
+    check "this user's, with its time" ((Unix.stat there).st_uid = Unix.geteuid () && (Unix.stat there).st_mtime = 5.);
+    if Unix.geteuid () = 0 then (
+      ignore (get (Step.copy_out_host step "/by/host" (Host_folder.make ~owner:`There ~keep_modes:true here)));
+      equal_int "its owner" 3 (Unix.stat there).st_uid);
+    let nowhere = Host_folder.make ~owner:(`Ids (Unix.geteuid (), Unix.getegid ())) here in
+    equal "a path that is not there" "not found" (status (Step.copy_out_host step "/nowhere" nowhere));
+    equal "a result that is not there" "not found" (status (copy_out_host store ~id:"none" "/" nowhere));
     Ok ()
   in
   check "built" (get (with_step store ~base:"app" ~id:"copy" work) = Built)

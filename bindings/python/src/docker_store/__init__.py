@@ -21,6 +21,7 @@ from ._error import Error
 from ._library import version
 from .command import Bind, Command, HealthCheck, ImageConfig, Secret, Volume
 from .host_files import HostFiles
+from .host_folder import HostFolder
 from .ids import make_id
 from .lease import Lease
 from .listing import (
@@ -61,6 +62,7 @@ __all__ = [
     "Health",
     "HealthCheck",
     "HostFiles",
+    "HostFolder",
     "ImageConfig",
     "ImageFormat",
     "Item",

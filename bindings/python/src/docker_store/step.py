@@ -17,6 +17,7 @@ from ._library import library
 from .command import Command, ImageConfig, as_path
 from .errors import Busy, InvalidArgument
 from .host_files import HostFiles
+from .host_folder import HostFolder
 
 #: Receives the engine's description ("Downloading"), the layer, the bytes done and the total (0 if unknown).
 Progress = Callable[[str, str, int, int], object]
@@ -143,6 +144,14 @@ class Step:
         else:
             stream: Any = tar
             self._within(lambda turn: call(library.dstore_step_copy_out, at, place, turn.write(stream), None, byref(size)))
+        return size.value
+
+    def copy_out_host(self, what: str, into: HostFolder | Path) -> int:
+        """Unpacks the file or directory at `what`, an absolute path in the step, into a local directory: the contents of a
+        directory, or a single file under its name. Returns the number of bytes in the files."""
+        into = into if isinstance(into, HostFolder) else HostFolder(into)
+        made, size = into._made(), c_uint64()
+        self._call(library.dstore_step_copy_out_host, text(what, "what"), made.pointer, byref(size))
         return size.value
 
     def write_log(self, data: bytes | str) -> None:

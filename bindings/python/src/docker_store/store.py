@@ -27,6 +27,7 @@ from ._cancel import Cancel, Switch
 from ._handle import Handle, ended
 from ._library import library
 from .command import as_path
+from .host_folder import HostFolder
 from .lease import Lease
 from .listing import (
     Cache,
@@ -226,6 +227,22 @@ class Store:
         """Writes the file or directory at `what` in `id` as a tar archive to a path or stream. Returns the number of bytes."""
         first = self._at, text(id, "id"), text(what, "what")
         return self._out(library.dstore_store_copy_out, library.dstore_store_copy_out_file, first, tar, timeout, cancel)
+
+    def copy_out_host(
+        self,
+        id: str,
+        what: str,
+        into: HostFolder | Path,
+        *,
+        timeout: float | None = None,
+        cancel: Cancel | None = None,
+    ) -> int:
+        """Unpacks the file or directory at `what` in `id` into a local directory, as `Step.copy_out_host` does."""
+        into = into if isinstance(into, HostFolder) else HostFolder(into)
+        made, size, switch, time = into._made(), c_uint64(), Switch(cancel), milliseconds(timeout)
+        arguments = self._at, text(id, "id"), text(what, "what"), time, switch.pointer, made.pointer, byref(size)
+        blocking(switch, lambda _: call(library.dstore_store_copy_out_host, *arguments))
+        return size.value
 
     def save(
         self,

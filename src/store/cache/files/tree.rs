@@ -9,17 +9,14 @@
 use std::io::{self, BufReader, Read};
 
 use sha2::{Digest, Sha256};
-use tar::{EntryType, Header};
+use tar::Header;
 
 use crate::store::cache::files::look::RootLook;
 use crate::store::cache::files::owners::Owners;
 use crate::store::cache::files::tar::{BLOCK, END, MOST_ZEROS};
 use crate::store::names::hex;
 use crate::store::pax;
-
-/// The maximum length of an extended header that is accepted: the names and attributes of one file. On Linux, a path has up to
-/// 4 KiB and an attribute up to 64 KiB. An archive with a longer header was not created by an engine.
-const EXTENDED_MAX: u64 = 4 << 20;
+use crate::store::tar_entry::{self, Entry, Extended, NO_END, bad, padded, parts};
 
 /// The maximum length of a name, and of the target of a link, in a header.
 const NAME_MAX: usize = 100;
@@ -74,18 +71,6 @@ pub(crate) struct Tree<R> {
     /// How many zero bytes there were in whole blocks, and how many are allowed.
     hollow: u64,
     most: u64,
-}
-
-/// What precedes a header because it does not fit into it.
-#[derive(Default)]
-struct Extended {
-    path: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
-    user: Option<u64>,
-    group: Option<u64>,
-    size: Option<u64>,
-    /// Everything else: times, attributes.
-    others: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl<R: Read> Tree<R> {
@@ -152,59 +137,30 @@ impl<R: Read> Tree<R> {
     fn next_header(&mut self) -> io::Result<()> {
         self.ready.clear();
         self.given = 0;
-        let mut extended = Extended::default();
-        loop {
-            let mut header = Header::new_old();
-            read_exact(&mut self.stream, header.as_mut_bytes())?;
-            if header.as_bytes().iter().all(|b| *b == 0) {
+        match tar_entry::next(&mut self.stream)? {
+            Some(entry) => self.entry(entry),
+            None => {
                 self.ended = true;
-                self.ready.extend(header.as_bytes());
-                return Ok(());
-            }
-            match header.entry_type() {
-                EntryType::XHeader => {
-                    let text = self.extended(&header)?;
-                    extended.take(&text)?;
-                }
-                EntryType::GNULongName => extended.path = Some(self.long(&header)?),
-                EntryType::GNULongLink => extended.link = Some(self.long(&header)?),
-                EntryType::XGlobalHeader => return Err(bad("it has a header for all of it")),
-                _ => return self.entry(header, extended),
+                self.ready.extend([0; BLOCK]);
+                Ok(())
             }
         }
-    }
-
-    /// The contents of an extended header.
-    fn extended(&mut self, header: &Header) -> io::Result<Vec<u8>> {
-        let size = header.entry_size()?;
-        if size > EXTENDED_MAX {
-            return Err(bad("an extended header of it is too long"));
-        }
-        let mut text = vec![0; usize::try_from(padded(size)).unwrap_or_default()];
-        read_exact(&mut self.stream, &mut text)?;
-        text.truncate(usize::try_from(size).unwrap_or_default());
-        Ok(text)
-    }
-
-    fn long(&mut self, header: &Header) -> io::Result<Vec<u8>> {
-        let mut name = self.extended(header)?;
-        name.truncate(name.iter().position(|b| *b == 0).unwrap_or(name.len()));
-        Ok(name)
     }
 
     /// Prepares an entry in the form in which it is written.
-    fn entry(&mut self, mut header: Header, mut extended: Extended) -> io::Result<()> {
+    fn entry(&mut self, entry: Entry) -> io::Result<()> {
+        let (owner, size) = (entry.owner()?, entry.size()?);
+        let Entry {
+            mut header,
+            mut extended,
+        } = entry;
         let kind = header.entry_type();
         let path = match extended.path.take() {
             Some(path) => (path, true),
             None => (header.path_bytes().into_owned(), false),
         };
-        let mut user = self
-            .owners
-            .user(extended.user.map_or_else(|| header.uid(), Ok)?);
-        let mut group = self
-            .owners
-            .group(extended.group.map_or_else(|| header.gid(), Ok)?);
+        let mut user = self.owners.user(owner.0);
+        let mut group = self.owners.group(owner.1);
         let mut name = self.relative(&path.0)?;
         if self.root.is_none() {
             if !kind.is_dir() {
@@ -235,9 +191,6 @@ impl<R: Read> Tree<R> {
             let (target, long) = link.unwrap_or_default();
             link = Some((self.relative(&target)?, long));
         }
-        let has_body = !(kind.is_dir() || kind.is_symlink() || kind.is_hard_link());
-        let size = extended.size.map_or_else(|| header.entry_size(), Ok)?;
-        let size = if has_body { size } else { 0 };
         self.body = padded(size);
         self.entries += 1;
 
@@ -251,7 +204,7 @@ impl<R: Read> Tree<R> {
         let plain = if kind.is_file() { b'0' } else { kind.as_byte() };
         let what = format!(
             "{plain} {user} {group} {mode:o} {size} {device:?} {}",
-            extended.mtime(&header)?
+            mtime(&extended, &header)?
         );
         self.note(&[what.as_bytes(), &name, target]);
         for (key, value) in &extended.others {
@@ -339,46 +292,6 @@ impl<R: Read> Tree<R> {
 /// The prefix that an engine gives to a file's extended attributes.
 const ATTRIBUTE: &[u8] = b"SCHILY.xattr.";
 
-impl Extended {
-    fn take(&mut self, text: &[u8]) -> io::Result<()> {
-        let mut rest = text;
-        while !rest.is_empty() {
-            let (key, value, after) =
-                pax::record(rest).ok_or_else(|| bad("an extended header of it is invalid"))?;
-            rest = after;
-            let number = || std::str::from_utf8(value).ok().and_then(|v| v.parse().ok());
-            match key {
-                b"path" => self.path = Some(value.to_vec()),
-                b"linkpath" => self.link = Some(value.to_vec()),
-                b"uid" => self.user = number(),
-                b"gid" => self.group = number(),
-                b"size" => self.size = number(),
-                b"uname" | b"gname" => {}
-                _ => self.others.push((key.to_vec(), value.to_vec())),
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns the second in which an entry was changed; engines differ in the fractions that they keep. Docker turns times
-    /// before 1970, and times that it cannot represent, into the start of 1970 (moby, `pkg/system/chtimes.go`).
-    fn mtime(&self, header: &Header) -> io::Result<i64> {
-        let text = self.others.iter().find(|(key, _)| key == b"mtime");
-        let time = match text {
-            Some((_, text)) => std::str::from_utf8(text)
-                .ok()
-                .and_then(|text| text.split('.').next()?.parse().ok())
-                .ok_or_else(|| bad("a time in it is not a number"))?,
-            None => i64::try_from(header.mtime()?).unwrap_or(i64::MAX),
-        };
-        Ok(if (0..=LATEST).contains(&time) {
-            time
-        } else {
-            0
-        })
-    }
-}
-
 impl<R: Read> Read for Tree<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
@@ -410,11 +323,22 @@ impl<R: Read> Read for Tree<R> {
     }
 }
 
-/// Returns the parts of a name: leading and trailing slashes have no meaning, and neither has a dot.
-fn parts(name: &[u8]) -> Vec<Vec<u8>> {
-    let parts = name.split(|b| *b == b'/');
-    let parts = parts.filter(|part| !part.is_empty() && *part != b".");
-    parts.map(<[u8]>::to_vec).collect()
+/// Returns the second in which an entry was changed; engines differ in the fractions that they keep. Docker turns times
+/// before 1970, and times that it cannot represent, into the start of 1970 (moby, `pkg/system/chtimes.go`).
+fn mtime(extended: &Extended, header: &Header) -> io::Result<i64> {
+    let text = extended.others.iter().find(|(key, _)| key == b"mtime");
+    let time = match text {
+        Some((_, text)) => std::str::from_utf8(text)
+            .ok()
+            .and_then(|text| text.split('.').next()?.parse().ok())
+            .ok_or_else(|| bad("a time in it is not a number"))?,
+        None => i64::try_from(header.mtime()?).unwrap_or(i64::MAX),
+    };
+    Ok(if (0..=LATEST).contains(&time) {
+        time
+    } else {
+        0
+    })
 }
 
 /// Writes as much of `value` as fits.
@@ -422,25 +346,6 @@ fn set_field(field: &mut [u8], value: &[u8]) {
     let n = value.len().min(field.len());
     field.fill(0);
     field[..n].copy_from_slice(&value[..n]);
-}
-
-fn read_exact(stream: &mut impl Read, buffer: &mut [u8]) -> io::Result<()> {
-    stream.read_exact(buffer).map_err(|e| match e.kind() {
-        io::ErrorKind::UnexpectedEof => bad(NO_END),
-        _ => e,
-    })
-}
-
-fn padded(size: u64) -> u64 {
-    size.div_ceil(BLOCK as u64).saturating_mul(BLOCK as u64)
-}
-
-const NO_END: &str = "it has no end";
-
-fn bad(why: &str) -> io::Error {
-    io::Error::other(format!(
-        "the engine's tar stream of a volume is unusable: {why}"
-    ))
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 use proptest::prelude::*;
 
+use tar::EntryType;
+
 use super::*;
 use crate::store::cache::files::tar::folder;
+use crate::store::tar_entry::EXTENDED_MAX;
 
 const SHIFT: Owners = Owners {
     users: 100_000,

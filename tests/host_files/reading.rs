@@ -1,0 +1,146 @@
+//! Local files while they are read: changed by another, larger than the memory that is taken, and given up on.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use docker_store::{Cancel, ErrorKind, HostFiles, HostFolder, Limits};
+
+use super::folder;
+use crate::common::{self, Root, begin};
+
+const MB: u64 = 1 << 20;
+
+/// A file of zeros that takes no room.
+fn hole(path: &Path, size: u64) -> File {
+    let file = File::create(path).expect("a file");
+    file.set_len(size).expect("a hole");
+    file
+}
+
+#[test]
+fn a_file_that_is_changed_while_it_is_read_is_an_error() {
+    let root = Root::new("changing");
+    let store = root.open_with_base();
+    let here = folder(&root, "here");
+    let path = here.join("growing");
+    hole(&path, 64 * MB);
+    let changes: [(&str, &(dyn Fn() + Sync)); 2] = [
+        ("it grows", &|| {
+            let mut file = File::options().append(true).open(&path).expect("a file");
+            file.write_all(b"x").expect("written");
+        }),
+        ("it is cut", &|| {
+            hole(&path, 32 * MB);
+            hole(&path, 64 * MB);
+        }),
+    ];
+    for (what, change) in changes {
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) {
+                    change();
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+            let digest = HostFiles::new(&here).digest(&Limits::none());
+            let mut step = begin(&store, "base", "changing");
+            let copied = step.copy_in_host("/in", &HostFiles::new(&here));
+            let committed = step.commit();
+            done.store(true, Ordering::SeqCst);
+            for failed in [digest, copied] {
+                let failed = failed.expect_err(what);
+                assert_eq!(failed.kind(), ErrorKind::Io, "{what}: {failed}");
+                let says = format!("{} was changed while it was read", path.display());
+                assert!(failed.message().contains(&says), "{what}: {failed}");
+            }
+            // Half a file is never part of a result.
+            committed.expect_err("the step has failed");
+        });
+        assert!(!store.result("changing").expect("asked"));
+    }
+}
+
+#[test]
+fn a_cancel_ends_a_copy_and_a_digest_at_once() {
+    let root = Root::new("given-up");
+    let store = root.open_with_base();
+    let here = folder(&root, "here");
+    // Far more than could be read within the test.
+    hole(&here.join("endless"), 1 << 40);
+    for copies in [false, true] {
+        let cancel = Cancel::new();
+        let limits = Limits::none().cancel(&cancel);
+        let files = HostFiles::new(&here);
+        let (done, waited) = std::thread::scope(|scope| {
+            let work = scope.spawn(|| {
+                let done = match copies {
+                    false => files.digest(&limits),
+                    true => {
+                        let mut step = begin(&store, "base", "given-up");
+                        step.limit(&limits);
+                        step.copy_in_host("/in", &files)
+                    }
+                };
+                (done, Instant::now())
+            });
+            std::thread::sleep(Duration::from_millis(500));
+            assert!(!work.is_finished());
+            let told = Instant::now();
+            cancel.cancel();
+            let (done, ended) = work.join().expect("joined");
+            (done, ended - told)
+        });
+        let failed = done.expect_err("cancelled");
+        assert_eq!(failed.kind(), ErrorKind::Cancelled, "{failed}");
+        assert!(waited < Duration::from_secs(2), "{waited:?}");
+    }
+    let limits = Limits::none().timeout(Duration::from_millis(100));
+    let failed = HostFiles::new(&here).digest(&limits);
+    assert_eq!(failed.expect_err("too long").kind(), ErrorKind::TimedOut);
+}
+
+/// In a separate process, because the peak is per process.
+#[test]
+fn large_files_pass_through_little_memory() {
+    const NAME: &str = "reading::large_files_pass_through_little_memory";
+    if let Some(root) = common::child_of(NAME) {
+        let store =
+            docker_store::Store::open(&root, &docker_store::Options::new()).expect("a store");
+        let peak = || {
+            let status = fs::read_to_string("/proc/self/status").expect("Linux");
+            let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+            let number = line.and_then(|line| line.split_whitespace().nth(1));
+            number
+                .and_then(|number| number.parse::<u64>().ok())
+                .expect("kB")
+                / 1024
+        };
+        let mut step = begin(&store, "base", "large");
+        let before = peak();
+        let files = HostFiles::new(root.join("here"));
+        step.copy_in_host("/in", &files).expect("copied");
+        let copied = step.copy_out_host("/in", &HostFolder::new(root.join("out")));
+        assert_eq!(copied.expect("unpacked"), 200 * MB + 3000);
+        let taken = peak() - before;
+        println!("200 MB in one file and 3,000 others took {taken} MB");
+        assert!(taken < 16, "{taken} MB");
+        step.commit().expect("committed");
+        return store.close().expect("closed");
+    }
+    let root = Root::new("large");
+    let store = root.open_with_base();
+    let here = folder(&root, "here");
+    hole(&here.join("large"), 200 * MB);
+    for number in 0..3000 {
+        fs::write(here.join(format!("small-{number}")), "x").expect("a file");
+    }
+    common::spawn(NAME, &root, "copies").pass();
+    assert_eq!(
+        common::output_in(&store, "large", "ls /in | wc -l; stat -c %s /in/large"),
+        format!("3001\n{}\n", 200 * MB)
+    );
+}
