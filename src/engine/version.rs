@@ -9,6 +9,8 @@ pub(crate) struct ApiVersion(u32, u32);
 impl ApiVersion {
     /// The oldest API version that this library supports: Docker 20.10's, and Podman 4's.
     pub(crate) const OLDEST: ApiVersion = ApiVersion(1, 41);
+    /// Docker 25's, in which containerd's image store is no longer an experiment.
+    pub(crate) const CONTAINERD_IMAGES: ApiVersion = ApiVersion(1, 44);
     /// The newest that it was written against. Engines up to API 1.52 still accept it (their minimum is 1.44).
     pub(crate) const NEWEST: ApiVersion = ApiVersion(1, 47);
 

@@ -83,6 +83,12 @@ pub(crate) fn delete(site: &Site, id: &str, limits: &Limits) -> Result<bool> {
         Err(e) => return Err(e),
     };
     let name = site.names.image(&id);
+    // Results that are based on it have the rest of their own size from this one (see `Family::alike`).
+    let listed = match site.lists_other_sizes(limits.wait()) {
+        true => site.engine.list_images(&name, limits.wait()).ok(),
+        false => None,
+    };
+    let listed = listed.and_then(|images| images.first().map(|image| image.size));
     let removed = site
         .engine
         .remove_image(&name, limits.wait())
@@ -94,7 +100,7 @@ pub(crate) fn delete(site: &Site, id: &str, limits: &Limits) -> Result<bool> {
     let log = match &removed {
         Ok(there) => {
             if *there {
-                record::gone(site, &id, Went::Deleted);
+                record::gone(site, &id, Went::Deleted, listed);
             }
             remove_log(&site.paths.log(&id))
         }

@@ -3,13 +3,14 @@
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::engine::Engine;
 use crate::engine::images::Dialect;
+use crate::engine::version::ApiVersion;
 use crate::engine::volumes::Volume;
 use crate::error::{Error, ErrorKind, Result};
 use crate::os::{self, Stamp};
@@ -50,6 +51,8 @@ pub(crate) struct Site {
     pub(crate) lent: Lent,
     /// Whether the engine refused Docker's own form of an image's file, because it uses containerd's image store.
     packs: AtomicBool,
+    /// See [`lists_other_sizes`](Self::lists_other_sizes).
+    other_sizes: OnceLock<bool>,
     /// Whether this session has reported to a caller that a result exists.
     told: AtomicBool,
     closed: AtomicBool,
@@ -86,6 +89,7 @@ impl Site {
             claim,
             identity_seen: Mutex::new(None),
             lent: Lent::default(),
+            other_sizes: OnceLock::new(),
             closed: AtomicBool::new(false),
             process: Process::this(),
         })
@@ -97,6 +101,24 @@ impl Site {
             _ if self.engine.is_podman() => Dialect::Digests,
             true => Dialect::Packed,
             false => Dialect::Saved,
+        }
+    }
+
+    /// Returns whether the engine lists another size of an image than it gives when asked for that image, as containerd's image
+    /// store does. Asks once, and only an engine that can have that store other than as an experiment.
+    pub(crate) fn lists_other_sizes(&self, wait: Wait<'_>) -> bool {
+        if self.dialect() != Dialect::Saved {
+            return self.dialect() == Dialect::Packed;
+        }
+        if self.engine.version() < ApiVersion::CONTAINERD_IMAGES {
+            return false;
+        }
+        if let Some(known) = self.other_sizes.get() {
+            return *known;
+        }
+        match self.engine.info(wait) {
+            Ok(info) => *self.other_sizes.get_or_init(|| info.is_of_containerd()),
+            Err(_) => false,
         }
     }
 

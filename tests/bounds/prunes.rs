@@ -7,7 +7,7 @@ use docker_store::{
     PruneRow, Store, Strategy,
 };
 
-use crate::common::{Root, begin, build, docker, import_base, sh};
+use crate::common::{ImageStore, Root, begin, build, docker, image_store, import_base, sh};
 
 /// A prune that does not spare recently used results.
 pub(crate) fn prune(store: &Store, policy: &mut Policy) -> PruneReport {
@@ -58,15 +58,18 @@ fn what_was_used_the_longest_ago_goes_until_the_bytes_are_few_enough() {
     for (id, seconds) in [("c", 100), ("a", 90), ("b", 50), ("d", 10), ("base", 1000)] {
         age(&root, id, seconds);
     }
-    let all = store.usage(&Limits::none()).expect("usage").totals.results;
+    let usage = store.usage(&Limits::none()).expect("usage");
+    let own = |id: &str| {
+        let row = usage.results.iter().find(|row| row.id == id);
+        row.expect("a row").own_bytes
+    };
+    // Two of them are too few.
+    let most = usage.totals.results - own("c") * 5 / 2;
     // A dry run reports what would be removed, and does nothing.
-    let dry = prune(
-        &store,
-        Policy::new().most_bytes(all - 250 * KB).dry_run(true),
-    );
+    let dry = prune(&store, Policy::new().most_bytes(most).dry_run(true));
     assert_eq!(left(&store).len(), 5);
     // `a` has been unused for longer than `b`, which is built on it.
-    let report = prune(&store, Policy::new().most_bytes(all - 250 * KB));
+    let report = prune(&store, Policy::new().most_bytes(most));
     assert_eq!(ids(&report, PruneFate::Removed), ["c", "b", "a"]);
     assert_eq!(
         ids(&dry, PruneFate::Removed),
@@ -77,12 +80,16 @@ fn what_was_used_the_longest_ago_goes_until_the_bytes_are_few_enough() {
     let now = store.usage(&Limits::none()).expect("usage").totals.results;
     assert_eq!(now, report.kept);
     for row in &report.rows {
-        assert!(row.bytes >= 100 * KB && row.bytes < 120 * KB, "{row:?}");
+        assert!(row.bytes >= 100 * KB && row.bytes < 250 * KB, "{row:?}");
+        let Item::Result(id) = &row.item else {
+            panic!("{row:?}");
+        };
+        assert_eq!(row.bytes, own(id), "{row:?}");
     }
     assert!(report.freed.is_some() && dry.freed.is_none());
     // Nothing to do any more.
     assert!(
-        prune(&store, Policy::new().most_bytes(all - 250 * KB))
+        prune(&store, Policy::new().most_bytes(most))
             .rows
             .is_empty()
     );
@@ -142,6 +149,10 @@ fn a_cache_that_nobody_has_counted_yet_counts_in_the_bytes_that_a_prune_keeps() 
 
 #[test]
 fn where_nobody_sees_the_files_of_caches_the_engine_says_how_much_they_hold() {
+    if image_store() == ImageStore::Podman {
+        println!("skipped: Podman's archives are no way to copy a volume");
+        return;
+    }
     let root = Root::new("unseen");
     let mut options = Options::new();
     options.strategy(Strategy::Copy).direct(false);

@@ -23,6 +23,8 @@ pub(crate) struct Member {
     names: usize,
     /// Whether a step in progress uses it.
     held: bool,
+    /// Whether its whole size is not known.
+    is_unknown: bool,
 }
 
 /// All images.
@@ -43,11 +45,12 @@ pub(crate) struct Given<'a> {
 }
 
 impl Family {
-    /// `gone` finds the record of a result that no longer exists. Returns the members in the order of `given`, and the number
-    /// of results whose base is unknown.
+    /// `gone` finds the record of a result that no longer exists. `alike` is whether the sizes in records are those of the
+    /// listing. Returns the members in the order of `given`, and the number of results whose base is unknown.
     pub(crate) fn new<'a>(
         given: &[Given<'a>],
         gone: &dyn Fn(&str) -> Option<Record>,
+        alike: bool,
     ) -> (Self, usize) {
         let mut numbers: HashMap<&str, usize> = HashMap::new();
         let mut members: Vec<Member> = Vec::new();
@@ -79,6 +82,7 @@ impl Family {
                             let seen = Ghosts {
                                 numbers: &numbers,
                                 gone,
+                                alike,
                             };
                             seen.number(
                                 &mut members,
@@ -102,8 +106,23 @@ impl Family {
         }
         let mut family = Family { members, bytes: 0 };
         family.cut_circles();
+        family.guess();
         family.count();
         (family, unknown)
+    }
+
+    /// Returns whether the sizes in records are those of the listing, if something shows it. Engines with containerd's image
+    /// store (seen on Docker 28.5) count in a list what is packed and what is unpacked, and only the former when they are asked
+    /// for one image.
+    pub(crate) fn alike(given: &[Given<'_>]) -> Option<bool> {
+        let sizes = given
+            .iter()
+            .map(|given| (&given.image.id, given.image.size));
+        let sizes: HashMap<&String, u64> = sizes.collect();
+        let records = given.iter().flat_map(|given| &given.results);
+        let bases = records.filter_map(|(_, record)| record.as_ref()?.base.as_ref());
+        let compared = bases.filter_map(|base| Some(*sizes.get(&base.image)? == base.bytes));
+        compared.reduce(|all, one| all && one)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -184,6 +203,27 @@ impl Family {
         }
     }
 
+    /// Gives ghosts of an unknown size the largest that they can have: that of the smallest image which is based on them.
+    fn guess(&mut self) {
+        loop {
+            let mut most: HashMap<usize, u64> = HashMap::new();
+            for member in self.members.iter().filter(|member| !member.is_unknown) {
+                let parent = member.parent.filter(|at| self.members[*at].is_unknown);
+                if let Some(parent) = parent {
+                    let size = most.entry(parent).or_insert(member.total);
+                    *size = member.total.min(*size);
+                }
+            }
+            if most.is_empty() {
+                return;
+            }
+            for (number, size) in most {
+                self.members[number].total = size;
+                self.members[number].is_unknown = false;
+            }
+        }
+    }
+
     /// Computes the children and sizes of the images that exist.
     fn count(&mut self) {
         for number in 0..self.members.len() {
@@ -232,6 +272,7 @@ impl Family {
 struct Ghosts<'a> {
     numbers: &'a HashMap<&'a str, usize>,
     gone: &'a dyn Fn(&str) -> Option<Record>,
+    alike: bool,
 }
 
 impl Ghosts<'_> {
@@ -247,12 +288,17 @@ impl Ghosts<'_> {
             return *number;
         }
         let number = members.len();
+        let record = (self.gone)(id);
+        let listed = record.as_ref().and_then(|record| record.bytes);
+        let total = listed.or(self.alike.then_some(bytes));
         members.push(Member {
-            total: bytes,
+            total: total.unwrap_or_default(),
+            is_unknown: total.is_none(),
             ..Member::default()
         });
         ghosts.insert(image.to_owned(), number);
-        let base = (self.gone)(id).and_then(|record| record.base);
+        let base = record.and_then(|record| record.base);
+        // Both sizes are from records.
         if let Some(base) = base.filter(|base| base.shared && base.bytes <= bytes) {
             let parent = match self.numbers.get(base.image.as_str()) {
                 Some(parent) => *parent,
@@ -307,7 +353,11 @@ mod tests {
                 }
             })
             .collect();
-        Family::new(&given, &|id| gone.get(id).cloned())
+        Family::new(
+            &given,
+            &|id| gone.get(id).cloned(),
+            Family::alike(&given).unwrap_or(true),
+        )
     }
 
     #[test]
@@ -343,6 +393,45 @@ mod tests {
         family.lose(2);
         assert_eq!(family.bytes(), 130 + 1001);
         assert!(!family.has_children(0));
+    }
+
+    #[test]
+    fn where_records_have_other_sizes_than_the_listing_a_base_that_went_has_its_listed_size_or_is_guessed()
+     {
+        // a <- b (removed) <- c, d. In records, sizes are a tenth.
+        let images = [
+            image("i-a", 100, ""),
+            image("i-c", 160, ""),
+            image("i-d", 170, ""),
+        ];
+        let records = HashMap::from([("c", on("b", 15, true)), ("d", on("b", 15, true))]);
+        let mut b = on("a", 10, true);
+        let gone = HashMap::from([("b", b.clone())]);
+        // Nothing is listed that a record gives a size to, so nothing shows it.
+        let given = |records: &[(&'static str, Record)], gone: &HashMap<&str, Record>, alike| {
+            let given = images.iter().map(|image| {
+                let id = image.id.strip_prefix("i-").unwrap_or_default();
+                let record = records.iter().find(|(of, _)| *of == id);
+                Given {
+                    image,
+                    results: vec![(id, record.map(|(_, record)| record))],
+                    held: false,
+                }
+            });
+            let given: Vec<_> = given.collect();
+            let (family, _) = Family::new(&given, &|id| gone.get(id).cloned(), alike);
+            (Family::alike(&given), family.bytes())
+        };
+        let all: Vec<_> = records.into_iter().collect();
+        assert_eq!(given(&all, &gone, false), (None, 100 + 60 + 10));
+        b.bytes = Some(150);
+        let gone = HashMap::from([("b", b)]);
+        assert_eq!(given(&all, &gone, false), (None, 100 + 50 + 10 + 20));
+        // One that is listed shows it.
+        for (size, alike) in [(10, false), (100, true)] {
+            let shows = [("c", on("a", size, true))];
+            assert_eq!(given(&shows, &gone, alike).0, Some(alike));
+        }
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub(crate) struct FoundResult {
     pub(crate) image: String,
     /// Its number in the family.
     pub(crate) member: usize,
+    /// Its whole size.
+    pub(crate) bytes: u64,
     pub(crate) created: SystemTime,
     pub(crate) last_use: SystemTime,
     /// The time of its record, if there is one.
@@ -114,7 +116,11 @@ impl Found {
             let kept = kept.map(|kept| kept.record);
             kept.or_else(|| records.get(id).map(|kept| kept.record.clone()))?
         };
-        let (family, unknown) = Family::new(&given, &gone);
+        let alike = match Family::alike(&given) {
+            Some(alike) => alike,
+            None => !site.engine.info(wait)?.is_of_containerd(),
+        };
+        let (family, unknown) = Family::new(&given, &gone, alike);
 
         let mut results = Vec::new();
         for (member, given) in given.iter().enumerate() {
@@ -129,6 +135,7 @@ impl Found {
                     id: (*id).to_owned(),
                     image: given.image.id.clone(),
                     member,
+                    bytes: given.image.size,
                     created,
                     last_use: record::not_later(marked.unwrap_or(created), at),
                     marked,
@@ -260,10 +267,13 @@ fn forget(site: &Site, id: &str, listed: bool, wait: Wait<'_>) {
         return removal.undo();
     }
     match site.engine.image_exists(&site.names.image(&id), wait) {
-        Ok(false) => removal.done(match was_going {
-            true => record::Went::Pruned,
-            false => record::Went::Vanished,
-        }),
+        Ok(false) => removal.done(
+            match was_going {
+                true => record::Went::Pruned,
+                false => record::Went::Vanished,
+            },
+            None,
+        ),
         _ => removal.undo(),
     }
 }

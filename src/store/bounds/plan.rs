@@ -300,7 +300,7 @@ mod tests {
                 .get(id.strip_prefix('r')?.parse::<usize>().ok()?)
                 .cloned()
         };
-        let (family, _) = Family::new(&given, &gone);
+        let (family, _) = Family::new(&given, &gone, true);
         let mut candidates = Vec::new();
         for (member, number) in shown.iter().enumerate() {
             for (name, (last_use, cost, stays, _)) in images[*number].names.iter().enumerate() {

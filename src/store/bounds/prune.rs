@@ -347,6 +347,7 @@ fn remove_result(site: &Site, row: &FoundResult, wait: Wait<'_>) -> Result<(Prun
         return Ok(stays(BUILT));
     };
     let name = site.names.image(&id);
+    let listed = Some(row.bytes);
     let look = || {
         let Some(image) = site.engine.inspect_image(&name, wait)? else {
             return Ok(Some((PruneFate::Gone, String::new())));
@@ -374,7 +375,7 @@ fn remove_result(site: &Site, row: &FoundResult, wait: Wait<'_>) -> Result<(Prun
     match look() {
         Ok(None) => {}
         Ok(Some((PruneFate::Gone, why))) => {
-            removal.done(Went::Vanished);
+            removal.done(Went::Vanished, listed);
             return Ok((PruneFate::Gone, why));
         }
         Ok(Some(stays)) => {
@@ -388,14 +389,14 @@ fn remove_result(site: &Site, row: &FoundResult, wait: Wait<'_>) -> Result<(Prun
     }
     match site.engine.remove_image(&name, wait.whole()) {
         Ok(true) => {
-            removal.done(Went::Pruned);
+            removal.done(Went::Pruned, listed);
             if let Err(e) = results::remove_log(&site.paths.log(&id)) {
                 log::warn!("{e}");
             }
             Ok((PruneFate::Removed, String::new()))
         }
         Ok(false) => {
-            removal.done(Went::Vanished);
+            removal.done(Went::Vanished, listed);
             Ok((PruneFate::Gone, String::new()))
         }
         Err(e) if e.may_go_on() => {

@@ -38,6 +38,9 @@ pub(crate) struct Record {
     /// How the result was removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) gone: Option<Went>,
+    /// The size that the removed image had in the engine's listing, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes: Option<u64>,
 }
 
 /// What a result was built on.
@@ -79,6 +82,7 @@ impl Record {
             base,
             built_ms: built.as_millis().try_into().unwrap_or(u64::MAX),
             gone: None,
+            bytes: None,
         }
     }
 
@@ -156,7 +160,7 @@ fn first_mark(site: &Site, id: &Id, wait: Wait<'_>) -> Result<bool> {
     let there = site.engine.image_exists(&site.names.image(id), wait);
     match there {
         Ok(true) => mark_held(site, id),
-        Ok(false) => gone(site, id, Went::Pruned),
+        Ok(false) => gone(site, id, Went::Pruned, None),
         Err(_) => {}
     }
     lock.give_back();
@@ -187,7 +191,7 @@ fn make(site: &Site, id: &Id) {
 /// The result does not exist. Records that, if it is the work of a removal that was killed. The caller holds the lock of `id`.
 pub(crate) fn settle(site: &Site, id: &Id) {
     if fs::symlink_metadata(site.paths.going(id.as_str())).is_ok() {
-        gone(site, id, Went::Pruned);
+        gone(site, id, Went::Pruned, None);
     }
 }
 
@@ -208,7 +212,7 @@ pub(crate) fn put_back(paths: &Paths, id: &Id) {
 }
 
 /// Records that the result was removed. The caller holds the lock of `id`, or the disk is too full for one.
-pub(crate) fn gone(site: &Site, id: &Id, how: Went) {
+pub(crate) fn gone(site: &Site, id: &Id, how: Went, bytes: Option<u64>) {
     let (going, path) = (
         site.paths.going(id.as_str()),
         site.paths.record(id.as_str()),
@@ -221,6 +225,7 @@ pub(crate) fn gone(site: &Site, id: &Id, how: Went) {
     if known.is_some() || fs::symlink_metadata(&at).is_err() {
         let mut record = known.unwrap_or_else(|| Record::new(None, Duration::ZERO));
         record.gone = Some(how);
+        record.bytes = bytes;
         if let Err(e) = record.write(&at, &site.session.unique()) {
             log::debug!("recording that {:?} was removed: {e}", id.as_str());
         }

@@ -84,8 +84,9 @@ impl<'a> Removal<'a> {
     }
 
     /// Ends the removal; the result was removed.
-    pub(crate) fn done(self, how: Went) {
-        record::gone(self.site, self.id, how);
+    /// `bytes` is the size that its image had in the engine's listing, if that is known.
+    pub(crate) fn done(self, how: Went, bytes: Option<u64>) {
+        record::gone(self.site, self.id, how, bytes);
         self.lock.give_back();
     }
 }
