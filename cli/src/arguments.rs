@@ -100,7 +100,7 @@ pub(crate) enum Command {
     Pin(Pin),
     /// Allow results, or caches, to be pruned again
     Unpin(Rm),
-    /// Write the files of a result as a tar archive
+    /// Write the files of a result as a tar archive, or into a directory
     Export(Export),
     /// Give a result an additional name on the engine
     Tag(Tag),
