@@ -22,6 +22,7 @@ mod release;
 mod request;
 pub(crate) mod sizes;
 mod state;
+mod verdict;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};

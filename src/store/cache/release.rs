@@ -17,6 +17,7 @@ use crate::store::cache::state::folder::{Folder, Guard, closed};
 use crate::store::cache::state::group::Group;
 use crate::store::cache::state::head::{Head, Part};
 use crate::store::cache::state::record::Record;
+use crate::store::cache::verdict::{Offer, Verdict, decide};
 use crate::store::orphans;
 use crate::store::site::Site;
 use crate::wait::Wait;
@@ -27,13 +28,6 @@ enum Left {
     Others,
     /// It has no other holder. `keep`: it has to be published.
     Last { keep: bool },
-}
-
-/// The size of a lease that may be published.
-enum Measured {
-    Fits(Option<Seal>),
-    /// With it the cache would exceed its limit.
-    TooLarge,
 }
 
 impl Caches {
@@ -203,13 +197,13 @@ impl Caches {
             detached => detached?,
         }
         site.lent.uncover(&record.volumes[0]);
-        let seal = match folder.read_head()? {
+        let offer = match folder.read_head()? {
             // It will not be published, so its state is not needed.
-            Some(head) if head.generation != record.base => None,
-            None => None,
-            Some(_) => Some(self.seal(site, held, &*cloning, wait)?),
+            Some(head) if head.generation != record.base => Offer::Unseen,
+            None => Offer::Unseen,
+            Some(_) => Offer::Sealed(self.seal(site, held, &*cloning, wait)?),
         };
-        let seal = self.measured(site, folder, seal, &facts, &*cloning, wait)?;
+        let offer = self.measured(site, folder, offer, &facts, &*cloning, wait)?;
 
         let guard = folder.lock(wait)?;
         // A private lease belongs to its handle, even if its record was removed.
@@ -218,15 +212,14 @@ impl Caches {
         }
         let mut given_up = Vec::new();
         let mut grown = None;
-        let released = match (seal, guard.head()?) {
-            (Measured::TooLarge, Some(head)) if head.generation == record.base => {
-                self.merge_whole_later(site, folder, &head.parts);
+        let head = guard.head()?;
+        let released = match (decide(offer, head.as_ref(), record.base), head) {
+            (Verdict::TooLarge, head) => {
+                self.merge_whole_later(site, folder, &head.map_or(Vec::new(), |head| head.parts));
                 Released::TooLarge
             }
-            (Measured::Fits(Some(Seal::Unchanged)), _) => Released::Unchanged,
-            (Measured::Fits(Some(Seal::Changed(mut sealed))), Some(mut head))
-                if head.generation == record.base =>
-            {
+            (Verdict::Unchanged, _) => Released::Unchanged,
+            (Verdict::Wins(mut sealed), Some(mut head)) => {
                 let (before, parts) = (head.state(), head.all_parts().cloned().collect::<Vec<_>>());
                 sealed.part.generation = head.generation + 1;
                 // The parts of the head, not those that were cloned: they may have been compacted since, into the same tree.
@@ -241,7 +234,15 @@ impl Caches {
                 grown = Some(head);
                 Released::Won(generation)
             }
-            _ => Released::Lost,
+            (verdict, _) => {
+                if let Verdict::Loses(why) = verdict {
+                    log::debug!(
+                        "a lease of the cache {} is discarded: {why}",
+                        folder.escaped
+                    );
+                }
+                Released::Lost
+            }
         };
         end(&guard, record)?;
         let left = guard.left_of(site, record, given_up)?;
@@ -260,22 +261,22 @@ impl Caches {
         &self,
         site: &Site,
         folder: &Folder,
-        seal: Option<Seal>,
+        offer: Offer,
         facts: &Facts,
         cloning: &dyn Cloning,
         wait: Wait<'_>,
-    ) -> Result<Measured> {
+    ) -> Result<Offer> {
         let limit = sizes::limit(site, &folder.escaped);
-        let (mut sealed, most) = match (seal, limit) {
-            (Some(Seal::Changed(sealed)), Some(most)) => (sealed, most),
-            (seal, _) => return Ok(Measured::Fits(seal)),
+        let (mut sealed, most) = match (offer, limit) {
+            (Offer::Sealed(Seal::Changed(sealed)), Some(most)) => (sealed, most),
+            (offer, _) => return Ok(offer),
         };
         if !facts.reach {
             log::warn!(
                 "the limit of the cache {} is not checked: this process cannot access the engine's volumes directly",
                 folder.escaped
             );
-            return Ok(Measured::Fits(Some(Seal::Changed(sealed))));
+            return Ok(Offer::Sealed(Seal::Changed(sealed)));
         }
         let mut sizes = Sizes::default();
         sealed.part.size = Some(sizes.of(&sealed.part, wait)?);
@@ -291,9 +292,9 @@ impl Caches {
                     "the cache {} would hold {bytes} bytes, and {most} is its limit: the release was discarded",
                     folder.escaped
                 );
-                Measured::TooLarge
+                Offer::TooLarge
             }
-            false => Measured::Fits(Some(Seal::Changed(sealed))),
+            false => Offer::Sealed(Seal::Changed(sealed)),
         })
     }
 
