@@ -77,7 +77,7 @@ impl<'a> Unpacking<'a> {
             self.check(&[])?;
             let size = entry.size().map_err(|e| reading(&e))?;
             let mut contents = (&mut stream).take(size);
-            self.entry(&entry, &mut contents)?;
+            self.entry(&entry, size, &mut contents)?;
             let skip = contents.limit() + padded(size) - size;
             io::copy(&mut (&mut stream).take(skip), &mut io::sink()).map_err(|e| reading(&e))?;
         }
@@ -86,7 +86,7 @@ impl<'a> Unpacking<'a> {
         Ok(())
     }
 
-    fn entry(&mut self, entry: &Entry, contents: &mut dyn Read) -> Result<()> {
+    fn entry(&mut self, entry: &Entry, size: u64, contents: &mut dyn Read) -> Result<()> {
         let kind = entry.header.entry_type();
         let whole = clean(&entry.path())?;
         if self.top.is_none() {
@@ -104,7 +104,7 @@ impl<'a> Unpacking<'a> {
         };
         let done = match kind {
             EntryType::Regular | EntryType::Continuous => match self.tree.file(&path, dress.mode) {
-                Ok(file) => return self.content(&path, file, contents, &dress),
+                Ok(file) => return self.content(&path, file, size, contents, &dress),
                 Err(e) => Err(e),
             },
             EntryType::Directory => {
@@ -139,10 +139,11 @@ impl<'a> Unpacking<'a> {
         &mut self,
         path: &[u8],
         mut file: File,
+        size: u64,
         contents: &mut dyn Read,
         dress: &Dress,
     ) -> Result<()> {
-        let mut buffer = vec![0; PIECE];
+        let mut buffer = vec![0; usize::try_from(size).unwrap_or(PIECE).clamp(1, PIECE)];
         let mut written = 0;
         loop {
             let n = contents.read(&mut buffer).map_err(|e| reading(&e))?;
