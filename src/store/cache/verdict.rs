@@ -52,7 +52,7 @@ impl fmt::Display for Loss {
 
 /// Decides, by the head under the cache's lock, about a lease of the generation `base`.
 pub(super) fn decide(offer: Offer, head: Option<&Head>, base: u64) -> Verdict {
-    // Whoever changed nothing has nothing to lose.
+    // A lease without changes cannot lose any.
     if let Offer::Sealed(Seal::Unchanged) = offer {
         return Verdict::Unchanged;
     }
