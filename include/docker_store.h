@@ -1698,7 +1698,8 @@ dstore_status dstore_step_copy_out(dstore_step *step,
  * Like dstore_step_copy_out(), but writes to the local file `tar` (any bytes), which must not be a
  * pipe. The bytes are written to a temporary file next to it, which is renamed to `tar` when it is
  * complete. Until then, and after a failure, an existing file is unchanged. A symbolic link is
- * followed.
+ * followed. If `tar` is a pipe or a directory, or its directory does not exist, the step stays
+ * usable.
  *
  * Blocks. May be NULL: bytes.
  */

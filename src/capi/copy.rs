@@ -8,7 +8,7 @@ use crate::capi::arguments::Unasked;
 use crate::capi::callback::{Sink, Source, dstore_read_callback, dstore_write_callback};
 use crate::capi::error::dstore_error;
 use crate::capi::fallible::fallible;
-use crate::capi::outfile::into_file;
+use crate::capi::outfile::{check, into_file};
 use crate::capi::status::dstore_status;
 use crate::capi::step::dstore_step;
 
@@ -87,7 +87,8 @@ pub unsafe extern "C" fn dstore_step_copy_out(
 /// Like dstore_step_copy_out(), but writes to the local file `tar` (any bytes), which must not be a
 /// pipe. The bytes are written to a temporary file next to it, which is renamed to `tar` when it is
 /// complete. Until then, and after a failure, an existing file is unchanged. A symbolic link is
-/// followed.
+/// followed. If `tar` is a pipe or a directory, or its directory does not exist, the step stays
+/// usable.
 ///
 /// Blocks. May be NULL: bytes.
 #[must_use]
@@ -103,7 +104,9 @@ pub unsafe extern "C" fn dstore_step_copy_out_file(
                       path: &str,
                       tar: &Path,
                       bytes: Unasked<u64>| {
-        bytes.set(into_file(tar, |tar| step.enter()?.copy_out(path, tar))?);
+        let mut step = step.enter()?;
+        check(tar)?;
+        bytes.set(into_file(tar, |tar| step.copy_out(path, tar))?);
         Ok(())
     })
 }

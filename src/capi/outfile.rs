@@ -1,7 +1,7 @@
 //! A local file that a call writes. The bytes go to a temporary file next to it, which is renamed to it when it is complete.
 //! Until then, and after a failure, an existing file is unchanged.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -75,6 +75,42 @@ impl Write for Late<'_> {
     }
 }
 
+/// Refuses a path at which no file can be written, before anything is done that would then fail.
+pub(super) fn check(path: &Path) -> Result<()> {
+    let (to, there) = place(path)?;
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match (there, folder) {
+        (None, Some(folder)) => fs::metadata(folder)
+            .map(drop)
+            .map_err(|e| Error::io(format!("creating {}", path.display()), &e)),
+        _ => Ok(()),
+    }
+}
+
+/// Returns where the links at `path` lead, and what is there: nothing, a file or a device.
+fn place(path: &Path) -> Result<(PathBuf, Option<Metadata>)> {
+    let doing = || format!("creating {}", path.display());
+    let to = end_of_links(path).map_err(|e| Error::io(doing(), &e))?;
+    let there = to.symlink_metadata().ok();
+    match there.as_ref().map(|found| (found, os::other(found))) {
+        // Writing to a pipe without a reader raises SIGPIPE, which kills a process that does not handle it.
+        Some((_, Some(Other::Pipe))) => {
+            let why = format!(
+                "{}: it is a pipe; use the variant with a callback, and write the bytes yourself",
+                doing()
+            );
+            Err(Error::new(ErrorKind::InvalidArgument, why))
+        }
+        // A directory: report the system's own error.
+        Some((found, None)) if !found.is_file() => {
+            let file = fs::open_with(OpenOptions::new().write(true), &to);
+            let e = file.err().unwrap_or(io::ErrorKind::InvalidInput.into());
+            Err(Error::io(doing(), &e))
+        }
+        _ => Ok((to, there)),
+    }
+}
+
 /// Where the bytes are written.
 struct Target {
     file: File,
@@ -92,32 +128,14 @@ enum Kind {
 impl Target {
     fn create(path: &Path) -> Result<Self> {
         let doing = || format!("creating {}", path.display());
-        let to = end_of_links(path).map_err(|e| Error::io(doing(), &e))?;
-        let there = to.symlink_metadata().ok();
-        match there.as_ref().map(|found| (found, os::other(found))) {
-            // Writing to a pipe without a reader raises SIGPIPE, which kills a process that does not handle it.
-            Some((_, Some(Other::Pipe))) => {
-                let why = format!(
-                    "{}: it is a pipe; use the variant with a callback, and write the bytes yourself",
-                    doing()
-                );
-                return Err(Error::new(ErrorKind::InvalidArgument, why));
-            }
-            Some((_, Some(Other::Device))) => {
-                let file = fs::open_with(OpenOptions::new().write(true), &to);
-                return Ok(Target {
-                    file: file.map_err(|e| Error::io(doing(), &e))?,
-                    written: 0,
-                    kind: Kind::Device,
-                });
-            }
-            // A directory: report the system's own error.
-            Some((found, _)) if !found.is_file() => {
-                let file = fs::open_with(OpenOptions::new().write(true), &to);
-                let e = file.err().unwrap_or(io::ErrorKind::InvalidInput.into());
-                return Err(Error::io(doing(), &e));
-            }
-            _ => {}
+        let (to, there) = place(path)?;
+        if there.as_ref().and_then(os::other) == Some(Other::Device) {
+            let file = fs::open_with(OpenOptions::new().write(true), &to);
+            return Ok(Target {
+                file: file.map_err(|e| Error::io(doing(), &e))?,
+                written: 0,
+                kind: Kind::Device,
+            });
         }
         let (file, beside) = beside(&to).map_err(|e| Error::io(doing(), &e))?;
         if let Some(found) = &there {

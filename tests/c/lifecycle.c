@@ -359,6 +359,12 @@ static void copy_files(const dstore_store *store)
     snprintf(out_name, sizeof out_name, "%s/hello", folder_name);
     CHECK(unlink(out_name) == 0 && rmdir(folder_name) == 0);
     EXPECT(DSTORE_NOT_FOUND, dstore_step_copy_out_file(step, "/nothing", second_name, NULL, &error));
+    EXPECT(DSTORE_IO, dstore_step_copy_out_file(step, "/two", "/nowhere/at/all", NULL, &error));
+    EXPECT(DSTORE_IO, dstore_step_copy_out_file(step, "/two", dstore_store_state_dir(store), NULL, &error));
+    snprintf(out_name, sizeof out_name, "%s/pipe", dstore_store_state_dir(store));
+    CHECK(mkfifo(out_name, 0600) == 0);
+    EXPECT(DSTORE_INVALID_ARGUMENT, dstore_step_copy_out_file(step, "/two", out_name, NULL, &error));
+    CHECK(unlink(out_name) == 0);
     OK(dstore_step_copy_out_file(step, "/two/hello", second_name, &again, &error));
     CHECK(again == bytes);
     file = tmpfile();
