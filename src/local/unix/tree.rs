@@ -7,8 +7,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, Gid, Mode, OFlags, RawMode, Timespec, Timestamps, UTIME_OMIT, Uid, chmodat, chownat,
-    fchmod, fchown, fstat, futimens, linkat, mkdirat, symlinkat, unlinkat, utimensat,
+    AtFlags, Gid, Mode, OFlags, RawMode, Timespec, Timestamps, UTIME_OMIT, Uid, chownat, fchmod,
+    fchown, fstat, futimens, linkat, mkdirat, symlinkat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 
@@ -103,7 +103,7 @@ impl Tree {
         if dress.exact {
             let (within, name) = self.place(path)?;
             let mode = Mode::from_raw_mode(dress.mode as RawMode);
-            chmodat(within, name, mode, AtFlags::empty())?;
+            rustix::fs::chmodat(within, name, mode, AtFlags::empty())?;
         }
         Ok(())
     }

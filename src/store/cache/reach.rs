@@ -128,9 +128,9 @@ impl Sample {
         while let Some(entry) = tar_entry::next(&mut archive)? {
             let (size, owner) = (entry.size()?, entry.owner()?);
             let mut content = Vec::new();
-            (&mut archive).take(size).read_to_end(&mut content)?;
+            Read::take(&mut archive, size).read_to_end(&mut content)?;
             io::copy(
-                &mut (&mut archive).take(padded(size) - size),
+                &mut Read::take(&mut archive, padded(size) - size),
                 &mut io::sink(),
             )?;
             let name = parts(&entry.path()).pop().unwrap_or_default();
