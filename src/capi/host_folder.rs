@@ -101,7 +101,8 @@ pub unsafe extern "C" fn dstore_host_folder_keep_modes(
 
 /// Unpacks the file or directory at `path`, an absolute path in the step, into the local directory
 /// `folder`: the contents of a directory, or a single file under its name. If `path` is a symbolic
-/// link, the link itself is copied. `*bytes` is set to the number of bytes in the files.
+/// link, the link itself is copied (by Podman, what it leads to); with a trailing slash, the
+/// directory that it leads to. `*bytes` is set to the number of bytes in the files.
 ///
 /// No name and no link leads out of the local directory: links are created as they are, but none is
 /// followed. A file or link that exists there is replaced. A directory that exists keeps its mode

@@ -12,7 +12,7 @@ use crate::store::bounds::record::{self, Went};
 use crate::store::clock;
 use crate::store::helper::remove_if_made;
 use crate::store::host::folder::HostFolder;
-use crate::store::host::unpack::Unpacking;
+use crate::store::host::unpack::{Unpacking, asked};
 use crate::store::lock::FileLock;
 use crate::store::site::Site;
 use crate::wait::{Limits, Wait};
@@ -133,7 +133,7 @@ pub(crate) fn copy_out_host(
     limits: &Limits,
 ) -> Result<u64> {
     let unpacking = Unpacking::into(into, limits.wait())?;
-    archived(site, id, path, limits, |body| unpacking.unpack(body))
+    archived(site, id, asked(path), limits, |body| unpacking.unpack(body))
 }
 
 /// Gives a path of a result to `take`, as a tar stream.

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use docker_store::{Cancel, ErrorKind, HostFiles, HostFolder, Limits};
@@ -18,6 +18,15 @@ fn hole(path: &Path, size: u64) -> File {
     let file = File::create(path).expect("a file");
     file.set_len(size).expect("a hole");
     file
+}
+
+/// Sets a flag when it is dropped.
+struct AtEnd<'a>(&'a AtomicBool);
+
+impl Drop for AtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 #[test]
@@ -38,27 +47,42 @@ fn a_file_that_is_changed_while_it_is_read_is_an_error() {
         }),
     ];
     for (what, change) in changes {
-        let done = AtomicBool::new(false);
+        let (done, count) = (AtomicBool::new(false), AtomicUsize::new(0));
         std::thread::scope(|scope| {
+            // Also if an assertion below fails: the scope waits for its thread.
+            let _ended = AtEnd(&done);
             scope.spawn(|| {
                 while !done.load(Ordering::SeqCst) {
                     change();
+                    count.fetch_add(1, Ordering::SeqCst);
                     std::thread::sleep(Duration::from_millis(1));
                 }
             });
-            let digest = HostFiles::new(&here).digest(&Limits::none());
-            let mut step = begin(&store, "base", "changing");
-            let copied = step.copy_in_host("/in", &HostFiles::new(&here));
-            let committed = step.commit();
-            done.store(true, Ordering::SeqCst);
+            // On a busy machine nothing may be changed during a call. The times of files are as coarse as some milliseconds.
+            let during = |call: &mut dyn FnMut() -> docker_store::Result<String>| loop {
+                let before = count.load(Ordering::SeqCst);
+                let outcome = call();
+                if outcome.is_err() || count.load(Ordering::SeqCst) >= before + 20 {
+                    return outcome;
+                }
+            };
+            let digest = during(&mut || HostFiles::new(&here).digest(&Limits::none()));
+            let copied = during(&mut || {
+                let mut step = begin(&store, "base", "changing");
+                let copied = step.copy_in_host("/in", &HostFiles::new(&here));
+                match &copied {
+                    // Half a file is never part of a result.
+                    Err(_) => drop(step.commit().expect_err("the step has failed")),
+                    Ok(_) => step.abort().expect("aborted"),
+                }
+                copied
+            });
             for failed in [digest, copied] {
                 let failed = failed.expect_err(what);
                 assert_eq!(failed.kind(), ErrorKind::Io, "{what}: {failed}");
                 let says = format!("{} was changed while it was read", path.display());
                 assert!(failed.message().contains(&says), "{what}: {failed}");
             }
-            // Half a file is never part of a result.
-            committed.expect_err("the step has failed");
         });
         assert!(!store.result("changing").expect("asked"));
     }
@@ -75,7 +99,7 @@ fn a_cancel_ends_a_copy_and_a_digest_at_once() {
         let cancel = Cancel::new();
         let limits = Limits::none().cancel(&cancel);
         let files = HostFiles::new(&here);
-        let (done, waited) = std::thread::scope(|scope| {
+        let (done, waited, early) = std::thread::scope(|scope| {
             let work = scope.spawn(|| {
                 let done = match copies {
                     false => files.digest(&limits),
@@ -88,12 +112,13 @@ fn a_cancel_ends_a_copy_and_a_digest_at_once() {
                 (done, Instant::now())
             });
             std::thread::sleep(Duration::from_millis(500));
-            assert!(!work.is_finished());
+            let early = work.is_finished();
             let told = Instant::now();
             cancel.cancel();
             let (done, ended) = work.join().expect("joined");
-            (done, ended - told)
+            (done, ended.saturating_duration_since(told), early)
         });
+        assert!(!early, "{done:?}");
         let failed = done.expect_err("cancelled");
         assert_eq!(failed.kind(), ErrorKind::Cancelled, "{failed}");
         assert!(waited < Duration::from_secs(2), "{waited:?}");

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use docker_store::{Cancel, ErrorKind, HostFiles, HostFolder, Limits};
 
 use super::{all_kinds, folder};
-use crate::common::{Root, begin, build, is_long, sh};
+use crate::common::{ImageStore, Root, begin, build, image_store, is_long, sh};
 
 /// What there is to say of everything in a directory, by `find` and `sha256sum`.
 fn described(at: &Path) -> String {
@@ -166,7 +166,15 @@ fn a_file_a_link_and_everything_have_their_places() {
     assert_eq!(out("/d/").expect("a directory"), (6, "e f l".to_owned()));
     assert_eq!(out("/d/.").expect("a directory"), (6, "e f l".to_owned()));
     assert_eq!(out("/d/f").expect("a file"), (6, "f".to_owned()));
-    assert_eq!(out("/d/l").expect("a link"), (0, "l".to_owned()));
+    // Podman follows it.
+    let length = if image_store() == ImageStore::Podman {
+        6
+    } else {
+        0
+    };
+    assert_eq!(out("/d/l").expect("a link"), (length, "l".to_owned()));
+    assert_eq!(out("/to-d/").expect("a link"), (6, "e f l".to_owned()));
+    assert_eq!(out("/to-d/.").expect("a link"), (6, "e f l".to_owned()));
     let (bytes, all) = out("/").expect("everything");
     assert!(bytes > 100_000 && all.contains("bin d "), "{bytes}: {all}");
     for (path, kind) in [
@@ -236,9 +244,16 @@ fn no_link_leads_out_of_the_directory_now_or_later() {
 fn a_device_is_not_created_and_says_so() {
     let root = Root::new("device");
     let store = root.open_with_base();
+    let here = folder(&root, "here");
+    let mut mknod = Process::new("mknod");
+    let made = mknod.arg(here.join("null")).args(["c", "1", "3"]).output();
+    if !made.expect("mknod").status.success() {
+        println!("skipped: this user cannot make a device");
+        return;
+    }
     let mut step = begin(&store, "base", "device");
-    step.run(&sh("mkdir /d && mknod /d/null c 1 3"))
-        .expect("ran");
+    step.copy_in_host("/d", &HostFiles::new(&here))
+        .expect("copied");
     let into = HostFolder::new(root.path.join("into"));
     let refused = step.copy_out_host("/d", &into).expect_err("a device");
     assert_eq!(refused.kind(), ErrorKind::Unsupported);
@@ -273,14 +288,14 @@ fn a_cancel_and_a_timeout_end_it_in_the_middle() {
             (copied, Instant::now())
         });
         let begun = Instant::now();
-        while fs::metadata(into.join("big")).map_or(0, |found| found.len()) == 0 {
-            assert!(begun.elapsed() < Duration::from_secs(60), "nothing arrives");
+        let size = || fs::metadata(into.join("big")).map_or(0, |found| found.len());
+        while size() == 0 && begun.elapsed() < Duration::from_secs(60) {
             std::thread::sleep(Duration::from_millis(1));
         }
         let told = Instant::now();
         cancel.cancel();
         let (copied, ended) = copy.join().expect("joined");
-        (copied, ended - told)
+        (copied, ended.saturating_duration_since(told))
     });
     let failed = copied.expect_err("it was cancelled");
     assert_eq!(failed.kind(), ErrorKind::Cancelled, "{failed}");

@@ -125,7 +125,8 @@ val copy_out_file : t -> string -> string -> (int, Error.t) result
 val copy_out_host : t -> string -> Host_folder.t -> (int, Error.t) result
 (** [copy_out_host step path folder] unpacks the file or directory at [path], an absolute path in the step, into a local
     directory: the contents of a directory, or a single file under its name. If [path] is a symbolic link, the link
-    itself is copied. Returns the number of bytes in the files.
+    itself is copied (by Podman, what it leads to); with a trailing slash, the directory that it leads to. Returns the
+    number of bytes in the files.
 
     No name and no link leads out of the local directory: links are created as they are, but none is followed. A file or
     link that exists there is replaced. A directory that exists keeps its mode and owner, and its other files. New files

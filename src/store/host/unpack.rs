@@ -222,6 +222,16 @@ impl<'a> Unpacking<'a> {
     }
 }
 
+/// Returns the path to ask for: one that ends in `/.` is a directory, behind a link or not, and `/` says the same. But for the
+/// former Podman (5.8) sends no entry of the directory itself.
+pub(crate) fn asked(path: &str) -> &str {
+    let mut path = path;
+    while path.ends_with("/.") {
+        path = &path[..path.len() - 1];
+    }
+    path
+}
+
 fn reading(e: &io::Error) -> Error {
     Error::io("reading the files", e)
 }
@@ -389,6 +399,22 @@ mod tests {
         let refused = unpack(&into, &stream).expect_err("a link");
         assert_eq!(refused.kind(), ErrorKind::Io);
         assert_eq!(read(outside.join("f")), "mine");
+    }
+
+    #[test]
+    fn a_directory_is_asked_for_in_the_one_way_that_all_engines_answer_alike() {
+        for (path, expected) in [
+            ("/", "/"),
+            ("/.", "/"),
+            ("/a", "/a"),
+            ("/a/", "/a/"),
+            ("/a/.", "/a/"),
+            ("/a/./.", "/a/"),
+            ("/a.", "/a."),
+            ("/a/..", "/a/.."),
+        ] {
+            assert_eq!(asked(path), expected);
+        }
     }
 
     #[test]

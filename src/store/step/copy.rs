@@ -8,7 +8,7 @@ use crate::store::archive::{absolute, pour, taken};
 use crate::store::host::files::HostFiles;
 use crate::store::host::folder::HostFolder;
 use crate::store::host::packed::Packed;
-use crate::store::host::unpack::Unpacking;
+use crate::store::host::unpack::{Unpacking, asked};
 use crate::store::step::{Made, Open, Step, StepContext, input, of_step, spec};
 use crate::store::tar_end::Watched;
 
@@ -78,8 +78,8 @@ impl Step {
     }
 
     /// Unpacks the file or directory at `path`, an absolute path, into the local directory `into`: the contents of a directory,
-    /// or a single file under its name. If `path` is a symbolic link, the link itself is copied. Returns the number of bytes in
-    /// the files.
+    /// or a single file under its name. If `path` is a symbolic link, the link itself is copied (by Podman, what it leads to); with
+    /// a trailing `/`, the directory that it leads to. Returns the number of bytes in the files.
     ///
     /// No name and no link leads out of `into`: links are created as they are, but none is followed. A file or link that exists
     /// there is replaced; a directory that exists keeps its mode and owner, and its other files. New files have the times of
@@ -97,7 +97,7 @@ impl Step {
         let limits = self.limits.clone();
         // Before anything is asked for, so that a directory that cannot be used does not fail the step.
         let unpacking = Unpacking::into(into, limits.wait())?;
-        self.copying_out(path, |body| unpacking.unpack(body))
+        self.copying_out(asked(path), |body| unpacking.unpack(body))
     }
 
     fn copying_out(
