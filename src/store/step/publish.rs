@@ -230,8 +230,9 @@ impl Open {
             layers.uncover(&made.spec.targets);
             return Ok(None);
         }
-        // For other mounts, a further layer is not worth it.
-        if made.secrets.is_none() {
+        // For other mounts, a further layer is not worth it. Podman's archives (5.8) give everything to root and follow links: a
+        // layer made of what they say would change the owners of directories of the result.
+        if made.secrets.is_none() || step.site.engine.is_podman() {
             return Ok(None);
         }
         unless_refused(Covered::of(step, &made.container, &made.spec.targets).map(Some))
