@@ -226,10 +226,14 @@ impl<'a> Unpacking<'a> {
 /// former Podman (5.8) sends no entry of the directory itself.
 pub(crate) fn asked(path: &str) -> &str {
     let mut path = path;
-    while path.ends_with("/.") {
-        path = &path[..path.len() - 1];
+    loop {
+        let more = match () {
+            () if path.ends_with("/.") => ".",
+            () if path.ends_with("/./") => "./",
+            () => return path,
+        };
+        path = &path[..path.len() - more.len()];
     }
-    path
 }
 
 fn reading(e: &io::Error) -> Error {
@@ -410,6 +414,8 @@ mod tests {
             ("/a/", "/a/"),
             ("/a/.", "/a/"),
             ("/a/./.", "/a/"),
+            ("/a/././", "/a/"),
+            ("/./", "/"),
             ("/a.", "/a."),
             ("/a/..", "/a/.."),
         ] {
