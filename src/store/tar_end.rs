@@ -12,8 +12,7 @@ use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
 
 use crate::error::{Error, ErrorKind, Result};
-
-const BLOCK: usize = 512;
+use crate::store::pax::{self, BLOCK};
 
 /// The maximum distance to which a compressed stream may refer back.
 const WINDOW: usize = 32 << 10;
@@ -280,14 +279,16 @@ fn number(field: &[u8]) -> u64 {
     })
 }
 
-/// Returns the size in the records of a pax header: `LENGTH size=NUMBER\n`.
+/// Returns the size in the records of a pax header.
 fn size_in(records: &[u8]) -> Option<u64> {
-    let lines = records.split(|byte| *byte == b'\n');
-    let mut sizes = lines.filter_map(|line| {
-        let record = line.splitn(2, |byte| *byte == b' ').nth(1)?;
-        std::str::from_utf8(record.strip_prefix(b"size=")?).ok()
-    });
-    sizes.next_back().and_then(|size| size.parse().ok())
+    let (mut rest, mut size) = (records, None);
+    while let Some((key, value, after)) = pax::record(rest) {
+        if key == b"size" {
+            size = std::str::from_utf8(value).ok();
+        }
+        rest = after;
+    }
+    size?.parse().ok()
 }
 
 /// A longer gzip header is not accepted as one: it contains a file name, and perhaps a comment.
@@ -496,6 +497,16 @@ mod tests {
         // Two members form one stream.
         let two = [gzip(&whole[..700]), gzip(&whole[700..])].concat();
         assert_eq!(flaw(&two, 100, true), None);
+    }
+
+    #[test]
+    fn a_line_break_in_a_name_ends_no_record() {
+        let mut tar = tar::Builder::new(Vec::new());
+        tar.append_pax_extensions([("size", &b"5"[..]), ("path", b"a\n14 size=7000\nb")])
+            .expect("in memory");
+        entry(&mut tar, "short", b"hello");
+        let whole = tar.into_inner().expect("in memory");
+        assert_eq!(flaw(&whole, 100, false), None);
     }
 
     #[test]
