@@ -258,20 +258,6 @@ fn a_log_is_as_long_as_it_may_be_and_then_the_step_fails_or_the_rest_is_counted(
     store.close().expect("closed");
 }
 
-/// The kilobytes of memory that this process uses now, and its peak.
-fn memory() -> (u64, u64) {
-    let status = fs::read_to_string("/proc/self/status").expect("Linux");
-    let of = |name: &str| {
-        let line = status
-            .lines()
-            .find(|line| line.starts_with(name))
-            .expect("a line");
-        let number = line.split_whitespace().nth(1).expect("a number");
-        number.parse().expect("a number")
-    };
-    (of("VmRSS:"), of("VmHWM:"))
-}
-
 fn answer(body: &str) -> &'static str {
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
     Box::leak((head + body).into_boxed_str())
@@ -329,10 +315,10 @@ fn endless_answers(root: &Path) {
         turn.store(number, std::sync::atomic::Ordering::SeqCst);
         // The peak is reset here.
         fs::write("/proc/self/clear_refs", "5").expect("Linux");
-        let (before, _) = memory();
+        let (before, _) = common::memory();
         let done = call();
         turn.store(0, std::sync::atomic::Ordering::SeqCst);
-        let (_, most) = memory();
+        let (_, most) = common::memory();
         (done, most.saturating_sub(before) / 1024)
     };
     let pull = || match store.begin(None, "pulled", &Limits::none())? {

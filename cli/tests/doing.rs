@@ -8,10 +8,10 @@ use std::io::{Read, Write};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use at::{Terminal, at, json, names_in, prints, says};
+use at::{Terminal, at, json, prints, says};
 use common::patience::ended;
 use common::registry::Registry;
-use common::{ImageStore, Root, begin, build, docker, image_store, sh, untar, until};
+use common::{ImageStore, Root, begin, build, docker, image_store, names_in, sh, untar, until};
 use sha2::{Digest, Sha256};
 
 #[test]

@@ -7,7 +7,8 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use at::{Said, dstore, names_in};
+use at::{Said, dstore};
+use common::names_in;
 
 /// A directory of its own, removed at the end.
 struct Folder(PathBuf);

@@ -255,7 +255,7 @@ fn nothing_is_made_where_there_is_no_store() {
             .expect("it runs")
             .into();
         assert_eq!(said.status, Some(3), "{said:?}");
-        assert!(at::names_in(path).is_empty());
+        assert!(common::names_in(path).is_empty());
     }
     let said: at::Said = at::dstore().arg("ls").output().expect("it runs").into();
     assert_eq!(said.status, Some(2));

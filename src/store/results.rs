@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::json;
 
 use crate::engine::images::must_exist;
+use crate::engine::version::ApiVersion;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::archive::{absolute, pour, taken};
 use crate::store::bounds::record::{self, Went};
@@ -65,6 +66,17 @@ pub(crate) fn list(site: &Site, limits: &Limits) -> Result<Vec<ResultInfo>> {
     Ok(results)
 }
 
+/// Returns the size of an image in the engine's listing, if that is another than an inspection says. Asks only an engine that
+/// can have containerd's image store other than as an experiment.
+fn other_size(site: &Site, name: &str, wait: Wait<'_>) -> Option<u64> {
+    let can_have = site.engine.version() >= ApiVersion::CONTAINERD_IMAGES;
+    if !can_have || !site.lists_other_sizes(wait).ok()? {
+        return None;
+    }
+    let images = site.engine.list_images(name, wait).ok()?;
+    images.first().map(|image| image.size)
+}
+
 /// Removes the result and its log. Returns `false` if it does not exist.
 pub(crate) fn delete(site: &Site, id: &str, limits: &Limits) -> Result<bool> {
     site.check_open("deleting a result")?;
@@ -84,11 +96,7 @@ pub(crate) fn delete(site: &Site, id: &str, limits: &Limits) -> Result<bool> {
     };
     let name = site.names.image(&id);
     // Results that are based on it have the rest of their own size from this one (see `Family::alike`).
-    let listed = match site.lists_other_sizes(limits.wait()) {
-        true => site.engine.list_images(&name, limits.wait()).ok(),
-        false => None,
-    };
-    let listed = listed.and_then(|images| images.first().map(|image| image.size));
+    let listed = other_size(site, &name, limits.wait());
     let removed = site
         .engine
         .remove_image(&name, limits.wait())

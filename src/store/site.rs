@@ -10,7 +10,6 @@ use serde_json::Value;
 
 use crate::engine::Engine;
 use crate::engine::images::Dialect;
-use crate::engine::version::ApiVersion;
 use crate::engine::volumes::Volume;
 use crate::error::{Error, ErrorKind, Result};
 use crate::os::{self, Stamp};
@@ -105,21 +104,16 @@ impl Site {
     }
 
     /// Returns whether the engine lists another size of an image than it gives when asked for that image, as containerd's image
-    /// store does. Asks once, and only an engine that can have that store other than as an experiment.
-    pub(crate) fn lists_other_sizes(&self, wait: Wait<'_>) -> bool {
+    /// store does. Asks it once.
+    pub(crate) fn lists_other_sizes(&self, wait: Wait<'_>) -> Result<bool> {
         if self.dialect() != Dialect::Saved {
-            return self.dialect() == Dialect::Packed;
-        }
-        if self.engine.version() < ApiVersion::CONTAINERD_IMAGES {
-            return false;
+            return Ok(self.dialect() == Dialect::Packed);
         }
         if let Some(known) = self.other_sizes.get() {
-            return *known;
+            return Ok(*known);
         }
-        match self.engine.info(wait) {
-            Ok(info) => *self.other_sizes.get_or_init(|| info.is_of_containerd()),
-            Err(_) => false,
-        }
+        let info = self.engine.info(wait)?;
+        Ok(*self.other_sizes.get_or_init(|| info.is_of_containerd()))
     }
 
     /// Records that it accepts only compressed layers.

@@ -162,11 +162,29 @@ pub(crate) fn padded(size: u64) -> u64 {
     size.div_ceil(BLOCK as u64).saturating_mul(BLOCK as u64)
 }
 
+/// Returns how many bytes fill the last block.
+pub(crate) fn padding(size: u64) -> u64 {
+    padded(size) - size
+}
+
 /// Returns the parts of a name: leading and trailing slashes have no meaning, and neither has a dot.
 pub(crate) fn parts(name: &[u8]) -> Vec<Vec<u8>> {
     let parts = name.split(|b| *b == b'/');
     let parts = parts.filter(|part| !part.is_empty() && *part != b".");
     parts.map(<[u8]>::to_vec).collect()
+}
+
+/// Returns the name relative to a directory: empty for the directory itself, and `None` if it is not below that.
+pub(crate) fn below(name: &[u8], folder: &[Vec<u8>]) -> Option<Vec<u8>> {
+    let parts = parts(name);
+    let rest = parts.strip_prefix(folder)?;
+    let leaves = parts.iter().any(|part| part == b"..");
+    (!leaves).then(|| rest.join(&b'/'))
+}
+
+/// Reads past so many bytes.
+pub(crate) fn skip(stream: &mut impl Read, bytes: u64) -> io::Result<()> {
+    io::copy(&mut Read::take(stream, bytes), &mut io::sink()).map(drop)
 }
 
 pub(crate) fn bad(why: &str) -> io::Error {

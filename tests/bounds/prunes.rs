@@ -80,7 +80,16 @@ fn what_was_used_the_longest_ago_goes_until_the_bytes_are_few_enough() {
     let now = store.usage(&Limits::none()).expect("usage").totals.results;
     assert_eq!(now, report.kept);
     for row in &report.rows {
-        assert!(row.bytes >= 100 * KB && row.bytes < 250 * KB, "{row:?}");
+        // Containerd keeps it twice: unpacked, and packed.
+        let copies = if image_store() == ImageStore::Containerd {
+            2
+        } else {
+            1
+        };
+        assert!(
+            row.bytes >= 100 * KB && row.bytes < 120 * KB * copies,
+            "{row:?}"
+        );
         let Item::Result(id) = &row.item else {
             panic!("{row:?}");
         };

@@ -300,6 +300,38 @@ pub fn untar(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
+/// What is in a directory.
+pub fn names_in(folder: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = entries
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+/// The kilobytes of memory that this process uses now, and its peak.
+pub fn memory() -> (u64, u64) {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let of = |name: &str| {
+        let line = status
+            .lines()
+            .find(|line| line.starts_with(name))
+            .expect("a line");
+        let number = line.split_whitespace().nth(1).expect("a number");
+        number.parse().expect("a number")
+    };
+    (of("VmRSS:"), of("VmHWM:"))
+}
+
 /// In a child that [`spawn`] started for this test: the root to work on. A test starts with this check, and is its own child's
 /// program.
 pub fn child_of(test: &str) -> Option<PathBuf> {

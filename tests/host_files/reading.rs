@@ -135,15 +135,7 @@ fn large_files_pass_through_little_memory() {
     if let Some(root) = common::child_of(NAME) {
         let store =
             docker_store::Store::open(&root, &docker_store::Options::new()).expect("a store");
-        let peak = || {
-            let status = fs::read_to_string("/proc/self/status").expect("Linux");
-            let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-            let number = line.and_then(|line| line.split_whitespace().nth(1));
-            number
-                .and_then(|number| number.parse::<u64>().ok())
-                .expect("kB")
-                / 1024
-        };
+        let peak = || common::memory().1 / 1024;
         let mut step = begin(&store, "base", "large");
         let before = peak();
         let files = HostFiles::new(root.join("here"));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use docker_store::{Cancel, ErrorKind, HostFiles, HostFolder, Limits};
 
 use super::{all_kinds, folder};
-use crate::common::{ImageStore, Root, begin, build, image_store, is_long, sh};
+use crate::common::{ImageStore, Root, begin, build, image_store, is_long, names_in, sh};
 
 /// What there is to say of everything in a directory, by `find` and `sha256sum`.
 fn described(at: &Path) -> String {
@@ -148,17 +148,7 @@ fn a_file_a_link_and_everything_have_their_places() {
     let out = |path: &str| {
         let into = root.path.join("out");
         let copied = store.copy_out_host("made", path, &HostFolder::new(&into), &Limits::none());
-        let mut names: Vec<_> = fs::read_dir(&into)
-            .expect("a directory")
-            .map(|entry| {
-                entry
-                    .expect("an entry")
-                    .file_name()
-                    .into_string()
-                    .expect("text")
-            })
-            .collect();
-        names.sort();
+        let names = names_in(&into);
         fs::remove_dir_all(&into).expect("removed");
         copied.map(|bytes| (bytes, names.join(" ")))
     };

@@ -1,13 +1,11 @@
 //! `dstore export`: the files of a result.
 
 use docker_store::HostFolder;
-use serde_json::json;
 
-use crate::amounts;
 use crate::arguments::Export;
 use crate::commands::outfile;
 use crate::context::Context;
-use crate::ending::{DONE, Failure};
+use crate::ending::Failure;
 use crate::screen::Screen;
 
 pub(crate) fn run(context: &Context, screen: &mut Screen, export: &Export) -> Result<u8, Failure> {
@@ -19,10 +17,6 @@ pub(crate) fn run(context: &Context, screen: &mut Screen, export: &Export) -> Re
             });
         };
         let bytes = store.copy_out_host(id, path, &HostFolder::new(folder), context.limits())?;
-        match context.json {
-            true => screen.json(&json!({ "file": folder.to_string_lossy(), "bytes": bytes }))?,
-            false => screen.line(format!("{}: {}", folder.display(), amounts::bytes(bytes)))?,
-        }
-        Ok(DONE)
+        outfile::tell(context, screen, folder, bytes)
     })
 }

@@ -48,6 +48,16 @@ pub(crate) fn write(
     let bytes = filled?;
     part.open.sync_all().map_err(failed)?;
     part.keep().map_err(failed)?;
+    tell(context, screen, file, bytes)
+}
+
+/// Says how many bytes are where.
+pub(crate) fn tell(
+    context: &Context,
+    screen: &mut Screen,
+    file: &Path,
+    bytes: u64,
+) -> Result<u8, Failure> {
     match context.json {
         true => screen.json(&json!({ "file": file.to_string_lossy(), "bytes": bytes }))?,
         false => screen.line(format!("{}: {}", file.display(), amounts::bytes(bytes)))?,

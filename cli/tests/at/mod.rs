@@ -2,7 +2,6 @@
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
 
 use std::io::{Read, Write};
-use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -170,22 +169,4 @@ impl Terminal {
         }
         (self.shown(), status.code())
     }
-}
-
-/// What is in a directory.
-pub fn names_in(folder: &Path) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let mut names: Vec<String> = entries
-        .map(|entry| {
-            entry
-                .expect("an entry")
-                .file_name()
-                .to_string_lossy()
-                .into_owned()
-        })
-        .collect();
-    names.sort();
-    names
 }

@@ -111,9 +111,9 @@ impl Family {
         (family, unknown)
     }
 
-    /// Returns whether the sizes in records are those of the listing, if something shows it. Engines with containerd's image
-    /// store (seen on Docker 28.5) count in a list what is packed and what is unpacked, and only the former when they are asked
-    /// for one image.
+    /// Returns whether the sizes in records are those of the listing; `None` if nothing shows it, and it matters. Engines with
+    /// containerd's image store (seen on Docker 28.5) count in a list what is packed and what is unpacked, and only the former
+    /// when they are asked for one image.
     pub(crate) fn alike(given: &[Given<'_>]) -> Option<bool> {
         let sizes = given
             .iter()
@@ -121,8 +121,14 @@ impl Family {
         let sizes: HashMap<&String, u64> = sizes.collect();
         let records = given.iter().flat_map(|given| &given.results);
         let bases = records.filter_map(|(_, record)| record.as_ref()?.base.as_ref());
-        let compared = bases.filter_map(|base| Some(*sizes.get(&base.image)? == base.bytes));
-        compared.reduce(|all, one| all && one)
+        let (mut shown, mut matters) = (None, false);
+        for base in bases {
+            match sizes.get(&base.image) {
+                Some(size) => shown = Some(shown.unwrap_or(true) && *size == base.bytes),
+                None => matters |= base.shared,
+            }
+        }
+        shown.or((!matters).then_some(true))
     }
 
     pub(crate) fn len(&self) -> usize {

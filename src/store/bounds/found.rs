@@ -48,8 +48,6 @@ pub(crate) struct FoundResult {
     pub(crate) image: String,
     /// Its number in the family.
     pub(crate) member: usize,
-    /// Its whole size.
-    pub(crate) bytes: u64,
     pub(crate) created: SystemTime,
     pub(crate) last_use: SystemTime,
     /// The time of its record, if there is one.
@@ -118,7 +116,7 @@ impl Found {
         };
         let alike = match Family::alike(&given) {
             Some(alike) => alike,
-            None => !site.engine.info(wait)?.is_of_containerd(),
+            None => !site.lists_other_sizes(wait)?,
         };
         let (family, unknown) = Family::new(&given, &gone, alike);
 
@@ -135,7 +133,6 @@ impl Found {
                     id: (*id).to_owned(),
                     image: given.image.id.clone(),
                     member,
-                    bytes: given.image.size,
                     created,
                     last_use: record::not_later(marked.unwrap_or(created), at),
                     marked,

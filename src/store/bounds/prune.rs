@@ -281,7 +281,11 @@ impl Prune<'_> {
             Item::Result(id) => {
                 let found = self.found.results.binary_search_by(|row| row.id.cmp(id));
                 match found {
-                    Ok(at) => remove_result(self.site, &self.found.results[at], self.wait),
+                    Ok(at) => {
+                        let row = &self.found.results[at];
+                        let listed = self.found.family.member(row.member).total;
+                        remove_result(self.site, row, listed, self.wait)
+                    }
                     Err(_) => Ok((PruneFate::Gone, String::new())),
                 }
             }
@@ -340,14 +344,19 @@ fn begin<'a>(site: &'a Site, id: &'a Id, wait: Wait<'_>) -> Result<Option<Remova
 ///
 /// Its record has another name by then. So an earlier hit shows in the record's time, and a later one waits for this removal. A
 /// step that began on it earlier has its own tag of the image, and one that begins later checks again.
-fn remove_result(site: &Site, row: &FoundResult, wait: Wait<'_>) -> Result<(PruneFate, String)> {
+/// `listed` is the size of its image in the engine's listing.
+fn remove_result(
+    site: &Site,
+    row: &FoundResult,
+    listed: u64,
+    wait: Wait<'_>,
+) -> Result<(PruneFate, String)> {
     let id = site.names.id(&row.id)?;
     let stays = |why: &str| (PruneFate::Spared, why.to_owned());
     let Some(removal) = begin(site, &id, wait)? else {
         return Ok(stays(BUILT));
     };
     let name = site.names.image(&id);
-    let listed = Some(row.bytes);
     let look = || {
         let Some(image) = site.engine.inspect_image(&name, wait)? else {
             return Ok(Some((PruneFate::Gone, String::new())));
@@ -375,7 +384,7 @@ fn remove_result(site: &Site, row: &FoundResult, wait: Wait<'_>) -> Result<(Prun
     match look() {
         Ok(None) => {}
         Ok(Some((PruneFate::Gone, why))) => {
-            removal.done(Went::Vanished, listed);
+            removal.done(Went::Vanished, Some(listed));
             return Ok((PruneFate::Gone, why));
         }
         Ok(Some(stays)) => {
@@ -389,14 +398,14 @@ fn remove_result(site: &Site, row: &FoundResult, wait: Wait<'_>) -> Result<(Prun
     }
     match site.engine.remove_image(&name, wait.whole()) {
         Ok(true) => {
-            removal.done(Went::Pruned, listed);
+            removal.done(Went::Pruned, Some(listed));
             if let Err(e) = results::remove_log(&site.paths.log(&id)) {
                 log::warn!("{e}");
             }
             Ok((PruneFate::Removed, String::new()))
         }
         Ok(false) => {
-            removal.done(Went::Vanished, listed);
+            removal.done(Went::Vanished, Some(listed));
             Ok((PruneFate::Gone, String::new()))
         }
         Err(e) if e.may_go_on() => {

@@ -83,8 +83,8 @@ impl<'a> Removal<'a> {
         self.lock.give_back();
     }
 
-    /// Ends the removal; the result was removed.
-    /// `bytes` is the size that its image had in the engine's listing, if that is known.
+    /// Ends the removal; the result was removed. `bytes` is the size that its image had in the engine's listing, if that is
+    /// known.
     pub(crate) fn done(self, how: Went, bytes: Option<u64>) {
         record::gone(self.site, self.id, how, bytes);
         self.lock.give_back();

@@ -11,7 +11,7 @@ use crate::store::cache::files::look::RootLook;
 use crate::store::cache::files::owners::Owners;
 use crate::store::cache::files::tar::{archive, folder};
 use crate::store::cache::files::trial;
-use crate::store::tar_entry::{self, padded, parts};
+use crate::store::tar_entry::{self, padding, parts, skip};
 
 /// Owners that must be kept apart: root, two different ones, a normal user's, and the last one that most user namespaces have.
 const OWNERS: [(u32, u32); 4] = [(0, 0), (1, 2), (1000, 1001), (65_534, 65_533)];
@@ -129,10 +129,7 @@ impl Sample {
             let (size, owner) = (entry.size()?, entry.owner()?);
             let mut content = Vec::new();
             Read::take(&mut archive, size).read_to_end(&mut content)?;
-            io::copy(
-                &mut Read::take(&mut archive, padded(size) - size),
-                &mut io::sink(),
-            )?;
+            skip(&mut archive, padding(size))?;
             let name = parts(&entry.path()).pop().unwrap_or_default();
             let name = String::from_utf8_lossy(&name).into_owned();
             let header = entry.header;

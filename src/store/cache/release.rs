@@ -198,10 +198,11 @@ impl Caches {
         }
         site.lent.uncover(&record.volumes[0]);
         let offer = match folder.read_head()? {
+            Some(head) if head.generation == record.base => {
+                Offer::Sealed(self.seal(site, held, &*cloning, wait)?)
+            }
             // It will not be published, so its state is not needed.
-            Some(head) if head.generation != record.base => Offer::Unseen,
-            None => Offer::Unseen,
-            Some(_) => Offer::Sealed(self.seal(site, held, &*cloning, wait)?),
+            _ => Offer::Unseen,
         };
         let offer = self.measured(site, folder, offer, &facts, &*cloning, wait)?;
 
@@ -214,8 +215,8 @@ impl Caches {
         let mut grown = None;
         let head = guard.head()?;
         let released = match (decide(offer, head.as_ref(), record.base), head) {
-            (Verdict::TooLarge, head) => {
-                self.merge_whole_later(site, folder, &head.map_or(Vec::new(), |head| head.parts));
+            (Verdict::TooLarge, Some(head)) => {
+                self.merge_whole_later(site, folder, &head.parts);
                 Released::TooLarge
             }
             (Verdict::Unchanged, _) => Released::Unchanged,

@@ -52,10 +52,6 @@ impl fmt::Display for Loss {
 
 /// Decides, by the head under the cache's lock, about a lease of the generation `base`.
 pub(super) fn decide(offer: Offer, head: Option<&Head>, base: u64) -> Verdict {
-    // A lease without changes cannot lose any.
-    if let Offer::Sealed(Seal::Unchanged) = offer {
-        return Verdict::Unchanged;
-    }
     let moved_on = match head {
         None => Some(Loss::NoHead),
         Some(head) if head.generation == base => None,
@@ -63,12 +59,14 @@ pub(super) fn decide(offer: Offer, head: Option<&Head>, base: u64) -> Verdict {
         Some(_) => Some(Loss::Overtaken),
     };
     match (offer, moved_on) {
+        // A lease without changes cannot lose any.
+        (Offer::Sealed(Seal::Unchanged), _) => Verdict::Unchanged,
         (Offer::Sealed(Seal::Gone), _) => Verdict::Loses(Loss::Removed),
         (_, Some(loss)) => Verdict::Loses(loss),
         (Offer::Sealed(Seal::Changed(sealed)), None) => Verdict::Wins(sealed),
         (Offer::TooLarge, None) => Verdict::TooLarge,
         // The head was another one a moment ago.
-        (Offer::Unseen | Offer::Sealed(Seal::Unchanged), None) => Verdict::Loses(Loss::Overtaken),
+        (Offer::Unseen, None) => Verdict::Loses(Loss::Overtaken),
     }
 }
 

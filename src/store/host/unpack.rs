@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::local::{self as fs, Dress, Tree, dress_file};
 use crate::store::host::folder::{HostFolder, Owner};
 use crate::store::tar_end::Watched;
-use crate::store::tar_entry::{self, Entry, padded, parts};
+use crate::store::tar_entry::{self, Entry, below, padding, parts, skip};
 use crate::wait::Wait;
 
 /// The buffer size for writing files.
@@ -23,8 +23,8 @@ pub(crate) struct Unpacking<'a> {
     wait: Wait<'a>,
     tree: Tree,
     is_new: bool,
-    /// The name of the first entry, and whether that is a directory: its contents go directly into the local one.
-    top: Option<(Vec<u8>, bool)>,
+    /// The parts of the first entry's name, and whether that is a directory: its contents go directly into the local one.
+    top: Option<(Vec<Vec<u8>>, bool)>,
     /// What the new directories get when nothing more is put into them.
     folders: Vec<(Vec<u8>, Dress)>,
     bytes: u64,
@@ -78,8 +78,8 @@ impl<'a> Unpacking<'a> {
             let size = entry.size().map_err(|e| reading(&e))?;
             let mut contents = (&mut stream).take(size);
             self.entry(&entry, size, &mut contents)?;
-            let skip = contents.limit() + padded(size) - size;
-            io::copy(&mut (&mut stream).take(skip), &mut io::sink()).map_err(|e| reading(&e))?;
+            let left = contents.limit() + padding(size);
+            skip(&mut stream, left).map_err(|e| reading(&e))?;
         }
         // What follows the end, so that the connection can be used again.
         io::copy(&mut stream, &mut io::sink()).map_err(|e| reading(&e))?;
@@ -88,9 +88,9 @@ impl<'a> Unpacking<'a> {
 
     fn entry(&mut self, entry: &Entry, size: u64, contents: &mut dyn Read) -> Result<()> {
         let kind = entry.header.entry_type();
-        let whole = clean(&entry.path())?;
+        let whole = entry.path();
         if self.top.is_none() {
-            self.top = Some((whole.clone(), kind.is_dir()));
+            self.top = Some((parts(&whole), kind.is_dir()));
         }
         let path = self.below_top(&whole)?;
         let dress = self.dress(entry).map_err(|e| reading(&e))?;
@@ -120,7 +120,7 @@ impl<'a> Unpacking<'a> {
             }
             EntryType::Symlink => self.tree.link(&path, &target()?, &dress),
             EntryType::Link => {
-                let target = self.below_top(&clean(&target()?)?)?;
+                let target = self.below_top(&target()?)?;
                 self.tree.hard_link(&path, &target)
             }
             EntryType::Fifo => self.tree.pipe(&path, &dress),
@@ -161,27 +161,18 @@ impl<'a> Unpacking<'a> {
     }
 
     /// Returns the path in the local directory.
-    fn below_top(&self, whole: &[u8]) -> Result<Vec<u8>> {
-        let outside = || {
-            let name = String::from_utf8_lossy(whole);
+    fn below_top(&self, name: &[u8]) -> Result<Vec<u8>> {
+        let path = match &self.top {
+            Some((top, true)) => below(name, top),
+            Some((top, false)) => top.last().filter(|_| parts(name) == *top).cloned(),
+            None => None,
+        };
+        let path = path.filter(|path| path != b".." && !path.contains(&0));
+        path.ok_or_else(|| {
+            let name = String::from_utf8_lossy(name);
             let why = format!("the engine sent {name:?}, which is not in what was asked for");
             Error::new(ErrorKind::Engine, why)
-        };
-        match &self.top {
-            Some((top, true)) if top.is_empty() || whole == top => {
-                Ok(whole[top.len().min(whole.len())..].to_vec())
-            }
-            Some((top, true)) => {
-                let rest = whole.strip_prefix(&top[..]);
-                let rest = rest.and_then(|rest| rest.strip_prefix(b"/"));
-                rest.map(<[u8]>::to_vec).ok_or_else(outside)
-            }
-            Some((top, false)) if whole == top && !top.is_empty() => {
-                let name = top.rsplit(|byte| *byte == b'/').next();
-                Ok(name.unwrap_or(top).to_vec())
-            }
-            _ => Err(outside()),
-        }
+        })
     }
 
     fn dress(&self, entry: &Entry) -> io::Result<Dress> {
@@ -238,17 +229,6 @@ pub(crate) fn asked(path: &str) -> &str {
 
 fn reading(e: &io::Error) -> Error {
     Error::io("reading the files", e)
-}
-
-/// Returns the path without `.` and needless slashes. Refuses one with `..`.
-fn clean(path: &[u8]) -> Result<Vec<u8>> {
-    let names = parts(path);
-    if names.iter().any(|name| name == b"..") || path.contains(&0) {
-        let path = String::from_utf8_lossy(path);
-        let why = format!("the engine sent {path:?}, which is no path in a directory");
-        return Err(Error::new(ErrorKind::Engine, why));
-    }
-    Ok(names.join(&b'/'))
 }
 
 #[cfg(all(test, unix))]

@@ -17,8 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::gunzip::{Gunzip, MAGIC};
 use crate::store::image_archive::contents::Contents;
 use crate::store::image_archive::parts::{self, BLOB_MAX, BLOBS_MAX};
-
-const BLOCK: u64 = 512;
+use crate::store::tar_entry::padding;
 
 /// The lists of images, which are held back.
 const LISTS: [&str; 4] = ["manifest.json", "repositories", "index.json", "oci-layout"];
@@ -189,7 +188,7 @@ impl<'a, R: Read> OneImage<'a, R> {
             }
             if !is_list {
                 self.send(&entry, &path, EntryType::Regular, size)?;
-                let padding = size.next_multiple_of(BLOCK) - size;
+                let padding = padding(size);
                 let out = self.out.get_mut();
                 out.extend_from_slice(&content);
                 out.resize(out.len() + padding as usize, 0);
@@ -203,7 +202,7 @@ impl<'a, R: Read> OneImage<'a, R> {
                 return Ok(Now::Content(Box::new(Passing {
                     entry,
                     path,
-                    padding: size.next_multiple_of(BLOCK) - size,
+                    padding: padding(size),
                     contents: Contents::default(),
                 })));
             }

@@ -26,8 +26,10 @@ use crate::store::image_archive::ImageFormat;
 use crate::store::image_archive::parts::{self, BLOB_MAX, BLOBS_MAX, CONFIG, LAYER};
 use crate::store::image_archive::spool::Spool;
 use crate::store::names::hex;
+use crate::store::pax::BLOCK;
 use crate::store::reference::Reference;
 use crate::store::site::Site;
+use crate::store::tar_entry::padding;
 use crate::wait::{Limits, Wait};
 
 /// The buffer size for copying. It is the same as for other tar streams.
@@ -366,8 +368,6 @@ impl Saving<'_> {
     }
 }
 
-const BLOCK: usize = 512;
-
 /// The output.
 struct Out<'a> {
     file: &'a mut dyn Write,
@@ -384,11 +384,7 @@ impl Out<'_> {
 
     /// Fills the last block of a file of this size.
     fn pad(&mut self, size: u64) -> Result<()> {
-        let over = (size % BLOCK as u64) as usize;
-        match over {
-            0 => Ok(()),
-            over => self.write(&[0; BLOCK][over..]),
-        }
+        self.write(&[0; BLOCK][..padding(size) as usize])
     }
 }
 

@@ -16,7 +16,7 @@ use crate::store::cache::files::owners::Owners;
 use crate::store::cache::files::tar::{BLOCK, END, MOST_ZEROS};
 use crate::store::names::hex;
 use crate::store::pax;
-use crate::store::tar_entry::{self, Entry, Extended, NO_END, bad, padded, parts};
+use crate::store::tar_entry::{self, Entry, Extended, NO_END, bad, below, padded, parts};
 
 /// The maximum length of a name, and of the target of a link, in a header.
 const NAME_MAX: usize = 100;
@@ -257,11 +257,7 @@ impl<R: Read> Tree<R> {
         let Some((_, root)) = &self.root else {
             return Ok(Vec::new());
         };
-        let parts = parts(name);
-        match parts.strip_prefix(root.as_slice()) {
-            Some(rest) if !rest.iter().any(|part| part == b"..") => Ok(rest.join(&b'/')),
-            _ => Err(bad("a name in it is not below its root")),
-        }
+        below(name, root).ok_or_else(|| bad("a name in it is not below its root"))
     }
 
     fn note(&mut self, fields: &[&[u8]]) {
